@@ -1,0 +1,60 @@
+package dev.dcgan.latent;
+
+/**
+ * The latent law: from (seed, index) to the latent z of image {@code index} of the sequence that
+ * {@code seed} names.
+ *
+ * <p>Philox4x32-10 with key = seed and counter = (block, index): the block number in the low 64
+ * bits, the index in the high 64. Block b gives the four normals z[4b..4b+3], by two Box-Muller
+ * transforms (Box and Muller 1958) in double: with words w0..w3, u = (w + 0.5) / 2^32,
+ *
+ * <pre>
+ *   z[4b]   = sqrt(-2 ln u0) cos(2 pi u1)      z[4b+2] = sqrt(-2 ln u2) cos(2 pi u3)
+ *   z[4b+1] = sqrt(-2 ln u0) sin(2 pi u1)      z[4b+3] = sqrt(-2 ln u2) sin(2 pi u3)
+ * </pre>
+ *
+ * each rounded to float32. {@link StrictMath} makes it bit-exact on every JVM. A longer latent
+ * starts with the shorter one.
+ */
+public final class Latents {
+
+  /** The law's name in a manifest; another law would have another name. */
+  public static final String LAW = "philox4x32-10/box-muller/1";
+
+  private static final double TWO_TO_MINUS_32 = 0x1p-32;
+
+  private Latents() {}
+
+  /** The latent z(size) ~ N(0, 1) of (seed, index); seed and index may be any 64 bits. */
+  public static float[] of(long seed, long index, int size) {
+    float[] z = new float[size];
+    fill(seed, index, z, 0, size);
+    return z;
+  }
+
+  /** Writes the latent of (seed, index) to {@code z[offset..offset + size)}. */
+  public static void fill(long seed, long index, float[] z, int offset, int size) {
+    int[] words = new int[4];
+    double[] normals = new double[4];
+    for (int i = 0; i < size; i += 4) {
+      Philox.block(seed, i / 4, index, words);
+      boxMuller(words[0], words[1], normals, 0);
+      boxMuller(words[2], words[3], normals, 2);
+      for (int k = 0; k < Math.min(4, size - i); k++) {
+        z[offset + i + k] = (float) normals[k];
+      }
+    }
+  }
+
+  private static void boxMuller(int word0, int word1, double[] normals, int at) {
+    double radius = Math.sqrt(-2 * StrictMath.log(unit(word0)));
+    double angle = 2 * Math.PI * unit(word1);
+    normals[at] = radius * StrictMath.cos(angle);
+    normals[at + 1] = radius * StrictMath.sin(angle);
+  }
+
+  /** In (0, 1): never 0, so the logarithm is finite. */
+  private static double unit(int word) {
+    return ((word & 0xFFFFFFFFL) + 0.5) * TWO_TO_MINUS_32;
+  }
+}

@@ -1,0 +1,214 @@
+package dev.dcgan.model;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.util.JsonFormat;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.v1.GoldenVector;
+import dev.dcgan.v1.ModelManifest;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.security.NoSuchAlgorithmException;
+import java.util.HexFormat;
+
+/**
+ * One published version on disk: a folder with {@code model.onnx} and {@code manifest.json} that
+ * agree.
+ *
+ * <p>An instance exists only for a version whose manifest, size, digest and golden latents were
+ * found right; the golden images are for who runs the network to check. Immutable.
+ */
+public final class ModelBundle {
+
+  /** The newest manifest format that this code writes and reads. */
+  public static final int FORMAT_VERSION = 1;
+
+  /** How a manifest names the law pixel = round((x + 1) * 127.5). */
+  public static final String NORMALISATION = "round((x+1)*127.5)";
+
+  static final String MODEL_FILE = "model.onnx";
+  static final String MANIFEST_FILE = "manifest.json";
+
+  private static final long MAX_MANIFEST_BYTES = 16L << 20;
+  // A model is read into one array, because what was digested must be what is run.
+  private static final long MAX_MODEL_BYTES = 1L << 30;
+
+  private final Path folder;
+  private final ModelManifest manifest;
+
+  private ModelBundle(Path folder, ModelManifest manifest) {
+    this.folder = folder;
+    this.manifest = manifest;
+  }
+
+  /**
+   * Opens and validates the version in {@code folder}.
+   *
+   * @throws InvalidModelException damaged, incomplete, of a newer format, or against the latent law
+   */
+  public static ModelBundle open(Path folder) throws IOException {
+    ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
+    check(folder, manifest);
+    ModelBundle bundle = new ModelBundle(folder, manifest);
+    bundle.readModel();
+    return bundle;
+  }
+
+  /**
+   * The bytes of model.onnx, checked against the manifest's size and digest in this very reading.
+   *
+   * @throws InvalidModelException where they disagree
+   */
+  public byte[] readModel() throws IOException {
+    Path file = folder.resolve(MODEL_FILE);
+    long size = sizeOf(file, MAX_MODEL_BYTES);
+    if (size != manifest.getOnnxBytes()) {
+      throw new InvalidModelException(
+          "%s has %d bytes; its manifest says %d: publish the version again"
+              .formatted(file, size, manifest.getOnnxBytes()));
+    }
+    byte[] onnx = Files.readAllBytes(file);
+    String digest = sha256(onnx);
+    if (!digest.equals(manifest.getModel().getSha256())) {
+      throw new InvalidModelException(
+          "%s has SHA-256 %s; its manifest says %s: publish the version again"
+              .formatted(file, digest, manifest.getModel().getSha256()));
+    }
+    return onnx;
+  }
+
+  public Path folder() {
+    return folder;
+  }
+
+  public ModelManifest manifest() {
+    return manifest;
+  }
+
+  public String name() {
+    return manifest.getModel().getName();
+  }
+
+  public long version() {
+    return manifest.getModel().getVersion();
+  }
+
+  public ImageShape shape() {
+    return ImageShape.fromProto(manifest.getShape());
+  }
+
+  public int latentSize() {
+    return manifest.getLatentSize();
+  }
+
+  /** Name and version, as a person reads them: {@code mnist/3}. */
+  @Override
+  public String toString() {
+    return name() + "/" + version();
+  }
+
+  static String sha256(byte[] bytes) {
+    try {
+      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
+    } catch (NoSuchAlgorithmException e) {
+      throw new AssertionError("every JDK has SHA-256", e);
+    }
+  }
+
+  private static ModelManifest readManifest(Path file) throws IOException {
+    sizeOf(file, MAX_MANIFEST_BYTES);
+    ModelManifest.Builder manifest = ModelManifest.newBuilder();
+    try {
+      // A newer format may have fields that this code does not know; it must get as far as its
+      // version.
+      JsonFormat.parser()
+          .ignoringUnknownFields()
+          .merge(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), manifest);
+    } catch (InvalidProtocolBufferException e) {
+      throw new InvalidModelException(file + " is not a model manifest: " + e.getMessage(), e);
+    }
+    if (manifest.getFormatVersion() < 1 || manifest.getFormatVersion() > FORMAT_VERSION) {
+      throw new InvalidModelException(
+          "%s has format_version %d; this program reads 1 to %d: use a newer program"
+              .formatted(file, manifest.getFormatVersion(), FORMAT_VERSION));
+    }
+    return manifest.build();
+  }
+
+  private static long sizeOf(Path file, long limit) throws IOException {
+    if (!Files.isRegularFile(file)) {
+      throw new InvalidModelException(file + " is missing: the version is incomplete");
+    }
+    long size = Files.size(file);
+    if (size > limit) {
+      throw new InvalidModelException(
+          "%s has %d bytes; expected at most %d".formatted(file, size, limit));
+    }
+    return size;
+  }
+
+  private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
+    String named = manifest.getModel().getName() + "/" + manifest.getModel().getVersion();
+    if (!folder.toAbsolutePath().normalize().endsWith(named)) {
+      throw new InvalidModelException(
+          "%s holds the manifest of %s: was the folder renamed?".formatted(folder, named));
+    }
+    ImageShape shape;
+    try {
+      shape = ImageShape.fromProto(manifest.getShape());
+    } catch (IllegalArgumentException e) {
+      throw new InvalidModelException(folder + ": " + e.getMessage(), e);
+    }
+    if (manifest.getLatentSize() < 1 || manifest.getLatentSize() > 65_536) {
+      throw new InvalidModelException(
+          "%s has latent_size %d; expected 1 to 65536".formatted(folder, manifest.getLatentSize()));
+    }
+    if (!manifest.getLatentLaw().equals(Latents.LAW)) {
+      throw new InvalidModelException(
+          "%s uses the latent law '%s'; this program knows '%s'"
+              .formatted(folder, manifest.getLatentLaw(), Latents.LAW));
+    }
+    if (manifest.getGoldenCount() == 0) {
+      throw new InvalidModelException(folder + " has no golden vectors: nothing to verify it by");
+    }
+    for (GoldenVector golden : manifest.getGoldenList()) {
+      checkGolden(folder, manifest.getLatentSize(), shape, golden);
+    }
+  }
+
+  private static void checkGolden(
+      Path folder, int latentSize, ImageShape shape, GoldenVector golden)
+      throws InvalidModelException {
+    String which =
+        "%s, golden vector of (seed %s, index %s)"
+            .formatted(
+                folder,
+                Long.toUnsignedString(golden.getSeed()),
+                Long.toUnsignedString(golden.getIndex()));
+    if (golden.getPixels().size() != shape.values()) {
+      throw new InvalidModelException(
+          "%s: %d pixel bytes; expected %d for %s"
+              .formatted(which, golden.getPixels().size(), shape.values(), shape));
+    }
+    byte[] expected =
+        littleEndian(Latents.of(golden.getSeed(), golden.getIndex(), latentSize)).array();
+    if (!MessageDigest.isEqual(expected, golden.getLatent().toByteArray())) {
+      throw new InvalidModelException(
+          which + ": the latent differs from what this program's latent law gives");
+    }
+  }
+
+  /**
+   * Floats as little-endian bytes, the form in which latents and FLOAT images are kept and sent.
+   */
+  public static ByteBuffer littleEndian(float[] values) {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    bytes.asFloatBuffer().put(values);
+    return bytes;
+  }
+}

@@ -1,0 +1,45 @@
+package dev.dcgan.server;
+
+import java.util.ArrayList;
+import java.util.List;
+
+/** Collects what is wrong with an operator's settings, so that all of it is reported at once. */
+public final class Problems {
+
+  private final List<String> lines = new ArrayList<>();
+
+  /** Adds one line: what was found, what was expected, what to do. */
+  public void add(String line) {
+    lines.add(line);
+  }
+
+  /** Requires {@code min <= value <= max} of the option. */
+  public void requireRange(String option, long value, long min, long max) {
+    if (value < min || value > max) {
+      add("%s %d: expected %d to %d".formatted(option, value, min, max));
+    }
+  }
+
+  /** Requires {@code low < value < high} of the option; NaN is outside. */
+  public void requireBetween(String option, double value, double low, double high) {
+    if (!(value > low && value < high)) {
+      add("%s %s: expected more than %s and less than %s".formatted(option, value, low, high));
+    }
+  }
+
+  /** Requires a TCP port, or 0 for any free one. */
+  public void requirePort(String option, int port) {
+    requireRange(option, port, 0, 65_535);
+  }
+
+  /** Requires that {@code found} be true, or adds the line. */
+  public void require(boolean found, String line) {
+    if (!found) {
+      add(line);
+    }
+  }
+
+  List<String> lines() {
+    return lines;
+  }
+}

@@ -1,0 +1,127 @@
+package dev.dcgan.server;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import org.slf4j.bridge.SLF4JBridgeHandler;
+import picocli.CommandLine;
+import picocli.CommandLine.IDefaultValueProvider;
+import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParseResult;
+
+/**
+ * Runs a program's command line.
+ *
+ * <p>Every long option has an environment variable of the same name, {@code --http-port} and {@code
+ * DCGAN_HTTP_PORT}; the command line wins. All that is wrong is reported at once, one line each,
+ * with exit code 2. A command that fails with an {@link IOException} ends with its message, one
+ * line, and exit code 1: such messages are written for operators. Anything else is a fault of ours
+ * and is logged with its stack.
+ */
+public final class Settings {
+
+  /** A command with a check of its own, made before anything is started. */
+  public interface Command extends Callable<Integer> {
+
+    /**
+     * Adds a line for each option that is wrong; options that did not parse hold their defaults.
+     */
+    void check(Problems problems);
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(Settings.class);
+  private static final String PREFIX = "DCGAN_";
+
+  private Settings() {}
+
+  /** Parses, checks and runs the command that {@code args} name; returns the exit code. */
+  public static int run(Object program, String... args) {
+    return run(program, System.getenv(), new PrintWriter(System.err, true), args);
+  }
+
+  static int run(Object program, Map<String, String> environment, PrintWriter err, String... args) {
+    SLF4JBridgeHandler.removeHandlersForRootLogger();
+    SLF4JBridgeHandler.install();
+    CommandLine commandLine =
+        new CommandLine(program)
+            .setErr(err)
+            .setDefaultValueProvider(new Environment(environment))
+            .setExecutionStrategy(Settings::checkAndRun)
+            .setExecutionExceptionHandler(Settings::reportFailure);
+    collectErrors(commandLine);
+    return commandLine.execute(args);
+  }
+
+  private static void collectErrors(CommandLine commandLine) {
+    commandLine.getCommandSpec().parser().collectErrors(true);
+    commandLine.getSubcommands().values().forEach(Settings::collectErrors);
+  }
+
+  private static int checkAndRun(ParseResult root) {
+    Integer help = CommandLine.executeHelpRequest(root);
+    if (help != null) {
+      return help;
+    }
+    Problems problems = new Problems();
+    ParseResult leaf = root;
+    addParseErrors(leaf, problems);
+    while (leaf.hasSubcommand()) {
+      leaf = leaf.subcommand();
+      addParseErrors(leaf, problems);
+    }
+    CommandSpec spec = leaf.commandSpec();
+    if (spec.userObject() instanceof Command command) {
+      command.check(problems);
+    } else if (problems.lines().isEmpty()) {
+      problems.add("no command given; expected one of " + spec.subcommands().keySet());
+    }
+    if (!problems.lines().isEmpty()) {
+      PrintWriter err = root.commandSpec().commandLine().getErr();
+      problems.lines().forEach(line -> err.println("error: " + line));
+      err.printf("see: %s --help%n", spec.qualifiedName());
+      return CommandLine.ExitCode.USAGE;
+    }
+    return new CommandLine.RunLast().execute(root);
+  }
+
+  private static void addParseErrors(ParseResult result, Problems problems) {
+    for (Exception error : result.errors()) {
+      problems.add(String.valueOf(error.getMessage()));
+    }
+  }
+
+  private static int reportFailure(Exception e, CommandLine commandLine, ParseResult parseResult) {
+    if (e instanceof IOException) {
+      commandLine.getErr().println("error: " + e.getMessage());
+      log.debug("the command failed", e);
+    } else {
+      log.error("the command failed by a fault of this program", e);
+    }
+    return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  /**
+   * Where an option is not on the command line: the environment's value, else the declared default.
+   */
+  private record Environment(Map<String, String> variables) implements IDefaultValueProvider {
+
+    private static final List<String> NOT_SETTINGS = List.of("--help", "--version");
+
+    @Override
+    public @Nullable String defaultValue(ArgSpec arg) {
+      if (!(arg instanceof OptionSpec option) || NOT_SETTINGS.contains(option.longestName())) {
+        return null;
+      }
+      return variables.get(
+          PREFIX + option.longestName().substring(2).replace('-', '_').toUpperCase(Locale.ROOT));
+    }
+  }
+}
