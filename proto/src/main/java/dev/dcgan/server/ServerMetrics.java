@@ -64,7 +64,7 @@ final class ServerMetrics implements ServerInterceptor {
     return new TimedListener<>(next.startCall(timed, headers), timing);
   }
 
-  private final class TimedListener<ReqT>
+  private static final class TimedListener<ReqT>
       extends io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener<ReqT> {
 
     private final Timing timing;

@@ -2,6 +2,7 @@ package dev.dcgan.server;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -44,7 +45,8 @@ public final class Settings {
 
   /** Parses, checks and runs the command that {@code args} name; returns the exit code. */
   public static int run(Object program, String... args) {
-    return run(program, System.getenv(), new PrintWriter(System.err, true), args);
+    return run(
+        program, System.getenv(), new PrintWriter(System.err, true, StandardCharsets.UTF_8), args);
   }
 
   static int run(Object program, Map<String, String> environment, PrintWriter err, String... args) {
