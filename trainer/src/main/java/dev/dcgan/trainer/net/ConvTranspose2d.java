@@ -1,0 +1,107 @@
+package dev.dcgan.trainer.net;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.AbstractBlock;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtNDManager;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValueUtils;
+import ai.djl.pytorch.jni.JniUtils;
+import ai.djl.training.ParameterStore;
+import ai.djl.util.PairList;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A transposed convolution with square kernel and bias: (n, in, h, w) to (n, out, h', w') with h' =
+ * (h - 1) stride - 2 padding + kernel.
+ *
+ * <p>DJL's PyTorch engine has none ({@code NDArrayEx.deconvolution} throws), so this one calls
+ * PyTorch's own through a TorchScript of one line. Gradients flow through it into input, weight and
+ * bias.
+ */
+final class ConvTranspose2d extends AbstractBlock {
+
+  private static final byte VERSION = 1;
+
+  private final Architecture.Layer layer;
+  private final Parameter weight;
+  private final Parameter bias;
+  private final PtSymbolBlock script;
+
+  /** A block whose script lives as long as {@code manager}. */
+  ConvTranspose2d(NDManager manager, Architecture.Layer layer) {
+    super(VERSION);
+    this.layer = layer;
+    int kernel = layer.kernel();
+    weight =
+        addParameter(
+            Parameter.builder()
+                .setName("weight")
+                .setType(Parameter.Type.WEIGHT)
+                .optShape(new Shape(layer.in(), layer.out(), kernel, kernel))
+                .build());
+    bias =
+        addParameter(
+            Parameter.builder()
+                .setName("bias")
+                .setType(Parameter.Type.BIAS)
+                .optShape(new Shape(layer.out()))
+                .build());
+    script = load(manager, layer.stride(), layer.padding());
+  }
+
+  @Override
+  protected NDList forwardInternal(
+      ParameterStore parameters,
+      NDList inputs,
+      boolean training,
+      @Nullable PairList<String, Object> params) {
+    NDArray x = inputs.singletonOrThrow(); // (n, in, h, w)
+    NDArray w = parameters.getValue(weight, x.getDevice(), training);
+    NDArray b = parameters.getValue(bias, x.getDevice(), training);
+    // With false in place of true the engine would cut the gradient here, in training too.
+    return IValueUtils.forward(script, new NDList(x, w, b), true);
+  }
+
+  @Override
+  public Shape[] getOutputShapes(Shape[] inputShapes) {
+    Shape in = inputShapes[0];
+    return new Shape[] {
+      new Shape(in.get(0), layer.out(), outputSide(in.get(2)), outputSide(in.get(3)))
+    };
+  }
+
+  private long outputSide(long side) {
+    return (side - 1) * layer.stride() - 2L * layer.padding() + layer.kernel();
+  }
+
+  private static PtSymbolBlock load(NDManager manager, int stride, int padding) {
+    byte[] archive =
+        TorchScript.archive(
+            """
+            class ConvTranspose2d(Module):
+              __parameters__ = []
+              __buffers__ = []
+              training : bool
+              def forward(self: __torch__.ConvTranspose2d,
+                x: Tensor,
+                weight: Tensor,
+                bias: Tensor) -> Tensor:
+                return torch.conv_transpose2d(x, weight, bias, [%1$d, %1$d], [%2$d, %2$d])
+            """
+                .formatted(stride, padding),
+            "ConvTranspose2d");
+    try {
+      return JniUtils.loadModule(
+          (PtNDManager) manager, new ByteArrayInputStream(archive), false, false);
+    } catch (IOException e) {
+      throw new UncheckedIOException("reading from memory", e);
+    }
+  }
+}

@@ -1,0 +1,77 @@
+package dev.dcgan.trainer.net;
+
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Activation;
+import ai.djl.nn.Parameter;
+import ai.djl.nn.SequentialBlock;
+import ai.djl.nn.norm.BatchNorm;
+import dev.dcgan.trainer.net.Architecture.Layer;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+
+/** G: latents (n, latentSize, 1, 1) ~ N(0, 1) to images (n, channels, height, width) in [-1, 1]. */
+public final class Generator extends Network {
+
+  private static final float EPSILON = 1e-5f;
+
+  private final Architecture architecture;
+
+  /** A generator with its first weights drawn from {@code seed}. */
+  public Generator(NDManager manager, Architecture architecture, long seed) {
+    super(manager, layers(manager, architecture), new Shape(1, architecture.latentSize(), 1, 1));
+    this.architecture = architecture;
+    initialize(seed, architecture.gammaMean());
+  }
+
+  private static SequentialBlock layers(NDManager manager, Architecture architecture) {
+    SequentialBlock block = new SequentialBlock();
+    for (Layer layer : architecture.generator()) {
+      block.add(new ConvTranspose2d(manager, layer));
+      if (layer.batchNorm()) {
+        block.add(BatchNorm.builder().optEpsilon(EPSILON).build()).add(Activation.reluBlock());
+      } else {
+        block.add(Activation.tanhBlock());
+      }
+    }
+    return block;
+  }
+
+  /** The weights as plain numbers, for an exporter. */
+  public GeneratorWeights weights() {
+    Iterator<Parameter> parameters = parameters().values().iterator();
+    List<GeneratorWeights.Layer> layers = new ArrayList<>();
+    for (Layer layer : architecture.generator()) {
+      layers.add(
+          new GeneratorWeights.Layer(
+              layer.in(),
+              layer.out(),
+              layer.kernel(),
+              layer.stride(),
+              layer.padding(),
+              values(parameters.next(), Parameter.Type.WEIGHT),
+              values(parameters.next(), Parameter.Type.BIAS),
+              layer.batchNorm() ? batchNorm(parameters) : null));
+    }
+    return new GeneratorWeights(
+        architecture.name(), architecture.latentSize(), architecture.shape(), layers);
+  }
+
+  private static GeneratorWeights.BatchNorm batchNorm(Iterator<Parameter> parameters) {
+    return new GeneratorWeights.BatchNorm(
+        values(parameters.next(), Parameter.Type.GAMMA),
+        values(parameters.next(), Parameter.Type.BETA),
+        values(parameters.next(), Parameter.Type.RUNNING_MEAN),
+        values(parameters.next(), Parameter.Type.RUNNING_VAR),
+        EPSILON);
+  }
+
+  private static float[] values(Parameter parameter, Parameter.Type expected) {
+    if (parameter.getType() != expected) {
+      throw new IllegalStateException(
+          "parameter of type " + parameter.getType() + " where " + expected + " is expected");
+    }
+    return parameter.getArray().toFloatArray();
+  }
+}

@@ -1,0 +1,171 @@
+package dev.dcgan.trainer.net;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
+import ai.djl.training.GradientCollector;
+import ai.djl.training.ParameterStore;
+import ai.djl.training.initializer.Initializer;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.trainer.net.Architecture.Layer;
+import java.nio.FloatBuffer;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ConvTranspose2dTest {
+
+  private static final int BATCH = 2;
+  private static final int IN = 3;
+  private static final int OUT = 2;
+  private static final int SIDE = 3;
+
+  @ParameterizedTest
+  @CsvSource({"3,1,0", "3,1,1", "3,2,0", "3,2,1", "4,1,0", "4,1,1", "4,2,0", "4,2,1"})
+  void forward_equalsThePlainLoop(int kernel, int stride, int padding) {
+    Case layer = new Case(kernel, stride, padding);
+
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      NDArray y = layer.forward(manager, layer.block(manager), layer.x);
+
+      assertThat(y.getShape()).isEqualTo(new Shape(BATCH, OUT, layer.outputSide, layer.outputSide));
+      assertThat(y.toFloatArray()).usingComparatorWithPrecision(1e-5f).containsExactly(layer.y());
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"3,1,0", "3,1,1", "4,2,0", "4,2,1"})
+  void gradients_equalFiniteDifferences(int kernel, int stride, int padding) {
+    Case layer = new Case(kernel, stride, padding);
+    // loss = sum(y * probe): linear in each of x, weight and bias, so central differences are exact
+    // but
+    // for rounding, which the plain loop keeps small by summing in double.
+    float[] probe = Latents.of(7, 3, layer.y().length);
+
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      ConvTranspose2d block = layer.block(manager);
+      NDArray x = manager.create(layer.x, new Shape(BATCH, IN, SIDE, SIDE));
+      x.setRequiresGradient(true);
+      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+        NDArray y =
+            block
+                .forward(new ParameterStore(manager, false), new NDList(x), true)
+                .singletonOrThrow();
+        collector.backward(y.mul(manager.create(probe, y.getShape())).sum());
+      }
+
+      assertMatches(x, layer.x, layer, probe);
+      assertMatches(parameter(block, "weight"), layer.weight, layer, probe);
+      assertMatches(parameter(block, "bias"), layer.bias, layer, probe);
+    }
+  }
+
+  private static void assertMatches(NDArray variable, float[] values, Case layer, float[] probe) {
+    float[] gradient = variable.getGradient().toFloatArray();
+    float step = 0.5f;
+    for (int i = 0; i < values.length; i++) {
+      float original = values[i];
+      values[i] = original + step;
+      double above = layer.loss(probe);
+      values[i] = original - step;
+      double below = layer.loss(probe);
+      values[i] = original;
+      assertThat((double) gradient[i]).isCloseTo((above - below) / (2 * step), within(1e-4));
+    }
+  }
+
+  private static NDArray parameter(ConvTranspose2d block, String name) {
+    return block.getParameters().get(name).getArray();
+  }
+
+  /** A layer with weights and input, and the definition of its output as plain loops. */
+  private static final class Case {
+    final Layer layer;
+    final int outputSide;
+    final float[] x = Latents.of(7, 0, BATCH * IN * SIDE * SIDE);
+    final float[] weight;
+    final float[] bias = Latents.of(7, 2, OUT);
+
+    Case(int kernel, int stride, int padding) {
+      layer = new Layer(IN, OUT, kernel, stride, padding, false);
+      outputSide = (SIDE - 1) * stride - 2 * padding + kernel;
+      weight = Latents.of(7, 1, IN * OUT * kernel * kernel);
+    }
+
+    ConvTranspose2d block(NDManager manager) {
+      ConvTranspose2d block = new ConvTranspose2d(manager, layer);
+      block.setInitializer(Initializer.ZEROS, parameter -> true);
+      block.initialize(manager, DataType.FLOAT32, new Shape(BATCH, IN, SIDE, SIDE));
+      set(block.getParameters().get("weight"), weight);
+      set(block.getParameters().get("bias"), bias);
+      return block;
+    }
+
+    private static void set(Parameter parameter, float[] values) {
+      parameter.getArray().set(FloatBuffer.wrap(values));
+    }
+
+    NDArray forward(NDManager manager, ConvTranspose2d block, float[] input) {
+      NDArray x = manager.create(input, new Shape(BATCH, IN, SIDE, SIDE));
+      return block
+          .forward(new ParameterStore(manager, false), new NDList(x), false)
+          .singletonOrThrow();
+    }
+
+    double loss(float[] probe) {
+      double[] y = sums();
+      double loss = 0;
+      for (int i = 0; i < y.length; i++) {
+        loss += y[i] * probe[i];
+      }
+      return loss;
+    }
+
+    float[] y() {
+      double[] sums = sums();
+      float[] y = new float[sums.length];
+      for (int i = 0; i < y.length; i++) {
+        y[i] = (float) sums[i];
+      }
+      return y;
+    }
+
+    /** Every input value stamps the kernel, scaled by it, onto the output: the definition. */
+    private double[] sums() {
+      int k = layer.kernel();
+      double[] y = new double[BATCH * OUT * outputSide * outputSide];
+      for (int n = 0; n < BATCH; n++) {
+        for (int o = 0; o < OUT; o++) {
+          for (int row = 0; row < outputSide; row++) {
+            for (int column = 0; column < outputSide; column++) {
+              y[((n * OUT + o) * outputSide + row) * outputSide + column] = bias[o];
+            }
+          }
+        }
+        for (int c = 0; c < IN; c++) {
+          for (int i = 0; i < SIDE * SIDE; i++) {
+            for (int o = 0; o < OUT; o++) {
+              for (int tap = 0; tap < k * k; tap++) {
+                int row = i / SIDE * layer.stride() + tap / k - layer.padding();
+                int column = i % SIDE * layer.stride() + tap % k - layer.padding();
+                if (row >= 0 && row < outputSide && column >= 0 && column < outputSide) {
+                  y[((n * OUT + o) * outputSide + row) * outputSide + column] +=
+                      (double) x[(n * IN + c) * SIDE * SIDE + i]
+                          * weight[((c * OUT + o) * k * k) + tap];
+                }
+              }
+            }
+          }
+        }
+      }
+      return y;
+    }
+  }
+}
