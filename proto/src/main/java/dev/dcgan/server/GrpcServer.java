@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.BindableService;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Grpc;
@@ -40,6 +41,9 @@ public final class GrpcServer implements AutoCloseable {
   private final HealthStatusManager health;
   private final ExecutorService executor;
   private final Server server;
+
+  // Mutable state
+  @GuardedBy("this") private boolean draining;
 
   private GrpcServer(
       String service, HealthStatusManager health, ExecutorService executor, Server server) {
@@ -90,8 +94,11 @@ public final class GrpcServer implements AutoCloseable {
     return server.getPort();
   }
 
-  /** Tells load balancers whether to send calls here. */
-  public void setReady(boolean ready) {
+  /** Tells load balancers whether to send calls here; a server that drains stays not ready. */
+  public synchronized void setReady(boolean ready) {
+    if (draining) {
+      return;
+    }
     health.setStatus(service, ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
   }
 
@@ -100,7 +107,10 @@ public final class GrpcServer implements AutoCloseable {
    * balancers have noticed, then no new calls and up to {@code grace} for those under way.
    */
   public void drain(Duration lame, Duration grace) {
-    setReady(false);
+    synchronized (this) {
+      setReady(false);
+      draining = true;
+    }
     try {
       TimeUnit.NANOSECONDS.sleep(lame.toNanos());
       server.shutdown();

@@ -3,6 +3,7 @@ package dev.dcgan.server;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -22,10 +23,10 @@ import picocli.CommandLine.ParseResult;
  * Runs a program's command line.
  *
  * <p>Every long option has an environment variable of the same name, {@code --http-port} and {@code
- * DCGAN_HTTP_PORT}; the command line wins. All that is wrong is reported at once, one line each,
- * with exit code 2. A command that fails with an {@link IOException} ends with its message, one
- * line, and exit code 1: such messages are written for operators. Anything else is a fault of ours
- * and is logged with its stack.
+ * DCGAN_HTTP_PORT}; the command line wins. Durations are written {@code 2ms}, {@code 5s}. All that
+ * is wrong is reported at once, one line each, with exit code 2. A command that fails with an
+ * {@link IOException} ends with its message, one line, and exit code 1: such messages are written
+ * for operators. Anything else is a fault of ours and is logged with its stack.
  */
 public final class Settings {
 
@@ -55,6 +56,7 @@ public final class Settings {
     CommandLine commandLine =
         new CommandLine(program)
             .setErr(err)
+            .registerConverter(Duration.class, new DurationConverter())
             .setDefaultValueProvider(new Environment(environment))
             .setExecutionStrategy(Settings::checkAndRun)
             .setExecutionExceptionHandler(Settings::reportFailure);

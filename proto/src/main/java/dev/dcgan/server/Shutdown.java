@@ -1,0 +1,64 @@
+package dev.dcgan.server;
+
+import java.lang.reflect.Proxy;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * Ends a program in order on SIGTERM or Ctrl-C.
+ *
+ * <p>The signal releases {@link #await}; the caller then drains and returns its exit code, 0. A
+ * second signal ends the process at once. Signals are taken through {@code sun.misc.Signal}, by
+ * reflection because javac warns of the name: a shutdown hook could give exit code 0 only by
+ * halting, which leaves behind every file marked for deletion on exit, such as unpacked native
+ * libraries.
+ */
+public final class Shutdown {
+
+  private static final List<String> SIGNALS = List.of("TERM", "INT");
+  // What a shell reports of a process that SIGTERM ended.
+  private static final int KILLED = 143;
+
+  private final CountDownLatch asked = new CountDownLatch(1);
+  private final AtomicInteger signals = new AtomicInteger();
+
+  private Shutdown() {}
+
+  /** Takes over SIGTERM and SIGINT for the rest of the process's life. */
+  public static Shutdown onSignal() {
+    Shutdown shutdown = new Shutdown();
+    try {
+      Class<?> signal = Class.forName("sun.misc.Signal");
+      Class<?> handler = Class.forName("sun.misc.SignalHandler");
+      Object taker =
+          Proxy.newProxyInstance(
+              Shutdown.class.getClassLoader(),
+              new Class<?>[] {handler},
+              (proxy, method, arguments) -> {
+                shutdown.signalled();
+                return null;
+              });
+      for (String name : SIGNALS) {
+        signal
+            .getMethod("handle", signal, handler)
+            .invoke(null, signal.getConstructor(String.class).newInstance(name), taker);
+      }
+    } catch (ReflectiveOperationException e) {
+      throw new IllegalStateException("this JVM gives no access to signals", e);
+    }
+    return shutdown;
+  }
+
+  /** Waits for the first signal. */
+  public void await() throws InterruptedException {
+    asked.await();
+  }
+
+  private void signalled() {
+    if (signals.incrementAndGet() > 1) {
+      Runtime.getRuntime().halt(KILLED);
+    }
+    asked.countDown();
+  }
+}

@@ -1,0 +1,146 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.model.ActiveModel;
+import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelWatcher;
+import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.server.GrpcServer;
+import dev.dcgan.server.MetricsEndpoint;
+import dev.dcgan.server.Threads;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The running service and its parts. */
+final class Sampler {
+
+  /**
+   * What a sampler is started with.
+   *
+   * @param model null: the only one in the repository
+   * @param port of gRPC; 0 for any free one
+   * @param httpPort of /metrics; 0 for any free one
+   * @param asked the {@code --provider} that led to {@code provider}
+   * @param threads that a run on the CPU uses
+   */
+  record Config(
+      ModelRepository repository,
+      @Nullable String model,
+      Duration poll,
+      int port,
+      int httpPort,
+      Provider provider,
+      String asked,
+      int threads,
+      BatchPolicy policy) {}
+
+  private static final Logger log = LoggerFactory.getLogger(Sampler.class);
+  private static final int ENCODINGS_WAITING = 64;
+
+  private final ActiveModel active;
+  private final ExecutorService encoders;
+  private final GrpcServer server;
+  private final MetricsEndpoint endpoint;
+  private final ModelWatcher watcher;
+
+  private Sampler(
+      ActiveModel active,
+      ExecutorService encoders,
+      GrpcServer server,
+      MetricsEndpoint endpoint,
+      ModelWatcher watcher) {
+    this.active = active;
+    this.encoders = encoders;
+    this.server = server;
+    this.endpoint = endpoint;
+    this.watcher = watcher;
+  }
+
+  /**
+   * Starts to serve; ready as soon as there is a model.
+   *
+   * @throws IOException a port cannot be bound
+   */
+  static Sampler start(Config config) throws IOException {
+    PrometheusRegistry registry = new PrometheusRegistry();
+    SamplerMetrics metrics = new SamplerMetrics(registry);
+    metrics.provider(config.provider(), config.asked());
+    ActiveModel active = new ActiveModel();
+    ExecutorService encoders = encoders();
+    GrpcServer server =
+        GrpcServer.start(config.port(), new SamplerService(active, encoders, metrics), registry);
+    MetricsEndpoint endpoint;
+    try {
+      endpoint = MetricsEndpoint.start(config.httpPort(), registry);
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
+    ModelWatcher watcher =
+        ModelWatcher.start(
+            config.repository(),
+            config.model(),
+            config.poll(),
+            bundle ->
+                LoadedModel.open(
+                    bundle, config.provider(), config.threads(), config.policy(), metrics),
+            active,
+            new ModelWatcher.Listener() {
+              @Override
+              public void serving(LoadedModel model) {
+                metrics.serving(model);
+                server.setReady(true);
+              }
+
+              @Override
+              public void rejected() {
+                metrics.rejected();
+              }
+            });
+    return new Sampler(active, encoders, server, endpoint, watcher);
+  }
+
+  int port() {
+    return server.port();
+  }
+
+  int httpPort() {
+    return endpoint.port();
+  }
+
+  /** Ends without dropping a call; see {@link GrpcServer#drain}. */
+  void drain(Duration delay, Duration grace) throws InterruptedException {
+    watcher.close();
+    server.drain(delay, grace);
+    if (!active.close(grace)) {
+      log.warn("the network still ran after {} s", grace.toSeconds());
+    }
+    encoders.shutdown();
+    endpoint.close();
+  }
+
+  /**
+   * One thread a core. When they fall behind, the inference thread encodes what it has made itself:
+   * so images wait in the queue, which is bounded, and not here.
+   */
+  private static ExecutorService encoders() {
+    int threads = Runtime.getRuntime().availableProcessors();
+    return new ThreadPoolExecutor(
+        threads,
+        threads,
+        0,
+        TimeUnit.SECONDS,
+        new ArrayBlockingQueue<>(ENCODINGS_WAITING),
+        Threads.named("encoder"),
+        new ThreadPoolExecutor.CallerRunsPolicy());
+  }
+}

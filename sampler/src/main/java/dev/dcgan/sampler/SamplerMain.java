@@ -1,0 +1,20 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.sampler.client.GenerateCommand;
+import dev.dcgan.server.Settings;
+import picocli.CommandLine.Command;
+
+/** The program {@code sampler}. */
+@Command(
+    name = "sampler",
+    mixinStandardHelpOptions = true,
+    description = "Serves a trained generator over gRPC, and calls one.",
+    subcommands = {ServeCommand.class, GenerateCommand.class})
+public final class SamplerMain {
+
+  private SamplerMain() {}
+
+  public static void main(String[] args) {
+    System.exit(Settings.run(new SamplerMain(), args));
+  }
+}

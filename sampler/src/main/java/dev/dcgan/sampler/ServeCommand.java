@@ -1,0 +1,155 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.model.OnnxGenerator;
+import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.server.Shutdown;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code sampler serve}. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    showDefaultValues = true,
+    sortOptions = false,
+    description = {
+      "Serves the newest valid version of a model, and newer ones as they are published.",
+      "Every option has an environment variable: --max-batch, DCGAN_MAX_BATCH."
+    })
+final class ServeCommand implements Settings.Command {
+
+  /** What {@code --provider} may ask for; the constants are spelled as on the command line. */
+  enum Wanted {
+    auto,
+    cuda,
+    cpu
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
+  private static final int MOST_THREADS = 1024;
+  private static final int LONGEST_QUEUE = 1_000_000;
+
+  @Option(names = "--repository", required = true, description = "The folder with the models.")
+  private Path repository = Path.of(".");
+
+  @Option(
+      names = "--model",
+      description =
+          "The model to serve. Not needed where the repository holds exactly one; an empty one is"
+              + " waited for until it does.")
+  private @Nullable String model;
+
+  @Option(names = "--port", description = "gRPC; 0 for any free one.")
+  private int port = 50051;
+
+  @Option(names = "--http-port", description = "HTTP, for /metrics; 0 for any free one.")
+  private int httpPort = 9402;
+
+  @Option(
+      names = "--provider",
+      description = "What runs the network: ${COMPLETION-CANDIDATES}. auto: CUDA, else the CPU.")
+  private Wanted provider = Wanted.auto;
+
+  @Option(names = "--intra-op-threads", description = "CPU threads a run; 0: one a core.")
+  private int threads;
+
+  @Option(names = "--max-batch", description = "Images that the network runs at once.")
+  private int maxBatch = 32;
+
+  @Option(names = "--max-delay", description = "How long an image may wait for others to join.")
+  private Duration maxDelay = Duration.ofMillis(2);
+
+  @Option(names = "--max-queue-images", description = "Images that may wait; more are refused.")
+  private int maxQueueImages = 8192;
+
+  @Option(names = "--poll", description = "How often to look for newer versions.")
+  private Duration poll = Duration.ofSeconds(2);
+
+  @Option(
+      names = "--drain-delay",
+      description = "At the end: how long to accept calls after reporting NOT_SERVING.")
+  private Duration drainDelay = Duration.ofSeconds(5);
+
+  @Option(
+      names = "--drain-grace",
+      description = "At the end: how long calls under way may take before they are cut off.")
+  private Duration drainGrace = Duration.ofSeconds(20);
+
+  @Override
+  public void check(Problems problems) {
+    problems.requirePort("--port", port);
+    problems.requirePort("--http-port", httpPort);
+    problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
+    problems.requireRange("--max-batch", maxBatch, 1, BatchPolicy.LARGEST_BATCH);
+    problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
+    problems.require(
+        poll.toMillis() >= 10, "--poll %s ms: expected 10ms or more".formatted(poll.toMillis()));
+    problems.require(
+        model == null || ModelRepository.isName(model),
+        "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
+            .formatted(model));
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    ModelRepository models = new ModelRepository(repository);
+    requireOneModel(models);
+    Sampler.Config config =
+        new Sampler.Config(
+            models,
+            model,
+            poll,
+            port,
+            httpPort,
+            chooseProvider(),
+            provider.name(),
+            threads == 0 ? Runtime.getRuntime().availableProcessors() : threads,
+            new BatchPolicy(maxBatch, maxDelay, maxQueueImages));
+    Shutdown shutdown = Shutdown.onSignal();
+    Sampler sampler = Sampler.start(config);
+    log.info(
+        "gRPC on port {}, metrics on http://localhost:{}/metrics",
+        sampler.port(),
+        sampler.httpPort());
+    shutdown.await();
+    log.info("draining");
+    sampler.drain(drainDelay, drainGrace);
+    log.info("ended");
+    return 0;
+  }
+
+  private void requireOneModel(ModelRepository models) throws IOException {
+    List<String> names = models.models();
+    if (model == null && names.size() > 1) {
+      throw new IOException(
+          "%s holds several models %s; say which with --model".formatted(repository, names));
+    }
+  }
+
+  private Provider chooseProvider() throws IOException {
+    if (provider == Wanted.cpu) {
+      return Provider.CPU;
+    }
+    try {
+      OnnxGenerator.requireCuda();
+      return Provider.CUDA;
+    } catch (IOException e) {
+      if (provider == Wanted.cuda) {
+        throw new IOException(e.getMessage() + "; use --provider cpu, or auto", e);
+      }
+      log.info("running on the CPU: {}", e.getMessage());
+      return Provider.CPU;
+    }
+  }
+}

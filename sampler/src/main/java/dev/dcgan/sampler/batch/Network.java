@@ -1,0 +1,30 @@
+package dev.dcgan.sampler.batch;
+
+import java.util.List;
+
+/** A generator as a batcher sees it: latents in, images out. Used by one thread at a time. */
+public interface Network extends AutoCloseable {
+
+  /** Floats in one latent. */
+  int latentSize();
+
+  /** Bytes in one image of the given form. */
+  int imageBytes(Output output);
+
+  /**
+   * Makes the images of all slices in one run.
+   *
+   * @throws IllegalStateException the runtime failed; no slice has its images
+   */
+  void run(List<Slice> batch);
+
+  /** Makes the images of some latents by themselves: {@code latents} is (n, latentSize). */
+  default Images generate(float[] latents, Output output) {
+    Job job = new Job(this, latents, output);
+    run(List.of(new Slice(job, 0, job.count)));
+    return job.images();
+  }
+
+  @Override
+  void close();
+}

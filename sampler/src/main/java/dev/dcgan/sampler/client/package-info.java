@@ -1,0 +1,3 @@
+/** The command line client. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.sampler.client;

@@ -1,0 +1,105 @@
+package dev.dcgan.sampler.model;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.batch.BatchListener;
+import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.Batcher;
+import dev.dcgan.sampler.batch.Network;
+import dev.dcgan.v1.ModelVersion;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.concurrent.atomic.AtomicInteger;
+
+/**
+ * One version, ready to serve, with a batcher of its own.
+ *
+ * <p>Thread-safe. Counts its users: the {@link ActiveModel} that offers it is one, every request
+ * and stream another. When the last has released it the batcher finishes what it has and the
+ * network is closed; that does not block the one who released it.
+ */
+public final class LoadedModel {
+
+  private final ModelVersion version;
+  private final ImageShape shape;
+  private final int latentSize;
+  private final Provider provider;
+  private final Batcher batcher;
+
+  // Mutable state
+  private final AtomicInteger users = new AtomicInteger(1);
+
+  private LoadedModel(ModelBundle bundle, Provider provider, Batcher batcher) {
+    this.version = bundle.manifest().getModel();
+    this.shape = bundle.shape();
+    this.latentSize = bundle.latentSize();
+    this.provider = provider;
+    this.batcher = batcher;
+  }
+
+  /**
+   * Opens a version, verifies it by its golden vectors and makes it ready; the caller is its first
+   * user.
+   *
+   * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
+   */
+  public static LoadedModel open(
+      ModelBundle bundle,
+      Provider provider,
+      int threads,
+      BatchPolicy policy,
+      BatchListener listener)
+      throws IOException {
+    Network network = OnnxGenerator.open(bundle, provider, policy.maxBatch(), threads);
+    try {
+      GoldenCheck.verify(bundle, network);
+    } catch (IOException | RuntimeException e) {
+      network.close();
+      throw e;
+    }
+    Batcher batcher = Batcher.start(network, policy, listener, System::nanoTime);
+    return new LoadedModel(bundle, provider, batcher);
+  }
+
+  public ModelVersion version() {
+    return version;
+  }
+
+  public ImageShape shape() {
+    return shape;
+  }
+
+  public int latentSize() {
+    return latentSize;
+  }
+
+  public Provider provider() {
+    return provider;
+  }
+
+  public Batcher batcher() {
+    return batcher;
+  }
+
+  /** Ends one use. */
+  public void release() {
+    if (users.decrementAndGet() == 0) {
+      batcher.close();
+    }
+  }
+
+  /** Name and version, as a person reads them: {@code mnist/3}. */
+  @Override
+  public String toString() {
+    return version.getName() + "/" + version.getVersion();
+  }
+
+  /** Begins a use, unless the last one has ended. */
+  boolean retain() {
+    return users.getAndUpdate(n -> n == 0 ? 0 : n + 1) > 0;
+  }
+
+  boolean awaitClosed(Duration limit) throws InterruptedException {
+    return batcher.awaitClosed(limit);
+  }
+}

@@ -1,0 +1,3 @@
+/** The sampler: a trained generator as a gRPC service. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.sampler;
