@@ -3,6 +3,7 @@ package dev.dcgan.trainer.net;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
@@ -12,7 +13,7 @@ import ai.djl.training.initializer.Initializer;
 import ai.djl.util.Pair;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.latent.Philox;
-import java.nio.FloatBuffer;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -81,12 +82,20 @@ public abstract sealed class Network permits Generator, Discriminator {
         }
         case BIAS -> uniform(seed, position, (float) (1 / Math.sqrt(fanIn)), values);
         case GAMMA -> normal(seed, position, gammaMean, values);
-        case RUNNING_VAR -> java.util.Arrays.fill(values, 1);
+        case RUNNING_VAR -> Arrays.fill(values, 1);
         case BETA, RUNNING_MEAN -> {}
         default -> throw new IllegalStateException("no rule for " + parameter.getType());
       }
-      parameter.getArray().set(FloatBuffer.wrap(values));
+      assign(parameter.getArray(), values);
       position++;
+    }
+  }
+
+  /** Overwrites an array in place; it stays the same leaf of the gradient's graph. */
+  public static void assign(NDArray array, float[] values) {
+    // Not NDArray.set(Buffer): that runs in a mode which PyTorch warns of as deprecated.
+    try (NDArray source = array.getManager().create(values, array.getShape())) {
+      array.set(new NDIndex("..."), source);
     }
   }
 

@@ -16,7 +16,6 @@ import ai.djl.training.ParameterStore;
 import ai.djl.training.initializer.Initializer;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.net.Architecture.Layer;
-import java.nio.FloatBuffer;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
@@ -109,7 +108,7 @@ class ConvTranspose2dTest {
     }
 
     private static void set(Parameter parameter, float[] values) {
-      parameter.getArray().set(FloatBuffer.wrap(values));
+      Network.assign(parameter.getArray(), values);
     }
 
     NDArray forward(NDManager manager, ConvTranspose2d block, float[] input) {

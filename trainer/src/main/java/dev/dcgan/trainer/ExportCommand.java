@@ -1,0 +1,71 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.TrainingDevice;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code trainer export}: a checkpoint in, a published model out. */
+@Command(
+    name = "export",
+    description = "Exports, checks and publishes the generator of a checkpoint.",
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    showDefaultValues = true)
+final class ExportCommand implements Settings.Command {
+
+  @Option(
+      names = "--checkpoint",
+      paramLabel = "FILE",
+      required = true,
+      description = "A .safetensors file from a run's checkpoints folder.")
+  private @Nullable Path checkpoint;
+
+  @Option(
+      names = "--repository",
+      paramLabel = "DIR",
+      description = "Where the model is published.",
+      defaultValue = "models")
+  private Path repository = Path.of("models");
+
+  @Option(
+      names = "--model",
+      paramLabel = "NAME",
+      description = "The name to publish under.",
+      defaultValue = Architecture.MNIST28)
+  private String model = Architecture.MNIST28;
+
+  @Override
+  public void check(Problems problems) {
+    problems.require(
+        checkpoint == null || Files.isRegularFile(checkpoint),
+        "--checkpoint " + checkpoint + ": no such file");
+    problems.require(
+        ModelRepository.isName(model),
+        "--model " + model + ": expected lower-case letters, digits, '.', '-' and '_'");
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    Path file = java.util.Objects.requireNonNull(checkpoint, "checked");
+    TrainingDevice.select("cpu");
+    new Publisher(new ModelRepository(repository))
+        .publish(CheckpointFile.read(file), runOf(file), model);
+    return 0;
+  }
+
+  /** The run's folder: {@code <run>/checkpoints/<file>}. */
+  private static String runOf(Path file) {
+    Path checkpoints = file.toAbsolutePath().normalize().getParent();
+    Path run = checkpoints == null ? null : checkpoints.getParent();
+    return run == null || run.getFileName() == null ? "" : run.getFileName().toString();
+  }
+}

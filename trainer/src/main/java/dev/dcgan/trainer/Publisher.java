@@ -1,0 +1,90 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.net.GeneratorWeights;
+import dev.dcgan.trainer.onnx.ExportCheck;
+import dev.dcgan.trainer.onnx.GeneratorExporter;
+import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.TrainedGenerator;
+import dev.dcgan.v1.ModelManifest;
+import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.TrainingOrigin;
+import java.io.IOException;
+import java.util.Map;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Hands a checkpoint's generator over: exports it, compares the export with the network, publishes
+ * it.
+ */
+final class Publisher {
+
+  private static final Logger log = LoggerFactory.getLogger("publish");
+
+  private final ModelRepository repository;
+
+  Publisher(ModelRepository repository) {
+    this.repository = repository;
+  }
+
+  /**
+   * Publishes as the next version of {@code model}.
+   *
+   * @throws IOException the export differs from the network, or the repository cannot be written;
+   *     nothing was published
+   */
+  ModelBundle publish(Checkpoint checkpoint, String runId, String model) throws IOException {
+    try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
+      GeneratorWeights weights = generator.weights();
+      byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint, runId));
+      ExportCheck.Result check =
+          ExportCheck.check(onnx, weights.shape(), weights.latentSize(), generator::images);
+      log.info(
+          "the export agrees with the network: at most {} apart in float, {} in grey levels",
+          "%.1e".formatted(check.maxDifference()),
+          check.maxPixelDifference());
+      ModelBundle bundle =
+          repository.publish(manifest(checkpoint, weights, runId, model, check), onnx);
+      log.info("published {} in {}", bundle, bundle.folder());
+      return bundle;
+    }
+  }
+
+  private static Map<String, String> metadata(Checkpoint checkpoint, String runId) {
+    return Map.of(
+        "run_id", runId,
+        "epoch", Integer.toString(checkpoint.epoch()),
+        "dataset_sha256", checkpoint.dataset().sha256());
+  }
+
+  private static ModelManifest manifest(
+      Checkpoint checkpoint,
+      GeneratorWeights weights,
+      String runId,
+      String model,
+      ExportCheck.Result check) {
+    return ModelManifest.newBuilder()
+        .setModel(ModelVersion.newBuilder().setName(model))
+        .setOnnxOpset(GeneratorExporter.OPSET)
+        .setArchitecture(weights.architecture())
+        .setShape(weights.shape().toProto())
+        .setLatentSize(weights.latentSize())
+        .setLatentLaw(Latents.LAW)
+        .setNormalisation(ModelBundle.NORMALISATION)
+        .setOrigin(
+            TrainingOrigin.newBuilder()
+                .setRunId(runId)
+                .setEpochs(checkpoint.epoch())
+                .setSeed(checkpoint.hyperparameters().seed())
+                .setDataset(checkpoint.dataset().name())
+                .setDatasetSha256(checkpoint.dataset().sha256())
+                .setDatasetImages(checkpoint.dataset().images()))
+        .putQuality("export_max_difference", check.maxDifference())
+        .addAllGolden(check.golden())
+        .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
+        .build();
+  }
+}

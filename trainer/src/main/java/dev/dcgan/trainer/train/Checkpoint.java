@@ -1,0 +1,39 @@
+package dev.dcgan.trainer.train;
+
+import dev.dcgan.trainer.net.Architecture;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/**
+ * A run at the end of a step: everything that carries on from there needs.
+ *
+ * @param architecture of the networks
+ * @param hyperparameters of the run
+ * @param dataset that it learns from
+ * @param epoch epochs completed
+ * @param step steps completed, over all epochs
+ * @param tensors both networks' parameters and Adam's moments, by name
+ */
+public record Checkpoint(
+    Architecture architecture,
+    Hyperparameters hyperparameters,
+    Dataset dataset,
+    int epoch,
+    long step,
+    Map<String, Tensor> tensors) {
+
+  public Checkpoint {
+    tensors = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
+  }
+
+  /**
+   * Which pictures a run learns from.
+   *
+   * @param sha256 over the decoded images, in order
+   */
+  public record Dataset(String name, String sha256, int images) {}
+
+  /** float32 values in row-major order. */
+  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  public record Tensor(long[] shape, float[] values) {}
+}

@@ -1,0 +1,37 @@
+package dev.dcgan.trainer.train;
+
+import ai.djl.ndarray.NDArray;
+
+/**
+ * The losses of Goodfellow et al. 2014 on logits, with the non-saturating one for the generator.
+ *
+ * <p>Binary cross-entropy of a logit x is softplus(-x) against label 1 and softplus(x) against
+ * label 0.
+ */
+final class GanLoss {
+
+  private GanLoss() {}
+
+  /** D's loss, scalar: the mean of the cross-entropies of reals against 1 and fakes against 0. */
+  static NDArray discriminator(NDArray realLogits, NDArray fakeLogits) {
+    return against0(fakeLogits).add(against1(realLogits)).div(2);
+  }
+
+  /** G's loss, scalar: the cross-entropy of its fakes against 1. */
+  static NDArray generator(NDArray fakeLogits) {
+    return against1(fakeLogits);
+  }
+
+  /** The mean probability of "real", scalar: D(x) or D(G(z)). */
+  static NDArray score(NDArray logits) {
+    return logits.getNDArrayInternal().sigmoid().mean();
+  }
+
+  private static NDArray against1(NDArray logits) {
+    return logits.neg().getNDArrayInternal().softPlus().mean();
+  }
+
+  private static NDArray against0(NDArray logits) {
+    return logits.getNDArrayInternal().softPlus().mean();
+  }
+}
