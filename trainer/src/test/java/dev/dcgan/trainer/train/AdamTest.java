@@ -1,0 +1,84 @@
+package dev.dcgan.trainer.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.djl.Device;
+import ai.djl.engine.Engine;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.training.GradientCollector;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.net.Discriminator;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class AdamTest {
+
+  private static final float RATE = 0.01f;
+  private static final float BETA1 = 0.5f;
+  private static final float BETA2 = 0.999f;
+
+  @Test
+  void update_followsThePaper() {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
+      NDArray weight = network.parameters().values().iterator().next().getArray();
+      Adam adam = new Adam(manager, network, new Hyperparameters(1, 2, RATE, BETA1, BETA2, 1));
+      float[] initial = weight.toFloatArray();
+
+      List<float[]> gradients = new ArrayList<>();
+      for (int step = 0; step < 5; step++) {
+        gradients.add(backward(manager, network, weight, step));
+        adam.update();
+      }
+
+      float[] actual = weight.toFloatArray();
+      for (int i = 0; i < actual.length; i++) {
+        assertThat((double) actual[i]).isCloseTo(reference(initial[i], gradients, i), within(1e-6));
+      }
+    }
+  }
+
+  @Test
+  void update_clearsTheGradients() {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
+      NDArray weight = network.parameters().values().iterator().next().getArray();
+      Adam adam = new Adam(manager, network, new Hyperparameters(1, 2, RATE, BETA1, BETA2, 1));
+      assertThat(backward(manager, network, weight, 0)).doesNotContain(0);
+
+      adam.update();
+
+      assertThat(weight.getGradient().toFloatArray()).containsOnly(0);
+    }
+  }
+
+  /** Puts a gradient on every parameter; returns the given one's. */
+  private static float[] backward(
+      NDManager manager, Discriminator network, NDArray weight, int step) {
+    NDArray pictures = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
+    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+      NDArray loss = network.forward(pictures, true).mul(step + 1).sum();
+      collector.backward(loss);
+    }
+    return weight.getGradient().toFloatArray();
+  }
+
+  /** Algorithm 1 of Kingma and Ba 2015 on one weight, in double. */
+  private static double reference(double w, List<float[]> gradients, int i) {
+    double m = 0;
+    double v = 0;
+    for (int t = 1; t <= gradients.size(); t++) {
+      double g = gradients.get(t - 1)[i];
+      m = BETA1 * m + (1 - BETA1) * g;
+      v = BETA2 * v + (1 - BETA2) * g * g;
+      double mHat = m / (1 - Math.pow(BETA1, t));
+      double vHat = v / (1 - Math.pow(BETA2, t));
+      w -= RATE * mHat / (Math.sqrt(vHat) + 1e-8);
+    }
+    return w;
+  }
+}

@@ -1,0 +1,114 @@
+package dev.dcgan.trainer.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.Checkpoint.Tensor;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class CheckpointFileTest {
+
+  @TempDir Path folder;
+
+  private Path file;
+
+  @BeforeEach
+  void write() throws IOException {
+    file = folder.resolve("a.safetensors");
+    CheckpointFile.write(file, checkpoint());
+  }
+
+  @Test
+  void read_givesBackWhatWasWritten() throws IOException {
+    Checkpoint read = CheckpointFile.read(file);
+
+    assertThat(read).usingRecursiveComparison().isEqualTo(checkpoint());
+    assertThat(read.tensors().keySet()).containsExactly("first", "second");
+  }
+
+  @Test
+  void write_sameCheckpoint_givesTheSameBytes() throws IOException {
+    byte[] before = Files.readAllBytes(file);
+
+    CheckpointFile.write(file, CheckpointFile.read(file));
+
+    assertThat(Files.readAllBytes(file)).isEqualTo(before);
+  }
+
+  @Test
+  void write_leavesNoOtherFile() throws IOException {
+    try (var entries = Files.list(folder)) {
+      assertThat(entries).containsExactly(file);
+    }
+  }
+
+  @Test
+  void read_whenAValueChanged_refuses() throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    bytes[bytes.length - 1] ^= 1;
+    Files.write(file, bytes);
+
+    assertThatThrownBy(() -> CheckpointFile.read(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(file.toString())
+        .hasMessageContaining("SHA-256");
+  }
+
+  @Test
+  void read_whenTruncatedAnywhere_refuses() throws IOException {
+    byte[] bytes = Files.readAllBytes(file);
+    for (int length = 0; length < bytes.length; length += 7) {
+      Files.write(file, Arrays.copyOf(bytes, length));
+
+      assertThatThrownBy(() -> CheckpointFile.read(file))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining(file.toString());
+    }
+  }
+
+  @Test
+  void read_ofANewerFormat_saysWhatIsSupported() throws IOException {
+    String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+    Files.writeString(
+        file,
+        text.replace("\"format_version\":\"1\"", "\"format_version\":\"9\""),
+        StandardCharsets.ISO_8859_1);
+
+    assertThatThrownBy(() -> CheckpointFile.read(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("format_version 9")
+        .hasMessageContaining("reads 1 to 1");
+  }
+
+  @Test
+  void read_ofSomethingElse_refuses() throws IOException {
+    Files.writeString(file, "{}".repeat(100));
+
+    assertThatThrownBy(() -> CheckpointFile.read(file))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(file.toString());
+  }
+
+  private static Checkpoint checkpoint() {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    tensors.put("first", new Tensor(new long[] {2, 3}, new float[] {1, -2, 3.5f, 0, 1e-40f, 6}));
+    tensors.put("second", new Tensor(new long[] {1}, new float[] {Float.MIN_VALUE}));
+    return new Checkpoint(
+        Architecture.mnist28(64, 16),
+        new Hyperparameters(25, 128, 2e-4f, 0.5f, 0.999f, -1),
+        new Checkpoint.Dataset("digits", "ab", 100),
+        3,
+        99,
+        tensors);
+  }
+}
