@@ -1,0 +1,63 @@
+package dev.dcgan.trainer.data;
+
+import dev.dcgan.model.ImageShape;
+import java.util.Objects;
+import java.util.stream.IntStream;
+
+/**
+ * Handwritten-looking digits that the program draws itself, for where no pictures are at hand.
+ *
+ * <p>28 x 28, white on black, like MNIST. Picture i depends on (seed, i) alone and shows the digit
+ * i mod 10, so every digit comes equally often.
+ */
+public final class DigitsDataset implements ImageDataset {
+
+  private static final ImageShape SHAPE = new ImageShape(DigitPen.SIDE, DigitPen.SIDE, 1);
+
+  private final byte[][] images;
+
+  /**
+   * Draws {@code count} digits, on all processors.
+   *
+   * @throws IllegalArgumentException where count is below 1
+   */
+  public DigitsDataset(int count, long seed) {
+    if (count < 1) {
+      throw new IllegalArgumentException(count + " digits; expected at least 1");
+    }
+    images =
+        IntStream.range(0, count)
+            .parallel()
+            .mapToObj(i -> DigitPen.draw(labelOf(i), new Draws(seed, i)))
+            .toArray(byte[][]::new);
+  }
+
+  @Override
+  public String name() {
+    return "digits";
+  }
+
+  @Override
+  public ImageShape shape() {
+    return SHAPE;
+  }
+
+  @Override
+  public int size() {
+    return images.length;
+  }
+
+  @Override
+  public void copyPixels(int index, byte[] target, int offset) {
+    System.arraycopy(images[index], 0, target, offset, SHAPE.values());
+  }
+
+  /** The digit that picture {@code index} shows, 0 to 9. */
+  public int label(int index) {
+    return labelOf(Objects.checkIndex(index, images.length));
+  }
+
+  private static int labelOf(int index) {
+    return index % 10;
+  }
+}
