@@ -1,0 +1,20 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.server.Settings;
+import picocli.CommandLine.Command;
+
+/** The trainer's command line. */
+@Command(
+    name = "trainer",
+    description = "Trains a DCGAN on pictures and publishes its generator.",
+    mixinStandardHelpOptions = true,
+    version = "trainer 0.1.0",
+    subcommands = {TrainCommand.class, ExportCommand.class})
+public final class TrainerMain {
+
+  private TrainerMain() {}
+
+  public static void main(String[] args) {
+    System.exit(Settings.run(new TrainerMain(), args));
+  }
+}
