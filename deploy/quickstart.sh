@@ -1,0 +1,115 @@
+#!/bin/sh
+# The main job from one end to the other, on a machine with JDK 17 and Maven: build, train, publish, serve,
+# call. Leaves out/digits.png.
+#
+#   --data PATH   train on these pictures (a folder of IDX files: MNIST and its like) instead of on drawn digits
+#   --keep        leave the sampler running, and say how to call it
+#   --port PORT, --http-port PORT   of the sampler (50051, 9402); for its metrics the trainer takes any free port
+set -eu
+
+usage() {
+  sed -n '2,8s/^# \{0,1\}//p' "$0"
+}
+
+fail() {
+  echo "quickstart: $*" >&2
+  exit 1
+}
+
+say() {
+  printf '\n==> %s\n' "$*"
+}
+
+source="--dataset digits --images 12000"
+data=
+keep=false
+port=50051
+http_port=9402
+while [ $# -gt 0 ]; do
+  case $1 in
+    --data) [ $# -gt 1 ] || fail "--data needs a path"; data=$2; shift ;;
+    --port) [ $# -gt 1 ] || fail "--port needs a number"; port=$2; shift ;;
+    --http-port) [ $# -gt 1 ] || fail "--http-port needs a number"; http_port=$2; shift ;;
+    --keep) keep=true ;;
+    --help) usage; exit 0 ;;
+    *) usage >&2; fail "unknown option $1" ;;
+  esac
+  shift
+done
+if [ -n "$data" ]; then
+  [ -e "$data" ] || fail "--data $data: no such file or folder"
+  data=$(cd "$(dirname "$data")" && pwd)/$(basename "$data")
+fi
+
+cd "$(dirname "$0")/.."
+out=$PWD/out
+for tool in java mvn; do
+  command -v $tool >/dev/null || fail "$tool is not on the PATH; it needs a JDK of version 17 or later, and Maven"
+done
+start=$(date +%s)
+took() {
+  echo "    $(($(date +%s) - $1)) s"
+}
+
+say "1/5 build: both programs with all they need, without the tests"
+step=$start
+mvn -B -q -DskipTests package
+echo "    trainer/target/trainer/bin/trainer and sampler/target/sampler/bin/sampler"
+took "$step"
+
+say "2/5 train: a narrow generator for a few epochs on ${data:-digits that the program draws itself}"
+step=$(date +%s)
+rm -rf "$out"
+mkdir -p "$out"
+# shellcheck disable=SC2086 # $source is a list.
+if [ -n "$data" ]; then set -- --data "$data"; else set -- $source; fi
+trainer/target/trainer/bin/trainer train "$@" --width 32 --epochs 6 --batch-size 64 --learning-rate 0.001 \
+  --model digits --runs "$out/runs" --repository "$out/models" --http-port 0
+took "$step"
+
+say "3/5 serve: the published model, on port $port, metrics on http://localhost:$http_port/metrics"
+sampler/target/sampler/bin/sampler serve --repository "$out/models" --port "$port" --http-port "$http_port" \
+  --drain-delay 0 >"$out/sampler.log" 2>&1 &
+sampler=$!
+stop() {
+  kill "$sampler" 2>/dev/null && wait "$sampler"
+}
+trap stop EXIT
+tries=0
+until grep -q 'gRPC on port' "$out/sampler.log"; do
+  kill -0 "$sampler" 2>/dev/null || { cat "$out/sampler.log" >&2; fail "the sampler did not start"; }
+  tries=$((tries + 1))
+  [ $tries -lt 300 ] || fail "the sampler has not started within a minute; see $out/sampler.log"
+  sleep 0.2
+done
+sed 's/^/    /' "$out/sampler.log"
+
+say "4/5 call Generate(seed 42, count 25)"
+sampler/target/sampler/bin/sampler generate --target "localhost:$port" --seed 42 --count 25 \
+  --out "$out/digits.png" | sed 's/^/    /'
+
+if $keep; then
+  trap - EXIT
+  say "5/5 the sampler stays, as process $sampler; end it with: kill $sampler"
+  cat <<EOF
+    Call it from the command line:
+      sampler/target/sampler/bin/sampler generate --target localhost:$port --seed 7 --count 10 --out out/seven.png
+    from grpcurl, through reflection:
+      grpcurl -plaintext -d '{"seed": 7, "count": 1}' localhost:$port dcgan.v1.SamplerService/Generate
+    from Python (pip install grpcio-tools, then
+      python -m grpc_tools.protoc -I proto/src/main/proto --python_out=. --grpc_python_out=. dcgan/v1/model.proto dcgan/v1/sampler.proto):
+      import grpc
+      from dcgan.v1 import sampler_pb2, sampler_pb2_grpc
+      sampler = sampler_pb2_grpc.SamplerServiceStub(grpc.insecure_channel("localhost:$port"))
+      answer = sampler.Generate(sampler_pb2.GenerateRequest(seed=7, count=1))
+      open("seven.png", "wb").write(answer.png[0])
+EOF
+else
+  say "5/5 stop the sampler"
+  trap - EXIT
+  kill "$sampler"
+  wait "$sampler" || fail "the sampler ended with exit code $?; see $out/sampler.log"
+  echo "    it drained and ended"
+fi
+
+say "done in $(($(date +%s) - start)) s: look at $out/digits.png, and at $out/runs for how it came about"
