@@ -137,7 +137,9 @@ public final class ModelBundle {
           .ignoringUnknownFields()
           .merge(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), manifest);
     } catch (InvalidProtocolBufferException e) {
-      throw new InvalidModelException(file + " is not a model manifest: " + e.getMessage(), e);
+      // The lines after the first are the parser's advice to programmers.
+      String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
+      throw new InvalidModelException(file + " is not a model manifest: " + found, e);
     }
     if (manifest.getFormatVersion() == 0) {
       throw new InvalidModelException(

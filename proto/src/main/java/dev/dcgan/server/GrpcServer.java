@@ -120,20 +120,27 @@ public final class GrpcServer implements AutoCloseable {
     }
   }
 
-  /** Ends at once; calls under way are cut off and their handlers told so. */
+  /** Ends at once; calls under way are cut off, and their handlers have been told so on return. */
   @Override
   public void close() {
     neverReadyAgain();
+    // Whoever was interrupted while draining comes here too, and must wait nonetheless.
+    boolean interrupted = Thread.interrupted();
     server.shutdownNow();
     try {
       // The executor goes last: through it handlers hear that their calls have ended.
-      if (!server.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {
-        log.warn("connections still open {} s after they were cut off", CUT_OFF.toSeconds());
+      boolean ended = server.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS);
+      executor.shutdown();
+      if (!ended || !executor.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {
+        log.warn("a call still runs {} s after it was cut off", CUT_OFF.toSeconds());
       }
     } catch (InterruptedException e) {
+      executor.shutdown();
+      interrupted = true;
+    }
+    if (interrupted) {
       Thread.currentThread().interrupt();
     }
-    executor.shutdown();
   }
 
   private static String rootMessage(Throwable e) {

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.time.Duration;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -17,7 +18,9 @@ import picocli.CommandLine;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.Model.ArgSpec;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Model.ISetter;
 import picocli.CommandLine.Model.OptionSpec;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 
 /**
@@ -55,12 +58,13 @@ public final class Settings {
   static int run(Object program, Map<String, String> environment, PrintWriter err, String... args) {
     SLF4JBridgeHandler.removeHandlersForRootLogger();
     SLF4JBridgeHandler.install();
+    Environment variables = new Environment(environment);
     CommandLine commandLine =
         new CommandLine(program)
             .setErr(err)
             .registerConverter(Duration.class, new DurationConverter())
-            .setDefaultValueProvider(new Environment(environment))
-            .setExecutionStrategy(Settings::checkAndRun)
+            .setDefaultValueProvider(variables)
+            .setExecutionStrategy(parsed -> checkAndRun(parsed, variables))
             .setExecutionExceptionHandler(Settings::reportFailure);
     collectErrors(commandLine);
     return commandLine.execute(args);
@@ -71,7 +75,7 @@ public final class Settings {
     commandLine.getSubcommands().values().forEach(Settings::collectErrors);
   }
 
-  private static int checkAndRun(ParseResult root) {
+  private static int checkAndRun(ParseResult root, Environment variables) {
     Integer help = CommandLine.executeHelpRequest(root);
     if (help != null) {
       return help;
@@ -83,10 +87,11 @@ public final class Settings {
       leaf = leaf.subcommand();
       addParseErrors(leaf, problems);
     }
+    variables.wrong.values().forEach(problems::add);
     CommandSpec spec = leaf.commandSpec();
     if (spec.userObject() instanceof Command command) {
       command.check(problems);
-    } else if (problems.lines().isEmpty()) {
+    } else {
       problems.add("no command given; expected one of " + spec.subcommands().keySet());
     }
     if (!problems.lines().isEmpty()) {
@@ -124,18 +129,54 @@ public final class Settings {
 
   /**
    * Where an option is not on the command line: the environment's value, else the declared default.
+   *
+   * <p>picocli gives up at the first default that does not convert, so only those that do are
+   * offered to it.
    */
-  private record Environment(Map<String, String> variables) implements IDefaultValueProvider {
+  private static final class Environment implements IDefaultValueProvider {
 
     private static final List<String> NOT_SETTINGS = List.of("--help", "--version");
+
+    private final Map<String, String> variables;
+    // Variable to what is wrong with it; picocli asks more than once.
+    private final Map<String, String> wrong = new LinkedHashMap<>();
+
+    Environment(Map<String, String> variables) {
+      this.variables = variables;
+    }
 
     @Override
     public @Nullable String defaultValue(ArgSpec arg) {
       if (!(arg instanceof OptionSpec option) || NOT_SETTINGS.contains(option.longestName())) {
         return null;
       }
-      return variables.get(
-          PREFIX + option.longestName().substring(2).replace('-', '_').toUpperCase(Locale.ROOT));
+      String variable =
+          PREFIX + option.longestName().substring(2).replace('-', '_').toUpperCase(Locale.ROOT);
+      String value = variables.get(variable);
+      if (value == null) {
+        return null;
+      }
+      try {
+        tryOut(option, value);
+        return value;
+      } catch (ParameterException e) {
+        wrong.put(variable, variable + ": " + e.getMessage());
+        return null;
+      }
+    }
+
+    private static void tryOut(OptionSpec option, String value) {
+      OptionSpec unbound = OptionSpec.builder(option).setter(new Discard()).build();
+      new CommandLine(CommandSpec.create().addOption(unbound))
+          .parseArgs(option.longestName() + "=" + value);
+    }
+  }
+
+  private static final class Discard implements ISetter {
+
+    @Override
+    public <T> @Nullable T set(@Nullable T value) {
+      return null;
     }
   }
 }

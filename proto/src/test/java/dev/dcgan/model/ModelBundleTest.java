@@ -224,7 +224,9 @@ class ModelBundleTest {
     assertThatThrownBy(() -> ModelBundle.open(folder))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageStartingWith(folder.toString())
-        .hasMessageContaining(reason);
+        .hasMessageContaining(reason)
+        .message()
+        .doesNotContain("\n");
   }
 
   private void edit(Consumer<ModelManifest.Builder> change) throws IOException {

@@ -1,0 +1,42 @@
+package dev.dcgan.server;
+
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.AppenderBase;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import org.slf4j.LoggerFactory;
+
+/** Takes what one class logs while open, so that it is seen by the test and not on the console. */
+final class CapturedLog implements AutoCloseable {
+
+  private final List<ILoggingEvent> events = new CopyOnWriteArrayList<>();
+  private final Logger logger;
+  private final AppenderBase<ILoggingEvent> appender =
+      new AppenderBase<>() {
+        @Override
+        protected void append(ILoggingEvent event) {
+          events.add(event);
+        }
+      };
+
+  CapturedLog(Class<?> of) {
+    logger = (Logger) LoggerFactory.getLogger(of);
+    appender.start();
+    logger.addAppender(appender);
+    logger.setAdditive(false);
+  }
+
+  /** Level and message of each entry. */
+  List<String> lines() {
+    return events.stream()
+        .map(event -> event.getLevel() + " " + event.getFormattedMessage())
+        .toList();
+  }
+
+  @Override
+  public void close() {
+    logger.setAdditive(true);
+    logger.detachAppender(appender);
+  }
+}
