@@ -1,0 +1,377 @@
+package dev.dcgan.house;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.dcgan.latent.Latents;
+import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.TrainedGenerator;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.ServerSocket;
+import java.net.URI;
+import java.net.URLEncoder;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The packaged programs from end to end: train on drawn digits, publish, serve over a real socket,
+ * and compare what callers get with the network that was trained.
+ */
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class HouseIT {
+
+  private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
+  private static final Path SAMPLER = Path.of("target/sampler/bin/sampler");
+  private static final Path PROTOS = Path.of("../proto/src/main/proto");
+  private static final Path PYTHON_CLIENT = Path.of("src/test/python/client.py");
+  // Debian's: another Python on the PATH would not have Debian's packages.
+  private static final String PYTHON = "/usr/bin/python3";
+
+  @TempDir private static Path folder;
+  private static final HttpClient http = HttpClient.newHttpClient();
+
+  private static String trainerOutput = "";
+  private static String trainerMetrics = "";
+  private static Program sampler;
+  private static int httpPort;
+  private static String target = "";
+  private static ManagedChannel channel;
+  private static SamplerServiceBlockingStub stub;
+
+  @BeforeAll
+  static void trainAndServe() throws Exception {
+    try (Program trainer =
+        Program.start(
+            folder,
+            List.of(
+                TRAINER.toAbsolutePath().toString(),
+                "train",
+                "--images=1500",
+                "--epochs=2",
+                "--width=16",
+                "--batch-size=32",
+                "--learning-rate=0.002",
+                "--http-port=0"))) {
+      int port = port(trainer.awaitLine("metrics on port (\\d+)"));
+      trainer.awaitLine("epoch 1/2: ");
+      trainerMetrics = get("http://localhost:" + port + "/metrics");
+      assertThat(trainer.awaitExit()).as(trainer.output()).isZero();
+      trainerOutput = trainer.output();
+    }
+    sampler =
+        Program.start(
+            folder,
+            List.of(
+                SAMPLER.toAbsolutePath().toString(),
+                "serve",
+                "--repository=models",
+                "--port=0",
+                "--http-port=0",
+                "--drain-delay=0"));
+    Matcher ports = sampler.awaitLine("gRPC on port (\\d+), metrics on http://localhost:(\\d+)/");
+    target = "localhost:" + ports.group(1);
+    httpPort = Integer.parseInt(ports.group(2));
+    sampler.awaitLine("serving mnist28/1 on cpu");
+    channel = Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build();
+    stub = SamplerServiceGrpc.newBlockingStub(channel);
+  }
+
+  @AfterAll
+  static void close() {
+    if (channel != null) {
+      channel.shutdownNow();
+    }
+    if (sampler != null) {
+      sampler.close();
+    }
+  }
+
+  @Test
+  void train_startsWithoutNoise_andLeavesWhatItSays() throws IOException {
+    assertThat(trainerOutput.lines())
+        .as("nothing but the program's own log lines")
+        .allMatch(line -> line.matches("\\S+ INFO +(train|publish): .*"));
+    Path run = onlyEntry(folder.resolve("runs"));
+    assertThat(run.resolve("real-vs-generated.png")).isNotEmptyFile();
+    assertThat(run.resolve("samples/epoch-001.png")).isNotEmptyFile();
+    assertThat(run.resolve("samples/epoch-002.png")).isNotEmptyFile();
+  }
+
+  @Test
+  void serve_startsWithoutNoise() {
+    assertThat(sampler.output().lines())
+        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher): .*"));
+  }
+
+  @Test
+  void generate_equalsTheTrainersNetwork_withinOneGreyLevel() throws Exception {
+    int n = 64;
+    GenerateResponse answer = stub.generate(raw(42, 100, n));
+    Checkpoint checkpoint = CheckpointFile.read(newestCheckpoint());
+    int latentSize = checkpoint.architecture().latentSize();
+    float[] latents = new float[n * latentSize];
+    for (int i = 0; i < n; i++) {
+      Latents.fill(42, 100 + i, latents, i * latentSize, latentSize);
+    }
+
+    float[] images;
+    try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
+      images = generator.images(latents, n);
+    }
+
+    byte[] pixels = answer.getPixels().toByteArray();
+    assertThat(pixels).hasSize(images.length);
+    for (int i = 0; i < pixels.length; i++) {
+      double expected = Math.rint((images[i] + 1) * 127.5);
+      assertThat((double) (pixels[i] & 0xFF))
+          .as("value %d of image %d", i % 784, i / 784)
+          .isBetween(expected - 1, expected + 1);
+    }
+    assertThat(Arrays.copyOf(pixels, 784))
+        .as("another image")
+        .isNotEqualTo(Arrays.copyOfRange(pixels, 784, 2 * 784));
+  }
+
+  @Test
+  void image_isTheSame_alone_amongOthers_fromAnOffset_andStreamed() throws Exception {
+    int n = 100;
+    byte[] whole = stub.generate(raw(7, 0, n)).getPixels().toByteArray();
+
+    ByteArrayOutputStream streamed = new ByteArrayOutputStream();
+    Iterator<GenerateResponse> chunks = stub.generateStream(raw(7, 0, n));
+    while (chunks.hasNext()) {
+      chunks.next().getPixels().writeTo(streamed);
+    }
+    assertThat(streamed.toByteArray()).isEqualTo(whole);
+    assertThat(stub.generate(raw(7, 60, 40)).getPixels().toByteArray())
+        .isEqualTo(Arrays.copyOfRange(whole, 60 * 784, whole.length));
+
+    ExecutorService callers = Executors.newFixedThreadPool(8);
+    try {
+      List<Callable<byte[]>> calls = new ArrayList<>();
+      for (int i = 0; i < n; i++) {
+        long index = i;
+        calls.add(() -> stub.generate(raw(7, index, 1)).getPixels().toByteArray());
+        calls.add(() -> stub.generate(raw(1000 + index, 0, 3)).getPixels().toByteArray());
+      }
+      List<Future<byte[]>> answers = callers.invokeAll(calls);
+      for (int i = 0; i < n; i++) {
+        assertThat(answers.get(2 * i).get())
+            .as("image %d, asked alone among other calls", i)
+            .isEqualTo(Arrays.copyOfRange(whole, i * 784, (i + 1) * 784));
+      }
+    } finally {
+      callers.shutdown();
+    }
+  }
+
+  @Test
+  void generate_fromPython_getsTheSameBytes() throws Exception {
+    assumeRuns("python3-grpcio and python3-protobuf", PYTHON, "-c", "import grpc, google.protobuf");
+    assumeRuns("protobuf-compiler", "protoc", "--version");
+    assumeTrue(
+        Files.isExecutable(Path.of("/usr/bin/grpc_python_plugin")),
+        "protobuf-compiler-grpc is absent: not called from Python");
+    Path stubs = Files.createDirectories(folder.resolve("stubs"));
+    Program.run(
+        folder,
+        List.of(
+            "protoc",
+            "-I" + PROTOS.toAbsolutePath(),
+            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+            "--python_out=" + stubs,
+            "--grpc_python_out=" + stubs,
+            "dcgan/v1/model.proto",
+            "dcgan/v1/sampler.proto"));
+
+    String output =
+        Program.run(
+            folder,
+            List.of(PYTHON, PYTHON_CLIENT.toAbsolutePath().toString(), target, stubs.toString()));
+
+    String digest =
+        HexFormat.of()
+            .formatHex(
+                MessageDigest.getInstance("SHA-256")
+                    .digest(stub.generate(raw(-1, 3, 7)).getPixels().toByteArray()));
+    assertThat(output.lines()).containsExactly("7 28 28 1", digest, digest, "INVALID_ARGUMENT");
+  }
+
+  @Test
+  void model_passesOnnxsOwnChecker() throws Exception {
+    assumeRuns("python3-onnx", PYTHON, "-c", "import onnx");
+
+    Program.run(
+        folder,
+        List.of(
+            PYTHON,
+            "-c",
+            "import onnx, sys; onnx.checker.check_model(onnx.load(sys.argv[1]), full_check=True)",
+            "models/mnist28/1/model.onnx"));
+  }
+
+  @Test
+  void metrics_ofBothPrograms_passPromtool() throws Exception {
+    assumeRuns("prometheus (promtool)", "promtool", "--version");
+    stub.generate(raw(1, 0, 1));
+
+    assertThat(trainerMetrics).contains("trainer_images_total", "jvm_memory_used_bytes");
+    checkMetrics(trainerMetrics);
+    String samplerMetrics = get("http://localhost:" + httpPort + "/metrics");
+    assertThat(samplerMetrics)
+        .contains(
+            "sampler_images_total{",
+            "sampler_batch_size_bucket{",
+            "sampler_queue_wait_seconds_bucket{",
+            "sampler_execution_seconds_bucket{",
+            "sampler_model_info{",
+            "grpc_server_handling_seconds_bucket{");
+    checkMetrics(samplerMetrics);
+  }
+
+  @Test
+  void prometheus_scrapesTheSampler() throws Exception {
+    assumeRuns("prometheus", "prometheus", "--version");
+    stub.generate(raw(1, 0, 5));
+    int port = freePort();
+    Files.writeString(
+        folder.resolve("prometheus.yml"),
+        """
+        scrape_configs:
+          - job_name: sampler
+            scrape_interval: 200ms
+            static_configs:
+              - targets: ["localhost:%d"]
+        """
+            .formatted(httpPort));
+    try (Program prometheus =
+        Program.start(
+            folder,
+            List.of(
+                "prometheus",
+                "--config.file=prometheus.yml",
+                "--storage.tsdb.path=tsdb",
+                "--web.listen-address=127.0.0.1:" + port))) {
+      prometheus.awaitLine("ready to receive web requests");
+
+      assertThat(query(port, "sum(sampler_images_total) >= 5")).contains("\"value\"");
+      assertThat(query(port, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
+          .contains("\"provider\":\"cpu\"");
+    }
+  }
+
+  @Test
+  @Order(Integer.MAX_VALUE)
+  void serve_onSigterm_endsWithZero() throws Exception {
+    sampler.terminate();
+
+    assertThat(sampler.awaitExit()).as(sampler.output()).isZero();
+  }
+
+  private static GenerateRequest raw(long seed, long first, int count) {
+    return GenerateRequest.newBuilder()
+        .setSeed(seed)
+        .setFirstIndex(first)
+        .setCount(count)
+        .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+        .build();
+  }
+
+  private static int port(Matcher line) {
+    return Integer.parseInt(line.group(1));
+  }
+
+  private static Path newestCheckpoint() throws IOException {
+    try (Stream<Path> files =
+        Files.list(onlyEntry(folder.resolve("runs")).resolve("checkpoints"))) {
+      return files.max(Path::compareTo).orElseThrow();
+    }
+  }
+
+  private static Path onlyEntry(Path parent) throws IOException {
+    try (Stream<Path> entries = Files.list(parent)) {
+      List<Path> found = entries.toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  private static void checkMetrics(String metrics) throws IOException, InterruptedException {
+    Path file = Files.writeString(folder.resolve("metrics.txt"), metrics);
+    Program.run(folder, List.of("sh", "-c", "promtool check metrics < \"$0\"", file.toString()));
+  }
+
+  private static String get(String url) throws IOException, InterruptedException {
+    HttpResponse<String> answer =
+        http.send(
+            HttpRequest.newBuilder(URI.create(url)).build(), HttpResponse.BodyHandlers.ofString());
+    assertThat(answer.statusCode()).isEqualTo(200);
+    return answer.body();
+  }
+
+  /** Asks until there is a result: a scrape must have come first. */
+  private static String query(int port, String expression)
+      throws IOException, InterruptedException {
+    String url =
+        "http://127.0.0.1:%d/api/v1/query?query=%s"
+            .formatted(port, URLEncoder.encode(expression, StandardCharsets.UTF_8));
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    String answer = get(url);
+    while (answer.contains("\"result\":[]") && System.nanoTime() < deadline) {
+      TimeUnit.MILLISECONDS.sleep(100);
+      answer = get(url);
+    }
+    return answer;
+  }
+
+  private static int freePort() throws IOException {
+    try (ServerSocket socket = new ServerSocket(0)) {
+      return socket.getLocalPort();
+    }
+  }
+
+  private static void assumeRuns(String what, String... command) throws InterruptedException {
+    boolean runs;
+    try {
+      Program.run(folder, List.of(command));
+      runs = true;
+    } catch (IOException | AssertionError e) {
+      runs = false;
+    }
+    assumeTrue(runs, what + " is absent");
+  }
+}
