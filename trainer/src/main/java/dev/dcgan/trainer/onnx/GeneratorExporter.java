@@ -1,0 +1,174 @@
+package dev.dcgan.trainer.onnx;
+
+import static dev.dcgan.trainer.onnx.OnnxGraph.attribute;
+
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.trainer.net.GeneratorWeights;
+import dev.dcgan.trainer.net.GeneratorWeights.BatchNorm;
+import dev.dcgan.trainer.net.GeneratorWeights.Layer;
+import dev.dcgan.trainer.onnx.OnnxGraph.Operator;
+import dev.dcgan.trainer.onnx.OnnxGraph.Value;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Writes a trained generator as a standard ONNX model.
+ *
+ * <p>Input {@code z} float[N, latent] ~ N(0, 1); outputs {@code image} float[N, C, H, W] in [-1, 1]
+ * and {@code pixels} uint8[N, H, W, C]. N may differ from call to call. Batch normalisation is
+ * folded into the convolutions.
+ */
+public final class GeneratorExporter {
+
+  /** The operator set that the models ask for. */
+  public static final int OPSET = OnnxGraph.OPSET;
+
+  static final String INPUT = "z";
+  static final String IMAGE = "image";
+  static final String PIXELS = "pixels";
+
+  private static final String PRODUCER = "dcgan";
+
+  private GeneratorExporter() {}
+
+  /**
+   * The bytes of {@code model.onnx}; the same weights and metadata give the same bytes.
+   *
+   * @param metadata goes into metadata_props, beside the architecture, latent law, latent size,
+   *     image shape and normalisation that are always there
+   * @throws IllegalArgumentException where the layers do not fit together, or do not make images of
+   *     the stated shape
+   */
+  public static byte[] toOnnx(GeneratorWeights weights, Map<String, String> metadata) {
+    checkFits(weights);
+    ImageShape shape = weights.shape();
+    int latent = weights.latentSize();
+    OnnxGraph graph = new OnnxGraph("generator");
+
+    Value z = graph.input(INPUT, DataType.FLOAT, latent);
+    Value image = layers(graph, z, weights);
+    Value pixels = pixels(graph, image);
+    graph.output(image, DataType.FLOAT, shape.channels(), shape.height(), shape.width());
+    graph.output(pixels, DataType.UINT8, shape.height(), shape.width(), shape.channels());
+
+    TreeMap<String, String> properties = new TreeMap<>(metadata);
+    properties.put("architecture", weights.architecture());
+    properties.put("image_shape", shape.toString());
+    properties.put("latent_law", Latents.LAW);
+    properties.put("latent_size", Integer.toString(latent));
+    properties.put("normalisation", ModelBundle.NORMALISATION);
+    return graph.toModel(PRODUCER, properties);
+  }
+
+  private static Value layers(OnnxGraph graph, Value z, GeneratorWeights weights) {
+    // In a Reshape's shape, 0 keeps the dimension: the batch.
+    Value shape = graph.constant("z_shape", new long[] {0, weights.latentSize(), 1, 1});
+    Value x = graph.apply(Operator.RESHAPE, "z4d", List.of(z, shape)); // (n, latent, 1, 1)
+    int last = weights.layers().size() - 1;
+    for (int i = 0; i <= last; i++) {
+      x = convTranspose(graph, "conv" + (i + 1), x, folded(weights.layers().get(i)));
+      x =
+          i < last
+              ? graph.apply(Operator.RELU, "relu" + (i + 1), List.of(x))
+              : graph.apply(Operator.TANH, IMAGE, List.of(x));
+    }
+    return x; // (n, channels, height, width)
+  }
+
+  private static Value convTranspose(OnnxGraph graph, String name, Value x, Layer layer) {
+    long k = layer.kernel();
+    long s = layer.stride();
+    long p = layer.padding();
+    Value weight = graph.constant(name + ".weight", layer.weight(), layer.in(), layer.out(), k, k);
+    Value bias = graph.constant(name + ".bias", layer.bias(), layer.out());
+    return graph.apply(
+        Operator.CONV_TRANSPOSE,
+        name,
+        List.of(x, weight, bias),
+        attribute("kernel_shape", List.of(k, k)),
+        attribute("pads", List.of(p, p, p, p)),
+        attribute("strides", List.of(s, s)));
+  }
+
+  /** round((x + 1) * 127.5) in 0..255, NHWC; transposed last, when a value is one byte. */
+  private static Value pixels(OnnxGraph graph, Value image) {
+    Value one = graph.constant("one", new float[] {1});
+    Value half = graph.constant("half_range", new float[] {127.5f});
+    Value low = graph.constant("lowest", new float[] {0});
+    Value high = graph.constant("highest", new float[] {255});
+    Value x = graph.apply(Operator.ADD, "shifted", List.of(image, one));
+    x = graph.apply(Operator.MUL, "scaled", List.of(x, half));
+    x = graph.apply(Operator.ROUND, "rounded", List.of(x));
+    x = graph.apply(Operator.CLIP, "clamped", List.of(x, low, high));
+    x =
+        graph.apply(
+            Operator.CAST, "bytes", List.of(x), attribute("to", DataType.UINT8.getNumber()));
+    return graph.apply(
+        Operator.TRANSPOSE, PIXELS, List.of(x), attribute("perm", List.of(0L, 2L, 3L, 1L)));
+  }
+
+  /** The same layer with its batch normalisation in weight and bias; rounded to float once. */
+  private static Layer folded(Layer layer) {
+    BatchNorm norm = layer.batchNorm();
+    if (norm == null) {
+      return layer;
+    }
+    int taps = layer.kernel() * layer.kernel();
+    float[] weight = new float[layer.weight().length];
+    float[] bias = new float[layer.out()];
+    for (int out = 0; out < layer.out(); out++) {
+      double scale = norm.gamma()[out] / Math.sqrt((double) norm.variance()[out] + norm.epsilon());
+      bias[out] =
+          (float) (((double) layer.bias()[out] - norm.mean()[out]) * scale + norm.beta()[out]);
+      for (int in = 0; in < layer.in(); in++) {
+        int start = (in * layer.out() + out) * taps;
+        for (int i = start; i < start + taps; i++) {
+          weight[i] = (float) (layer.weight()[i] * scale);
+        }
+      }
+    }
+    return new Layer(
+        layer.in(),
+        layer.out(),
+        layer.kernel(),
+        layer.stride(),
+        layer.padding(),
+        weight,
+        bias,
+        null);
+  }
+
+  private static void checkFits(GeneratorWeights weights) {
+    int channels = weights.latentSize();
+    int side = 1;
+    for (Layer layer : weights.layers()) {
+      require("inputs to a layer", layer.in(), channels);
+      int taps = layer.kernel() * layer.kernel();
+      require("weights in a layer", layer.weight().length, layer.in() * layer.out() * taps);
+      require("biases in a layer", layer.bias().length, layer.out());
+      BatchNorm norm = layer.batchNorm();
+      if (norm != null) {
+        for (float[] values : List.of(norm.gamma(), norm.beta(), norm.mean(), norm.variance())) {
+          require("values in a batch normalisation", values.length, layer.out());
+        }
+      }
+      channels = layer.out();
+      side = (side - 1) * layer.stride() - 2 * layer.padding() + layer.kernel();
+    }
+    ImageShape shape = weights.shape();
+    require("channels from the last layer", channels, shape.channels());
+    require("rows from the last layer", side, shape.height());
+    require("columns from the last layer", side, shape.width());
+  }
+
+  private static void require(String what, int found, int expected) {
+    if (found != expected) {
+      throw new IllegalArgumentException(
+          "generator with %d %s; expected %d".formatted(found, what, expected));
+    }
+  }
+}

@@ -1,0 +1,204 @@
+package dev.dcgan.trainer.onnx;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import ai.onnx.proto.OnnxMl.AttributeProto;
+import ai.onnx.proto.OnnxMl.GraphProto;
+import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.trainer.net.GeneratorWeights;
+import dev.dcgan.trainer.net.GeneratorWeights.Layer;
+import dev.dcgan.v1.GoldenVector;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+
+final class ExportCheckTest {
+
+  static Stream<LoopGenerator> generators() {
+    return Stream.of(LoopGenerator.grey(), LoopGenerator.colour());
+  }
+
+  @ParameterizedTest
+  @MethodSource("generators")
+  void check_ofAGeneratorAgainstPlainLoops_finishesWithinTolerance(LoopGenerator generator)
+      throws IOException {
+    ExportCheck.Result result = check(onnx(generator), generator.weights(), generator);
+
+    assertThat(result.images()).isEqualTo(32);
+    assertThat(result.maxDifference()).isPositive().isLessThan(1e-5f);
+    assertThat(result.maxPixelDifference()).isLessThanOrEqualTo(1);
+  }
+
+  @Test
+  void check_givesGoldenVectors_thatFollowTheLatentLaw() throws IOException {
+    LoopGenerator generator = LoopGenerator.grey();
+
+    List<GoldenVector> golden = check(onnx(generator), generator.weights(), generator).golden();
+
+    assertThat(golden).extracting(GoldenVector::getSeed).contains(0L, -1L, Long.MIN_VALUE + 1);
+    for (GoldenVector vector : golden) {
+      float[] z = Latents.of(vector.getSeed(), vector.getIndex(), 8);
+      assertThat(vector.getLatent().toByteArray()).isEqualTo(ModelBundle.littleEndian(z).array());
+      float[] image = generator.images(z, 1);
+      byte[] pixels = vector.getPixels().toByteArray();
+      assertThat(pixels).hasSize(28 * 28);
+      for (int i = 0; i < pixels.length; i++) {
+        assertThat((pixels[i] & 0xFF) - (image[i] + 1) * 127.5f).isBetween(-0.51f, 0.51f);
+      }
+    }
+  }
+
+  @Test
+  void check_findsPixelsRoundedAndChannelsLast() throws IOException {
+    // Whatever the latent, the channels are 0.5039, 1 and -1.
+    Layer layer = new Layer(1, 3, 2, 1, 0, new float[12], new float[] {0.5546f, 20, -20}, null);
+    GeneratorWeights weights =
+        new GeneratorWeights("flat", 1, new ImageShape(2, 2, 3), List.of(layer));
+    LoopGenerator generator = new LoopGenerator(weights);
+
+    ExportCheck.Result result = check(onnx(generator), weights, generator);
+
+    assertThat(result.maxPixelDifference()).isZero();
+    byte[] rgb = {(byte) 192, (byte) 255, 0}; // 1.5039 * 127.5 = 191.75
+    for (GoldenVector vector : result.golden()) {
+      for (int pixel = 0; pixel < 4; pixel++) {
+        assertThat(vector.getPixels().substring(3 * pixel, 3 * pixel + 3).toByteArray())
+            .isEqualTo(rgb);
+      }
+    }
+  }
+
+  @Test
+  void check_againstAnotherNetwork_namesBothFigures() {
+    LoopGenerator generator = LoopGenerator.grey();
+    ExportCheck.Network off =
+        (latents, n) -> {
+          float[] images = generator.images(latents, n);
+          images[images.length - 1] -= 0.1f;
+          return images;
+        };
+
+    assertThatIOException()
+        .isThrownBy(() -> check(onnx(generator), generator.weights(), off))
+        .withMessageMatching(
+            "the exported model differs from its network by 0.100 in .* and 1[23] grey levels;"
+                + " expected at most 1e-04 and 1");
+  }
+
+  @Test
+  void check_againstANetworkOfNaN_refuses() {
+    LoopGenerator generator = LoopGenerator.grey();
+    ExportCheck.Network broken =
+        (latents, n) -> {
+          float[] images = generator.images(latents, n);
+          images[5] = Float.NaN;
+          return images;
+        };
+
+    assertThatIOException()
+        .isThrownBy(() -> check(onnx(generator), generator.weights(), broken))
+        .withMessageContaining("NaN");
+  }
+
+  @Test
+  void check_againstANetworkOfAnotherSize_saysWhatItMade() {
+    LoopGenerator generator = LoopGenerator.grey();
+
+    assertThatIOException()
+        .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, n) -> new float[n]))
+        .withMessage("the network made 32 values for 32 images; expected 784 each");
+  }
+
+  @Test
+  void check_ofAModelWhoseImagesDependOnTheirBatch_refuses() throws IOException {
+    LoopGenerator generator = LoopGenerator.grey();
+    ExportCheck.Network mixing = (latents, n) -> generator.images(lessTheirMean(latents, n), n);
+
+    assertThatIOException()
+        .isThrownBy(() -> check(mixing(onnx(generator)), generator.weights(), mixing))
+        .withMessageContaining("in batches of 1 than in one of 32");
+  }
+
+  @Test
+  void check_ofAModelOfAnotherShape_namesTheOutput() {
+    LoopGenerator generator = LoopGenerator.grey();
+
+    assertThatIOException()
+        .isThrownBy(
+            () -> ExportCheck.check(onnx(generator), new ImageShape(14, 56, 1), 8, generator))
+        .withMessage(
+            "the exported model's output 'image' is not a tensor of shape [32, 1, 14, 56]");
+  }
+
+  @Test
+  void check_ofNoModel_saysThatItCannotRun() {
+    LoopGenerator generator = LoopGenerator.grey();
+    byte[] noise = "no model".getBytes(StandardCharsets.UTF_8);
+
+    assertThatIOException()
+        .isThrownBy(() -> check(noise, generator.weights(), generator))
+        .withMessageStartingWith("ONNX Runtime cannot run the exported model: ");
+  }
+
+  private static byte[] onnx(LoopGenerator generator) {
+    return GeneratorExporter.toOnnx(generator.weights(), Map.of());
+  }
+
+  private static ExportCheck.Result check(
+      byte[] onnx, GeneratorWeights weights, ExportCheck.Network network) throws IOException {
+    return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), network);
+  }
+
+  /** Lets the first layer see the latents less their mean over the batch. */
+  private static byte[] mixing(byte[] onnx) throws IOException {
+    ModelProto.Builder model = ModelProto.parseFrom(onnx).toBuilder();
+    GraphProto.Builder graph = model.getGraphBuilder();
+    NodeProto mean =
+        NodeProto.newBuilder()
+            .setOpType("ReduceMean")
+            .addInput("z4d")
+            .addOutput("mean")
+            .addAttribute(
+                AttributeProto.newBuilder()
+                    .setName("axes")
+                    .setType(AttributeProto.AttributeType.INTS)
+                    .addInts(0))
+            .build();
+    NodeProto less =
+        NodeProto.newBuilder()
+            .setOpType("Sub")
+            .addInput("z4d")
+            .addInput("mean")
+            .addOutput("mixed")
+            .build();
+    NodeProto convolution = graph.getNode(1).toBuilder().setInput(0, "mixed").build();
+    graph.setNode(1, convolution).addNode(1, less).addNode(1, mean);
+    return model.build().toByteArray();
+  }
+
+  private static float[] lessTheirMean(float[] latents, int n) {
+    int size = latents.length / n;
+    float[] mixed = Arrays.copyOf(latents, latents.length);
+    for (int i = 0; i < size; i++) {
+      double mean = 0;
+      for (int image = 0; image < n; image++) {
+        mean += (double) latents[image * size + i] / n;
+      }
+      for (int image = 0; image < n; image++) {
+        mixed[image * size + i] -= (float) mean;
+      }
+    }
+    return mixed;
+  }
+}
