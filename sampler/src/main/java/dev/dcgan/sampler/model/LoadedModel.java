@@ -57,6 +57,16 @@ public final class LoadedModel {
       network.close();
       throw e;
     }
+    return start(bundle, provider, network, policy, listener);
+  }
+
+  /** Makes a version ready whose network is known to be good; the caller is its first user. */
+  public static LoadedModel start(
+      ModelBundle bundle,
+      Provider provider,
+      Network network,
+      BatchPolicy policy,
+      BatchListener listener) {
     Batcher batcher = Batcher.start(network, policy, listener, System::nanoTime);
     return new LoadedModel(bundle, provider, batcher);
   }
