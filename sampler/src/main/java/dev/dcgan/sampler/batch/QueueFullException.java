@@ -9,7 +9,7 @@ public final class QueueFullException extends Exception {
 
   private final Duration retryAfter;
 
-  QueueFullException(int asked, int queued, int limit, Duration retryAfter) {
+  public QueueFullException(int asked, int queued, int limit, Duration retryAfter) {
     super(
         "%d images are queued of at most %d, no room for %d more; try again in %d ms"
             .formatted(queued, limit, asked, retryAfter.toMillis()));

@@ -1,0 +1,108 @@
+package dev.dcgan.sampler;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ImportOption;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchRule;
+
+/** The rules of the house, over both programs and what they share. */
+@AnalyzeClasses(packages = "dev.dcgan", importOptions = ImportOption.DoNotIncludeTests.class)
+class HouseRulesTest {
+
+  @ArchTest
+  static final ArchRule GRPC_IS_FOR_SERVICES_AND_CLIENTS =
+      noClasses()
+          .that(
+              resideOutside(
+                  "dev.dcgan.v1..",
+                  "dev.dcgan.server..",
+                  "dev.dcgan.sampler.client..",
+                  "dev.dcgan.trainer.client.."))
+          .and(areNotPartsOf("Service"))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("io.grpc..");
+
+  @ArchTest
+  static final ArchRule ONNX_RUNTIME_IS_FOR_ONE_CLASS_EACH =
+      noClasses()
+          .that(areNotPartsOf("OnnxGenerator", "ExportCheck"))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("ai.onnxruntime..");
+
+  @ArchTest
+  static final ArchRule DJL_IS_FOR_TRAINING =
+      noClasses()
+          .that(
+              resideOutside(
+                  "dev.dcgan.trainer.data..",
+                  "dev.dcgan.trainer.net..",
+                  "dev.dcgan.trainer.train..",
+                  "dev.dcgan.trainer.eval.."))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("ai.djl..");
+
+  @ArchTest
+  static final ArchRule BATCHING_KNOWS_NO_TRANSPORT_AND_NO_RUNTIME =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.dcgan.sampler.batch..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("io.grpc..", "ai.onnxruntime..", "io.prometheus..", "dev.dcgan.v1..");
+
+  @ArchTest
+  static final ArchRule TRAINING_KNOWS_NO_EXPORT =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.dcgan.trainer.train..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.dcgan.trainer.onnx..")
+          .allowEmptyShould(true);
+
+  @ArchTest
+  static final ArchRule THE_CONTRACT_KNOWS_NEITHER_PROGRAM =
+      noClasses()
+          .that()
+          .resideInAnyPackage(
+              "dev.dcgan.v1..", "dev.dcgan.model..", "dev.dcgan.latent..", "dev.dcgan.server..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("dev.dcgan.trainer..", "dev.dcgan.sampler..");
+
+  @ArchTest
+  static final ArchRule PROGRAMS_DO_NOT_KNOW_EACH_OTHER =
+      noClasses()
+          .that()
+          .resideInAPackage("dev.dcgan.sampler..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("dev.dcgan.trainer..");
+
+  private static DescribedPredicate<JavaClass> resideOutside(String... packages) {
+    return DescribedPredicate.not(resideInAnyPackage(packages));
+  }
+
+  /** Neither classes of a name that ends so, nor nested in one. */
+  private static DescribedPredicate<JavaClass> areNotPartsOf(String... endings) {
+    return DescribedPredicate.describe(
+        "are not parts of *" + String.join(", *", endings),
+        found -> {
+          String outermost = found.getName().replaceFirst("\\$.*", "");
+          for (String ending : endings) {
+            if (outermost.endsWith(ending)) {
+              return false;
+            }
+          }
+          return true;
+        });
+  }
+}

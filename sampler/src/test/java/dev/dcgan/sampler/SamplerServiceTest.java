@@ -1,0 +1,268 @@
+package dev.dcgan.sampler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.BadRequest;
+import com.google.rpc.RetryInfo;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.GatedNetwork;
+import dev.dcgan.sampler.batch.QueueWatch;
+import dev.dcgan.sampler.model.ActiveModel;
+import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.server.GrpcServer;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
+import io.grpc.Context;
+import io.grpc.Context.CancellableContext;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Requests over a socket, with a network that the test holds back. */
+class SamplerServiceTest {
+
+  private static final int MAX_BATCH = 4;
+  private static final int MAX_QUEUE = 10;
+
+  @TempDir private Path root;
+
+  private final GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
+  private final QueueWatch watch = new QueueWatch();
+  private final ActiveModel active = new ActiveModel();
+  private LoadedModel model;
+  private GrpcServer server;
+  private ManagedChannel channel;
+  private SamplerServiceBlockingStub stub;
+
+  @BeforeEach
+  void serve() throws IOException {
+    model =
+        LoadedModel.start(
+            TestModels.publish(new ModelRepository(root), "digits", 1, 1),
+            Provider.CPU,
+            network,
+            new BatchPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
+            watch);
+    active.swap(model);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    server =
+        GrpcServer.start(
+            0, new SamplerService(active, Runnable::run, new SamplerMetrics(registry)), registry);
+    channel =
+        Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+            .build();
+    stub = SamplerServiceGrpc.newBlockingStub(channel);
+  }
+
+  @AfterEach
+  void end() throws InterruptedException {
+    channel.shutdownNow();
+    network.permit(1000);
+    server.drain(Duration.ZERO, Duration.ofSeconds(10));
+    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(network.awaitClosed()).as("all uses of the version were released").isTrue();
+  }
+
+  @Test
+  void badArguments_nameTheFieldAndWhatWasExpected() throws IOException {
+    assertInvalid(request().setCount(0), "count", "ask for 1 image or more");
+    assertInvalid(request().setFirstIndex(Long.MAX_VALUE).setCount(2), "first_index", "2^63");
+    assertInvalid(request().setFirstIndex(-1), "first_index", "18446744073709551615");
+    assertInvalid(request().setFormatValue(9), "format", "SHEET (4)");
+    assertInvalid(request().setTemperature(0), "temperature", "above 0, at most 2");
+    assertInvalid(request().setTemperature(2.5f), "temperature", "2.5");
+    assertInvalid(request().setTemperature(Float.NaN), "temperature", "NaN");
+    assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 10 images");
+    assertInvalid(request().setCount(11), "count", "use GenerateStream");
+  }
+
+  @Test
+  void lastImageOfTheSequence_isServed() {
+    network.permit(1);
+    assertThat(stub.generate(request().setFirstIndex(Long.MAX_VALUE).build()).getCount())
+        .isEqualTo(1);
+  }
+
+  @Test
+  void sheet_asAStream_isRefused() {
+    StatusRuntimeException refused =
+        catchThrowableOfType(
+            StatusRuntimeException.class,
+            () ->
+                stub.generateStream(request().setFormat(ImageFormat.IMAGE_FORMAT_SHEET).build())
+                    .next());
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    assertThat(refused.getStatus().getDescription()).contains("use Generate");
+  }
+
+  @Test
+  void unknownModelOrVersion_isNotFound() {
+    StatusRuntimeException version = refusal(request().setVersion(2));
+    assertThat(version.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
+    assertThat(version.getStatus().getDescription())
+        .isEqualTo("version 2 of digits is not served; 1 is");
+    StatusRuntimeException name = refusal(request().setModel("cats"));
+    assertThat(name.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
+    assertThat(name.getStatus().getDescription())
+        .isEqualTo("model 'cats' is not served; 'digits' is");
+
+    network.permit(1);
+    assertThat(stub.generate(request().setModel("digits").setVersion(1).build()).getModel())
+        .isEqualTo(model.version());
+  }
+
+  @Test
+  void fullQueue_isRefused_withWhenToComeBack() throws Exception {
+    Future<GenerateResponse> running = occupy();
+    Future<GenerateResponse> queued = later(request().setCount(9));
+    watch.awaitQueued(9);
+
+    StatusRuntimeException full = refusal(request().setCount(2));
+    assertThat(full.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    assertThat(full.getStatus().getDescription()).contains("9 images are queued of at most 10");
+    assertThat(detail(full, RetryInfo.class).getRetryDelay().getSeconds()).isEqualTo(1);
+
+    network.permit(10);
+    assertThat(running.get(30, TimeUnit.SECONDS).getCount()).isEqualTo(1);
+    assertThat(queued.get(30, TimeUnit.SECONDS).getCount()).isEqualTo(9);
+  }
+
+  @Test
+  void cancelledCall_freesTheQueue() throws Exception {
+    Future<GenerateResponse> running = occupy();
+    Future<GenerateResponse> queued = later(request().setCount(9));
+    watch.awaitQueued(9);
+    queued.cancel(true);
+    watch.awaitQueued(0);
+    assertThat(running.isDone()).isFalse();
+  }
+
+  @Test
+  void expiredCall_freesTheQueue() throws Exception {
+    Future<GenerateResponse> running = occupy();
+    StatusRuntimeException expired =
+        catchThrowableOfType(
+            StatusRuntimeException.class,
+            () ->
+                stub.withDeadlineAfter(Duration.ofMillis(300))
+                    .generate(request().setCount(9).build()));
+    assertThat(expired.getStatus().getCode()).isEqualTo(Status.Code.DEADLINE_EXCEEDED);
+    watch.awaitQueued(0);
+    assertThat(running.isDone()).isFalse();
+  }
+
+  @Test
+  void cancelledStream_freesTheQueue() throws Exception {
+    Future<GenerateResponse> running = occupy();
+    CancellableContext context = Context.current().withCancellation();
+    context.run(() -> stub.generateStream(request().setCount(1_000_000).build()));
+    watch.awaitQueued(2 * MAX_BATCH);
+    context.cancel(new CancellationException("enough"));
+    watch.awaitQueued(0);
+    assertThat(running.isDone()).isFalse();
+  }
+
+  @Test
+  void stream_staysWithItsVersion_whileNewRequestsGetTheNext() throws Exception {
+    Iterator<GenerateResponse> answers = stub.generateStream(request().setCount(40).build());
+    network.awaitStarted();
+    GatedNetwork second = new GatedNetwork(TestModels.LATENT, 14 * 14);
+    second.permit(1000);
+    LoadedModel next =
+        LoadedModel.start(
+            TestModels.publish(new ModelRepository(root), "digits", 1, 2),
+            Provider.CPU,
+            second,
+            model.batcher().policy(),
+            watch);
+    active.swap(next);
+
+    assertThat(stub.generate(request().build()).getModel().getVersion()).isEqualTo(2);
+    network.permit(1000);
+    int images = 0;
+    while (answers.hasNext()) {
+      GenerateResponse answer = answers.next();
+      assertThat(answer.getModel()).isEqualTo(model.version());
+      assertThat(answer.getFirstIndex()).isEqualTo(images);
+      images += answer.getCount();
+    }
+    assertThat(images).isEqualTo(40);
+    assertThat(network.awaitClosed()).as("the old version closes after its last user").isTrue();
+  }
+
+  @Test
+  void failedRun_isInternal_withoutDetail() {
+    network.breakDown();
+    network.permit(1);
+    StatusRuntimeException failed = refusal(request());
+    assertThat(failed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
+    assertThat(failed.getStatus().getDescription()).doesNotContain("broken");
+  }
+
+  @Test
+  void withoutAModel_callsAreUnavailable() throws InterruptedException {
+    network.permit(1000);
+    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+  }
+
+  private void assertInvalid(GenerateRequest.Builder request, String field, String description)
+      throws InvalidProtocolBufferException {
+    StatusRuntimeException refused = refusal(request);
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    BadRequest.FieldViolation violation = detail(refused, BadRequest.class).getFieldViolations(0);
+    assertThat(violation.getField()).isEqualTo(field);
+    assertThat(violation.getDescription()).contains(description);
+  }
+
+  private StatusRuntimeException refusal(GenerateRequest.Builder request) {
+    return catchThrowableOfType(StatusRuntimeException.class, () -> stub.generate(request.build()));
+  }
+
+  private static <T extends com.google.protobuf.Message> T detail(
+      StatusRuntimeException e, Class<T> type) throws InvalidProtocolBufferException {
+    com.google.rpc.Status status = StatusProto.fromThrowable(e);
+    assertThat(status).isNotNull();
+    return status.getDetails(0).unpack(type);
+  }
+
+  /** Calls for one image, and waits until it runs. */
+  private Future<GenerateResponse> occupy() throws InterruptedException {
+    Future<GenerateResponse> running = later(request());
+    network.awaitStarted();
+    return running;
+  }
+
+  private Future<GenerateResponse> later(GenerateRequest.Builder request) {
+    return SamplerServiceGrpc.newFutureStub(channel).generate(request.build());
+  }
+
+  private static GenerateRequest.Builder request() {
+    return GenerateRequest.newBuilder()
+        .setSeed(7)
+        .setCount(1)
+        .setFormat(ImageFormat.IMAGE_FORMAT_RAW);
+  }
+}
