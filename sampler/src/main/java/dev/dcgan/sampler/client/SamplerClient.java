@@ -71,13 +71,19 @@ final class SamplerClient implements AutoCloseable {
     channel.shutdownNow();
   }
 
+  /** Netty puts the system call before the reason, and the address after it. */
+  private static String reason(Throwable cause) {
+    String message = String.valueOf(cause.getMessage());
+    int call = message.indexOf("): ");
+    return call < 0 ? message : message.substring(call + 3);
+  }
+
   private IOException told(StatusRuntimeException e) {
     Status status = e.getStatus();
     for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
       if (cause instanceof ConnectException || cause instanceof UnknownHostException) {
         return new IOException(
-            "cannot reach %s (%s); does a sampler run there?".formatted(target, cause.getMessage()),
-            e);
+            "cannot reach %s (%s); does a sampler run there?".formatted(target, reason(cause)), e);
       }
     }
     return new IOException(

@@ -1,0 +1,207 @@
+package dev.dcgan.sampler;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.dcgan.model.ModelRepository;
+import java.awt.image.BufferedImage;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The program as operators meet it: a process, its exit code, what it writes. */
+class SamplerMainTest {
+
+  private static final Pattern PORT = Pattern.compile("gRPC on port (\\d+)");
+
+  private record Ended(int exitCode, String out, String err) {}
+
+  @TempDir private Path root;
+
+  @Test
+  void serve_thenGenerate_thenSigterm() throws Exception {
+    Path models = root.resolve("models");
+    TestModels.publish(new ModelRepository(models), "digits", 1, 1);
+    Process server =
+        start(
+            "serve",
+            "--repository",
+            models.toString(),
+            "--port",
+            "0",
+            "--http-port",
+            "0",
+            "--provider",
+            "cpu",
+            "--drain-delay",
+            "0");
+    try (BufferedReader log = server.errorReader(StandardCharsets.UTF_8)) {
+      String target = "localhost:" + awaitMatch(log, PORT).group(1);
+      awaitMatch(log, Pattern.compile("serving digits/1 on cpu"));
+
+      Path sheet = root.resolve("new folder/sheet.png");
+      Ended one = run("generate", "--target", target, "--seed", "3", "--out", sheet.toString());
+      assertThat(one)
+          .isEqualTo(new Ended(0, "25 images of digits/1 on cpu, in %s%n".formatted(sheet), ""));
+      BufferedImage picture = ImageIO.read(sheet.toFile());
+      assertThat(picture.getWidth()).isEqualTo(2 + 5 * 16);
+
+      Path folder = root.resolve("pngs");
+      Ended each =
+          run(
+              "generate",
+              "--target",
+              target,
+              "--count",
+              "70",
+              "--first-index",
+              "5",
+              "--format",
+              "png",
+              "--out",
+              folder.toString());
+      assertThat(each.exitCode()).as(each.err()).isZero();
+      try (Stream<Path> files = Files.list(folder)) {
+        assertThat(files.map(file -> file.getFileName().toString()))
+            .hasSize(70)
+            .contains("000005.png", "000074.png");
+      }
+
+      Ended tooMany =
+          run("generate", "--target", target, "--count", "100000", "--out", sheet.toString());
+      assertThat(tooMany.exitCode()).isEqualTo(1);
+      assertThat(tooMany.err())
+          .startsWith("error: " + target + " answered INVALID_ARGUMENT: count 100000 exceeds ")
+          .hasLineCount(1);
+
+      server.destroy(); // SIGTERM
+      assertThat(server.waitFor(30, TimeUnit.SECONDS)).isTrue();
+      assertThat(server.exitValue()).isZero();
+    } finally {
+      server.destroyForcibly();
+    }
+  }
+
+  @Test
+  void generate_whereNothingListens_saysSoInOneLine() throws Exception {
+    Ended ended = run("generate", "--target", "localhost:1", "--out", root.resolve("x").toString());
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.out()).isEmpty();
+    assertThat(ended.err()).startsWith("error: cannot reach localhost:1 (").hasLineCount(1);
+  }
+
+  @Test
+  void serve_onCudaThatIsNotHere_refusesInOneLine() throws Exception {
+    assumeThat(Path.of("/dev/nvidia0")).doesNotExist();
+    Ended ended = run("serve", "--repository", root.toString(), "--provider", "cuda");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.err())
+        .startsWith("error: CUDA cannot be used here (")
+        .endsWith("use --provider cpu, or auto\n")
+        .hasLineCount(1);
+  }
+
+  @Test
+  void serve_ofSeveralModels_asksWhich() throws Exception {
+    TestModels.publish(new ModelRepository(root), "cats", 1, 1);
+    TestModels.publish(new ModelRepository(root), "digits", 1, 1);
+    Ended ended = run("serve", "--repository", root.toString(), "--provider", "cpu");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.err()).contains("[cats, digits]; say which with --model").hasLineCount(1);
+  }
+
+  @Test
+  void wrongOptions_areAllReportedAtOnce() throws Exception {
+    Ended ended =
+        run(
+            "serve",
+            "--repository",
+            root.toString(),
+            "--port",
+            "70000",
+            "--max-batch",
+            "0",
+            "--max-delay",
+            "2",
+            "--model",
+            "A/B",
+            "--provider",
+            "tpu");
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.err())
+        .contains("--port 70000: expected 0 to 65535")
+        .contains("--max-batch 0: expected 1 to 4096")
+        .contains("'2' is not a duration; expected a whole number with us, ms, s, m or h")
+        .contains("--model 'A/B'")
+        .contains("tpu");
+  }
+
+  @Test
+  void serve_withTelemetryOn_isRefused() throws Exception {
+    ProcessBuilder program = program("serve", "--repository", root.toString());
+    program.environment().remove("ORT_DISABLE_TELEMETRY");
+    Ended ended = finish(program.start());
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.err()).contains("ORT_DISABLE_TELEMETRY").contains("bin/sampler");
+  }
+
+  private static Process start(String... arguments) throws IOException {
+    return program(arguments).start();
+  }
+
+  private static ProcessBuilder program(String... arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.addAll(List.of("-cp", System.getProperty("java.class.path")));
+    command.add(SamplerMain.class.getName());
+    command.addAll(List.of(arguments));
+    ProcessBuilder process = new ProcessBuilder(command);
+    // As bin/sampler does.
+    process.environment().put("ORT_DISABLE_TELEMETRY", "1");
+    return process;
+  }
+
+  private static Ended run(String... arguments) throws Exception {
+    return finish(start(arguments));
+  }
+
+  private static Ended finish(Process process) throws Exception {
+    try {
+      // Both are short: neither pipe can fill while the other is read.
+      String out = text(process.getInputStream());
+      String err = text(process.getErrorStream());
+      assertThat(process.waitFor(60, TimeUnit.SECONDS)).isTrue();
+      return new Ended(process.exitValue(), out, err);
+    } finally {
+      process.destroyForcibly();
+    }
+  }
+
+  private static String text(InputStream stream) throws IOException {
+    return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+  }
+
+  private static Matcher awaitMatch(BufferedReader log, Pattern pattern) throws IOException {
+    List<String> read = new ArrayList<>();
+    for (String line = log.readLine(); line != null; line = log.readLine()) {
+      read.add(line);
+      Matcher matcher = pattern.matcher(line);
+      if (matcher.find()) {
+        return matcher;
+      }
+    }
+    throw new AssertionError("no " + pattern + " in " + read);
+  }
+}
