@@ -9,7 +9,7 @@ import picocli.CommandLine.TypeConversionException;
 /** Reads durations as people write them: {@code 2ms}, {@code 5s}, {@code 10m}, {@code 0}. */
 final class DurationConverter implements ITypeConverter<Duration> {
 
-  private static final Pattern FORM = Pattern.compile("0|(\\d{1,9})(us|ms|s|m|h)");
+  private static final Pattern FORM = Pattern.compile("0|(\\d{1,6})(us|ms|s|m|h)");
 
   @Override
   public Duration convert(String value) {

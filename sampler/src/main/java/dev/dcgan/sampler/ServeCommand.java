@@ -95,8 +95,10 @@ final class ServeCommand implements Settings.Command {
     problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
     problems.requireRange("--max-batch", maxBatch, 1, BatchPolicy.LARGEST_BATCH);
     problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
-    problems.require(
-        poll.toMillis() >= 10, "--poll %s ms: expected 10ms or more".formatted(poll.toMillis()));
+    problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
+    problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
+    problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
+    problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
     problems.require(
         model == null || ModelRepository.isName(model),
         "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
