@@ -19,7 +19,8 @@ public final class DurableFiles {
    * Replaces {@code file} as a whole: after a crash at any moment it holds the old bytes or the
    * new.
    *
-   * @throws IOException the file is untouched
+   * @throws IOException the file holds its old bytes, or, where the folder alone could not be
+   *     forced to the disk, the new
    */
   public static void replace(Path file, ByteBuffer... parts) throws IOException {
     Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file has a folder");
@@ -27,9 +28,18 @@ public final class DurableFiles {
     try {
       write(fresh, parts);
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-      syncFolder(folder);
-    } finally {
-      Files.deleteIfExists(fresh);
+    } catch (IOException e) {
+      deleteAfter(e, fresh);
+      throw e;
+    }
+    syncFolder(folder);
+  }
+
+  private static void deleteAfter(IOException failure, Path leftover) {
+    try {
+      Files.deleteIfExists(leftover);
+    } catch (IOException e) {
+      failure.addSuppressed(e);
     }
   }
 

@@ -33,6 +33,7 @@ public final class ModelBundle {
   static final String MODEL_FILE = "model.onnx";
   static final String MANIFEST_FILE = "manifest.json";
 
+  private static final int MAX_LATENT_SIZE = 65_536;
   private static final long MAX_MANIFEST_BYTES = 16L << 20;
   // A model is read into one array, because what was digested must be what is run.
   private static final long MAX_MODEL_BYTES = 1L << 30;
@@ -51,6 +52,13 @@ public final class ModelBundle {
    * @throws InvalidModelException damaged, incomplete, of a newer format, or against the latent law
    */
   public static ModelBundle open(Path folder) throws IOException {
+    ModelBundle bundle = validate(folder);
+    bundle.requireOwnFolder();
+    return bundle;
+  }
+
+  /** Validates all but the folder's own name: a version is checked before it gets that. */
+  static ModelBundle validate(Path folder) throws IOException {
     ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
     check(folder, manifest);
     ModelBundle bundle = new ModelBundle(folder, manifest);
@@ -131,10 +139,16 @@ public final class ModelBundle {
     } catch (InvalidProtocolBufferException e) {
       throw new InvalidModelException(file + " is not a model manifest: " + e.getMessage(), e);
     }
-    if (manifest.getFormatVersion() < 1 || manifest.getFormatVersion() > FORMAT_VERSION) {
+    if (manifest.getFormatVersion() == 0) {
       throw new InvalidModelException(
-          "%s has format_version %d; this program reads 1 to %d: use a newer program"
-              .formatted(file, manifest.getFormatVersion(), FORMAT_VERSION));
+          "%s has no format_version; expected 1 to %d: is it a model manifest?"
+              .formatted(file, FORMAT_VERSION));
+    }
+    if (Integer.compareUnsigned(manifest.getFormatVersion(), FORMAT_VERSION) > 0) {
+      throw new InvalidModelException(
+          "%s has format_version %s; this program reads 1 to %d: use a newer program"
+              .formatted(
+                  file, Integer.toUnsignedString(manifest.getFormatVersion()), FORMAT_VERSION));
     }
     return manifest.build();
   }
@@ -151,21 +165,29 @@ public final class ModelBundle {
     return size;
   }
 
-  private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
-    String named = manifest.getModel().getName() + "/" + manifest.getModel().getVersion();
-    if (!folder.toAbsolutePath().normalize().endsWith(named)) {
+  private void requireOwnFolder() throws InvalidModelException {
+    Path own = folder.toAbsolutePath().normalize();
+    Path model = own.getParent();
+    if (model == null
+        || !String.valueOf(own.getFileName()).equals(Long.toString(version()))
+        || !String.valueOf(model.getFileName()).equals(name())) {
       throw new InvalidModelException(
-          "%s holds the manifest of %s: was the folder renamed?".formatted(folder, named));
+          "%s holds the manifest of '%s': was the folder renamed?".formatted(folder, this));
     }
+  }
+
+  private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
     ImageShape shape;
     try {
       shape = ImageShape.fromProto(manifest.getShape());
     } catch (IllegalArgumentException e) {
       throw new InvalidModelException(folder + ": " + e.getMessage(), e);
     }
-    if (manifest.getLatentSize() < 1 || manifest.getLatentSize() > 65_536) {
+    if (manifest.getLatentSize() < 1 || manifest.getLatentSize() > MAX_LATENT_SIZE) {
       throw new InvalidModelException(
-          "%s has latent_size %d; expected 1 to 65536".formatted(folder, manifest.getLatentSize()));
+          "%s has latent_size %s; expected 1 to %d"
+              .formatted(
+                  folder, Integer.toUnsignedString(manifest.getLatentSize()), MAX_LATENT_SIZE));
     }
     if (!manifest.getLatentLaw().equals(Latents.LAW)) {
       throw new InvalidModelException(

@@ -5,18 +5,17 @@ import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.DirectoryNotEmptyException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
-import java.nio.file.NotDirectoryException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
-import java.util.UUID;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -25,15 +24,17 @@ import java.util.stream.Stream;
  * the layout that Triton and TensorFlow Serving use too.
  *
  * <p>A reader sees a whole version or none: {@link #publish} prepares a hidden folder beside the
- * versions and renames it. Any number of processes may read and publish at once on one POSIX file
- * system.
+ * versions, checks it and renames it. Any number of processes may read and publish at once on one
+ * POSIX file system; publishers of one model take turns by a lock on its hidden file {@code .lock}.
  */
 public final class ModelRepository {
 
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
   private static final String LAST_VERSION = ".last-version";
-  private static final String UNPUBLISHED = ".publishing-";
+  private static final String LOCK = ".lock";
+  private static final String UNPUBLISHED = ".publishing";
+  private static final Object PUBLISHING = new Object();
 
   private final Path root;
 
@@ -56,19 +57,15 @@ public final class ModelRepository {
    * The models that have a version, in alphabetical order; none where the root does not exist yet.
    */
   public List<String> models() throws IOException {
-    return list(root).stream()
-        .map(path -> path.getFileName().toString())
-        .filter(ModelRepository::isName)
-        .filter(
-            name -> {
-              try {
-                return !versions(name).isEmpty();
-              } catch (IOException e) {
-                throw new UncheckedIOException(e);
-              }
-            })
-        .sorted()
-        .toList();
+    List<String> models = new ArrayList<>();
+    for (Path entry : list(root)) {
+      String name = entry.getFileName().toString();
+      if (isName(name) && Files.isDirectory(entry) && !versions(name).isEmpty()) {
+        models.add(name);
+      }
+    }
+    Collections.sort(models);
+    return models;
   }
 
   /** The versions of a model, newest first; not opened, so some may be invalid. */
@@ -97,31 +94,59 @@ public final class ModelRepository {
    * @param draft the manifest but for format_version, version, digest and size, which are filled in
    *     here
    * @return the version as a reader opens it
-   * @throws IOException nothing was published, and the versions before are untouched
+   * @throws InvalidModelException the draft does not describe a valid version; nothing was
+   *     published
+   * @throws IOException the versions before are untouched, and nothing was published unless the
+   *     disk failed in the last step, the forcing of the rename
    */
   public ModelBundle publish(ModelManifest draft, byte[] onnx) throws IOException {
-    String model = draft.getModel().getName();
-    Path folder = folder(model);
+    Path folder = folder(draft.getModel().getName());
     Files.createDirectories(folder);
-    Path hidden = Files.createDirectory(folder.resolve(UNPUBLISHED + UUID.randomUUID()));
-    try {
-      DurableFiles.write(hidden.resolve(ModelBundle.MODEL_FILE), ByteBuffer.wrap(onnx));
-      while (true) {
-        long version = nextVersion(folder);
-        Path target = folder.resolve(Long.toString(version));
-        String manifest = JsonFormat.printer().print(complete(draft, version, onnx));
-        DurableFiles.replace(
-            hidden.resolve(ModelBundle.MANIFEST_FILE), StandardCharsets.UTF_8.encode(manifest));
-        // Before the rename: a version that a reader may have seen is never given out again.
-        rememberVersion(folder, version);
-        if (renameUnlessTaken(hidden, target)) {
-          DurableFiles.syncFolder(folder);
-          return ModelBundle.open(target);
-        }
+    DurableFiles.syncFolder(root);
+    // The file's lock is the process's: between threads of one process it is no lock.
+    synchronized (PUBLISHING) {
+      try (FileChannel lock =
+          FileChannel.open(
+              folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
+        lock.lock(); // Until the channel is closed, or the process dies.
+        return publishLocked(folder, draft, onnx);
       }
-    } finally {
-      deleteFolder(hidden);
     }
+  }
+
+  private static ModelBundle publishLocked(Path folder, ModelManifest draft, byte[] onnx)
+      throws IOException {
+    Path hidden = folder.resolve(UNPUBLISHED);
+    // What a publisher left that died: whoever holds the lock knows that it writes no more.
+    deleteFolder(hidden);
+    Files.createDirectory(hidden);
+    try {
+      long version = nextVersion(folder);
+      write(hidden, complete(draft, version, onnx), onnx);
+      ModelBundle.validate(hidden);
+      // Before the rename: a version that a reader may have seen is never given out again.
+      DurableFiles.replace(
+          folder.resolve(LAST_VERSION), StandardCharsets.UTF_8.encode(version + "\n"));
+      Path published = folder.resolve(Long.toString(version));
+      Files.move(hidden, published, StandardCopyOption.ATOMIC_MOVE);
+      DurableFiles.syncFolder(folder);
+      return ModelBundle.open(published);
+    } catch (IOException e) {
+      try {
+        deleteFolder(hidden);
+      } catch (IOException suppressed) {
+        e.addSuppressed(suppressed);
+      }
+      throw e;
+    }
+  }
+
+  private static void write(Path hidden, ModelManifest manifest, byte[] onnx) throws IOException {
+    String json = JsonFormat.printer().print(manifest);
+    DurableFiles.write(hidden.resolve(ModelBundle.MODEL_FILE), ByteBuffer.wrap(onnx));
+    DurableFiles.write(
+        hidden.resolve(ModelBundle.MANIFEST_FILE), StandardCharsets.UTF_8.encode(json));
+    DurableFiles.syncFolder(hidden);
   }
 
   private static ModelManifest complete(ModelManifest draft, long version, byte[] onnx) {
@@ -131,7 +156,7 @@ public final class ModelRepository {
     return manifest.build();
   }
 
-  private long nextVersion(Path folder) throws IOException {
+  private static long nextVersion(Path folder) throws IOException {
     long newest = 0;
     for (Path path : list(folder)) {
       String name = path.getFileName().toString();
@@ -152,29 +177,6 @@ public final class ModelRepository {
     return newest + 1;
   }
 
-  private static void rememberVersion(Path folder, long version) throws IOException {
-    DurableFiles.replace(
-        folder.resolve(LAST_VERSION), StandardCharsets.UTF_8.encode(version + "\n"));
-  }
-
-  /**
-   * False when another publisher took the number first: rename(2) refuses a folder that is not
-   * empty.
-   */
-  private static boolean renameUnlessTaken(Path hidden, Path target) throws IOException {
-    try {
-      Files.move(hidden, target, StandardCopyOption.ATOMIC_MOVE);
-      return true;
-    } catch (DirectoryNotEmptyException | FileAlreadyExistsException e) {
-      return false;
-    } catch (FileSystemException e) {
-      if (Files.exists(target)) {
-        return false;
-      }
-      throw e;
-    }
-  }
-
   private Path folder(String model) throws InvalidModelException {
     if (!isName(model)) {
       throw new InvalidModelException(
@@ -187,8 +189,10 @@ public final class ModelRepository {
   private static List<Path> list(Path folder) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {
       return entries.toList();
-    } catch (NoSuchFileException | NotDirectoryException e) {
+    } catch (NoSuchFileException e) {
       return List.of();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 

@@ -2,15 +2,10 @@ package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.BindableService;
-import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Grpc;
 import io.grpc.InsecureServerCredentials;
-import io.grpc.Metadata;
 import io.grpc.Server;
 import io.grpc.ServerBuilder;
-import io.grpc.ServerCall;
-import io.grpc.ServerCallHandler;
-import io.grpc.ServerInterceptor;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionService;
@@ -36,6 +31,7 @@ public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
   private static final int MAX_REQUEST_BYTES = 1 << 20;
+  private static final Duration CUT_OFF = Duration.ofSeconds(5);
 
   private final String service;
   private final HealthStatusManager health;
@@ -94,12 +90,15 @@ public final class GrpcServer implements AutoCloseable {
     return server.getPort();
   }
 
-  /** Tells load balancers whether to send calls here; a server that drains stays not ready. */
+  /** Tells load balancers whether to send calls here; once draining, the answer stays no. */
   public synchronized void setReady(boolean ready) {
-    if (draining) {
-      return;
-    }
-    health.setStatus(service, ready ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+    boolean serving = ready && !draining;
+    health.setStatus(service, serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+  }
+
+  private synchronized void neverReadyAgain() {
+    draining = true;
+    setReady(false);
   }
 
   /**
@@ -107,10 +106,7 @@ public final class GrpcServer implements AutoCloseable {
    * balancers have noticed, then no new calls and up to {@code grace} for those under way.
    */
   public void drain(Duration lame, Duration grace) {
-    synchronized (this) {
-      setReady(false);
-      draining = true;
-    }
+    neverReadyAgain();
     try {
       TimeUnit.NANOSECONDS.sleep(lame.toNanos());
       server.shutdown();
@@ -124,10 +120,19 @@ public final class GrpcServer implements AutoCloseable {
     }
   }
 
-  /** Ends at once; calls under way are cut off. */
+  /** Ends at once; calls under way are cut off and their handlers told so. */
   @Override
   public void close() {
+    neverReadyAgain();
     server.shutdownNow();
+    try {
+      // The executor goes last: through it handlers hear that their calls have ended.
+      if (!server.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {
+        log.warn("connections still open {} s after they were cut off", CUT_OFF.toSeconds());
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
     executor.shutdown();
   }
 
@@ -137,36 +142,5 @@ public final class GrpcServer implements AutoCloseable {
       root = root.getCause();
     }
     return String.valueOf(root.getMessage());
-  }
-
-  /**
-   * Turns what a handler throws by mistake into INTERNAL for the caller and one entry in the log.
-   */
-  private static final class FaultBarrier implements ServerInterceptor {
-
-    @Override
-    public <ReqT, RespT> ServerCall.Listener<ReqT> interceptCall(
-        ServerCall<ReqT, RespT> call, Metadata headers, ServerCallHandler<ReqT, RespT> next) {
-      return new SimpleForwardingServerCallListener<>(next.startCall(call, headers)) {
-        @Override
-        public void onHalfClose() {
-          guarded(super::onHalfClose);
-        }
-
-        @Override
-        public void onReady() {
-          guarded(super::onReady);
-        }
-
-        private void guarded(Runnable event) {
-          try {
-            event.run();
-          } catch (RuntimeException e) {
-            log.error("{} failed", call.getMethodDescriptor().getFullMethodName(), e);
-            call.close(Errors.internal().getStatus(), new Metadata());
-          }
-        }
-      };
-    }
   }
 }

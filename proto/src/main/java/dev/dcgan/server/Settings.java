@@ -3,6 +3,7 @@ package dev.dcgan.server;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.time.Duration;
 import java.util.List;
 import java.util.Locale;
@@ -34,7 +35,8 @@ public final class Settings {
   public interface Command extends Callable<Integer> {
 
     /**
-     * Adds a line for each option that is wrong; options that did not parse hold their defaults.
+     * Adds a line for each option that is wrong; options that did not parse hold their defaults,
+     * and required ones that are missing null or 0.
      */
     void check(Problems problems);
   }
@@ -104,12 +106,20 @@ public final class Settings {
 
   private static int reportFailure(Exception e, CommandLine commandLine, ParseResult parseResult) {
     if (e instanceof IOException) {
-      commandLine.getErr().println("error: " + e.getMessage());
+      commandLine.getErr().println("error: " + oneLine(e));
       log.debug("the command failed", e);
     } else {
       log.error("the command failed by a fault of this program", e);
     }
     return CommandLine.ExitCode.SOFTWARE;
+  }
+
+  private static String oneLine(Exception e) {
+    String message = String.valueOf(e.getMessage()).replaceAll("\\s*\\R\\s*", " ");
+    // The JDK's own often say which file, and what is wrong with it by their class alone.
+    boolean terse =
+        e.getMessage() == null || (e instanceof FileSystemException f && f.getReason() == null);
+    return terse ? e.getClass().getSimpleName() + ": " + message : message;
   }
 
   /**

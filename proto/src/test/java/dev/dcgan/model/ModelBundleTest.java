@@ -1,0 +1,236 @@
+package dev.dcgan.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.util.JsonFormat;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.v1.ModelManifest;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.function.Consumer;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Every test damages a version that was published whole. */
+class ModelBundleTest {
+
+  @TempDir Path root;
+  private Path folder;
+  private Path onnx;
+  private Path manifest;
+
+  @BeforeEach
+  void publish() throws IOException {
+    folder =
+        new ModelRepository(root).publish(Models.draft("digits").build(), Models.ONNX).folder();
+    onnx = folder.resolve("model.onnx");
+    manifest = folder.resolve("manifest.json");
+  }
+
+  @Test
+  void open_givesWhatWasPublished() throws IOException {
+    ModelBundle bundle = ModelBundle.open(folder);
+
+    assertThat(bundle.readModel()).isEqualTo(Models.ONNX);
+    assertThat(bundle.shape()).isEqualTo(new ImageShape(2, 3, 1));
+    assertThat(bundle.latentSize()).isEqualTo(5);
+    assertThat(bundle.manifest().getFormatVersion()).isEqualTo(ModelBundle.FORMAT_VERSION);
+    assertThat(bundle.manifest().getGoldenList()).isEqualTo(Models.draft("digits").getGoldenList());
+    assertThat(bundle).hasToString("digits/1");
+  }
+
+  @Test
+  void open_worksThroughARelativePath() throws IOException {
+    Path here = Path.of("").toAbsolutePath();
+
+    assertThat(ModelBundle.open(here.relativize(folder).resolve("."))).hasToString("digits/1");
+  }
+
+  @Test
+  void open_refusesATruncatedModel() throws IOException {
+    Files.write(onnx, Arrays.copyOf(Models.ONNX, 10));
+
+    assertRefused("model.onnx has 10 bytes; its manifest says " + Models.ONNX.length);
+  }
+
+  @Test
+  void open_refusesAFlippedByte() throws IOException {
+    byte[] damaged = Models.ONNX.clone();
+    damaged[7] ^= 1;
+    Files.write(onnx, damaged);
+
+    assertRefused(
+        "model.onnx has SHA-256 %s; its manifest says %s"
+            .formatted(ModelBundle.sha256(damaged), ModelBundle.sha256(Models.ONNX)));
+  }
+
+  @Test
+  void readModel_whenTheFileChangesAfterOpen_refusesIt() throws IOException {
+    ModelBundle bundle = ModelBundle.open(folder);
+    byte[] damaged = Models.ONNX.clone();
+    damaged[7] ^= 1;
+    Files.write(onnx, damaged);
+
+    assertThatThrownBy(bundle::readModel)
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("SHA-256");
+  }
+
+  @Test
+  void open_refusesAMissingModel() throws IOException {
+    Files.delete(onnx);
+
+    assertRefused("model.onnx is missing");
+  }
+
+  @Test
+  void open_refusesAMissingManifest() throws IOException {
+    Files.delete(manifest);
+
+    assertRefused("manifest.json is missing");
+  }
+
+  @Test
+  void open_refusesAFolderThatIsNotThere() throws IOException {
+    folder = root.resolve("digits/2");
+
+    assertRefused("manifest.json is missing");
+  }
+
+  @Test
+  void open_refusesANewerFormatEvenWithFieldsItDoesNotKnow() throws IOException {
+    Files.writeString(manifest, "{\"compression\": {\"kind\": \"zstd\"}, \"formatVersion\": 2}");
+
+    assertRefused("has format_version 2; this program reads 1 to 1: use a newer program");
+  }
+
+  @Test
+  void open_refusesAManifestWithoutAFormat() throws IOException {
+    Files.writeString(manifest, "{}");
+
+    assertRefused("has no format_version; expected 1 to 1");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "",
+        "null",
+        "[]",
+        "7",
+        "{",
+        "{\"formatVersion\": \"one\"}",
+        "not json",
+        "\u0000\u0001",
+        "{\"golden\": 3}"
+      })
+  void open_refusesGarbageForAManifest(String garbage) throws IOException {
+    Files.writeString(manifest, garbage);
+
+    assertRefused("manifest.json is not a model manifest: ");
+  }
+
+  @Test
+  void open_refusesATruncatedManifest() throws IOException {
+    String json = Files.readString(manifest);
+    Files.writeString(manifest, json.substring(0, json.length() / 2));
+
+    assertRefused("manifest.json is not a model manifest: ");
+  }
+
+  @Test
+  void open_refusesAnotherLatentLaw() throws IOException {
+    edit(m -> m.setLatentLaw("mersenne/1"));
+
+    assertRefused(
+        "uses the latent law 'mersenne/1'; this program knows '%s'".formatted(Latents.LAW));
+  }
+
+  @Test
+  void open_refusesAGoldenLatentThatTheLawDoesNotGive() throws IOException {
+    edit(m -> m.getGoldenBuilder(1).setIndex(8));
+
+    assertRefused(
+        "golden vector of (seed 18446744073709551615, index 8): the latent differs from what this");
+  }
+
+  @Test
+  void open_refusesAGoldenLatentOfAnotherSize() throws IOException {
+    edit(m -> m.setLatentSize(6));
+
+    assertRefused("the latent differs");
+  }
+
+  @Test
+  void open_refusesAManifestWithoutGoldenVectors() throws IOException {
+    edit(ModelManifest.Builder::clearGolden);
+
+    assertRefused("has no golden vectors");
+  }
+
+  @Test
+  void open_refusesAGoldenImageOfAnotherShape() throws IOException {
+    edit(m -> m.getGoldenBuilder(0).setPixels(ByteString.copyFrom(new byte[7])));
+
+    assertRefused("golden vector of (seed 1, index 0): 7 pixel bytes; expected 6 for 2x3x1");
+  }
+
+  @Test
+  void open_refusesAShapeThatIsNoImages() throws IOException {
+    edit(m -> m.getShapeBuilder().setChannels(2));
+
+    assertRefused("image with 2 channels; expected 1 (grey) or 3 (RGB)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 65_537, -1})
+  void open_refusesAnImpossibleLatentSize(int size) throws IOException {
+    edit(m -> m.setLatentSize(size));
+
+    assertRefused(
+        "has latent_size %s; expected 1 to 65536".formatted(Integer.toUnsignedString(size)));
+  }
+
+  @Test
+  void open_refusesARenamedVersion() throws IOException {
+    folder = Files.move(folder, folder.resolveSibling("9"));
+
+    assertRefused("9 holds the manifest of 'digits/1': was the folder renamed?");
+  }
+
+  @Test
+  void open_refusesARenamedModel() throws IOException {
+    Files.move(root.resolve("digits"), root.resolve("faces"));
+    folder = root.resolve("faces/1");
+
+    assertRefused("holds the manifest of 'digits/1': was the folder renamed?");
+  }
+
+  @Test
+  void open_refusesANameThatNoFolderCanHave() throws IOException {
+    edit(m -> m.getModelBuilder().setName("\u0000"));
+
+    assertRefused("was the folder renamed?");
+  }
+
+  private void assertRefused(String reason) {
+    assertThatThrownBy(() -> ModelBundle.open(folder))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageStartingWith(folder.toString())
+        .hasMessageContaining(reason);
+  }
+
+  private void edit(Consumer<ModelManifest.Builder> change) throws IOException {
+    ModelManifest.Builder edited = ModelManifest.newBuilder();
+    JsonFormat.parser().merge(Files.readString(manifest), edited);
+    change.accept(edited);
+    Files.writeString(manifest, JsonFormat.printer().print(edited));
+  }
+}

@@ -1,0 +1,277 @@
+package dev.dcgan.model;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.dcgan.v1.ModelManifest;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.LongStream;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+class ModelRepositoryTest {
+
+  @TempDir Path root;
+  private ModelRepository repository;
+
+  @BeforeEach
+  void newRepository() {
+    repository = new ModelRepository(root.resolve("models"));
+  }
+
+  @Test
+  void publish_thenOpen_givesTheSameModel() throws IOException {
+    ModelBundle published = publish("digits");
+
+    ModelBundle opened = repository.open("digits", 1);
+
+    assertThat(opened.manifest()).isEqualTo(published.manifest());
+    assertThat(opened.readModel()).isEqualTo(Models.ONNX);
+    assertThat(opened.folder()).isEqualTo(repository.root().resolve("digits/1"));
+    assertThat(opened.manifest())
+        .isEqualTo(
+            Models.draft("digits")
+                .setFormatVersion(1)
+                .setOnnxBytes(Models.ONNX.length)
+                .setModel(
+                    Models.draft("digits").getModel().toBuilder()
+                        .setVersion(1)
+                        .setSha256(ModelBundle.sha256(Models.ONNX)))
+                .build());
+  }
+
+  @Test
+  void aRepositoryThatDoesNotExistYetIsEmpty() throws IOException {
+    assertThat(repository.models()).isEmpty();
+    assertThat(repository.versions("digits")).isEmpty();
+  }
+
+  @Test
+  void models_whenTheRootIsAFile_fails() throws IOException {
+    Files.createFile(repository.root());
+
+    assertThatThrownBy(repository::models).isInstanceOf(IOException.class);
+  }
+
+  @Test
+  void models_areThoseWithAVersionByName() throws IOException {
+    publish("faces");
+    publish("digits");
+    Files.createDirectories(repository.root().resolve("empty"));
+    Files.createDirectories(repository.root().resolve("lost+found/1"));
+    Files.createFile(repository.root().resolve("readme"));
+
+    assertThat(repository.models()).containsExactly("digits", "faces");
+  }
+
+  @Test
+  void versions_areCountedUpForEachModelAndListedNewestFirst() throws IOException {
+    for (int i = 0; i < 11; i++) {
+      publish("digits");
+    }
+
+    assertThat(publish("faces").version()).isEqualTo(1);
+    assertThat(repository.versions("digits"))
+        .containsExactly(11L, 10L, 9L, 8L, 7L, 6L, 5L, 4L, 3L, 2L, 1L);
+  }
+
+  @Test
+  void versions_ignoresWhatIsNoVersion() throws IOException {
+    publish("digits");
+    Path folder = repository.root().resolve("digits");
+    Files.createDirectory(folder.resolve("0"));
+    Files.createDirectory(folder.resolve("02"));
+    Files.createDirectory(folder.resolve("3-old"));
+    Files.createDirectory(folder.resolve(".publishing"));
+    Files.createFile(folder.resolve("4"));
+
+    assertThat(repository.versions("digits")).containsExactly(1L);
+  }
+
+  @Test
+  void publish_afterTheNewestWasDeleted_doesNotReuseItsNumber() throws IOException {
+    publish("digits");
+    delete(publish("digits").folder());
+
+    assertThat(publish("digits").version()).isEqualTo(3);
+    assertThat(repository.versions("digits")).containsExactly(3L, 1L);
+  }
+
+  @Test
+  void publish_beyondVersionsPutThereByHand_countsOn() throws IOException {
+    Files.createDirectories(repository.root().resolve("digits/41"));
+
+    assertThat(publish("digits").version()).isEqualTo(42);
+  }
+
+  @Test
+  void publish_byManyAtOnce_givesEachAVersionOfItsOwn() throws Exception {
+    long publishers = 8;
+    int each = 5;
+    ExecutorService threads = Executors.newCachedThreadPool();
+    try {
+      CountDownLatch start = new CountDownLatch(1);
+      List<Future<List<ModelBundle>>> published = new ArrayList<>();
+      for (int i = 0; i < publishers; i++) {
+        byte[] onnx = ("from publisher " + i).getBytes(StandardCharsets.UTF_8);
+        published.add(threads.submit(() -> publishAfter(start, each, onnx)));
+      }
+      start.countDown();
+
+      List<Long> versions = new ArrayList<>();
+      for (Future<List<ModelBundle>> bundles : published) {
+        for (ModelBundle bundle : bundles.get()) {
+          versions.add(bundle.version());
+          assertThat(repository.open("digits", bundle.version()).readModel())
+              .isEqualTo(bundle.readModel());
+        }
+      }
+      assertThat(versions)
+          .containsExactlyInAnyOrderElementsOf(
+              LongStream.rangeClosed(1, publishers * each).boxed().toList());
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  private List<ModelBundle> publishAfter(CountDownLatch start, int times, byte[] onnx)
+      throws Exception {
+    // Each has a repository of its own, as another process would.
+    ModelRepository own = new ModelRepository(repository.root());
+    start.await();
+    List<ModelBundle> bundles = new ArrayList<>();
+    for (int i = 0; i < times; i++) {
+      bundles.add(own.publish(Models.draft("digits").build(), onnx));
+    }
+    return bundles;
+  }
+
+  @Test
+  void publish_whileOthersRead_showsThemWholeVersionsOnly() throws Exception {
+    ExecutorService reader = Executors.newSingleThreadExecutor();
+    try {
+      CountDownLatch done = new CountDownLatch(1);
+      Future<Integer> opened =
+          reader.submit(
+              () -> {
+                int count = 0;
+                boolean last;
+                do {
+                  last = done.getCount() == 0;
+                  for (long version : repository.versions("digits")) {
+                    repository.open("digits", version).readModel();
+                    count++;
+                  }
+                } while (!last);
+                return count;
+              });
+      for (int i = 0; i < 20; i++) {
+        publish("digits");
+      }
+      done.countDown();
+
+      assertThat(opened.get()).isGreaterThanOrEqualTo(20);
+    } finally {
+      reader.shutdownNow();
+    }
+  }
+
+  @Test
+  void publish_ofADraftThatNoReaderWouldOpen_publishesNothing() throws IOException {
+    publish("digits");
+    ModelManifest bad = Models.draft("digits").setLatentLaw("mersenne/1").build();
+
+    assertThatThrownBy(() -> repository.publish(bad, Models.ONNX))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("mersenne/1");
+
+    assertThat(repository.versions("digits")).containsExactly(1L);
+    assertThat(repository.open("digits", 1).readModel()).isEqualTo(Models.ONNX);
+    assertThat(names("digits")).containsExactlyInAnyOrder("1", ".last-version", ".lock");
+    assertThat(publish("digits").version()).isEqualTo(2);
+  }
+
+  @Test
+  void publish_whenItsHiddenFolderCannotBeMade_leavesOldVersions() throws IOException {
+    publish("digits");
+    Files.createFile(repository.root().resolve("digits/.publishing"));
+
+    assertThatThrownBy(() -> publish("digits")).isInstanceOf(IOException.class);
+
+    assertThat(repository.versions("digits")).containsExactly(1L);
+    assertThat(repository.open("digits", 1).readModel()).isEqualTo(Models.ONNX);
+  }
+
+  @Test
+  void publish_whenTheNumberCannotBeRemembered_publishesNothing() throws IOException {
+    publish("digits");
+    Path last = repository.root().resolve("digits/.last-version");
+    Files.writeString(last, "two\n");
+
+    assertThatThrownBy(() -> publish("digits"))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(".last-version holds 'two'; expected the last version's number");
+
+    assertThat(repository.versions("digits")).containsExactly(1L);
+    assertThat(names("digits")).containsExactlyInAnyOrder("1", ".last-version", ".lock");
+  }
+
+  @Test
+  void publish_afterAPublisherDied_clearsAwayWhatItLeft() throws IOException {
+    Path left = Files.createDirectories(repository.root().resolve("digits/.publishing"));
+    Files.writeString(left.resolve("model.onnx"), "half a mod");
+
+    assertThat(repository.models()).isEmpty();
+    assertThat(publish("digits").readModel()).isEqualTo(Models.ONNX);
+
+    assertThat(names("digits")).containsExactlyInAnyOrder("1", ".last-version", ".lock");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", ".", "..", "../up", "/etc", "a/b", "A", ".hidden", "a\u0000", "a\n"})
+  void namesThatCouldLeaveTheRepositoryAreRefused(String name) {
+    assertThat(ModelRepository.isName(name)).isFalse();
+    assertThatThrownBy(() -> publish(name))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("cannot name a model");
+    assertThatThrownBy(() -> repository.versions(name)).isInstanceOf(InvalidModelException.class);
+    assertThatThrownBy(() -> repository.open(name, 1)).isInstanceOf(InvalidModelException.class);
+    assertThat(repository.root()).doesNotExist();
+  }
+
+  @Test
+  void isName_allows63Characters() {
+    assertThat(ModelRepository.isName("a".repeat(63))).isTrue();
+    assertThat(ModelRepository.isName("a".repeat(64))).isFalse();
+    assertThat(ModelRepository.isName("mnist-28_v1.2")).isTrue();
+  }
+
+  private ModelBundle publish(String name) throws IOException {
+    return repository.publish(Models.draft(name).build(), Models.ONNX);
+  }
+
+  private List<String> names(String model) throws IOException {
+    try (Stream<Path> entries = Files.list(repository.root().resolve(model))) {
+      return entries.map(path -> path.getFileName().toString()).toList();
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    Files.delete(folder.resolve("model.onnx"));
+    Files.delete(folder.resolve("manifest.json"));
+    Files.delete(folder);
+  }
+}
