@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Option;
 
 /** {@code sampler serve}. */
@@ -42,7 +43,11 @@ final class ServeCommand implements Settings.Command {
   private static final int MOST_THREADS = 1024;
   private static final int LONGEST_QUEUE = 1_000_000;
 
-  @Option(names = "--repository", required = true, description = "The folder with the models.")
+  @Option(
+      names = "--repository",
+      showDefaultValue = Visibility.NEVER,
+      required = true,
+      description = "The folder with the models.")
   private Path repository = Path.of(".");
 
   @Option(
@@ -69,23 +74,32 @@ final class ServeCommand implements Settings.Command {
   @Option(names = "--max-batch", description = "Images that the network runs at once.")
   private int maxBatch = 32;
 
-  @Option(names = "--max-delay", description = "How long an image may wait for others to join.")
+  @Option(
+      names = "--max-delay",
+      showDefaultValue = Visibility.NEVER,
+      description = "How long an image may wait for others to join. Default: 2ms")
   private Duration maxDelay = Duration.ofMillis(2);
 
   @Option(names = "--max-queue-images", description = "Images that may wait; more are refused.")
   private int maxQueueImages = 8192;
 
-  @Option(names = "--poll", description = "How often to look for newer versions.")
+  @Option(
+      names = "--poll",
+      showDefaultValue = Visibility.NEVER,
+      description = "How often to look for newer versions. Default: 2s")
   private Duration poll = Duration.ofSeconds(2);
 
   @Option(
       names = "--drain-delay",
-      description = "At the end: how long to accept calls after reporting NOT_SERVING.")
+      showDefaultValue = Visibility.NEVER,
+      description = "At the end: how long to accept calls after reporting NOT_SERVING. Default: 5s")
   private Duration drainDelay = Duration.ofSeconds(5);
 
   @Option(
       names = "--drain-grace",
-      description = "At the end: how long calls under way may take before they are cut off.")
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "At the end: how long calls under way may take before they are cut off. Default: 20s")
   private Duration drainGrace = Duration.ofSeconds(20);
 
   @Override
