@@ -75,6 +75,17 @@ class ServerMetricsTest {
   }
 
   @Test
+  void aFaultAfterTheAnswer_countsAsWhatTheCallerGot() {
+    try (CapturedLog log = new CapturedLog(FaultBarrier.class)) {
+      generate(FakeSampler.FAULT_AFTER_ANSWER);
+      server.close();
+      assertThat(log.lines()).hasSize(1);
+    }
+
+    assertThat(handled()).isEqualTo(Map.of("Generate OK", 1.0));
+  }
+
+  @Test
   void aCallUnderWayIsInFlight_andCountsAsCancelledWhenItsCallerGoes() throws Exception {
     ListenableFuture<GenerateResponse> call =
         SamplerServiceGrpc.newFutureStub(channel).generate(FakeSampler.request(FakeSampler.HELD));
