@@ -71,6 +71,7 @@ say "3/5 serve: the published model, on port $port, metrics on http://localhost:
 sampler/target/sampler/bin/sampler serve --repository "$out/models" --port "$port" --http-port "$http_port" \
   --drain-delay 0 >"$out/sampler.log" 2>&1 &
 sampler=$!
+echo $sampler >"$out/sampler.pid"
 stop() {
   kill "$sampler" 2>/dev/null && wait "$sampler"
 }

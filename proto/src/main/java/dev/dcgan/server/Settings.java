@@ -66,13 +66,17 @@ public final class Settings {
             .setDefaultValueProvider(variables)
             .setExecutionStrategy(parsed -> checkAndRun(parsed, variables))
             .setExecutionExceptionHandler(Settings::reportFailure);
-    collectErrors(commandLine);
+    // The jar's, as the build wrote it into the manifest.
+    String version = program.getClass().getPackage().getImplementationVersion();
+    configure(commandLine, version == null ? "(not packaged)" : version);
     return commandLine.execute(args);
   }
 
-  private static void collectErrors(CommandLine commandLine) {
-    commandLine.getCommandSpec().parser().collectErrors(true);
-    commandLine.getSubcommands().values().forEach(Settings::collectErrors);
+  private static void configure(CommandLine commandLine, String version) {
+    CommandSpec spec = commandLine.getCommandSpec();
+    spec.version(spec.qualifiedName() + " " + version);
+    spec.parser().collectErrors(true);
+    commandLine.getSubcommands().values().forEach(command -> configure(command, version));
   }
 
   private static int checkAndRun(ParseResult root, Environment variables) {

@@ -43,12 +43,8 @@ final class ServeCommand implements Settings.Command {
   private static final int MOST_THREADS = 1024;
   private static final int LONGEST_QUEUE = 1_000_000;
 
-  @Option(
-      names = "--repository",
-      showDefaultValue = Visibility.NEVER,
-      required = true,
-      description = "The folder with the models.")
-  private Path repository = Path.of(".");
+  @Option(names = "--repository", description = "The folder with the models.")
+  private Path repository = Path.of("models");
 
   @Option(
       names = "--model",

@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.MetricsEndpoint;
 import dev.dcgan.server.Problems;
+import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.trainer.data.DigitsDataset;
@@ -88,6 +89,7 @@ final class TrainCommand implements Settings.Command {
   @Option(
       names = "--seed",
       description = "Of first weights, noise and order: the same seed, the same model.",
+      converter = SeedConverter.class,
       defaultValue = "1")
   private long seed;
 

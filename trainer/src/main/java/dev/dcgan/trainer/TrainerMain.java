@@ -8,7 +8,6 @@ import picocli.CommandLine.Command;
     name = "trainer",
     description = "Trains a DCGAN on pictures and publishes its generator.",
     mixinStandardHelpOptions = true,
-    version = "trainer 0.1.0",
     subcommands = {TrainCommand.class, ExportCommand.class})
 public final class TrainerMain {
 

@@ -2,6 +2,7 @@ package dev.dcgan.sampler.client;
 
 import com.google.protobuf.ByteString;
 import dev.dcgan.server.Problems;
+import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -38,7 +39,10 @@ public final class GenerateCommand implements Settings.Command {
   @Option(names = "--target", description = "The sampler's host:port.")
   private String target = "localhost:50051";
 
-  @Option(names = "--seed", description = "Names the sequence of images.")
+  @Option(
+      names = "--seed",
+      description = "Names the sequence of images.",
+      converter = SeedConverter.class)
   private long seed;
 
   @Option(names = "--count", description = "How many images.")
