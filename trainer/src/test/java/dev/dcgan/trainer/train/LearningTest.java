@@ -29,7 +29,8 @@ class LearningTest {
   }
 
   /**
-   * At first the discriminator knows nothing: both losses are ln 2 = 0.693. Then it tells fakes from pictures.
+   * At first the discriminator knows nothing: both losses are ln 2 = 0.693. Then it tells fakes
+   * from pictures.
    */
   private static void assertLearns(ImageDataset data) throws IOException {
     Recorder recorder = new Recorder();
