@@ -20,7 +20,6 @@ say() {
   printf '\n==> %s\n' "$*"
 }
 
-source="--dataset digits --images 12000"
 data=
 keep=false
 port=50051
@@ -61,9 +60,12 @@ say "2/5 train: a narrow generator for a few epochs on ${data:-digits that the p
 step=$(date +%s)
 rm -rf "$out"
 mkdir -p "$out"
-# shellcheck disable=SC2086 # $source is a list.
-if [ -n "$data" ]; then set -- --data "$data"; else set -- $source; fi
-trainer/target/trainer/bin/trainer train "$@" --width 32 --epochs 6 --batch-size 64 --learning-rate 0.001 \
+if [ -n "$data" ]; then
+  set -- --data "$data" --epochs 2
+else
+  set -- --dataset digits --images 10000 --epochs 8
+fi
+trainer/target/trainer/bin/trainer train "$@" --width 32 --batch-size 64 --learning-rate 0.002 \
   --model digits --runs "$out/runs" --repository "$out/models" --http-port 0
 took "$step"
 
