@@ -20,13 +20,6 @@ public final class Problems {
     }
   }
 
-  /** Requires {@code low < value < high} of the option; NaN is outside. */
-  public void requireBetween(String option, double value, double low, double high) {
-    if (!(value > low && value < high)) {
-      add("%s %s: expected more than %s and less than %s".formatted(option, value, low, high));
-    }
-  }
-
   /** Requires a TCP port, or 0 for any free one. */
   public void requirePort(String option, int port) {
     requireRange(option, port, 0, 65_535);

@@ -40,7 +40,7 @@ class SettingsTest {
             "error: Invalid value for option '--http-port': 'x' is not an int",
             "error: Missing required option: '--repository=<repository>'",
             "error: Unknown option: '--colour=3'",
-            "error: --rate 2.0: expected more than 0.0 and less than 1.0",
+            "error: --rate 2.0: expected between 0 and 1",
             "error: --port 70000: expected 0 to 65535",
             "see: program serve --help");
   }
@@ -212,7 +212,7 @@ class SettingsTest {
     public void check(Problems problems) {
       problems.requirePort("--port", port);
       problems.requirePort("--http-port", httpPort);
-      problems.requireBetween("--rate", rate, 0, 1);
+      problems.require(rate > 0 && rate < 1, "--rate " + rate + ": expected between 0 and 1");
     }
 
     @Override

@@ -9,6 +9,7 @@ import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
@@ -55,7 +56,7 @@ final class ExportCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
-    Path file = java.util.Objects.requireNonNull(checkpoint, "checked");
+    Path file = Objects.requireNonNull(checkpoint, "checked");
     TrainingDevice.select("cpu");
     new Publisher(new ModelRepository(repository))
         .publish(CheckpointFile.read(file), runOf(file), model);

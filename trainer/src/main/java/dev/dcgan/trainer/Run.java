@@ -70,6 +70,7 @@ final class Run implements TrainingObserver {
         save(last);
         log.info("stopped at step {}; kept {}", last.step(), newestCheckpoint());
       } else {
+        log.info("trained to step {}; kept {}", last.step(), newestCheckpoint());
         writeRealVersusGenerated();
       }
       return last;
@@ -93,10 +94,10 @@ final class Run implements TrainingObserver {
   @Override
   public void onEpoch(Epoch epoch, List<byte[]> images, Checkpoint checkpoint) throws IOException {
     progress.onEpoch(epoch);
+    save(checkpoint); // First: a picture that cannot be written must not cost the epoch.
     samples = images;
     SampleGrid.write(
         samplesFolder().resolve("epoch-%03d.png".formatted(epoch.epoch())), data.shape(), images);
-    save(checkpoint);
   }
 
   @Override

@@ -53,7 +53,7 @@ public final class DigitsDataset implements ImageDataset {
   }
 
   /** The digit that picture {@code index} shows, 0 to 9. */
-  public int label(int index) {
+  int label(int index) {
     return labelOf(Objects.checkIndex(index, images.length));
   }
 

@@ -8,6 +8,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import ai.djl.nn.SequentialBlock;
+import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.ParameterStore;
 import ai.djl.training.initializer.Initializer;
 import ai.djl.util.Pair;
@@ -20,8 +21,9 @@ import java.util.Map;
 /**
  * A stack of layers with its parameters, on one device.
  *
- * <p>Not thread-safe. The parameters live in the manager that it was made with; what {@link
- * #forward} returns lives in its input's.
+ * <p>For the thread that makes it alone: PyTorch's modes, which are set here, are a thread's own.
+ * The parameters live in the manager that it was made with; what {@link #forward} returns lives in
+ * its input's.
  */
 public abstract sealed class Network permits Generator, Discriminator {
 
@@ -31,6 +33,12 @@ public abstract sealed class Network permits Generator, Discriminator {
   private final ParameterStore store;
 
   Network(NDManager manager, SequentialBlock block, Shape input) {
+    // Gradients are for GradientCollectors: outside of them, weights are written in place and
+    // images
+    // are constants. The engine turns them off itself only on the thread that started it.
+    JniUtils.setGradMode(false);
+    // The script of the transposed convolution is one operator: nothing to profile or fuse.
+    JniUtils.setGraphExecutorOptimize(false);
     this.block = block;
     block.setInitializer(Initializer.ZEROS, parameter -> true);
     block.initialize(manager, DataType.FLOAT32, input);

@@ -9,6 +9,7 @@ import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.Pixels;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -184,19 +185,7 @@ public final class ExportCheck {
           "the network made %d values for %d images; expected %d each"
               .formatted(floats.length, POINTS.size(), shape.values()));
     }
-    byte[] pixels = new byte[floats.length];
-    int area = shape.height() * shape.width();
-    for (int i = 0; i < floats.length; i++) {
-      int image = i / shape.values();
-      int channel = i / area % shape.channels();
-      int position = i % area;
-      pixels[(image * area + position) * shape.channels() + channel] = pixel(floats[i]);
-    }
-    return new Images(floats, pixels);
-  }
-
-  private static byte pixel(float x) {
-    return (byte) Math.max(0, Math.min(255, Math.rint((x + 1) * 127.5f)));
+    return new Images(floats, Pixels.of(floats, shape));
   }
 
   private static float maxDifference(float[] a, float[] b) {

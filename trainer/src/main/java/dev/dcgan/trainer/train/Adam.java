@@ -72,14 +72,6 @@ final class Adam {
     }
   }
 
-  long steps() {
-    return steps;
-  }
-
-  void setSteps(long steps) {
-    this.steps = steps;
-  }
-
   /**
    * The moments by parameter and kind, for a checkpoint: {@code <parameter>.mean} and {@code
    * .variance}.

@@ -1,6 +1,8 @@
 package dev.dcgan.trainer.train;
 
 import dev.dcgan.trainer.net.Architecture;
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -23,7 +25,7 @@ public record Checkpoint(
     Map<String, Tensor> tensors) {
 
   public Checkpoint {
-    tensors = java.util.Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
+    tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
   }
 
   /**
@@ -35,5 +37,13 @@ public record Checkpoint(
 
   /** float32 values in row-major order. */
   @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
-  public record Tensor(long[] shape, float[] values) {}
+  public record Tensor(long[] shape, float[] values) {
+
+    public Tensor {
+      if (Arrays.stream(shape).reduce(1, Math::multiplyExact) != values.length) {
+        throw new IllegalArgumentException(
+            "%d values in a tensor of shape %s".formatted(values.length, Arrays.toString(shape)));
+      }
+    }
+  }
 }

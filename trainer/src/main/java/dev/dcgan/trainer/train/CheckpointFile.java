@@ -4,7 +4,6 @@ import com.google.gson.Gson;
 import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
-import com.google.gson.JsonParseException;
 import com.google.gson.JsonParser;
 import dev.dcgan.model.DurableFiles;
 import dev.dcgan.trainer.net.Architecture;
@@ -28,7 +27,8 @@ import java.util.Map;
  * <p>The length of a JSON header (little-endian uint64), the header (each tensor's type, shape and
  * place; strings of ours under {@code __metadata__}), then the values, little-endian float32.
  * Source: the safetensors format description. Ours are {@code format_version}, {@code run} (JSON:
- * architecture, hyperparameters, dataset, epoch, step) and {@code sha256} of the values.
+ * architecture, hyperparameters, dataset, epoch, step) and {@code sha256} of the header without
+ * this entry, followed by the values.
  */
 public final class CheckpointFile {
 
@@ -72,8 +72,8 @@ public final class CheckpointFile {
     JsonObject metadata = header.getAsJsonObject("__metadata__");
     metadata.addProperty("format_version", Integer.toString(FORMAT_VERSION));
     metadata.addProperty("run", GSON.toJson(run(checkpoint)));
-    metadata.addProperty("sha256", sha256(values.duplicate()));
-    byte[] json = GSON.toJson(header).getBytes(StandardCharsets.UTF_8);
+    metadata.addProperty("sha256", sha256(header, values));
+    byte[] json = bytes(header);
     ByteBuffer length = littleEndian(Long.BYTES).putLong(json.length).flip();
     DurableFiles.replace(file, length, ByteBuffer.wrap(json), values);
   }
@@ -89,40 +89,39 @@ public final class CheckpointFile {
       if (length < 2 || length > MAX_HEADER_BYTES) {
         throw damaged(file, "a header of " + length + " bytes; expected 2 to " + MAX_HEADER_BYTES);
       }
-      JsonObject header =
-          JsonParser.parseString(
-                  StandardCharsets.UTF_8.decode(read(channel, (int) length, file)).toString())
-              .getAsJsonObject();
-      JsonObject metadata = header.getAsJsonObject("__metadata__");
-      if (metadata == null || !metadata.has("run")) {
-        throw damaged(file, "no checkpoint of this trainer's: it lacks the run's description");
-      }
-      int version = metadata.get("format_version").getAsInt();
-      if (version > FORMAT_VERSION) {
-        throw new IOException(
-            "%s has format_version %d; this program reads 1 to %d: use a newer program"
-                .formatted(file, version, FORMAT_VERSION));
-      }
+      JsonObject header = header(read(channel, (int) length, file));
+      JsonObject metadata = metadata(file, header);
       int size = Math.toIntExact(channel.size() - channel.position());
       ByteBuffer values = read(channel, size, file);
-      String digest = sha256(values.duplicate());
-      if (!digest.equals(metadata.get("sha256").getAsString())) {
-        throw damaged(
-            file,
-            "values with SHA-256 %s; its header says %s"
-                .formatted(digest, metadata.get("sha256").getAsString()));
+      String expected = metadata.remove("sha256").getAsString();
+      String found = sha256(header, values);
+      if (!found.equals(expected)) {
+        throw damaged(file, "SHA-256 %s; its header says %s".formatted(found, expected));
       }
       return checkpoint(
           GSON.fromJson(metadata.get("run").getAsString(), Run.class), tensors(header, values));
-    } catch (JsonParseException
-        | ClassCastException
-        | IllegalArgumentException
-        | IllegalStateException
-        | ArithmeticException
-        | NullPointerException
-        | IndexOutOfBoundsException e) {
+    } catch (RuntimeException e) {
+      // Gson, buffers and records tell of a malformed header each by exceptions of their own.
       throw new IOException(file + " is not a valid checkpoint: " + e.getMessage(), e);
     }
+  }
+
+  private static JsonObject header(ByteBuffer json) {
+    return JsonParser.parseString(StandardCharsets.UTF_8.decode(json).toString()).getAsJsonObject();
+  }
+
+  private static JsonObject metadata(Path file, JsonObject header) throws IOException {
+    JsonObject metadata = header.getAsJsonObject("__metadata__");
+    if (metadata == null || !metadata.has("format_version")) {
+      throw damaged(file, "no checkpoint of this trainer's: it lacks format_version");
+    }
+    int version = metadata.get("format_version").getAsInt();
+    if (version < 1 || version > FORMAT_VERSION) {
+      throw new IOException(
+          "%s has format_version %d; this program reads 1 to %d: use a newer program"
+              .formatted(file, version, FORMAT_VERSION));
+    }
+    return metadata;
   }
 
   private static Run run(Checkpoint checkpoint) {
@@ -162,13 +161,9 @@ public final class CheckpointFile {
         JsonObject description = entry.getValue().getAsJsonObject();
         JsonArray offsets = description.getAsJsonArray("data_offsets");
         int start = offsets.get(0).getAsInt();
-        float[] floats = new float[(offsets.get(1).getAsInt() - start) / Float.BYTES];
-        values
-            .duplicate()
-            .order(ByteOrder.LITTLE_ENDIAN)
-            .position(start)
-            .asFloatBuffer()
-            .get(floats);
+        ByteBuffer bytes = values.slice(start, offsets.get(1).getAsInt() - start);
+        float[] floats = new float[bytes.remaining() / Float.BYTES];
+        bytes.order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(floats);
         tensors.put(
             entry.getKey(),
             new Tensor(GSON.fromJson(description.get("shape"), long[].class), floats));
@@ -195,10 +190,15 @@ public final class CheckpointFile {
     return ByteBuffer.allocate(size).order(ByteOrder.LITTLE_ENDIAN);
   }
 
-  private static String sha256(ByteBuffer bytes) {
+  private static byte[] bytes(JsonObject header) {
+    return GSON.toJson(header).getBytes(StandardCharsets.UTF_8);
+  }
+
+  private static String sha256(JsonObject header, ByteBuffer values) {
     try {
       MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(bytes);
+      digest.update(bytes(header));
+      digest.update(values.duplicate());
       return HexFormat.of().formatHex(digest.digest());
     } catch (NoSuchAlgorithmException e) {
       throw new AssertionError("every JDK has SHA-256", e);

@@ -1,10 +1,10 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.Device;
+import ai.djl.engine.Engine;
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.pytorch.jni.JniUtils;
 import java.io.IOException;
 
 /** Where the networks live and learn: the CPU, or the first CUDA device. */
@@ -24,10 +24,8 @@ public final class TrainingDevice {
    */
   public static TrainingDevice select(String choice) throws IOException {
     try {
-      TrainingDevice selected = trySelect(choice);
-      // The script of the transposed convolution is one operator: nothing to profile or fuse.
-      JniUtils.setGraphExecutorOptimize(false);
-      return selected;
+      Engine engine = Engine.getInstance(); // Loads the library; no other call below does.
+      return trySelect(engine, choice);
     } catch (EngineException | UnsatisfiedLinkError | ExceptionInInitializerError e) {
       throw new IOException(
           "PyTorch's native library does not load (%s); on a GPU machine set PYTORCH_LIBRARY_PATH,"
@@ -37,11 +35,11 @@ public final class TrainingDevice {
     }
   }
 
-  private static TrainingDevice trySelect(String choice) throws IOException {
+  private static TrainingDevice trySelect(Engine engine, String choice) throws IOException {
     if (choice.equals("cpu")) {
       return new TrainingDevice(Device.cpu());
     }
-    if (cudaWorks()) {
+    if (cudaWorks(engine)) {
       return new TrainingDevice(Device.gpu());
     }
     if (choice.equals("cuda")) {
@@ -53,8 +51,8 @@ public final class TrainingDevice {
   }
 
   /** By trying: the count of devices says nothing about whether the loaded library can use them. */
-  private static boolean cudaWorks() {
-    if (ai.djl.engine.Engine.getInstance().getGpuCount() == 0) {
+  private static boolean cudaWorks(Engine engine) {
+    if (engine.getGpuCount() == 0) {
       return false;
     }
     try (NDManager manager = NDManager.newBaseManager(Device.gpu());

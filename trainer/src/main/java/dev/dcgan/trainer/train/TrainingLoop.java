@@ -8,6 +8,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.Pixels;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
@@ -16,7 +17,9 @@ import dev.dcgan.trainer.train.TrainingObserver.Epoch;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
 import java.io.IOException;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 
 /**
  * The recipe: per step the discriminator learns to tell a batch of pictures from a batch of fakes,
@@ -187,7 +190,11 @@ public final class TrainingLoop {
       try (NDManager scope = manager.newSubManager()) {
         float[] z = randomness.sheet(SHEET_IMAGES, architecture.latentSize());
         NDArray images = generator.forward(latents(scope, z, SHEET_IMAGES), false);
-        return Pictures.pixels(images.toFloatArray(), architecture.shape());
+        byte[] pixels = Pixels.of(images.toFloatArray(), architecture.shape());
+        int size = architecture.shape().values();
+        return IntStream.range(0, SHEET_IMAGES)
+            .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
+            .toList();
       }
     }
 

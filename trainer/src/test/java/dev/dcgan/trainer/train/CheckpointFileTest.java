@@ -65,6 +65,36 @@ class CheckpointFileTest {
   }
 
   @Test
+  void read_whenTheHeaderChanged_refuses() throws IOException {
+    for (String[] change :
+        new String[][] {
+          {"\"shape\":[2,3]", "\"shape\":[3,2]"},
+          {"epoch\\\":3", "epoch\\\":4"},
+          {"\"data_offsets\":[0,24]", "\"data_offsets\":[4,28]"},
+        }) {
+      CheckpointFile.write(file, checkpoint());
+      replaceText(change[0], change[1]);
+
+      assertThatThrownBy(() -> CheckpointFile.read(file))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining(file.toString())
+          .hasMessageContaining("SHA-256");
+    }
+  }
+
+  @Test
+  void read_whenOurOwnPartsAreMissing_refuses() throws IOException {
+    for (String key : new String[] {"format_version", "run", "sha256"}) {
+      CheckpointFile.write(file, checkpoint());
+      replaceText("\"" + key + "\":", "\"" + "x".repeat(key.length()) + "\":");
+
+      assertThatThrownBy(() -> CheckpointFile.read(file))
+          .isInstanceOf(IOException.class)
+          .hasMessageContaining(file.toString());
+    }
+  }
+
+  @Test
   void read_whenTruncatedAnywhere_refuses() throws IOException {
     byte[] bytes = Files.readAllBytes(file);
     for (int length = 0; length < bytes.length; length += 7) {
@@ -78,11 +108,7 @@ class CheckpointFileTest {
 
   @Test
   void read_ofANewerFormat_saysWhatIsSupported() throws IOException {
-    String text = Files.readString(file, StandardCharsets.ISO_8859_1);
-    Files.writeString(
-        file,
-        text.replace("\"format_version\":\"1\"", "\"format_version\":\"9\""),
-        StandardCharsets.ISO_8859_1);
+    replaceText("\"format_version\":\"1\"", "\"format_version\":\"9\"");
 
     assertThatThrownBy(() -> CheckpointFile.read(file))
         .isInstanceOf(IOException.class)
@@ -97,6 +123,14 @@ class CheckpointFileTest {
     assertThatThrownBy(() -> CheckpointFile.read(file))
         .isInstanceOf(IOException.class)
         .hasMessageContaining(file.toString());
+  }
+
+  /** Changes text in the header; as long as before, so that all else stays in place. */
+  private void replaceText(String old, String replacement) throws IOException {
+    String text = Files.readString(file, StandardCharsets.ISO_8859_1);
+    assertThat(text).contains(old);
+    assertThat(replacement).hasSameSizeAs(old);
+    Files.writeString(file, text.replace(old, replacement), StandardCharsets.ISO_8859_1);
   }
 
   private static Checkpoint checkpoint() {

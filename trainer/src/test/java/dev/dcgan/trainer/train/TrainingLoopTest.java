@@ -9,6 +9,8 @@ import dev.dcgan.trainer.net.Architecture;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
 import org.junit.jupiter.api.Test;
 
 class TrainingLoopTest {
@@ -21,6 +23,19 @@ class TrainingLoopTest {
     Checkpoint second = train(hyperparameters(2, 3), new Recorder());
 
     assertThat(second).usingRecursiveComparison().isEqualTo(first);
+  }
+
+  @Test
+  void run_onAnotherThread_givesTheSameWeights() throws Exception {
+    Checkpoint here = train(hyperparameters(1, 3), new Recorder());
+    ExecutorService thread = Executors.newSingleThreadExecutor();
+    try {
+      Checkpoint there = thread.submit(() -> train(hyperparameters(1, 3), new Recorder())).get();
+
+      assertThat(there).usingRecursiveComparison().isEqualTo(here);
+    } finally {
+      thread.shutdown();
+    }
   }
 
   @Test

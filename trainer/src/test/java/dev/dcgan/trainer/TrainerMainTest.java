@@ -1,0 +1,206 @@
+package dev.dcgan.trainer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command line in a process of its own, as an operator meets it. */
+@Timeout(value = 3, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TrainerMainTest {
+
+  private static final List<String> QUICK =
+      List.of(
+          "train",
+          "--device=cpu",
+          "--images=64",
+          "--batch-size=16",
+          "--width=4",
+          "--latent=8",
+          "--seed=18446744073709551615",
+          "--http-port=0");
+
+  @TempDir private Path folder;
+
+  @Test
+  void train_onSigterm_keepsACheckpoint_whichExportPublishes() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=100000")) {
+      trainer.awaitLine("epoch 2/100000: ");
+      trainer.terminate();
+
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("stopped at step", "nothing was published; `trainer export")
+          .doesNotContain("Exception", "\tat ");
+    }
+    assertThat(folder.resolve("models")).doesNotExist();
+
+    try (Trainer trainer =
+        start(List.of("export"), "--checkpoint=" + newestCheckpoint(), "--model=stopped")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    ModelBundle model = new ModelRepository(folder.resolve("models")).open("stopped", 1);
+    assertThat(model.latentSize()).isEqualTo(8);
+    assertThat(model.manifest().getOrigin().getRunId())
+        .isEqualTo(onlyEntry(folder.resolve("runs")).getFileName().toString());
+    assertThat(model.manifest().getOrigin().getSeed()).isEqualTo(-1);
+  }
+
+  @Test
+  void train_whenItDiverges_saysSoInOneLine_andPublishesNothing() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=3", "--learning-rate=1e30")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines().toList())
+          .last()
+          .asString()
+          .startsWith("error: ")
+          .contains("is not finite at epoch 1", "--learning-rate", "there is no checkpoint");
+      assertThat(trainer.output()).doesNotContain("Exception", "\tat ");
+    }
+    assertThat(folder.resolve("models")).doesNotExist();
+  }
+
+  @Test
+  void train_whenThePublishedCannotBeWritten_hasNamedTheCheckpoint() throws Exception {
+    Files.writeString(folder.resolve("models"), "a file in the way");
+
+    try (Trainer trainer = start(QUICK, "--epochs=1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains(
+              "kept " + Path.of("runs").resolve(onlyEntry(folder.resolve("runs")).getFileName()))
+          .contains("error: ")
+          .doesNotContain("\tat ");
+    }
+  }
+
+  @Test
+  void train_whenSettingsAreWrong_reportsAllOfThem() throws Exception {
+    try (Trainer trainer =
+        start(
+            List.of("train"),
+            "--data=absent",
+            "--dataset=faces",
+            "--images=1",
+            "--epochs=0",
+            "--batch-size=1",
+            "--latent=0",
+            "--width=3",
+            "--learning-rate=NaN",
+            "--beta1=1",
+            "--beta2=-0.1",
+            "--seed=-1",
+            "--device=tpu",
+            "--model=Digits",
+            "--http-port=65536")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output().lines())
+          .hasSize(16)
+          .last()
+          .isEqualTo("see: trainer train --help");
+      assertThat(trainer.output().lines().limit(15)).allMatch(line -> line.startsWith("error: "));
+    }
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void export_ofNoCheckpoint_saysSo() throws Exception {
+    Path file = Files.writeString(folder.resolve("notes.txt"), "not a checkpoint");
+
+    try (Trainer trainer = start(List.of("export"), "--checkpoint=" + file)) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: " + file + " is damaged: ");
+    }
+  }
+
+  private Trainer start(List<String> command, String... options) throws IOException {
+    List<String> line =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Dai.djl.offline=true",
+                "-Djava.awt.headless=true",
+                "-cp",
+                System.getProperty("java.class.path"),
+                TrainerMain.class.getName()));
+    line.addAll(command);
+    line.addAll(List.of(options));
+    ProcessBuilder builder =
+        new ProcessBuilder(line).directory(folder.toFile()).redirectErrorStream(true);
+    builder.environment().put("OPT_OUT_TRACKING", "true");
+    return new Trainer(builder.start());
+  }
+
+  private Path newestCheckpoint() throws IOException {
+    try (Stream<Path> files =
+        Files.list(onlyEntry(folder.resolve("runs")).resolve("checkpoints"))) {
+      return files.max(Path::compareTo).orElseThrow();
+    }
+  }
+
+  private static Path onlyEntry(Path parent) throws IOException {
+    try (Stream<Path> entries = Files.list(parent)) {
+      List<Path> found = entries.toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  /** A running trainer; its output is read by whoever waits for a line of it or for its end. */
+  private static final class Trainer implements AutoCloseable {
+
+    private final Process process;
+    private final BufferedReader reader;
+    private final StringBuilder output = new StringBuilder();
+
+    Trainer(Process process) {
+      this.process = process;
+      reader = process.inputReader();
+    }
+
+    void awaitLine(String part) throws IOException {
+      for (String line = next(); !line.contains(part); line = next()) {}
+    }
+
+    /** Sends SIGTERM; not by the process, which would close the output too. */
+    void terminate() {
+      process.toHandle().destroy();
+    }
+
+    /** Waits for the end. */
+    int exitCode() throws IOException, InterruptedException {
+      reader.lines().forEach(line -> output.append(line).append('\n'));
+      return process.waitFor();
+    }
+
+    String output() {
+      return output.toString();
+    }
+
+    private String next() throws IOException {
+      String line = reader.readLine();
+      assertThat(line).as("a line after:\n" + output).isNotNull();
+      output.append(line).append('\n');
+      return line;
+    }
+
+    @Override
+    public void close() {
+      process.destroyForcibly();
+    }
+  }
+}
