@@ -72,9 +72,17 @@ final class ImageStream {
 
   /** Does all that can be done now. */
   synchronized void pump() {
-    boolean moved = true;
-    while (moved && !ended) {
-      moved = deliverOldest() || startNext();
+    try {
+      boolean moved = true;
+      while (moved && !ended) {
+        moved = deliverOldest() || startNext();
+      }
+    } catch (RuntimeException | Error e) {
+      if (ended) {
+        throw e;
+      }
+      // The thread that finished a chunk tells nobody what it is thrown: the reader would wait.
+      fail(e);
     }
   }
 
@@ -91,8 +99,7 @@ final class ImageStream {
       return false;
     }
     if (oldest.answer.isCompletedExceptionally()) {
-      end();
-      sink.fail(failureOf(oldest.answer));
+      fail(failureOf(oldest.answer));
       return true;
     }
     if (!sink.isReady()) {
@@ -117,8 +124,7 @@ final class ImageStream {
       chunk = source.start(next, count);
     } catch (QueueFullException e) {
       if (underWay.isEmpty()) {
-        end();
-        sink.fail(e);
+        fail(e);
       }
       return false;
     }
@@ -127,6 +133,11 @@ final class ImageStream {
     underWay.add(chunk);
     var unused = chunk.answer.whenComplete((answer, failure) -> pump());
     return true;
+  }
+
+  @GuardedBy("this") private void fail(Throwable cause) {
+    end();
+    sink.fail(cause);
   }
 
   @GuardedBy("this") private void end() {

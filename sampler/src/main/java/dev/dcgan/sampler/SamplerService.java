@@ -15,10 +15,12 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.util.Locale;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -54,7 +56,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
       model = acquire(request);
       checkUnary(request, model);
       answer(request, model, (ServerCallStreamObserver<GenerateResponse>) observer);
-    } catch (StatusRuntimeException | QueueFullException e) {
+    } catch (QueueFullException | RuntimeException | Error e) {
+      // Whatever it was: a use that is never released would keep the version open for ever.
       release(model);
       observer.onError(told(e));
     }
@@ -63,21 +66,21 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   @Override
   public void generateStream(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
     LoadedModel model = null;
+    int chunkSize;
     try {
       check(request);
       if (request.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET) {
         throw Errors.invalidArgument("format", "SHEET is one picture; use Generate");
       }
       model = acquire(request);
-      stream(
-          request,
-          model,
-          chunkSize(request, model),
-          (ServerCallStreamObserver<GenerateResponse>) observer);
+      chunkSize = chunkSize(request, model);
     } catch (StatusRuntimeException e) {
       release(model);
       observer.onError(e);
+      return;
     }
+    // From here on the stream releases the version, once, however it ends.
+    stream(request, model, chunkSize, (ServerCallStreamObserver<GenerateResponse>) observer);
   }
 
   private void answer(
@@ -98,8 +101,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
                     return;
                   }
                   observer.onNext(answer);
-                  observer.onCompleted();
                   sent(request, answer);
+                  observer.onCompleted();
                 });
   }
 
@@ -224,13 +227,16 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     if (count > most) {
       throw Errors.invalidArgument(
           "count",
-          "count %d exceeds %d images of %s as %s in one answer of at most %d bytes; use GenerateStream"
+          "count %d exceeds %d images of %s as %s in one answer of at most %d bytes; %s"
               .formatted(
                   count,
                   most,
                   model.shape(),
-                  Answers.name(request.getFormat()).toUpperCase(java.util.Locale.ROOT),
-                  MAX_ANSWER_BYTES));
+                  Answers.name(request.getFormat()).toUpperCase(Locale.ROOT),
+                  MAX_ANSWER_BYTES,
+                  request.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET
+                      ? "ask for fewer, or for PNG and use GenerateStream"
+                      : "use GenerateStream"));
     }
   }
 
@@ -252,7 +258,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     metrics.sent(Answers.name(request.getFormat()), answer.getCount());
   }
 
-  private static void release(@org.jspecify.annotations.Nullable LoadedModel model) {
+  private static void release(@Nullable LoadedModel model) {
     if (model != null) {
       model.release();
     }

@@ -19,6 +19,7 @@ class ImageStreamTest {
   private final List<String> heard = new ArrayList<>();
   private boolean ready = true;
   private @Nullable QueueFullException full;
+  private @Nullable RuntimeException fault;
   private final ImageStream stream = new ImageStream(100, 7, 3, this::start, new Reader());
 
   @Test
@@ -75,6 +76,15 @@ class ImageStreamTest {
   }
 
   @Test
+  void faultInStartingAChunk_failsTheStreamOnce() {
+    stream.pump();
+    fault = new IllegalStateException("no memory");
+    finish(0);
+    assertThat(heard).containsExactly("100+3", "ended", "failed: no memory");
+    assertThat(started.get(1).images().isCancelled()).isTrue();
+  }
+
+  @Test
   void fullQueue_withNothingUnderWay_failsTheStream() {
     full = fullQueue();
     stream.pump();
@@ -97,6 +107,9 @@ class ImageStreamTest {
   private ImageStream.Chunk start(long first, int count) throws QueueFullException {
     if (full != null) {
       throw full;
+    }
+    if (fault != null) {
+      throw fault;
     }
     CompletableFuture<Images> images = new CompletableFuture<>();
     ImageStream.Chunk chunk =

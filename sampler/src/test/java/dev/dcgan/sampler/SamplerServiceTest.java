@@ -96,6 +96,8 @@ class SamplerServiceTest {
     assertInvalid(request().setTemperature(Float.NaN), "temperature", "NaN");
     assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 10 images");
     assertInvalid(request().setCount(11), "count", "use GenerateStream");
+    assertInvalid(
+        request().setCount(11).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "ask for fewer");
   }
 
   @Test
@@ -219,6 +221,27 @@ class SamplerServiceTest {
     StatusRuntimeException failed = refusal(request());
     assertThat(failed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
     assertThat(failed.getStatus().getDescription()).doesNotContain("broken");
+  }
+
+  @Test
+  void faultBeforeTheQueue_isInternal_andReleasesTheVersion() throws Exception {
+    // One latent of the manifest's size is not a whole number of this network's.
+    GatedNetwork other = new GatedNetwork(TestModels.LATENT + 1, 14 * 14);
+    active.swap(
+        LoadedModel.start(
+            TestModels.publish(new ModelRepository(root), "digits", 1, 2),
+            Provider.CPU,
+            other,
+            model.batcher().policy(),
+            watch));
+    assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
+    StatusRuntimeException streamed =
+        catchThrowableOfType(
+            StatusRuntimeException.class, () -> stub.generateStream(request().build()).next());
+    assertThat(streamed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
+
+    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(other.awaitClosed()).isTrue();
   }
 
   @Test

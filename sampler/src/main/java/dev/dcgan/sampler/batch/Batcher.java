@@ -185,14 +185,14 @@ public final class Batcher implements AutoCloseable {
     long start = nanoClock.getAsLong();
     try {
       network.run(batch);
+      long nanos = nanoClock.getAsLong() - start;
+      listener.executed(images, nanos);
+      measure(images, nanos);
     } catch (RuntimeException | Error e) {
       // Not even an OutOfMemoryError may leave callers waiting for a thread that is gone.
       batch.forEach(slice -> slice.job().future.completeExceptionally(e));
       return;
     }
-    long nanos = nanoClock.getAsLong() - start;
-    listener.executed(images, nanos);
-    measure(images, nanos);
     for (Slice slice : batch) {
       Job job = slice.job();
       job.done += slice.count();
@@ -217,7 +217,7 @@ public final class Batcher implements AutoCloseable {
     if (imagesPerSecond == 0) {
       return Duration.ofSeconds(1);
     }
-    long millis = (long) Math.ceil(1000 * queue.images() / imagesPerSecond);
+    long millis = (long) Math.ceil(1000.0 * queue.images() / imagesPerSecond);
     return Duration.ofMillis(Math.max(1, Math.min(millis, 60_000)));
   }
 }

@@ -11,15 +11,24 @@ import dev.dcgan.v1.GoldenVector;
 /** Whether a network gives, here and now, the images that its manifest promises. */
 final class GoldenCheck {
 
+  // What the wire promises between kinds of processor. A manifest that allows more checks nothing.
+  private static final int LARGEST_TOLERANCE = 1;
+
   private GoldenCheck() {}
 
   /**
    * Runs every golden vector.
    *
-   * @throws InvalidModelException an image differs by more than the manifest's tolerance
+   * @throws InvalidModelException an image differs by more than the manifest's tolerance, or that
+   *     is more than one grey level
    */
   static void verify(ModelBundle bundle, Network network) throws InvalidModelException {
     int tolerance = bundle.manifest().getPixelTolerance();
+    if (Integer.compareUnsigned(tolerance, LARGEST_TOLERANCE) > 0) {
+      throw new InvalidModelException(
+          "%s allows its images to be %s grey levels off; expected at most %d: publish it again"
+              .formatted(bundle.folder(), Integer.toUnsignedString(tolerance), LARGEST_TOLERANCE));
+    }
     for (GoldenVector golden : bundle.manifest().getGoldenList()) {
       float[] z = Latents.of(golden.getSeed(), golden.getIndex(), network.latentSize());
       int difference = difference(golden.getPixels(), network.generate(z, Output.PIXELS).bytes());

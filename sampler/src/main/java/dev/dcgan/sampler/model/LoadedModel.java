@@ -53,7 +53,7 @@ public final class LoadedModel {
     Network network = OnnxGenerator.open(bundle, provider, policy.maxBatch(), threads);
     try {
       GoldenCheck.verify(bundle, network);
-    } catch (IOException | RuntimeException e) {
+    } catch (IOException | RuntimeException | Error e) {
       network.close();
       throw e;
     }

@@ -20,8 +20,10 @@ import dev.dcgan.sampler.batch.Slice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
 import java.util.Arrays;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 
@@ -29,13 +31,21 @@ import java.util.Map;
  * A published generator in ONNX Runtime: owns the session and the memory that it reads and writes.
  *
  * <p>{@code z} (n, latent) goes in; {@code pixels} uint8 (n, h, w, c) and {@code image} float32 (n,
- * c, h, w) come out, each computed only where a slice asks for it. On CUDA every new batch shape is
+ * c, h, w) come out, each copied only where a slice asks for it. On CUDA every new batch shape is
  * tuned afresh, so batches are padded to powers of two, all of which {@link #open} warms. Not
  * thread-safe.
  */
 public final class OnnxGenerator implements Network {
 
   private static final String LATENT = "z";
+
+  // ONNX, opset 17: y (1, 1, 3, 3) = ConvTranspose(x, x), x (1, 1, 2, 2).
+  private static final byte[] PROBE =
+      HexFormat.of()
+          .parseHex(
+              "08083a5b0a180a01780a0178120179220d436f6e765472616e73706f7365120570726f62655a1b0a"
+                  + "017812160a14080112100a0208010a0208010a0208020a020802621b0a017912160a14080112100a"
+                  + "0208010a0208010a0208030a02080342021011");
 
   // FATAL: what goes wrong is thrown at us; looking for a GPU that is not there is no warning.
   private static final OrtEnvironment ENVIRONMENT =
@@ -75,7 +85,8 @@ public final class OnnxGenerator implements Network {
       throws IOException {
     byte[] onnx = bundle.readModel();
     OrtSession session;
-    try (SessionOptions options = options(provider, threads)) {
+    try (SessionOptions options = new SessionOptions()) {
+      configure(options, provider, threads);
       session = ENVIRONMENT.createSession(onnx, options);
     } catch (OrtException e) {
       throw new InvalidModelException(
@@ -86,27 +97,46 @@ public final class OnnxGenerator implements Network {
       OnnxGenerator generator = new OnnxGenerator(session, bundle, provider, maxBatch);
       generator.warm();
       return generator;
-    } catch (OrtException | IOException | RuntimeException e) {
+    } catch (OrtException e) {
       closeAfter(session, e);
-      if (e instanceof IOException known) {
-        throw known;
-      }
       throw new InvalidModelException(
           "%s: ONNX Runtime cannot run it: %s".formatted(bundle.folder(), e.getMessage()), e);
+    } catch (IOException | RuntimeException | Error e) {
+      // Errors too: there may be no direct memory left, and the watcher will come again.
+      closeAfter(session, e);
+      throw e;
     }
   }
 
   /**
-   * Makes sure that CUDA can be used here. The list of available providers does not tell: it names
-   * what the library was built with.
+   * Makes sure that CUDA can be used here, by using it. The list of available providers does not
+   * tell, it names what the library was built with; and a provider that loads may still lack cuDNN.
    *
    * @throws IOException it cannot; the message says why
    */
   public static void requireCuda() throws IOException {
-    try (SessionOptions options = new SessionOptions()) {
-      addCuda(options);
+    try {
+      runProbe(Provider.CUDA);
     } catch (OrtException e) {
       throw new IOException("CUDA cannot be used here (%s)".formatted(firstLine(e)), e);
+    }
+  }
+
+  /** Runs a convolution of four numbers with themselves. */
+  static float[] runProbe(Provider provider) throws OrtException {
+    try (SessionOptions options = new SessionOptions()) {
+      configure(options, provider, 1);
+      if (provider == Provider.CUDA) {
+        options.addConfigEntry("session.disable_cpu_ep_fallback", "1");
+      }
+      float[] four = {1, 2, 3, 4};
+      try (OrtSession session = ENVIRONMENT.createSession(PROBE, options);
+          OnnxTensor x =
+              OnnxTensor.createTensor(
+                  ENVIRONMENT, FloatBuffer.wrap(four), new long[] {1, 1, 2, 2});
+          OrtSession.Result result = session.run(Map.of("x", x))) {
+        return ((OnnxTensor) result.get(0)).getFloatBuffer().array();
+      }
     }
   }
 
@@ -201,15 +231,14 @@ public final class OnnxGenerator implements Network {
     return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
   }
 
-  private static SessionOptions options(Provider provider, int threads) throws OrtException {
-    SessionOptions options = new SessionOptions();
+  private static void configure(SessionOptions options, Provider provider, int threads)
+      throws OrtException {
     options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
     options.setInterOpNumThreads(1);
     options.setIntraOpNumThreads(threads);
     if (provider == Provider.CUDA) {
       addCuda(options);
     }
-    return options;
   }
 
   /**
@@ -296,7 +325,7 @@ public final class OnnxGenerator implements Network {
     return text.substring(1, text.length() - 1);
   }
 
-  private static void closeAfter(OrtSession session, Exception failure) {
+  private static void closeAfter(OrtSession session, Throwable failure) {
     try {
       session.close();
     } catch (OrtException e) {

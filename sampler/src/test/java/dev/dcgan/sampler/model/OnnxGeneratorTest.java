@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assumptions.assumeThat;
 
+import ai.onnxruntime.OrtException;
 import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.InvalidModelException;
@@ -95,6 +96,16 @@ class OnnxGeneratorTest {
   }
 
   @Test
+  void verify_whenManifestAllowsAnything_refusesTheVersion() throws IOException {
+    ModelBundle bundle = publish(m -> m.setPixelTolerance(255));
+    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 2, 1)) {
+      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network))
+          .isInstanceOf(InvalidModelException.class)
+          .hasMessageContaining("allows its images to be 255 grey levels off; expected at most 1");
+    }
+  }
+
+  @Test
   void open_whenNotOnnx_refusesTheVersion() throws IOException {
     GeneratorWeights weights = TestModels.weights(1, 1);
     ModelBundle bundle =
@@ -134,7 +145,13 @@ class OnnxGeneratorTest {
   }
 
   @Test
-  void open_whenCudaIsNotHere_saysSo() {
+  void probe_isAModelThatRuns() throws OrtException {
+    // On CUDA it must fail for no other reason than CUDA.
+    assertThat(OnnxGenerator.runProbe(Provider.CPU)).containsExactly(1, 4, 4, 6, 20, 16, 9, 24, 16);
+  }
+
+  @Test
+  void requireCuda_whereThereIsNone_saysSo() {
     // On a machine with a GPU and the CUDA build there is nothing to refuse.
     assumeThat(Path.of("/dev/nvidia0")).doesNotExist();
     assertThatThrownBy(OnnxGenerator::requireCuda)
