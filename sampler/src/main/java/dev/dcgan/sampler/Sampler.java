@@ -121,6 +121,10 @@ final class Sampler {
   void drain(Duration delay, Duration grace) throws InterruptedException {
     watcher.close();
     server.drain(delay, grace);
+    // A process that ends while ONNX Runtime is at work may crash.
+    if (!watcher.awaitClosed(grace)) {
+      log.warn("a version was still being loaded after {} s", grace.toSeconds());
+    }
     if (!active.close(grace)) {
       log.warn("the network still ran after {} s", grace.toSeconds());
     }

@@ -8,6 +8,7 @@ import java.awt.image.BufferedImage;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -20,6 +21,8 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** The program as operators meet it: a process, its exit code, what it writes. */
 class SamplerMainTest {
@@ -100,6 +103,30 @@ class SamplerMainTest {
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).isEmpty();
     assertThat(ended.err()).startsWith("error: cannot reach localhost:1 (").hasLineCount(1);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"sheet", "png"})
+  void generate_whereNobodyAnswers_givesUp(String format) throws Exception {
+    // Connections are taken by the kernel, and nothing is ever said on them.
+    try (ServerSocket mute = new ServerSocket(0)) {
+      String target = "127.0.0.1:" + mute.getLocalPort();
+      Ended ended =
+          run(
+              "generate",
+              "--target",
+              target,
+              "--format",
+              format,
+              "--timeout",
+              "200ms",
+              "--out",
+              root.resolve("x").toString());
+      assertThat(ended.exitCode()).isEqualTo(1);
+      assertThat(ended.err())
+          .startsWith("error: no answer from " + target + " within 200 ms; ")
+          .hasLineCount(1);
+    }
   }
 
   @Test

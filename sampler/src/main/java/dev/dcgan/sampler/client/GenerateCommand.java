@@ -13,7 +13,9 @@ import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Option;
 
 /** {@code sampler generate}: images from a sampler into files. */
@@ -62,20 +64,27 @@ public final class GenerateCommand implements Settings.Command {
       description = "The sheet's file, or for png the folder; made where it does not exist.")
   private Path out = Path.of("");
 
+  @Option(
+      names = "--timeout",
+      showDefaultValue = Visibility.NEVER,
+      description = "How long to wait for each answer. Default: 60s")
+  private Duration timeout = Duration.ofSeconds(60);
+
   private final PrintStream console = System.out;
 
   @Override
   public void check(Problems problems) {
     problems.requireRange("--count", count, 1, MOST_IMAGES);
     problems.requireRange("--first-index", firstIndex, 0, Long.MAX_VALUE);
+    problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
   }
 
   @Override
-  public Integer call() throws IOException {
+  public Integer call() throws IOException, InterruptedException {
     GenerateRequest.Builder request =
         GenerateRequest.newBuilder().setSeed(seed).setFirstIndex(firstIndex).setCount((int) count);
-    try (SamplerClient client = SamplerClient.of(target)) {
+    try (SamplerClient client = SamplerClient.of(target, timeout)) {
       if (format == Format.sheet) {
         request.setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
         writeSheet(client.generate(request.build()));

@@ -3,16 +3,20 @@ package dev.dcgan.sampler.client;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
-import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
+import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingV2Stub;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
-import io.grpc.StatusRuntimeException;
+import io.grpc.StatusException;
+import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
 import java.net.ConnectException;
 import java.net.UnknownHostException;
-import java.util.Iterator;
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
+import org.jspecify.annotations.Nullable;
 
 /** Calls a sampler, and says in one line what went wrong. */
 final class SamplerClient implements AutoCloseable {
@@ -24,23 +28,28 @@ final class SamplerClient implements AutoCloseable {
 
   private final String target;
   private final ManagedChannel channel;
-  private final SamplerServiceBlockingStub stub;
+  private final Duration timeout;
+  private final SamplerServiceBlockingV2Stub stub;
 
-  private SamplerClient(String target, ManagedChannel channel) {
+  private SamplerClient(String target, ManagedChannel channel, Duration timeout) {
     this.target = target;
     this.channel = channel;
-    this.stub = SamplerServiceGrpc.newBlockingStub(channel);
+    this.timeout = timeout;
+    this.stub = SamplerServiceGrpc.newBlockingV2Stub(channel);
   }
 
   /**
    * Prepares to call; connects with the first call.
    *
    * @param target {@code host:port}, or any other name that gRPC resolves
+   * @param timeout how long to wait for each answer
    */
-  static SamplerClient of(String target) throws IOException {
+  static SamplerClient of(String target, Duration timeout) throws IOException {
     try {
       return new SamplerClient(
-          target, Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build());
+          target,
+          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build(),
+          timeout);
     } catch (IllegalArgumentException e) {
       throw new IOException(
           "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);
@@ -49,20 +58,24 @@ final class SamplerClient implements AutoCloseable {
 
   GenerateResponse generate(GenerateRequest request) throws IOException {
     try {
-      return stub.generate(request);
-    } catch (StatusRuntimeException e) {
+      return stub.withDeadlineAfter(timeout).generate(request);
+    } catch (StatusException e) {
       throw told(e);
     }
   }
 
-  void generateStream(GenerateRequest request, Receiver receiver) throws IOException {
+  void generateStream(GenerateRequest request, Receiver receiver)
+      throws IOException, InterruptedException {
+    // No deadline: how long a whole stream takes depends on its length.
+    BlockingClientCall<?, GenerateResponse> answers = stub.generateStream(request);
     try {
-      Iterator<GenerateResponse> answers = stub.generateStream(request);
-      while (answers.hasNext()) {
-        receiver.receive(answers.next());
+      for (GenerateResponse next = next(answers); next != null; next = next(answers)) {
+        receiver.receive(next);
       }
-    } catch (StatusRuntimeException e) {
+    } catch (StatusException e) {
       throw told(e);
+    } catch (TimeoutException e) {
+      throw noAnswer(e);
     }
   }
 
@@ -78,8 +91,23 @@ final class SamplerClient implements AutoCloseable {
     return call < 0 ? message : message.substring(call + 3);
   }
 
-  private IOException told(StatusRuntimeException e) {
+  private @Nullable GenerateResponse next(BlockingClientCall<?, GenerateResponse> answers)
+      throws InterruptedException, TimeoutException, StatusException {
+    return answers.read(timeout.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  private IOException noAnswer(Exception e) {
+    return new IOException(
+        "no answer from %s within %d ms; is it overloaded? Try later, or a longer --timeout"
+            .formatted(target, timeout.toMillis()),
+        e);
+  }
+
+  private IOException told(StatusException e) {
     Status status = e.getStatus();
+    if (status.getCode() == Status.Code.DEADLINE_EXCEEDED) {
+      return noAnswer(e);
+    }
     for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
       if (cause instanceof ConnectException || cause instanceof UnknownHostException) {
         return new IOException(

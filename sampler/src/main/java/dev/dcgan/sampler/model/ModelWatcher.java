@@ -10,8 +10,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
@@ -25,8 +27,9 @@ import org.slf4j.LoggerFactory;
  * Looks for newer versions of one model, and puts the newest valid one in service.
  *
  * <p>All work is done by one thread, so a slow disk or a large model delays no request. A version
- * that cannot be used is reported once, and tried again only when its files have changed; one that
- * could not be read is tried at every look, and reported when the reason changes.
+ * that is not what it should be is reported once, and tried again only when its files have changed;
+ * one that failed for any other reason is tried at every look, and reported when the reason is new.
+ * Either way the versions before it get their turn.
  */
 public final class ModelWatcher implements AutoCloseable {
 
@@ -40,7 +43,7 @@ public final class ModelWatcher implements AutoCloseable {
     /** New requests get this version from now on. */
     void serving(LoadedModel model);
 
-    /** A version was skipped. */
+    /** A version was skipped; called once for each reason. */
     void rejected();
   }
 
@@ -57,7 +60,8 @@ public final class ModelWatcher implements AutoCloseable {
   private @Nullable String model;
   private long serving;
   private final Map<Long, String> rejected = new HashMap<>();
-  private String lastTrouble = "";
+  private Set<String> troubles = new HashSet<>();
+  private Set<String> lastTroubles = Set.of();
 
   private ModelWatcher(
       ModelRepository repository,
@@ -94,10 +98,17 @@ public final class ModelWatcher implements AutoCloseable {
   /** Stops to look; does not wait for a version that is being loaded. */
   @Override
   public void close() {
-    thread.shutdownNow();
+    thread.shutdown();
+  }
+
+  /** Waits until nothing is being loaded any more; false if that took longer than {@code limit}. */
+  public boolean awaitClosed(Duration limit) throws InterruptedException {
+    return thread.awaitTermination(limit.toNanos(), TimeUnit.NANOSECONDS);
   }
 
   private void look() {
+    lastTroubles = troubles;
+    troubles = new HashSet<>();
     try {
       String name = model != null ? model : chooseModel();
       if (name != null) {
@@ -128,9 +139,11 @@ public final class ModelWatcher implements AutoCloseable {
 
   private void lookForNewer(String name) throws IOException {
     List<Long> versions = repository.versions(name);
-    if (versions.isEmpty() && serving == 0) {
+    if (versions.isEmpty()) {
       report(
-          "%s holds no version of %s yet: waiting for one".formatted(repository.root(), name),
+          "%s holds no version of %s: %s"
+              .formatted(
+                  repository.root(), name, serving == 0 ? "waiting for one" : insteadServing(name)),
           null);
     }
     for (long version : versions) {
@@ -140,17 +153,24 @@ public final class ModelWatcher implements AutoCloseable {
     }
   }
 
-  private boolean tryVersion(String name, long version) throws IOException {
-    String fingerprint = fingerprint(repository.root().resolve(name).resolve("" + version));
-    if (fingerprint.equals(rejected.get(version))) {
+  private boolean tryVersion(String name, long version) {
+    try {
+      String fingerprint = fingerprint(repository.root().resolve(name).resolve("" + version));
+      return !fingerprint.equals(rejected.get(version)) && serve(name, version, fingerprint);
+    } catch (IOException | RuntimeException | Error e) {
+      if (report("skipped %s/%d for now: %s".formatted(name, version, e), e)) {
+        listener.rejected();
+      }
       return false;
     }
+  }
+
+  private boolean serve(String name, long version, String fingerprint) throws IOException {
     try {
       LoadedModel loaded = loader.load(repository.open(name, version));
       if (active.swap(loaded)) {
         serving = version;
         rejected.keySet().removeIf(older -> older <= version);
-        lastTrouble = "";
         log.info("serving {} on {}", loaded, loaded.provider());
         listener.serving(loaded);
       }
@@ -159,22 +179,20 @@ public final class ModelWatcher implements AutoCloseable {
       rejected.put(version, fingerprint);
       listener.rejected();
       log.error("skipped {}/{}, {}: {}", name, version, insteadServing(name), e.getMessage());
-    } catch (IOException e) {
-      report("skipped %s/%d for now: %s".formatted(name, version, e), e);
+      return false;
     }
-    return false;
   }
 
   private String insteadServing(String name) {
     return serving == 0 ? "nothing is served" : "still serving %s/%d".formatted(name, serving);
   }
 
-  /** Logs a trouble that is not the same as at the last look. */
-  private void report(String trouble, @Nullable Throwable cause) {
-    if (trouble.equals(lastTrouble)) {
-      return;
+  /** Logs a trouble, and returns true, unless the last look had it too. */
+  private boolean report(String trouble, @Nullable Throwable cause) {
+    troubles.add(trouble);
+    if (lastTroubles.contains(trouble)) {
+      return false;
     }
-    lastTrouble = trouble;
     if (cause == null) {
       log.info("{}", trouble);
     } else if (cause instanceof IOException || cause instanceof UncheckedIOException) {
@@ -182,6 +200,7 @@ public final class ModelWatcher implements AutoCloseable {
     } else {
       log.error("{}", trouble, cause);
     }
+    return true;
   }
 
   /** Changes when a file of the version does. */

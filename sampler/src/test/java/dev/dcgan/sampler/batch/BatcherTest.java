@@ -111,6 +111,33 @@ class BatcherTest {
   }
 
   @Test
+  void listenerThatThrows_leavesNobodyWaiting() throws Exception {
+    GatedNetwork other = new GatedNetwork(LATENT, BYTES);
+    BatchListener thrower =
+        new BatchListener() {
+          @Override
+          public void queueChanged(int images) {}
+
+          @Override
+          public void waited(long nanos) {}
+
+          @Override
+          public void executed(int images, long nanos) {
+            throw new IllegalStateException("cannot count");
+          }
+        };
+    other.permit(2);
+    try (Batcher overheard =
+        Batcher.start(other, new BatchPolicy(4, Duration.ZERO, 10), thrower, clock::get)) {
+      for (int i = 0; i < 2; i++) {
+        CompletableFuture<Images> job = overheard.submit(latents(1, 0), Output.PIXELS);
+        assertThatThrownBy(() -> get(job)).hasRootCauseMessage("cannot count");
+      }
+    }
+    assertThat(other.awaitClosed()).isTrue();
+  }
+
+  @Test
   void close_finishesWhatWasAccepted_thenClosesTheNetwork() throws Exception {
     CompletableFuture<Images> first = occupy();
     CompletableFuture<Images> queued = batcher.submit(latents(6, 0), Output.PIXELS);
