@@ -56,6 +56,7 @@ public final class Settings {
   }
 
   static int run(Object program, Map<String, String> environment, PrintWriter err, String... args) {
+    Locale.setDefault(Locale.ROOT); // Figures and file names look the same everywhere.
     SLF4JBridgeHandler.removeHandlersForRootLogger();
     SLF4JBridgeHandler.install();
     Environment variables = new Environment(environment);

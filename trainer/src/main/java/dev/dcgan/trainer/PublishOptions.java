@@ -3,6 +3,9 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.trainer.net.Architecture;
+import java.io.IOException;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import picocli.CommandLine.Option;
 
@@ -42,7 +45,22 @@ final class PublishOptions {
     return model;
   }
 
-  Publisher publisher() {
+  /**
+   * The way to the repository.
+   *
+   * @throws IOException there can be none: better known before the training than after
+   */
+  Publisher publisher() throws IOException {
+    try {
+      Files.createDirectories(repository);
+    } catch (FileSystemException e) {
+      throw new IOException(
+          "--repository %s: cannot be made (%s); choose another".formatted(repository, e), e);
+    }
+    if (!Files.isWritable(repository)) {
+      throw new IOException(
+          "--repository %s: cannot be written; choose another".formatted(repository));
+    }
     return new Publisher(new ModelRepository(repository), model);
   }
 }

@@ -145,9 +145,11 @@ final class TrainCommand implements Settings.Command {
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);
     try (MetricsEndpoint endpoint = MetricsEndpoint.start(httpPort, registry)) {
+      Publisher publisher = publish.publisher();
       TrainingDevice trainingDevice = TrainingDevice.select(device);
       ImageDataset pictures = open();
       Architecture architecture = Architecture.mnist28(latent, width);
+      TrainingLoop.requireFit(architecture, batchSize, pictures);
       Hyperparameters hyperparameters =
           new Hyperparameters(epochs, batchSize, learningRate, beta1, beta2, seed);
       Path folder = createFolder();
@@ -170,7 +172,7 @@ final class TrainCommand implements Settings.Command {
       if (shutdown.isRequested()) {
         log.info("nothing was published; `trainer export --checkpoint` publishes a checkpoint");
       } else {
-        publish.publisher().publish(checkpoint, folder.getFileName().toString());
+        publisher.publish(checkpoint, folder.getFileName().toString());
       }
       return 0;
     }

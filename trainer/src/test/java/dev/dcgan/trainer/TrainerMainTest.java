@@ -73,7 +73,8 @@ class TrainerMainTest {
 
   @Test
   void train_whenThePublishedCannotBeWritten_hasNamedTheCheckpoint() throws Exception {
-    Files.writeString(folder.resolve("models"), "a file in the way");
+    Files.createDirectory(folder.resolve("models"));
+    Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
 
     try (Trainer trainer = start(QUICK, "--epochs=1")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
@@ -83,6 +84,21 @@ class TrainerMainTest {
           .contains("error: ")
           .doesNotContain("\tat ");
     }
+  }
+
+  @Test
+  void train_whenItCouldNotEndWell_saysSoBeforeItBegins() throws Exception {
+    Files.writeString(folder.resolve("file"), "no folder");
+
+    try (Trainer trainer = start(QUICK, "--repository=file")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).startsWith("error: --repository file").doesNotContain("\tat ");
+    }
+    try (Trainer trainer = start(QUICK, "--batch-size=65")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("error: digits has 64 pictures, too few");
+    }
+    assertThat(folder.resolve("runs")).doesNotExist();
   }
 
   @Test

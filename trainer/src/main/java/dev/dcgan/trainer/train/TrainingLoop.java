@@ -52,22 +52,32 @@ public final class TrainingLoop {
       ImageDataset data,
       TrainingObserver observer)
       throws IOException {
-    if (!data.shape().equals(architecture.shape())) {
-      throw new IOException(
-          "%s has pictures of %s; %s is for %s"
-              .formatted(data.name(), data.shape(), architecture.name(), architecture.shape()));
-    }
-    if (data.size() < hyperparameters.batchSize()) {
-      throw new IOException(
-          "%s has %d pictures, too few for a batch of %d; choose a smaller --batch-size"
-              .formatted(data.name(), data.size(), hyperparameters.batchSize()));
-    }
+    requireFit(architecture, hyperparameters.batchSize(), data);
     this.architecture = architecture;
     this.hyperparameters = hyperparameters;
     this.data = data;
     this.observer = observer;
     dataset = new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
     randomness = new Randomness(hyperparameters.seed());
+  }
+
+  /**
+   * Checks that the pictures can be learnt from.
+   *
+   * @throws IOException they are not of the architecture's shape, or too few for a batch
+   */
+  public static void requireFit(Architecture architecture, int batchSize, ImageDataset data)
+      throws IOException {
+    if (!data.shape().equals(architecture.shape())) {
+      throw new IOException(
+          "%s has pictures of %s; %s is for %s"
+              .formatted(data.name(), data.shape(), architecture.name(), architecture.shape()));
+    }
+    if (data.size() < batchSize) {
+      throw new IOException(
+          "%s has %d pictures, too few for a batch of %d; choose a smaller --batch-size"
+              .formatted(data.name(), data.size(), batchSize));
+    }
   }
 
   /** Steps in an epoch; the last may have a smaller batch. */
