@@ -12,8 +12,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 
 /**
  * One published version on disk: a folder with {@code model.onnx} and {@code manifest.json} that
@@ -80,7 +78,7 @@ public final class ModelBundle {
               .formatted(file, size, manifest.getOnnxBytes()));
     }
     byte[] onnx = Files.readAllBytes(file);
-    String digest = sha256(onnx);
+    String digest = new Sha256().add(onnx).hex();
     if (!digest.equals(manifest.getModel().getSha256())) {
       throw new InvalidModelException(
           "%s has SHA-256 %s; its manifest says %s: publish the version again"
@@ -117,14 +115,6 @@ public final class ModelBundle {
   @Override
   public String toString() {
     return name() + "/" + version();
-  }
-
-  static String sha256(byte[] bytes) {
-    try {
-      return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(bytes));
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
   }
 
   private static ModelManifest readManifest(Path file) throws IOException {

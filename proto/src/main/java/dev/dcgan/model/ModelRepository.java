@@ -152,7 +152,7 @@ public final class ModelRepository {
   private static ModelManifest complete(ModelManifest draft, long version, byte[] onnx) {
     ModelManifest.Builder manifest =
         draft.toBuilder().setFormatVersion(ModelBundle.FORMAT_VERSION).setOnnxBytes(onnx.length);
-    manifest.getModelBuilder().setVersion(version).setSha256(ModelBundle.sha256(onnx));
+    manifest.getModelBuilder().setVersion(version).setSha256(new Sha256().add(onnx).hex());
     return manifest.build();
   }
 

@@ -68,7 +68,7 @@ class ModelBundleTest {
 
     assertRefused(
         "model.onnx has SHA-256 %s; its manifest says %s"
-            .formatted(ModelBundle.sha256(damaged), ModelBundle.sha256(Models.ONNX)));
+            .formatted(new Sha256().add(damaged).hex(), new Sha256().add(Models.ONNX).hex()));
   }
 
   @Test

@@ -49,7 +49,7 @@ class ModelRepositoryTest {
                 .setModel(
                     Models.draft("digits").getModel().toBuilder()
                         .setVersion(1)
-                        .setSha256(ModelBundle.sha256(Models.ONNX)))
+                        .setSha256(new Sha256().add(Models.ONNX).hex()))
                 .build());
   }
 

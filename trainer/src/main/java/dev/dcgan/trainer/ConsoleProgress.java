@@ -5,6 +5,7 @@ import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
@@ -85,6 +86,7 @@ final class ConsoleProgress implements AutoCloseable {
               .setInitialMax(stepsPerEpoch)
               .setStyle(ProgressBarStyle.ASCII)
               .setUnit(" steps", 1)
+              .setConsumer(new OneLine())
               .clearDisplayOnFinish()
               .build();
     }
@@ -103,5 +105,18 @@ final class ConsoleProgress implements AutoCloseable {
     return left.toHours() > 0
         ? "%d h %02d min".formatted(left.toHours(), left.toMinutesPart())
         : "%d min %02d s".formatted(left.toMinutes(), left.toSecondsPart());
+  }
+
+  /** Leaves no empty line where the bar was, as the library's own would for each epoch. */
+  private static final class OneLine extends ConsoleProgressBarConsumer {
+
+    OneLine() {
+      super(System.err);
+    }
+
+    @Override
+    public void close() {
+      System.err.flush();
+    }
   }
 }

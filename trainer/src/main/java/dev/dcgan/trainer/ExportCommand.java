@@ -1,9 +1,7 @@
 package dev.dcgan.trainer;
 
-import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
-import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
@@ -12,6 +10,7 @@ import java.nio.file.Path;
 import java.util.Objects;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code trainer export}: a checkpoint in, a published model out. */
@@ -30,36 +29,21 @@ final class ExportCommand implements Settings.Command {
       description = "A .safetensors file from a run's checkpoints folder.")
   private @Nullable Path checkpoint;
 
-  @Option(
-      names = "--repository",
-      paramLabel = "DIR",
-      description = "Where the model is published.",
-      defaultValue = "models")
-  private Path repository = Path.of("models");
-
-  @Option(
-      names = "--model",
-      paramLabel = "NAME",
-      description = "The name to publish under.",
-      defaultValue = Architecture.MNIST28)
-  private String model = Architecture.MNIST28;
+  @Mixin private PublishOptions publish = new PublishOptions();
 
   @Override
   public void check(Problems problems) {
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
-    problems.require(
-        ModelRepository.isName(model),
-        "--model " + model + ": expected lower-case letters, digits, '.', '-' and '_'");
+    publish.check(problems);
   }
 
   @Override
   public Integer call() throws IOException {
     Path file = Objects.requireNonNull(checkpoint, "checked");
     TrainingDevice.select("cpu");
-    new Publisher(new ModelRepository(repository))
-        .publish(CheckpointFile.read(file), runOf(file), model);
+    publish.publisher().publish(CheckpointFile.read(file), runOf(file));
     return 0;
   }
 

@@ -25,47 +25,45 @@ final class Publisher {
   private static final Logger log = LoggerFactory.getLogger("publish");
 
   private final ModelRepository repository;
+  private final String model;
 
-  Publisher(ModelRepository repository) {
+  Publisher(ModelRepository repository, String model) {
     this.repository = repository;
+    this.model = model;
   }
 
   /**
-   * Publishes as the next version of {@code model}.
+   * Publishes as the next version of the model.
    *
    * @throws IOException the export differs from the network, or the repository cannot be written;
    *     nothing was published
    */
-  ModelBundle publish(Checkpoint checkpoint, String runId, String model) throws IOException {
+  ModelBundle publish(Checkpoint checkpoint, String runId) throws IOException {
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
       GeneratorWeights weights = generator.weights();
-      byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint, runId));
+      byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint));
       ExportCheck.Result check =
           ExportCheck.check(onnx, weights.shape(), weights.latentSize(), generator::images);
       log.info(
           "the export agrees with the network: at most {} apart in float, {} in grey levels",
           "%.1e".formatted(check.maxDifference()),
           check.maxPixelDifference());
-      ModelBundle bundle =
-          repository.publish(manifest(checkpoint, weights, runId, model, check), onnx);
+      ModelBundle bundle = repository.publish(manifest(checkpoint, weights, runId, check), onnx);
       log.info("published {} in {}", bundle, bundle.folder());
       return bundle;
     }
   }
 
-  private static Map<String, String> metadata(Checkpoint checkpoint, String runId) {
+  /** Nothing of when and where: the same run twice gives the same file. */
+  private static Map<String, String> metadata(Checkpoint checkpoint) {
     return Map.of(
-        "run_id", runId,
         "epoch", Integer.toString(checkpoint.epoch()),
+        "seed", Long.toUnsignedString(checkpoint.hyperparameters().seed()),
         "dataset_sha256", checkpoint.dataset().sha256());
   }
 
-  private static ModelManifest manifest(
-      Checkpoint checkpoint,
-      GeneratorWeights weights,
-      String runId,
-      String model,
-      ExportCheck.Result check) {
+  private ModelManifest manifest(
+      Checkpoint checkpoint, GeneratorWeights weights, String runId, ExportCheck.Result check) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(model))
         .setOnnxOpset(GeneratorExporter.OPSET)

@@ -1,6 +1,5 @@
 package dev.dcgan.trainer;
 
-import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.MetricsEndpoint;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.SeedConverter;
@@ -27,6 +26,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code trainer train}: pictures in, a published model out. */
@@ -106,19 +106,7 @@ final class TrainCommand implements Settings.Command {
       defaultValue = "runs")
   private Path runs = Path.of("runs");
 
-  @Option(
-      names = "--repository",
-      paramLabel = "DIR",
-      description = "Where the model is published.",
-      defaultValue = "models")
-  private Path repository = Path.of("models");
-
-  @Option(
-      names = "--model",
-      paramLabel = "NAME",
-      description = "The name to publish under.",
-      defaultValue = Architecture.MNIST28)
-  private String model = Architecture.MNIST28;
+  @Mixin private PublishOptions publish = new PublishOptions();
 
   @Option(
       names = "--http-port",
@@ -147,9 +135,7 @@ final class TrainCommand implements Settings.Command {
     problems.require(beta2 >= 0 && beta2 < 1, "--beta2 " + beta2 + ": expected 0 to below 1");
     problems.require(
         DEVICES.contains(device), "--device " + device + ": expected one of " + DEVICES);
-    problems.require(
-        ModelRepository.isName(model),
-        "--model " + model + ": expected lower-case letters, digits, '.', '-' and '_'");
+    publish.check(problems);
     problems.requirePort("--http-port", httpPort);
   }
 
@@ -184,8 +170,7 @@ final class TrainCommand implements Settings.Command {
       if (shutdown.isRequested()) {
         log.info("nothing was published; `trainer export --checkpoint` publishes a checkpoint");
       } else {
-        new Publisher(new ModelRepository(repository))
-            .publish(checkpoint, folder.getFileName().toString(), model);
+        publish.publisher().publish(checkpoint, folder.getFileName().toString());
       }
       return 0;
     }
@@ -201,7 +186,7 @@ final class TrainCommand implements Settings.Command {
     String name =
         LocalDateTime.now(ZoneOffset.UTC).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
             + "-"
-            + model;
+            + publish.model();
     for (int n = 1; ; n++) {
       Path folder = runs.resolve(n == 1 ? name : name + "-" + n);
       try {

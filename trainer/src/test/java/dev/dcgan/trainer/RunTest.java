@@ -10,9 +10,12 @@ import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.trainer.train.Hyperparameters;
 import dev.dcgan.trainer.train.TrainingDevice;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -26,6 +29,8 @@ class RunTest {
 
   private static final int BATCH = 16;
   private static final int IMAGES = 2 * BATCH;
+
+  private final PrometheusRegistry registry = new PrometheusRegistry();
 
   @TempDir private Path folder;
 
@@ -46,6 +51,24 @@ class RunTest {
     // The real ones, all grey, are on the left.
     assertThat(both.getRGB(10, 10)).isEqualTo(0xFF808080);
     assertThat(both.getWidth()).isGreaterThan(2 * sheet.getWidth());
+  }
+
+  @Test
+  void train_showsInTheMetricsHowFarItIs() throws IOException {
+    train(3, new Grey(Integer.MAX_VALUE), () -> false);
+
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    assertThat(text.toString(StandardCharsets.UTF_8))
+        .contains(
+            "trainer_epoch 3.0\n",
+            "trainer_steps_total 6.0\n",
+            "trainer_images_total 96.0\n",
+            "trainer_step_seconds_count 6\n",
+            "trainer_discriminator_loss 0.69",
+            "trainer_generator_loss 0.67",
+            "trainer_real_score 0.5",
+            "trainer_fake_score 0.5");
   }
 
   @Test
@@ -92,7 +115,7 @@ class RunTest {
         new Run(
             folder,
             data,
-            new TrainerMetrics(new PrometheusRegistry()),
+            new TrainerMetrics(registry),
             new ConsoleProgress(epochs, IMAGES / BATCH, false),
             stopRequested);
     return run.train(

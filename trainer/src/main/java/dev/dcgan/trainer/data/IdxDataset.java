@@ -60,7 +60,9 @@ public final class IdxDataset implements ImageDataset {
   private static Path find(Path folder) throws IOException {
     TreeSet<String> found = new TreeSet<>();
     try (Stream<Path> files = Files.list(folder)) {
+      // Some archives unpack to a folder of the same name beside the file.
       files
+          .filter(Files::isRegularFile)
           .map(IdxDataset::stem)
           .filter(stem -> IMAGES.matcher(stem).matches())
           .forEach(found::add);
@@ -82,7 +84,7 @@ public final class IdxDataset implements ImageDataset {
 
   /** The file of that name, plain rather than gzip where both are there. */
   private static Optional<Path> existing(Path folder, String stem) {
-    return Stream.of(stem, stem + GZ).map(folder::resolve).filter(Files::exists).findFirst();
+    return Stream.of(stem, stem + GZ).map(folder::resolve).filter(Files::isRegularFile).findFirst();
   }
 
   private static String stem(Path file) {

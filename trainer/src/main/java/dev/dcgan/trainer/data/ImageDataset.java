@@ -1,10 +1,8 @@
 package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.Sha256;
 import java.io.IOException;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 
 /**
  * Pictures of one shape, numbered from 0.
@@ -54,17 +52,12 @@ public interface ImageDataset {
    * @throws IOException see {@link #copyPixels}
    */
   default String sha256() throws IOException {
-    MessageDigest digest;
-    try {
-      digest = MessageDigest.getInstance("SHA-256");
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
+    Sha256 digest = new Sha256();
     byte[] pixels = new byte[shape().values()];
     for (int i = 0; i < size(); i++) {
       copyPixels(i, pixels, 0);
-      digest.update(pixels);
+      digest.add(pixels);
     }
-    return HexFormat.of().formatHex(digest.digest());
+    return digest.hex();
   }
 }

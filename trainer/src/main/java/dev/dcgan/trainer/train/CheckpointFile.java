@@ -6,6 +6,7 @@ import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Checkpoint.Tensor;
 import java.io.IOException;
@@ -15,9 +16,6 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
-import java.security.MessageDigest;
-import java.security.NoSuchAlgorithmException;
-import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
@@ -195,13 +193,6 @@ public final class CheckpointFile {
   }
 
   private static String sha256(JsonObject header, ByteBuffer values) {
-    try {
-      MessageDigest digest = MessageDigest.getInstance("SHA-256");
-      digest.update(bytes(header));
-      digest.update(values.duplicate());
-      return HexFormat.of().formatHex(digest.digest());
-    } catch (NoSuchAlgorithmException e) {
-      throw new AssertionError("every JDK has SHA-256", e);
-    }
+    return new Sha256().add(bytes(header)).add(values).hex();
   }
 }

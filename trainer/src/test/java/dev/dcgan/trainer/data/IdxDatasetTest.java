@@ -85,6 +85,14 @@ final class IdxDatasetTest {
   }
 
   @Test
+  void open_passesOverFoldersOfAStandardName() throws IOException {
+    Files.createDirectory(folder.resolve(MNIST));
+    write("train-images.idx3-ubyte", twoImages());
+
+    assertThat(IdxDataset.open(folder).size()).isEqualTo(2);
+  }
+
+  @Test
   void open_ofAFolderWithoutImages_saysWhatItLookedFor() throws IOException {
     write("t10k-images-idx3-ubyte", twoImages());
 
