@@ -17,7 +17,6 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.ServerSocket;
 import java.net.URI;
 import java.net.URLEncoder;
 import java.net.http.HttpClient;
@@ -267,7 +266,6 @@ class HouseIT {
   void prometheus_scrapesTheSampler() throws Exception {
     assumeRuns("prometheus", "prometheus", "--version");
     stub.generate(raw(1, 0, 5));
-    int port = freePort();
     Files.writeString(
         folder.resolve("prometheus.yml"),
         """
@@ -285,7 +283,8 @@ class HouseIT {
                 "prometheus",
                 "--config.file=prometheus.yml",
                 "--storage.tsdb.path=tsdb",
-                "--web.listen-address=127.0.0.1:" + port))) {
+                "--web.listen-address=127.0.0.1:0"))) {
+      int port = port(prometheus.awaitLine("Listening on.* address=127.0.0.1:(\\d+)"));
       prometheus.awaitLine("ready to receive web requests");
 
       assertThat(query(port, "sum(sampler_images_total) >= 5")).contains("\"value\"");
@@ -356,12 +355,6 @@ class HouseIT {
       answer = get(url);
     }
     return answer;
-  }
-
-  private static int freePort() throws IOException {
-    try (ServerSocket socket = new ServerSocket(0)) {
-      return socket.getLocalPort();
-    }
   }
 
   private static void assumeRuns(String what, String... command) throws InterruptedException {
