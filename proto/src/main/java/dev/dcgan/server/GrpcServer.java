@@ -68,6 +68,8 @@ public final class GrpcServer implements AutoCloseable {
         Grpc.newServerBuilderForPort(port, InsecureServerCredentials.create())
             .executor(executor)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
+            // A caller that vanished without a word is noticed, and what it held is freed.
+            .keepAliveTime(1, TimeUnit.MINUTES)
             .addService(service)
             .addService(health.getHealthService())
             .addService(ProtoReflectionServiceV1.newInstance())

@@ -31,6 +31,7 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -138,9 +139,42 @@ class HouseIT {
 
   @Test
   void generate_equalsTheTrainersNetwork_withinOneGreyLevel() throws Exception {
+    assertServesTheNetworkOf(onlyEntry(folder.resolve("runs")));
+  }
+
+  @Test
+  @Order(Integer.MAX_VALUE - 1)
+  void train_onTheRealMnist_publishesTheNextVersion_whichTheRunningSamplerServes()
+      throws Exception {
+    Path mnist =
+        Path.of(
+                Optional.ofNullable(System.getenv("DCGAN_TEST_DATA")).orElse("../../shared/data"),
+                "mnist")
+            .toAbsolutePath();
+    assumeTrue(Files.isDirectory(mnist), mnist + " is absent: not tested on the real MNIST");
+
+    Program.run(
+        folder,
+        List.of(
+            TRAINER.toAbsolutePath().toString(),
+            "train",
+            "--data=" + mnist,
+            "--epochs=1",
+            "--width=4",
+            "--batch-size=512",
+            "--learning-rate=0.002",
+            "--runs=mnist-runs",
+            "--http-port=0"));
+
+    sampler.awaitLine("serving mnist28/2 on cpu");
+    assertServesTheNetworkOf(onlyEntry(folder.resolve("mnist-runs")));
+  }
+
+  /** RAW images of the sampler against the run's own network, image by image. */
+  private static void assertServesTheNetworkOf(Path run) throws IOException {
     int n = 64;
     GenerateResponse answer = stub.generate(raw(42, 100, n));
-    Checkpoint checkpoint = CheckpointFile.read(newestCheckpoint());
+    Checkpoint checkpoint = CheckpointFile.read(newestCheckpoint(run));
     int latentSize = checkpoint.architecture().latentSize();
     float[] latents = new float[n * latentSize];
     for (int i = 0; i < n; i++) {
@@ -314,9 +348,8 @@ class HouseIT {
     return Integer.parseInt(line.group(1));
   }
 
-  private static Path newestCheckpoint() throws IOException {
-    try (Stream<Path> files =
-        Files.list(onlyEntry(folder.resolve("runs")).resolve("checkpoints"))) {
+  private static Path newestCheckpoint(Path run) throws IOException {
+    try (Stream<Path> files = Files.list(run.resolve("checkpoints"))) {
       return files.max(Path::compareTo).orElseThrow();
     }
   }

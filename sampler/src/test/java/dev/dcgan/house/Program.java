@@ -69,7 +69,7 @@ final class Program implements AutoCloseable {
 
   /** Sends SIGTERM. */
   void terminate() {
-    process.destroy();
+    process.toHandle().destroy(); // Process.destroy would close the output, too.
   }
 
   int awaitExit() throws InterruptedException {
