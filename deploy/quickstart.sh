@@ -79,10 +79,10 @@ stop() {
 }
 trap stop EXIT
 tries=0
-until grep -q 'gRPC on port' "$out/sampler.log"; do
+until grep -q 'serving digits/' "$out/sampler.log"; do
   kill -0 "$sampler" 2>/dev/null || { cat "$out/sampler.log" >&2; fail "the sampler did not start"; }
   tries=$((tries + 1))
-  [ $tries -lt 300 ] || fail "the sampler has not started within a minute; see $out/sampler.log"
+  [ $tries -lt 300 ] || fail "the sampler serves no model after a minute; see $out/sampler.log"
   sleep 0.2
 done
 sed 's/^/    /' "$out/sampler.log"
