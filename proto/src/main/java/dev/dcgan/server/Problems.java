@@ -6,6 +6,8 @@ import java.util.List;
 /** Collects what is wrong with an operator's settings, so that all of it is reported at once. */
 public final class Problems {
 
+  private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
+
   private final List<String> lines = new ArrayList<>();
 
   /** Adds one line: what was found, what was expected, what to do. */
@@ -23,6 +25,19 @@ public final class Problems {
   /** Requires a TCP port, or 0 for any free one. */
   public void requirePort(String option, int port) {
     requireRange(option, port, 0, 65_535);
+  }
+
+  /**
+   * Requires that ONNX Runtime's telemetry is off. Its native library reads the variable when it is
+   * loaded: nothing in its API is early enough.
+   *
+   * @param launcher the script that sets the variable
+   */
+  public void requireNoTelemetry(String launcher) {
+    require(
+        "1".equals(System.getenv(NO_TELEMETRY)),
+        "%s is not 1: ONNX Runtime would send telemetry; start with %s, or set it"
+            .formatted(NO_TELEMETRY, launcher));
   }
 
   /** Requires that {@code found} be true, or adds the line. */

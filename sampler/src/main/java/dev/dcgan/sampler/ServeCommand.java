@@ -38,8 +38,6 @@ final class ServeCommand implements Settings.Command {
   }
 
   private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
-  // Read by ONNX Runtime's native library when it is loaded: nothing in the API is early enough.
-  private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
   private static final int MOST_THREADS = 1024;
   private static final int LONGEST_QUEUE = 1_000_000;
 
@@ -113,10 +111,7 @@ final class ServeCommand implements Settings.Command {
         model == null || ModelRepository.isName(model),
         "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
             .formatted(model));
-    problems.require(
-        "1".equals(System.getenv(NO_TELEMETRY)),
-        NO_TELEMETRY
-            + " is not 1: ONNX Runtime would send telemetry; start with bin/sampler, or set it");
+    problems.requireNoTelemetry("bin/sampler");
   }
 
   @Override

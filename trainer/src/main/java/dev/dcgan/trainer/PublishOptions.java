@@ -12,9 +12,6 @@ import picocli.CommandLine.Option;
 /** Where, and as what, a command publishes. */
 final class PublishOptions {
 
-  // Read by ONNX Runtime's native library when it is loaded: nothing in its API is early enough.
-  private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
-
   @Option(
       names = "--repository",
       paramLabel = "DIR",
@@ -34,11 +31,7 @@ final class PublishOptions {
         ModelRepository.isName(model),
         "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
             .formatted(model));
-    problems.require(
-        "1".equals(System.getenv(NO_TELEMETRY)),
-        NO_TELEMETRY
-            + " is not 1: ONNX Runtime, which checks the export, would send telemetry;"
-            + " start with bin/trainer, or set it");
+    problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
   String model() {
