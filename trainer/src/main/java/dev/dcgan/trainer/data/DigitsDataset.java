@@ -52,8 +52,14 @@ public final class DigitsDataset implements ImageDataset {
     System.arraycopy(images[index], 0, target, offset, SHAPE.values());
   }
 
+  @Override
+  public int classes() {
+    return 10;
+  }
+
   /** The digit that picture {@code index} shows, 0 to 9. */
-  int label(int index) {
+  @Override
+  public int label(int index) {
     return labelOf(Objects.checkIndex(index, images.length));
   }
 

@@ -19,6 +19,16 @@ public interface ImageDataset {
   /** The number of pictures; at least 1. */
   int size();
 
+  /** How many classes the labels tell apart; 0 where the pictures have no labels. */
+  default int classes() {
+    return 0;
+  }
+
+  /** The class of picture {@code index}, 0 to below {@link #classes}; -1 without labels. */
+  default int label(int index) {
+    return -1;
+  }
+
   /**
    * Copies picture {@code index} to {@code target[offset ..]}: uint8, (height, width, channels).
    *
