@@ -7,6 +7,7 @@ import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.nn.norm.BatchNorm;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import java.util.List;
 
 /** D: images (n, channels, height, width) in [-1, 1] to logits (n, 1, 1, 1), above 0 for "real". */
 public final class Discriminator extends Network {
@@ -28,7 +29,9 @@ public final class Discriminator extends Network {
 
   private static SequentialBlock layers(Architecture architecture) {
     SequentialBlock block = new SequentialBlock();
-    for (Layer layer : architecture.discriminator()) {
+    List<Layer> layers = architecture.discriminator();
+    for (int i = 0; i < layers.size(); i++) {
+      Layer layer = layers.get(i);
       block.add(
           Conv2d.builder()
               .setFilters(layer.out())
@@ -38,7 +41,10 @@ public final class Discriminator extends Network {
               .optBias(true)
               .build());
       if (layer.batchNorm()) {
-        block.add(BatchNorm.builder().build()).add(Activation.leakyReluBlock(LEAK));
+        block.add(BatchNorm.builder().build());
+      }
+      if (i < layers.size() - 1) {
+        block.add(Activation.leakyReluBlock(LEAK));
       }
     }
     return block;

@@ -27,10 +27,10 @@ final class Adam {
   // Mutable state; the moments are too.
   private long steps;
 
-  Adam(NDManager manager, Network network, Hyperparameters hyperparameters) {
-    learningRate = hyperparameters.learningRate();
-    beta1 = hyperparameters.beta1();
-    beta2 = hyperparameters.beta2();
+  Adam(NDManager manager, Network network, float learningRate, float beta1, float beta2) {
+    this.learningRate = learningRate;
+    this.beta1 = beta1;
+    this.beta2 = beta2;
     for (Map.Entry<String, Parameter> entry : network.parameters().entrySet()) {
       if (entry.getValue().requiresGradient()) {
         NDArray weight = entry.getValue().getArray();
@@ -70,6 +70,11 @@ final class Adam {
                 false);
       }
     }
+  }
+
+  /** Says how many updates the moments have had: zero of a new one, else a checkpoint's. */
+  void setSteps(long steps) {
+    this.steps = steps;
   }
 
   /**

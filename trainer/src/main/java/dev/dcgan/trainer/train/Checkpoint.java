@@ -14,7 +14,8 @@ import java.util.Map;
  * @param dataset that it learns from
  * @param epoch epochs completed
  * @param step steps completed, over all epochs
- * @param tensors both networks' parameters and Adam's moments, by name
+ * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights where
+ *     there are any, by name
  */
 public record Checkpoint(
     Architecture architecture,
@@ -33,7 +34,13 @@ public record Checkpoint(
    *
    * @param sha256 over the decoded images, in order
    */
-  public record Dataset(String name, String sha256, int images) {}
+  public record Dataset(String name, String sha256, int images) {
+
+    @Override
+    public String toString() {
+      return "%d pictures of %s (SHA-256 %s)".formatted(images, name, sha256);
+    }
+  }
 
   /** float32 values in row-major order. */
   @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.

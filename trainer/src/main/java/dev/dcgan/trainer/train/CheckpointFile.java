@@ -30,13 +30,14 @@ import java.util.Map;
  */
 public final class CheckpointFile {
 
-  private static final int FORMAT_VERSION = 1;
+  private static final int FORMAT_VERSION = 2;
   private static final int MAX_HEADER_BYTES = 16 << 20;
   private static final Gson GSON = new Gson();
 
   /** What a resume must know beside the tensors; the architecture by the arguments that make it. */
   private record Run(
       String architecture,
+      int channels,
       int latentSize,
       int width,
       Hyperparameters hyperparameters,
@@ -114,10 +115,11 @@ public final class CheckpointFile {
       throw damaged(file, "no checkpoint of this trainer's: it lacks format_version");
     }
     int version = metadata.get("format_version").getAsInt();
-    if (version < 1 || version > FORMAT_VERSION) {
+    if (version != FORMAT_VERSION) {
       throw new IOException(
-          "%s has format_version %d; this program reads 1 to %d: use a newer program"
-              .formatted(file, version, FORMAT_VERSION));
+          "%s has format_version %d; this program reads %d: use a %s program"
+              .formatted(
+                  file, version, FORMAT_VERSION, version > FORMAT_VERSION ? "newer" : "older"));
     }
     return metadata;
   }
@@ -126,6 +128,7 @@ public final class CheckpointFile {
     Architecture architecture = checkpoint.architecture();
     return new Run(
         architecture.name(),
+        architecture.shape().channels(),
         architecture.latentSize(),
         architecture.width(),
         checkpoint.hyperparameters(),
@@ -136,7 +139,7 @@ public final class CheckpointFile {
 
   private static Checkpoint checkpoint(Run run, Map<String, Tensor> tensors) {
     return new Checkpoint(
-        Architecture.of(run.architecture, run.latentSize, run.width),
+        Architecture.of(run.architecture, run.channels, run.latentSize, run.width),
         run.hyperparameters,
         run.dataset,
         run.epoch,

@@ -12,9 +12,17 @@ final class GanLoss {
 
   private GanLoss() {}
 
-  /** D's loss, scalar: the mean of the cross-entropies of reals against 1 and fakes against 0. */
-  static NDArray discriminator(NDArray realLogits, NDArray fakeLogits) {
-    return against0(fakeLogits).add(against1(realLogits)).div(2);
+  /**
+   * D's loss, scalar: the mean of the cross-entropies of reals against 1 - smoothing and fakes
+   * against 0.
+   */
+  static NDArray discriminator(NDArray realLogits, NDArray fakeLogits, float smoothing) {
+    NDArray real = against1(realLogits);
+    if (smoothing > 0) {
+      // Against 1 - s: (1 - s) softplus(-x) + s softplus(x), and softplus(x) = softplus(-x) + x.
+      real = real.add(realLogits.mean().mul(smoothing));
+    }
+    return against0(fakeLogits).add(real).div(2);
   }
 
   /** G's loss, scalar: the cross-entropy of its fakes against 1. */

@@ -4,25 +4,74 @@ package dev.dcgan.trainer.train;
  * What training does with the networks.
  *
  * @param epochs passes over the data, 1 or more
- * @param batchSize images a step, 2 or more: batch normalisation needs a batch
- * @param learningRate Adam's, of both networks
+ * @param batchSize images a batch, 2 or more: batch normalisation needs a batch
+ * @param generatorLearningRate Adam's
+ * @param discriminatorLearningRate Adam's
  * @param beta1 Adam's decay of the first moment, 0 to 1
  * @param beta2 Adam's decay of the second moment, 0 to 1
+ * @param labelSmoothing real pictures are to be told real with probability 1 - labelSmoothing
+ *     (Salimans et al. 2016, section 3.4); 0 to below 0.5
+ * @param emaDecay of the averaged generator weights, a step (Yazici et al. 2019); 0: none
+ * @param discriminatorSteps the discriminator's batches for each of the generator's (Goodfellow et
+ *     al. 2014, algorithm 1's k); 1 or more
  * @param seed of everything random: first weights, noise, order of the data
  */
 public record Hyperparameters(
-    int epochs, int batchSize, float learningRate, float beta1, float beta2, long seed) {
+    int epochs,
+    int batchSize,
+    float generatorLearningRate,
+    float discriminatorLearningRate,
+    float beta1,
+    float beta2,
+    float labelSmoothing,
+    float emaDecay,
+    int discriminatorSteps,
+    long seed) {
 
   public Hyperparameters {
-    if (epochs < 1 || batchSize < 2) {
+    if (epochs < 1 || batchSize < 2 || discriminatorSteps < 1) {
       throw new IllegalArgumentException(
-          "%d epochs of batches of %d: expected 1 or more, and 2 or more"
-              .formatted(epochs, batchSize));
+          "%d epochs of batches of %d, %d discriminator steps: expected 1 or more, 2 or more, 1 or more"
+              .formatted(epochs, batchSize, discriminatorSteps));
     }
-    if (!(learningRate > 0) || !(beta1 >= 0 && beta1 < 1) || !(beta2 >= 0 && beta2 < 1)) {
+    requireRate(generatorLearningRate);
+    requireRate(discriminatorLearningRate);
+    requireRange("beta1", beta1, 1);
+    requireRange("beta2", beta2, 1);
+    requireRange("label smoothing", labelSmoothing, 0.5f);
+    requireRange("EMA decay", emaDecay, 1);
+  }
+
+  /** Both networks at one rate, and nothing beyond the article's recipe. */
+  public Hyperparameters(
+      int epochs, int batchSize, float learningRate, float beta1, float beta2, long seed) {
+    this(epochs, batchSize, learningRate, learningRate, beta1, beta2, 0, 0, 1, seed);
+  }
+
+  /** Batches in an epoch; the last may be smaller. */
+  public int batchesPerEpoch(int images) {
+    return ceilDiv(images, batchSize);
+  }
+
+  /** Steps in an epoch, of {@link #discriminatorSteps} batches each; the last may have fewer. */
+  public int stepsPerEpoch(int images) {
+    return ceilDiv(batchesPerEpoch(images), discriminatorSteps);
+  }
+
+  private static int ceilDiv(int a, int b) {
+    return (a + b - 1) / b;
+  }
+
+  private static void requireRate(float rate) {
+    if (!(rate > 0)) {
+      throw new IllegalArgumentException("learning rate " + rate + ": expected above 0");
+    }
+  }
+
+  private static void requireRange(String what, float value, float below) {
+    if (!(value >= 0 && value < below)) {
       throw new IllegalArgumentException(
-          "learning rate %s, betas %s and %s: expected above 0, and 0 to below 1"
-              .formatted(learningRate, beta1, beta2));
+          "%s %s: expected 0 to below %s".formatted(what, value, below));
     }
   }
 }

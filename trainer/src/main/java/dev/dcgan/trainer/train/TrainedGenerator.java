@@ -9,7 +9,8 @@ import dev.dcgan.trainer.net.GeneratorWeights;
 import java.io.IOException;
 
 /**
- * The generator of a checkpoint, on the CPU, for inference. Not thread-safe; holds native memory.
+ * The generator of a checkpoint, with its averaged weights where it has any, on the CPU, for
+ * inference. Not thread-safe; holds native memory.
  */
 public final class TrainedGenerator implements AutoCloseable {
 
@@ -27,7 +28,7 @@ public final class TrainedGenerator implements AutoCloseable {
     manager = NDManager.newBaseManager(Device.cpu());
     try {
       generator = new Generator(manager, checkpoint.architecture(), 0);
-      Tensors.restore(generator, checkpoint.tensors());
+      Tensors.restorePublished(checkpoint.tensors(), generator);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;

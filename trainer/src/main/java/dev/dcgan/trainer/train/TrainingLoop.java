@@ -13,26 +13,27 @@ import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
 import dev.dcgan.trainer.net.Generator;
-import dev.dcgan.trainer.train.TrainingObserver.Epoch;
-import dev.dcgan.trainer.train.TrainingObserver.Figures;
-import dev.dcgan.trainer.train.TrainingObserver.Step;
+import dev.dcgan.trainer.net.Network;
+import dev.dcgan.trainer.train.TrainingObserver.Next;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 
 /**
- * The recipe: per step the discriminator learns to tell a batch of pictures from a batch of fakes,
- * then the generator learns to fool it (Goodfellow et al. 2014, algorithm 1 with k = 1; Radford et
- * al. 2015).
+ * The recipe: per step the discriminator learns to tell batches of pictures from batches of fakes,
+ * then the generator learns to fool it (Goodfellow et al. 2014, algorithm 1; Radford et al. 2015).
  *
  * <p>On the CPU the same arguments give the same weights, bit for bit, with the same number of
- * threads. One loop at a time in a process: the engine collects one gradient at a time. Everything
- * runs on the caller's thread.
+ * threads, however often training is interrupted and carried on from a checkpoint: noise and order
+ * come from (seed, position), and a checkpoint holds the rest. One loop at a time in a process: the
+ * engine collects one gradient at a time. Everything runs on the caller's thread.
  */
 public final class TrainingLoop {
 
   private static final int SHEET_IMAGES = 25;
+  private static final int FIGURES_AT_ONCE = 16;
 
   private final Architecture architecture;
   private final Hyperparameters hyperparameters;
@@ -40,6 +41,7 @@ public final class TrainingLoop {
   private final TrainingObserver observer;
   private final Checkpoint.Dataset dataset;
   private final Randomness randomness;
+  private final int stepsPerEpoch;
 
   /**
    * Prepares to train.
@@ -59,6 +61,7 @@ public final class TrainingLoop {
     this.observer = observer;
     dataset = new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
     randomness = new Randomness(hyperparameters.seed());
+    stepsPerEpoch = hyperparameters.stepsPerEpoch(data.size());
   }
 
   /**
@@ -80,152 +83,227 @@ public final class TrainingLoop {
     }
   }
 
-  /** Steps in an epoch; the last may have a smaller batch. */
-  public static int stepsPerEpoch(int images, int batchSize) {
-    return (images + batchSize - 1) / batchSize;
-  }
-
   /**
    * Trains to the end, or until the observer asks to stop.
    *
+   * @param from where to carry on; null: at the beginning
    * @return the state at the end of the last step
    * @throws NonFiniteException training diverged
+   * @throws IOException the checkpoint is of other networks or pictures; a picture cannot be read
    */
-  public Checkpoint run(TrainingDevice device) throws IOException {
+  public Checkpoint run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       Networks networks = new Networks(manager);
-      long step = 0;
-      for (int epoch = 1; epoch <= hyperparameters.epochs(); epoch++) {
-        int[] order = randomness.order(epoch, data.size());
-        Means means = new Means();
-        for (int first = 0; first < order.length; first += hyperparameters.batchSize()) {
-          int n = Math.min(hyperparameters.batchSize(), order.length - first);
-          long start = System.nanoTime();
-          Figures figures = networks.step(order, first, n, (epoch - 1L) * order.length + first);
-          double seconds = (System.nanoTime() - start) / 1e9;
-          step++;
-          requireFinite(figures, epoch, step);
-          means.add(figures, n, seconds);
-          observer.onStep(new Step(epoch, step, n, seconds, figures));
-          if (observer.isStopRequested() && first + n < order.length) {
-            return networks.checkpoint(epoch - 1, epoch, step);
+      if (from != null) {
+        requireSame(from);
+        networks.restore(from);
+      }
+      // A GPU works on while the host goes ahead: to read figures each step would stall it.
+      int figuresAtOnce = device.device().isGpu() ? FIGURES_AT_ONCE : 1;
+      Next next = Next.CONTINUE;
+      while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
+        next = epoch(networks, figuresAtOnce);
+      }
+      return networks.checkpoint();
+    }
+  }
+
+  /** Trains to the end of the epoch that the networks are in, or until asked to stop. */
+  private Next epoch(Networks networks, int figuresAtOnce) throws IOException {
+    int epoch = networks.epochsDone() + 1;
+    int[] order = randomness.order(epoch, data.size());
+    int imagesAStep = hyperparameters.batchSize() * hyperparameters.discriminatorSteps();
+    try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
+      while (networks.epochsDone() < epoch) {
+        int first = networks.stepInEpoch() * imagesAStep;
+        int n = Math.min(imagesAStep, order.length - first);
+        NDArray figures = networks.step(order, first, n, (epoch - 1L) * order.length);
+        Next next = report.add(networks.step, n, figures);
+        if (next != Next.CONTINUE && networks.epochsDone() < epoch) {
+          report.flush();
+          observer.onCheckpoint(networks.checkpoint());
+          if (next == Next.STOP) {
+            return next;
           }
         }
-        Checkpoint checkpoint = networks.checkpoint(epoch, epoch, step);
-        observer.onEpoch(means.epoch(epoch), networks.samples(), checkpoint);
-        if (observer.isStopRequested() || epoch == hyperparameters.epochs()) {
-          return checkpoint;
-        }
       }
-      throw new AssertionError("there is an epoch");
+      Next asked = report.flush();
+      Next next = observer.onEpoch(report.epoch(networks.step), networks);
+      return asked == Next.STOP ? asked : next;
     }
   }
 
-  private static void requireFinite(Figures figures, int epoch, long step)
-      throws NonFiniteException {
-    if (!Float.isFinite(figures.discriminatorLoss())) {
-      throw new NonFiniteException("the discriminator's loss", epoch, step);
+  private void requireSame(Checkpoint from) throws IOException {
+    if (!from.architecture().equals(architecture)) {
+      throw new IOException(
+          "the checkpoint is of %s; this run trains %s"
+              .formatted(from.architecture().title(), architecture.title()));
     }
-    if (!Float.isFinite(figures.generatorLoss())) {
-      throw new NonFiniteException("the generator's loss", epoch, step);
+    if (!from.dataset().equals(dataset)) {
+      throw new IOException(
+          "the checkpoint learnt from %s; the pictures are now %s: training cannot carry on with others"
+              .formatted(from.dataset(), dataset));
     }
   }
 
-  /** Both networks with their optimisers. */
-  private final class Networks {
+  /** Both networks with their optimisers, and how far they are. */
+  private final class Networks implements TrainingObserver.Snapshot {
 
     private final NDManager manager;
     private final Generator generator;
     private final Discriminator discriminator;
     private final Adam generatorAdam;
     private final Adam discriminatorAdam;
+    private final @Nullable GeneratorEma average;
+
+    // Mutable state
+    private long step;
 
     Networks(NDManager manager) {
       this.manager = manager;
       generator = new Generator(manager, architecture, randomness.generatorWeights());
       discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
-      generatorAdam = new Adam(manager, generator, hyperparameters);
-      discriminatorAdam = new Adam(manager, discriminator, hyperparameters);
+      generatorAdam = adam(generator, hyperparameters.generatorLearningRate());
+      discriminatorAdam = adam(discriminator, hyperparameters.discriminatorLearningRate());
+      average =
+          hyperparameters.emaDecay() == 0
+              ? null
+              : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay());
     }
 
-    /**
-     * One step on the pictures {@code order[first..first + n)}; {@code position} counts pictures
-     * since the start and places the noise.
-     */
-    Figures step(int[] order, int first, int n, long position) throws IOException {
-      int latent = architecture.latentSize();
-      try (NDManager step = manager.newSubManager()) {
-        NDArray real = pictures(step, order, first, n); // (n, c, h, w), [-1, 1]
+    private Adam adam(Network network, float learningRate) {
+      return new Adam(
+          manager, network, learningRate, hyperparameters.beta1(), hyperparameters.beta2());
+    }
 
-        // The discriminator. Its fakes are made outside the collector: constants to it.
-        NDArray noise = latents(step, randomness.discriminatorNoise(position, n, latent), n);
-        NDArray fake = generator.forward(noise, true); // (n, c, h, w), [-1, 1]
-        NDArray discriminatorLoss;
-        NDArray realScore;
-        NDArray fakeScore;
-        try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-          NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
-          NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
-          discriminatorLoss = GanLoss.discriminator(realLogits, fakeLogits);
-          realScore = GanLoss.score(realLogits);
-          fakeScore = GanLoss.score(fakeLogits);
-          collector.backward(discriminatorLoss);
-        }
-        discriminatorAdam.update();
+    int epochsDone() {
+      return (int) (step / stepsPerEpoch);
+    }
 
-        // The generator, through a discriminator that stands still.
-        discriminator.setLearning(false);
-        NDArray freshNoise = latents(step, randomness.generatorNoise(position, n, latent), n);
-        NDArray generatorLoss;
-        try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-          NDArray logits = discriminator.forward(generator.forward(freshNoise, true), true);
-          generatorLoss = GanLoss.generator(logits);
-          collector.backward(generatorLoss);
-        }
-        discriminator.setLearning(true);
-        generatorAdam.update();
+    int stepInEpoch() {
+      return (int) (step % stepsPerEpoch);
+    }
 
-        float[] figures =
-            NDArrays.stack(new NDList(discriminatorLoss, generatorLoss, realScore, fakeScore))
-                .toFloatArray();
-        return new Figures(figures[0], figures[1], figures[2], figures[3]);
+    void restore(Checkpoint from) throws IOException {
+      step = from.step();
+      long updates =
+          (long) epochsDone() * hyperparameters.batchesPerEpoch(data.size())
+              + (long) stepInEpoch() * hyperparameters.discriminatorSteps();
+      Tensors.restore(from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
+      generatorAdam.setSteps(step);
+      discriminatorAdam.setSteps(updates);
+      if (average != null) {
+        Tensors.restoreAverage(from.tensors(), average.generator());
       }
     }
 
     /**
-     * The images of the sheet's latents, with the running statistics, as the published model makes
-     * them.
-     */
-    List<byte[]> samples() {
-      try (NDManager scope = manager.newSubManager()) {
-        float[] z = randomness.sheet(SHEET_IMAGES, architecture.latentSize());
-        NDArray images = generator.forward(latents(scope, z, SHEET_IMAGES), false);
-        byte[] pixels = Pixels.of(images.toFloatArray(), architecture.shape());
-        int size = architecture.shape().values();
-        return IntStream.range(0, SHEET_IMAGES)
-            .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
-            .toList();
-      }
-    }
-
-    /**
-     * The state now.
+     * One step on the pictures {@code order[first..first + n)} of an epoch that began after {@code
+     * seen} pictures.
      *
-     * @throws NonFiniteException a weight is NaN or infinite: no state to go back to
+     * @return the six figures, in the loop's manager
      */
-    Checkpoint checkpoint(int epochsDone, int epoch, long step) throws NonFiniteException {
+    NDArray step(int[] order, int first, int n, long seen) throws IOException {
+      try (NDManager scope = manager.newSubManager()) {
+        NDList discriminatorFigures = new NDList();
+        int batch = 0;
+        long position = 0;
+        for (int done = 0; done < n; done += batch) {
+          batch = Math.min(hyperparameters.batchSize(), n - done);
+          position = seen + first + done; // Places the noise.
+          NDArray real = pictures(scope, order, first + done, batch);
+          discriminatorFigures = discriminatorStep(scope, real, position, batch);
+        }
+        NDArray generatorLoss = generatorStep(scope, position, batch);
+        if (average != null) {
+          average.update();
+        }
+        step++;
+        NDArray figures =
+            NDArrays.stack(
+                new NDList(
+                    discriminatorFigures.get(0),
+                    generatorLoss,
+                    discriminatorFigures.get(1),
+                    discriminatorFigures.get(2),
+                    generatorLoss,
+                    generatorLoss));
+        figures.attach(manager);
+        return figures;
+      }
+    }
+
+    private NDList discriminatorStep(NDManager scope, NDArray real, long position, int n) {
+      float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
+      // The fakes are made outside the collector: constants to it.
+      NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
+      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+        NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
+        NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
+        NDArray loss =
+            GanLoss.discriminator(realLogits, fakeLogits, hyperparameters.labelSmoothing());
+        NDList figures =
+            new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
+        collector.backward(loss);
+        discriminatorAdam.update();
+        return figures;
+      }
+    }
+
+    /** Through a discriminator that stands still. */
+    private NDArray generatorStep(NDManager scope, long position, int n) {
+      float[] z = randomness.generatorNoise(position, n, architecture.latentSize());
+      discriminator.setLearning(false);
+      NDArray noise = latents(scope, z, n);
+      NDArray loss;
+      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+        NDArray logits = discriminator.forward(generator.forward(noise, true), true);
+        loss = GanLoss.generator(logits);
+        collector.backward(loss);
+      }
+      discriminator.setLearning(true);
+      generatorAdam.update();
+      return loss;
+    }
+
+    @Override
+    public List<byte[]> sheet() {
+      float[] z = randomness.sheet(SHEET_IMAGES, architecture.latentSize());
+      byte[] pixels = pixels(z, SHEET_IMAGES);
+      int size = architecture.shape().values();
+      return IntStream.range(0, SHEET_IMAGES)
+          .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
+          .toList();
+    }
+
+    @Override
+    public byte[] pixels(float[] latents, int n) {
+      Generator published = average == null ? generator : average.generator();
+      try (NDManager scope = manager.newSubManager()) {
+        NDArray images = published.forward(latents(scope, latents, n), false);
+        return Pixels.of(images.toFloatArray(), architecture.shape());
+      }
+    }
+
+    @Override
+    public Checkpoint checkpoint() throws NonFiniteException {
       Checkpoint checkpoint =
           new Checkpoint(
               architecture,
               hyperparameters,
               dataset,
-              epochsDone,
+              epochsDone(),
               step,
-              Tensors.of(generator, generatorAdam, discriminator, discriminatorAdam));
+              Tensors.of(
+                  generator,
+                  generatorAdam,
+                  discriminator,
+                  discriminatorAdam,
+                  average == null ? null : average.generator()));
       for (var entry : checkpoint.tensors().entrySet()) {
         for (float value : entry.getValue().values()) {
           if (!Float.isFinite(value)) {
-            throw new NonFiniteException(entry.getKey(), epoch, step);
+            throw new NonFiniteException(entry.getKey(), epochsDone() + 1, step);
           }
         }
       }
@@ -243,33 +321,6 @@ public final class TrainingLoop {
 
     private NDArray latents(NDManager scope, float[] z, int n) {
       return scope.create(z, new Shape(n, architecture.latentSize(), 1, 1));
-    }
-  }
-
-  /** Means over an epoch's steps. */
-  private static final class Means {
-
-    private int steps;
-    private long images;
-    private double seconds;
-    private final double[] sums = new double[4];
-
-    void add(Figures figures, int n, double took) {
-      steps++;
-      images += n;
-      seconds += took;
-      sums[0] += figures.discriminatorLoss();
-      sums[1] += figures.generatorLoss();
-      sums[2] += figures.realScore();
-      sums[3] += figures.fakeScore();
-    }
-
-    Epoch epoch(int epoch) {
-      return new Epoch(epoch, images, seconds, new Figures(mean(0), mean(1), mean(2), mean(3)));
-    }
-
-    private float mean(int figure) {
-      return (float) (sums[figure] / steps);
     }
   }
 }

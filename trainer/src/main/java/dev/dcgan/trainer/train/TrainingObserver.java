@@ -13,36 +13,76 @@ public interface TrainingObserver {
    * @param generatorLoss natural units
    * @param realScore D(x), mean probability in [0, 1]
    * @param fakeScore D(G(z)) before the generator's update, mean probability in [0, 1]
+   * @param discriminatorGradient the Euclidean norm of the loss's gradient
+   * @param generatorGradient the Euclidean norm of the loss's gradient
    */
-  record Figures(float discriminatorLoss, float generatorLoss, float realScore, float fakeScore) {}
+  record Figures(
+      float discriminatorLoss,
+      float generatorLoss,
+      float realScore,
+      float fakeScore,
+      float discriminatorGradient,
+      float generatorGradient) {}
 
   /**
    * One step done.
    *
    * @param epoch from 1
    * @param step over all epochs, from 1
-   * @param images in the step's batch
+   * @param images real ones in the step's batches
    */
   record Step(int epoch, long step, int images, double seconds, Figures figures) {}
 
-  /** One epoch done; figures are the means over its steps. */
-  record Epoch(int epoch, long images, double seconds, Figures figures) {
+  /**
+   * One epoch done; figures are the means over its steps.
+   *
+   * @param images since the epoch's start, or since the run was resumed in it
+   */
+  record Epoch(int epoch, long step, long images, double seconds, Figures figures) {
 
     public double imagesPerSecond() {
       return images / seconds;
     }
   }
 
-  void onStep(Step step);
+  /** What to do after a step or an epoch; the later ones include the earlier. */
+  enum Next {
+    CONTINUE,
+    /** Hand over a checkpoint, and continue. */
+    CHECKPOINT,
+    /** Hand over a checkpoint, and end. */
+    STOP
+  }
 
-  /**
-   * An epoch is done.
-   *
-   * @param samples the fixed latents' images, uint8 HWC
-   * @param checkpoint taken now, every value finite
-   */
-  void onEpoch(Epoch epoch, List<byte[]> samples, Checkpoint checkpoint) throws IOException;
+  /** The networks now, for as long as the call that hands it over lasts. */
+  interface Snapshot {
 
-  /** Asked after each step: true ends training there. */
-  boolean isStopRequested();
+    /**
+     * Everything that carries on from here needs.
+     *
+     * @throws NonFiniteException a weight is NaN or infinite: no state to go back to
+     */
+    Checkpoint checkpoint() throws NonFiniteException;
+
+    /**
+     * Images of the published generator's: its weights, or their average where there is one, and
+     * the running statistics.
+     *
+     * @param latents (n, latentSize), row-major
+     * @return uint8 (n, height, width, channels)
+     */
+    byte[] pixels(float[] latents, int n);
+
+    /** {@link #pixels} of the sheet's latents: the same in every epoch; uint8 HWC each. */
+    List<byte[]> sheet();
+  }
+
+  /** A step is done; steps may come to be known a few at a time. */
+  Next onStep(Step step);
+
+  /** An epoch is done. */
+  Next onEpoch(Epoch epoch, Snapshot snapshot) throws IOException;
+
+  /** A checkpoint that was asked for: every value finite, at the end of a step. */
+  void onCheckpoint(Checkpoint checkpoint) throws IOException;
 }
