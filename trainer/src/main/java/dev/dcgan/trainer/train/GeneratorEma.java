@@ -9,7 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * A generator whose weights are the exponential moving average of another's (Yazici et
+ * A generator whose weights are the exponential moving average of another's (Yazıcı et
  * al. 2019); the running statistics of batch normalisation are averages already and are copied.
  */
 final class GeneratorEma {

@@ -1,0 +1,60 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.trainer.net.Architecture;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * Named settings to start from.
+ *
+ * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #PAPER64} is that of Radford et
+ * al. 2015.
+ */
+enum Preset {
+  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),
+  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 1e-3f, 0.1f, 0.999f),
+  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0, 0);
+
+  final String label;
+  final int latent;
+  final int width;
+  final int epochs;
+  final float generatorLearningRate;
+  final float discriminatorLearningRate;
+  final float labelSmoothing;
+  final float emaDecay;
+
+  Preset(
+      String label,
+      int latent,
+      int width,
+      int epochs,
+      float generatorLearningRate,
+      float discriminatorLearningRate,
+      float labelSmoothing,
+      float emaDecay) {
+    this.label = label;
+    this.latent = latent;
+    this.width = width;
+    this.epochs = epochs;
+    this.generatorLearningRate = generatorLearningRate;
+    this.discriminatorLearningRate = discriminatorLearningRate;
+    this.labelSmoothing = labelSmoothing;
+    this.emaDecay = emaDecay;
+  }
+
+  static Optional<Preset> named(String label) {
+    return Stream.of(values()).filter(preset -> preset.label.equals(label)).findFirst();
+  }
+
+  /** Whether {@code size} and {@code channels} may be chosen. */
+  boolean isPaper() {
+    return this == PAPER64;
+  }
+
+  Architecture architecture(int size, int channels, int latent, int width) {
+    return isPaper()
+        ? Architecture.paper(size, channels, latent, width)
+        : Architecture.mnist28(latent, width);
+  }
+}

@@ -1,0 +1,277 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.v1.RunConfig;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A run's config, complete and checked.
+ *
+ * @param config with every field set
+ */
+record RunPlan(
+    RunConfig config,
+    Architecture architecture,
+    Hyperparameters hyperparameters,
+    PublishPolicy publish) {
+
+  /**
+   * What is wrong with a field.
+   *
+   * @param field as the wire names it, {@code batch_size}
+   * @param description what was found, what was expected
+   */
+  record Violation(String field, String description) {}
+
+  /** All that is wrong with a config. */
+  static final class InvalidConfigException extends Exception {
+
+    private static final long serialVersionUID = 1L;
+
+    private final transient List<Violation> violations;
+
+    private InvalidConfigException(List<Violation> violations) {
+      super(violations.toString());
+      this.violations = List.copyOf(violations);
+    }
+
+    List<Violation> violations() {
+      return violations;
+    }
+  }
+
+  /** When to publish. */
+  record PublishPolicy(Kind kind, int every) {
+
+    enum Kind {
+      LAST,
+      BEST,
+      EVERY,
+      NEVER
+    }
+  }
+
+  private static final String DIGITS = "digits";
+  private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
+
+  /**
+   * Fills in what the config leaves out, and checks all of it.
+   *
+   * @throws InvalidConfigException with every violation
+   */
+  static RunPlan of(RunConfig asked) throws InvalidConfigException {
+    List<Violation> wrong = new ArrayList<>();
+    String presetName = asked.getPreset().isEmpty() ? Preset.MNIST28.label : asked.getPreset();
+    Preset preset =
+        Preset.named(presetName)
+            .orElseGet(
+                () -> {
+                  wrong.add(
+                      new Violation(
+                          "preset",
+                          "'%s': expected mnist28, mnist28-fast or paper64"
+                              .formatted(presetName)));
+                  return Preset.MNIST28;
+                });
+    RunConfig config = complete(asked, preset);
+    check(config, preset, asked, wrong);
+    PublishPolicy publish = publishPolicy(config.getPublish(), wrong);
+    if (!wrong.isEmpty()) {
+      throw new InvalidConfigException(wrong);
+    }
+    return new RunPlan(
+        config,
+        preset.architecture(
+            config.getSize(), config.getChannels(), config.getLatent(), config.getWidth()),
+        new Hyperparameters(
+            config.getEpochs(),
+            config.getBatchSize(),
+            config.getGeneratorLearningRate(),
+            config.getDiscriminatorLearningRate(),
+            config.getBeta1(),
+            config.getBeta2(),
+            config.getLabelSmoothing(),
+            config.getEmaDecay(),
+            config.getDiscriminatorSteps(),
+            config.getSeed()),
+        publish);
+  }
+
+  private static RunConfig complete(RunConfig asked, Preset preset) {
+    RunConfig.Builder config =
+        RunConfig.newBuilder()
+            .setPreset(preset.label)
+            .setHeldOut(0.1f)
+            .setMaxUnreadable(0.01f)
+            .setLatent(preset.latent)
+            .setWidth(preset.width)
+            .setSize(preset.isPaper() ? 64 : 28)
+            .setChannels(preset.isPaper() ? 3 : 1)
+            .setEpochs(preset.epochs)
+            .setBatchSize(128)
+            .setGeneratorLearningRate(
+                asked.hasLearningRate() ? asked.getLearningRate() : preset.generatorLearningRate)
+            .setDiscriminatorLearningRate(
+                asked.hasLearningRate()
+                    ? asked.getLearningRate()
+                    : preset.discriminatorLearningRate)
+            .setBeta1(0.5f)
+            .setBeta2(0.999f)
+            .setLabelSmoothing(preset.labelSmoothing)
+            .setEmaDecay(preset.emaDecay)
+            .setDiscriminatorSteps(1)
+            .setSeed(1)
+            .setDevice("auto")
+            .setEvaluateEvery(0)
+            .setEvaluationImages(5000)
+            .setOnCollapse("warn")
+            .setCheckpointEvery(0)
+            .setKeepCheckpoints(2)
+            .setModel(preset.label)
+            .setPublish("last");
+    if (asked.getData().isEmpty()) {
+      config.setDataset(DIGITS).setImages(20_000);
+    }
+    return config.mergeFrom(asked).clearLearningRate().build();
+  }
+
+  private static void check(
+      RunConfig config, Preset preset, RunConfig asked, List<Violation> wrong) {
+    require(
+        asked.getData().isEmpty() || asked.getDataset().isEmpty(),
+        "dataset",
+        "'%s' beside data: expected one of them".formatted(asked.getDataset()),
+        wrong);
+    require(
+        config.getDataset().isEmpty() || config.getDataset().equals(DIGITS),
+        "dataset",
+        "'%s': expected digits".formatted(config.getDataset()),
+        wrong);
+    require(
+        !config.getDataset().equals(DIGITS) || !preset.isPaper(),
+        "data",
+        "none: %s learns from pictures of yours".formatted(preset.label),
+        wrong);
+    if (config.hasImages()) {
+      range("images", config.getImages(), 2, 1_000_000, wrong);
+    }
+    fraction("held_out", config.getHeldOut(), 0.5f, wrong);
+    fraction("max_unreadable", config.getMaxUnreadable(), 1, wrong);
+    if (preset.isPaper()) {
+      require(
+          Architecture.PAPER_SIZES.contains(config.getSize()),
+          "size",
+          "%d: expected one of %s".formatted(config.getSize(), Architecture.PAPER_SIZES),
+          wrong);
+      require(
+          config.getChannels() == 1 || config.getChannels() == 3,
+          "channels",
+          "%d: expected 1 (grey) or 3 (RGB)".formatted(config.getChannels()),
+          wrong);
+    } else {
+      require(
+          config.getSize() == 28,
+          "size",
+          "%d: %s makes 28x28; preset paper64 has sizes"
+              .formatted(config.getSize(), preset.label),
+          wrong);
+      require(
+          config.getChannels() == 1,
+          "channels",
+          "%d: %s makes grey pictures; preset paper64 has channels"
+              .formatted(config.getChannels(), preset.label),
+          wrong);
+    }
+    range("latent", config.getLatent(), 1, 1024, wrong);
+    range("width", config.getWidth(), 4, 512, wrong);
+    range("epochs", config.getEpochs(), 1, 100_000, wrong);
+    range("batch_size", config.getBatchSize(), 2, 65_536, wrong);
+    if (asked.hasLearningRate()) {
+      rate("learning_rate", asked.getLearningRate(), wrong);
+    } else {
+      rate("generator_learning_rate", config.getGeneratorLearningRate(), wrong);
+      rate("discriminator_learning_rate", config.getDiscriminatorLearningRate(), wrong);
+    }
+    fraction("beta1", config.getBeta1(), 1, wrong);
+    fraction("beta2", config.getBeta2(), 1, wrong);
+    fraction("label_smoothing", config.getLabelSmoothing(), 0.5f, wrong);
+    fraction("ema_decay", config.getEmaDecay(), 1, wrong);
+    range("discriminator_steps", config.getDiscriminatorSteps(), 1, 100, wrong);
+    require(
+        config.getDevice().matches("auto|cpu|cuda(:[0-9]{1,2})?"),
+        "device",
+        "'%s': expected auto, cpu, cuda or cuda:<number>".formatted(config.getDevice()),
+        wrong);
+    range("evaluate_every", config.getEvaluateEvery(), 0, 100_000, wrong);
+    range("evaluation_images", config.getEvaluationImages(), 100, 100_000, wrong);
+    require(
+        ON_COLLAPSE.contains(config.getOnCollapse()),
+        "on_collapse",
+        "'%s': expected warn or stop".formatted(config.getOnCollapse()),
+        wrong);
+    range("checkpoint_every", config.getCheckpointEvery(), 0, Integer.MAX_VALUE, wrong);
+    range("keep_checkpoints", config.getKeepCheckpoints(), 1, 1000, wrong);
+    require(
+        ModelRepository.isName(config.getModel()),
+        "model",
+        "'%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
+            .formatted(config.getModel()),
+        wrong);
+  }
+
+  private static PublishPolicy publishPolicy(String publish, List<Violation> wrong) {
+    switch (publish) {
+      case "last":
+        return new PublishPolicy(PublishPolicy.Kind.LAST, 0);
+      case "best":
+        return new PublishPolicy(PublishPolicy.Kind.BEST, 0);
+      case "never":
+        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+      default:
+        if (publish.matches("every [1-9][0-9]{0,4}")) {
+          return new PublishPolicy(
+              PublishPolicy.Kind.EVERY, Integer.parseInt(publish.substring("every ".length())));
+        }
+        wrong.add(
+            new Violation(
+                "publish", "'%s': expected last, best, never, or 'every N'".formatted(publish)));
+        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+    }
+  }
+
+  private static void range(String field, long value, long min, long max, List<Violation> wrong) {
+    // The wire's numbers are unsigned: what is too large for an int arrives negative.
+    long found = value < 0 ? value & 0xFFFFFFFFL : value;
+    require(
+        found >= min && found <= max,
+        field,
+        "%d: expected %d to %d".formatted(found, min, max),
+        wrong);
+  }
+
+  private static void rate(String field, float value, List<Violation> wrong) {
+    require(
+        value > 0 && Float.isFinite(value),
+        field,
+        "%s: expected a number above 0".formatted(value),
+        wrong);
+  }
+
+  private static void fraction(String field, float value, float below, List<Violation> wrong) {
+    require(
+        value >= 0 && value < below,
+        field,
+        "%s: expected 0 to below %s".formatted(value, below),
+        wrong);
+  }
+
+  private static void require(
+      boolean found, String field, String description, List<Violation> wrong) {
+    if (!found) {
+      wrong.add(new Violation(field, description));
+    }
+  }
+}

@@ -1,0 +1,147 @@
+package dev.dcgan.trainer;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Timestamp;
+import com.google.protobuf.util.JsonFormat;
+import com.google.protobuf.util.Timestamps;
+import dev.dcgan.v1.Progress;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+
+/**
+ * The one owner of a run's run.json and metrics.jsonl while it is of interest to this process.
+ *
+ * <p>Thread-safe: one thread writes, the one that trains or else whoever ends a waiting run; any may
+ * read and listen. Listeners are called on the writing thread and must only take note.
+ */
+final class RunRecord implements AutoCloseable {
+
+  private final RunFolder folder;
+  private final InstantSource clock;
+  private final EventLog log;
+  private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+
+  // Mutable state
+  @GuardedBy("this")
+  private Run run;
+
+  private RunRecord(RunFolder folder, Run run, EventLog log, InstantSource clock) {
+    this.folder = folder;
+    this.run = run;
+    this.log = log;
+    this.clock = clock;
+  }
+
+  static RunRecord open(RunFolder folder, InstantSource clock) throws IOException {
+    return new RunRecord(folder, folder.read(), EventLog.open(folder.events()), clock);
+  }
+
+  RunFolder folder() {
+    return folder;
+  }
+
+  synchronized Run run() {
+    return run;
+  }
+
+  static boolean isEnd(RunState state) {
+    return switch (state) {
+      case RUN_STATE_SUCCEEDED, RUN_STATE_FAILED, RUN_STATE_STOPPED -> true;
+      default -> false;
+    };
+  }
+
+  boolean hasEnded() {
+    return isEnd(run().getState());
+  }
+
+  /** How far it is: kept in memory, and on the disk with the next {@link #update}. */
+  synchronized void progress(Progress progress) {
+    run = run.toBuilder().setProgress(progress).build();
+  }
+
+  /** Changes run.json. */
+  synchronized void update(Consumer<Run.Builder> change) throws IOException {
+    Run.Builder changed = run.toBuilder();
+    change.accept(changed);
+    folder.write(changed.build());
+    run = changed.build();
+  }
+
+  /**
+   * Goes to another state, on the disk and as an event.
+   *
+   * @throws IllegalStateException it has ended: ends are final
+   */
+  void state(RunState state, String reason) throws IOException {
+    synchronized (this) {
+      if (isEnd(run.getState())) {
+        throw new IllegalStateException(
+            "run %s is %s; it cannot become %s".formatted(folder.id(), run.getState(), state));
+      }
+      update(
+          changed -> {
+            changed.setState(state).setReason(reason);
+            if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
+              changed.setStarted(now());
+            } else if (isEnd(state)) {
+              changed.setEnded(now());
+            }
+          });
+    }
+    event(
+        RunEvent.newBuilder()
+            .setStateChanged(
+                RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+  }
+
+  /** Appends an event, with the time of now. */
+  void event(RunEvent.Builder event) throws IOException {
+    log.append(JsonFormat.printer().omittingInsignificantWhitespace().print(event.setTime(now())));
+    listeners.forEach(Runnable::run);
+  }
+
+  /** At most {@code max} events from {@code index} on. */
+  List<RunEvent> events(long index, int max) throws IOException {
+    List<RunEvent> events = new ArrayList<>();
+    for (String line : log.read(index, max)) {
+      RunEvent.Builder event = RunEvent.newBuilder();
+      try {
+        JsonFormat.parser().ignoringUnknownFields().merge(line, event);
+      } catch (InvalidProtocolBufferException e) {
+        throw new IOException(
+            "%s, line %d is damaged: %s"
+                .formatted(folder.events(), index + events.size() + 1, e.getMessage()),
+            e);
+      }
+      events.add(event.setIndex(index + events.size()).build());
+    }
+    return events;
+  }
+
+  /** Calls {@code listener} after each event, until {@link #removeListener}. */
+  void addListener(Runnable listener) {
+    listeners.add(listener);
+  }
+
+  void removeListener(Runnable listener) {
+    listeners.remove(listener);
+  }
+
+  private Timestamp now() {
+    return Timestamps.fromMillis(clock.instant().toEpochMilli());
+  }
+
+  @Override
+  public void close() throws IOException {
+    log.close();
+  }
+}

@@ -1,0 +1,87 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.v1.Run;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.time.ZoneOffset;
+import java.time.format.DateTimeFormatter;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The folder with a folder for each run. Thread-safe; any number of processes may share it. */
+final class RunStore {
+
+  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Pattern ID = Pattern.compile("[a-z0-9][a-z0-9._-]{0,100}");
+  private static final DateTimeFormatter TIME =
+      DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
+
+  private final Path root;
+  private final InstantSource clock;
+
+  RunStore(Path root, InstantSource clock) {
+    this.root = root;
+    this.clock = clock;
+  }
+
+  /** Whether {@code id} may name a run: nothing that leads out of the folder. */
+  static boolean isId(String id) {
+    return ID.matcher(id).matches();
+  }
+
+  /**
+   * Makes a queued run's folder, {@code <UTC time>-<model>}; two runs made in one second get a
+   * number each.
+   *
+   * @param draft config and what else is known; id, state and times are filled in here
+   */
+  RunFolder create(Run draft) throws IOException {
+    Files.createDirectories(root);
+    Instant now = clock.instant();
+    String name = TIME.format(now) + "-" + draft.getConfig().getModel();
+    for (int n = 1; ; n++) {
+      String id = n == 1 ? name : name + "-" + n;
+      try {
+        return RunFolder.create(Files.createDirectory(root.resolve(id)), draft, now);
+      } catch (FileAlreadyExistsException e) {
+        log.debug("{} is taken", id);
+      }
+    }
+  }
+
+  /** The run of that id, if there is one. */
+  Optional<RunFolder> find(String id) {
+    if (!isId(id)) {
+      return Optional.empty();
+    }
+    RunFolder folder = new RunFolder(root.resolve(id));
+    return folder.exists() ? Optional.of(folder) : Optional.empty();
+  }
+
+  /** All runs, newest first. */
+  List<RunFolder> list() throws IOException {
+    List<RunFolder> runs = new ArrayList<>();
+    try (Stream<Path> entries = Files.list(root)) {
+      entries
+          .filter(entry -> isId(entry.getFileName().toString()))
+          .sorted(Comparator.reverseOrder())
+          .map(RunFolder::new)
+          .filter(RunFolder::exists)
+          .forEach(runs::add);
+    } catch (NoSuchFileException e) {
+      log.debug("{} does not exist yet", root);
+    }
+    return runs;
+  }
+}
