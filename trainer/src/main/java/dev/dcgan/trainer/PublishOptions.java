@@ -22,9 +22,9 @@ final class PublishOptions {
   @Option(
       names = "--model",
       paramLabel = "NAME",
-      description = "The name to publish under.",
-      defaultValue = Architecture.MNIST28)
-  private String model = Architecture.MNIST28;
+      description = "The name to publish under. Default: the preset's, or the checkpoint's run's",
+      defaultValue = "")
+  private String model = "";
 
   void check(Problems problems) {
     problems.require(

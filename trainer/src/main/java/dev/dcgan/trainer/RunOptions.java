@@ -1,0 +1,315 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.SeedConverter;
+import dev.dcgan.v1.RunConfig;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Option;
+
+/** A run's config on the command line; each option is the wire's field of that name. */
+final class RunOptions {
+
+  @Option(
+      names = "--preset",
+      paramLabel = "NAME",
+      description = "mnist28 (the article's recipe; the default), mnist28-fast, or paper64 (Radford et al. 2015).")
+  private @Nullable String preset;
+
+  @Option(
+      names = "--data",
+      paramLabel = "PATH",
+      description = "Pictures to learn from: a folder of IDX files (MNIST and its like) or one such file, a folder of pictures, CIFAR-10's binary batches, or a zip of pictures.")
+  private @Nullable Path data;
+
+  @Option(
+      names = "--dataset",
+      paramLabel = "NAME",
+      description = "Pictures that need no files: digits, drawn by the program. Used without --data.")
+  private @Nullable String dataset;
+
+  @Option(
+      names = "--images",
+      paramLabel = "N",
+      description = "How many digits to draw. Default: 20000",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer images;
+
+  @Option(
+      names = "--held-out",
+      paramLabel = "SHARE",
+      description = "Never trained on, for measuring quality, where the data has no test split. Default: 0.1")
+  private @Nullable Float heldOut;
+
+  @Option(
+      names = "--max-unreadable",
+      paramLabel = "SHARE",
+      description = "Of the files, may be unreadable and are skipped. Default: 0.01")
+  private @Nullable Float maxUnreadable;
+
+  @Option(
+      names = "--size",
+      paramLabel = "PIXELS",
+      description = "Side of paper64's pictures: 32, 64 or 128. Default: 64",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer size;
+
+  @Option(
+      names = "--channels",
+      paramLabel = "N",
+      description = "Of paper64's pictures: 1 (grey) or 3 (RGB). Default: 3",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer channels;
+
+  @Option(
+      names = "--latent",
+      paramLabel = "N",
+      description = "Length of the latent z. Default: the preset's",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer latent;
+
+  @Option(
+      names = "--width",
+      paramLabel = "N",
+      description = "Channels that the generator is multiples of; fewer are faster and coarser. Default: the preset's",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer width;
+
+  @Option(
+      names = "--epochs",
+      paramLabel = "N",
+      description = "Passes over the pictures. Default: the preset's",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer epochs;
+
+  @Option(
+      names = "--batch-size",
+      paramLabel = "N",
+      description = "Pictures in a batch. Default: 128",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer batchSize;
+
+  @Option(
+      names = "--learning-rate",
+      paramLabel = "RATE",
+      description = "Adam's, of both networks. Default: the preset's")
+  private @Nullable Float learningRate;
+
+  @Option(
+      names = "--generator-learning-rate",
+      paramLabel = "RATE",
+      description = "Of the generator alone.")
+  private @Nullable Float generatorLearningRate;
+
+  @Option(
+      names = "--discriminator-learning-rate",
+      paramLabel = "RATE",
+      description = "Of the discriminator alone.")
+  private @Nullable Float discriminatorLearningRate;
+
+  @Option(
+      names = "--beta1",
+      paramLabel = "DECAY",
+      description = "Adam's first decay. Default: 0.5")
+  private @Nullable Float beta1;
+
+  @Option(
+      names = "--beta2",
+      paramLabel = "DECAY",
+      description = "Adam's second decay. Default: 0.999")
+  private @Nullable Float beta2;
+
+  @Option(
+      names = "--label-smoothing",
+      paramLabel = "S",
+      description = "Real pictures count as real with probability 1 - S. Default: the preset's")
+  private @Nullable Float labelSmoothing;
+
+  @Option(
+      names = "--ema-decay",
+      paramLabel = "DECAY",
+      description = "Above 0: publish the average of the generator's weights, with this decay a step. Default: the preset's")
+  private @Nullable Float emaDecay;
+
+  @Option(
+      names = "--discriminator-steps",
+      paramLabel = "N",
+      description = "The discriminator's for each one of the generator. Default: 1",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer discriminatorSteps;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "SEED",
+      description = "Of first weights, noise and order: the same seed, the same model. Default: 1",
+      converter = SeedConverter.class)
+  private @Nullable Long seed;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "auto, cpu, cuda or cuda:N; auto is cuda where it works. Default: auto")
+  private @Nullable String device;
+
+  @Option(
+      names = "--evaluate-every",
+      paramLabel = "EPOCHS",
+      description = "How often to measure quality; 0: when a model is published. Default: 0",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer evaluateEvery;
+
+  @Option(
+      names = "--evaluation-images",
+      paramLabel = "N",
+      description = "Generated pictures in a measurement. Default: 5000",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer evaluationImages;
+
+  @Option(
+      names = "--features",
+      paramLabel = "FILE",
+      description = "An ONNX model to measure quality by, in place of a classifier of the data's labels.")
+  private @Nullable Path features;
+
+  @Option(
+      names = "--on-collapse",
+      paramLabel = "ACTION",
+      description = "warn or stop, when the generator collapses. Default: warn")
+  private @Nullable String onCollapse;
+
+  @Option(
+      names = "--checkpoint-every",
+      paramLabel = "STEPS",
+      description = "Checkpoints beside those at each epoch's end; 0: none. Default: 0",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer checkpointEvery;
+
+  @Option(
+      names = "--keep-checkpoints",
+      paramLabel = "N",
+      description = "The newest to keep, beside the best. Default: 2",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer keepCheckpoints;
+
+  @Option(
+      names = "--publish",
+      paramLabel = "WHEN",
+      description = "last, best (whenever quality improves), every N (epochs), or never. Default: last",
+      arity = "1..2")
+  private @Nullable List<String> publish;
+
+  /** Adds a line for each option that is wrong. */
+  void check(Problems problems, String model) {
+    requireExists(problems, "--data", data);
+    requireExists(problems, "--features", features);
+    try {
+      RunPlan.of(config(model));
+    } catch (RunPlan.InvalidConfigException e) {
+      for (RunPlan.Violation violation : e.violations()) {
+        String option = "--" + violation.field().toLowerCase(Locale.ROOT).replace('_', '-');
+        problems.add(option + " " + violation.description());
+      }
+    }
+  }
+
+  private static void requireExists(Problems problems, String option, @Nullable Path path) {
+    problems.require(
+        path == null || Files.exists(path), option + " " + path + ": no such file or folder");
+  }
+
+  /** As asked, without what the preset fills in. */
+  RunConfig config(String model) {
+    RunConfig.Builder config = RunConfig.newBuilder().setModel(model);
+    if (preset != null) {
+      config.setPreset(preset);
+    }
+    if (data != null) {
+      config.setData(data.toString());
+    }
+    if (dataset != null) {
+      config.setDataset(dataset);
+    }
+    if (images != null) {
+      config.setImages(images);
+    }
+    if (heldOut != null) {
+      config.setHeldOut(heldOut);
+    }
+    if (maxUnreadable != null) {
+      config.setMaxUnreadable(maxUnreadable);
+    }
+    if (size != null) {
+      config.setSize(size);
+    }
+    if (channels != null) {
+      config.setChannels(channels);
+    }
+    if (latent != null) {
+      config.setLatent(latent);
+    }
+    if (width != null) {
+      config.setWidth(width);
+    }
+    if (epochs != null) {
+      config.setEpochs(epochs);
+    }
+    if (batchSize != null) {
+      config.setBatchSize(batchSize);
+    }
+    if (learningRate != null) {
+      config.setLearningRate(learningRate);
+    }
+    if (generatorLearningRate != null) {
+      config.setGeneratorLearningRate(generatorLearningRate);
+    }
+    if (discriminatorLearningRate != null) {
+      config.setDiscriminatorLearningRate(discriminatorLearningRate);
+    }
+    if (beta1 != null) {
+      config.setBeta1(beta1);
+    }
+    if (beta2 != null) {
+      config.setBeta2(beta2);
+    }
+    if (labelSmoothing != null) {
+      config.setLabelSmoothing(labelSmoothing);
+    }
+    if (emaDecay != null) {
+      config.setEmaDecay(emaDecay);
+    }
+    if (discriminatorSteps != null) {
+      config.setDiscriminatorSteps(discriminatorSteps);
+    }
+    if (seed != null) {
+      config.setSeed(seed);
+    }
+    if (device != null) {
+      config.setDevice(device);
+    }
+    if (evaluateEvery != null) {
+      config.setEvaluateEvery(evaluateEvery);
+    }
+    if (evaluationImages != null) {
+      config.setEvaluationImages(evaluationImages);
+    }
+    if (features != null) {
+      config.setFeatures(features.toString());
+    }
+    if (onCollapse != null) {
+      config.setOnCollapse(onCollapse);
+    }
+    if (checkpointEvery != null) {
+      config.setCheckpointEvery(checkpointEvery);
+    }
+    if (keepCheckpoints != null) {
+      config.setKeepCheckpoints(keepCheckpoints);
+    }
+    if (publish != null) {
+      config.setPublish(String.join(" ", publish));
+    }
+    return config.build();
+  }
+}
