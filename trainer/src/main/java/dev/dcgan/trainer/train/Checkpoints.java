@@ -3,6 +3,7 @@ package dev.dcgan.trainer.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.List;
@@ -75,17 +76,27 @@ public final class Checkpoints {
     }
   }
 
-  /** The newest that is whole; those that are damaged are named in the log. */
+  /**
+   * The newest that is whole. Those that are damaged are named in the log and set aside, as {@code
+   * .damaged}, so that they do not count among the newest.
+   *
+   * @throws IOException one cannot be read, or is of a newer format
+   */
   public Optional<Kept> newest() throws IOException {
     List<Path> files = files();
     for (int i = files.size() - 1; i >= 0; i--) {
+      Path file = files.get(i);
       try {
-        return Optional.of(new Kept(files.get(i), CheckpointFile.read(files.get(i))));
-      } catch (IOException e) {
+        return Optional.of(new Kept(file, CheckpointFile.read(file)));
+      } catch (DamagedFileException e) {
         log.warn(
             "{}; {}",
             e.getMessage(),
-            i > 0 ? "trying " + files.get(i - 1).getFileName() : "there is none before it");
+            i > 0 ? "carrying on from the one before" : "there is none before it");
+        Files.move(
+            file,
+            file.resolveSibling(file.getFileName() + ".damaged"),
+            StandardCopyOption.REPLACE_EXISTING);
       }
     }
     return Optional.empty();
