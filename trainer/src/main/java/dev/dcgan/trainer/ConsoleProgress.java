@@ -3,7 +3,6 @@ package dev.dcgan.trainer;
 import dev.dcgan.trainer.train.TrainingObserver.Epoch;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
-import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
 import me.tongfei.progressbar.ProgressBar;
@@ -25,15 +24,16 @@ final class ConsoleProgress implements AutoCloseable {
   private final int epochs;
   private final int stepsPerEpoch;
   private final boolean terminal;
-  private final long start = System.nanoTime();
+  private final Pace pace;
 
   // Mutable state
-  private long lastLine = start;
+  private long lastLine = System.nanoTime();
   private @Nullable ProgressBar bar;
 
-  ConsoleProgress(int epochs, int stepsPerEpoch, boolean terminal) {
+  ConsoleProgress(int epochs, int stepsPerEpoch, Pace pace, boolean terminal) {
     this.epochs = epochs;
     this.stepsPerEpoch = stepsPerEpoch;
+    this.pace = pace;
     this.terminal = terminal;
   }
 
@@ -50,7 +50,7 @@ final class ConsoleProgress implements AutoCloseable {
           stepsPerEpoch,
           losses(step.figures()),
           Math.round(step.images() / step.seconds()),
-          left(step.step()));
+          pace.left(step.step()));
     }
   }
 
@@ -66,7 +66,7 @@ final class ConsoleProgress implements AutoCloseable {
         "%.3f".formatted(figures.realScore()),
         "%.3f".formatted(figures.fakeScore()),
         Math.round(epoch.imagesPerSecond()),
-        left((long) epoch.epoch() * stepsPerEpoch));
+        pace.left(epoch.step()));
   }
 
   /** Takes the bar off the terminal. */
@@ -95,16 +95,6 @@ final class ConsoleProgress implements AutoCloseable {
 
   private static String losses(Figures figures) {
     return "loss D %.3f, G %.3f".formatted(figures.discriminatorLoss(), figures.generatorLoss());
-  }
-
-  /** At the pace so far. */
-  private String left(long step) {
-    long total = (long) epochs * stepsPerEpoch;
-    long seconds = Math.round((System.nanoTime() - start) / 1e9 / step * (total - step));
-    Duration left = Duration.ofSeconds(seconds);
-    return left.toHours() > 0
-        ? "%d h %02d min".formatted(left.toHours(), left.toMinutesPart())
-        : "%d min %02d s".formatted(left.toMinutes(), left.toSecondsPart());
   }
 
   /** Leaves no empty line where the bar was, as the library's own would for each epoch. */

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer;
 
-import java.util.concurrent.atomic.AtomicReference;
+import com.google.errorprone.annotations.concurrent.GuardedBy;
 
-/** How others ask a run under way to end. Thread-safe. */
+/** How a run under way is asked to end. Thread-safe. */
 final class RunControl {
 
   enum Ask {
@@ -13,14 +13,33 @@ final class RunControl {
     STOP
   }
 
-  private final AtomicReference<Ask> ask = new AtomicReference<>(Ask.NONE);
+  // Mutable state
+  @GuardedBy("this")
+  private Ask asked = Ask.NONE;
 
-  /** The greater of two asks counts. */
-  void ask(Ask wanted) {
-    ask.accumulateAndGet(wanted, (a, b) -> a.compareTo(b) >= 0 ? a : b);
+  @GuardedBy("this")
+  private String reason = "";
+
+  /** Asks to go on in another process; where it was asked to stop already, it stops. */
+  synchronized void interrupt() {
+    if (asked == Ask.NONE) {
+      asked = Ask.INTERRUPT;
+    }
   }
 
-  Ask asked() {
-    return ask.get();
+  /** Asks to stop, for good; the first reason counts. */
+  synchronized void stop(String why) {
+    if (asked != Ask.STOP) {
+      asked = Ask.STOP;
+      reason = why;
+    }
+  }
+
+  synchronized Ask asked() {
+    return asked;
+  }
+
+  synchronized String reason() {
+    return reason;
   }
 }
