@@ -100,7 +100,10 @@ public final class TrainingLoop {
       }
       // A GPU works on while the host goes ahead: to read figures each step would stall it.
       int figuresAtOnce = device.device().isGpu() ? FIGURES_AT_ONCE : 1;
-      Next next = Next.CONTINUE;
+      Next next =
+          networks.epochsDone() > 0 && networks.stepInEpoch() == 0
+              ? observer.atEpochEnd(networks.epochsDone(), networks)
+              : Next.CONTINUE;
       while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
         next = epoch(networks, figuresAtOnce);
       }
@@ -128,7 +131,8 @@ public final class TrainingLoop {
         }
       }
       Next asked = report.flush();
-      Next next = observer.onEpoch(report.epoch(networks.step), networks);
+      observer.onEpoch(report.epoch(networks.step));
+      Next next = observer.atEpochEnd(epoch, networks);
       return asked == Next.STOP ? asked : next;
     }
   }
