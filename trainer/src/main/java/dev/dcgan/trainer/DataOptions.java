@@ -37,9 +37,10 @@ final class DataOptions {
 
   @Option(
       names = "--max-unreadable",
-      paramLabel = "SHARE",
-      description = "Of the files, may be unreadable and are skipped. Default: 0.01")
-  private @Nullable Float maxUnreadable;
+      paramLabel = "N",
+      description = "Files that may be unreadable and are skipped. Default: one in a hundred, at least one",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer maxUnreadable;
 
   @Option(
       names = "--evaluation-images",

@@ -30,7 +30,7 @@ final class RunOptions {
   @Option(
       names = "--channels",
       paramLabel = "N",
-      description = "Of paper64's pictures: 1 (grey) or 3 (RGB). Default: 3",
+      description = "Of paper64's pictures: 1 (grey) or 3 (RGB). Where given, others are converted. Default: 3",
       converter = UnsignedConverter.class)
   private @Nullable Integer channels;
 

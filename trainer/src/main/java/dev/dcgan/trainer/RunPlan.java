@@ -10,7 +10,7 @@ import java.util.List;
 /**
  * A run's config, complete and checked.
  *
- * @param config with every field set
+ * @param config with every field set, but for those whose absence says something
  */
 record RunPlan(
     RunConfig config,
@@ -92,7 +92,7 @@ record RunPlan(
     return new RunPlan(
         config,
         preset.architecture(
-            config.getSize(), config.getChannels(), config.getLatent(), config.getWidth()),
+            config.getSize(), channels(config, preset), config.getLatent(), config.getWidth()),
         new Hyperparameters(
             config.getEpochs(),
             config.getBatchSize(),
@@ -135,7 +135,6 @@ record RunPlan(
             .setLatent(preset.latent)
             .setWidth(preset.width)
             .setSize(preset.isPaper() ? 64 : 28)
-            .setChannels(preset.isPaper() ? 3 : 1)
             .setEpochs(preset.epochs)
             .setBatchSize(128)
             .setGeneratorLearningRate(
@@ -170,9 +169,6 @@ record RunPlan(
     if (!config.hasHeldOut()) {
       config.setHeldOut(0.1f);
     }
-    if (!config.hasMaxUnreadable()) {
-      config.setMaxUnreadable(0.01f);
-    }
     if (!config.hasEvaluationImages()) {
       config.setEvaluationImages(5000);
     }
@@ -180,6 +176,13 @@ record RunPlan(
       config.setSeed(1);
     }
     return config.build();
+  }
+
+  private static int channels(RunConfig config, Preset preset) {
+    if (config.hasChannels()) {
+      return config.getChannels();
+    }
+    return preset.isPaper() ? 3 : 1;
   }
 
   private static void check(
@@ -203,7 +206,7 @@ record RunPlan(
       range("images", config.getImages(), 2, 1_000_000, wrong);
     }
     fraction("held_out", config.getHeldOut(), 0.5f, wrong);
-    fraction("max_unreadable", config.getMaxUnreadable(), 1, wrong);
+    range("max_unreadable", config.getMaxUnreadable(), 0, Integer.MAX_VALUE, wrong);
     if (preset.isPaper()) {
       require(
           Architecture.PAPER_SIZES.contains(config.getSize()),
@@ -211,7 +214,7 @@ record RunPlan(
           "%d: expected one of %s".formatted(config.getSize(), Architecture.PAPER_SIZES),
           wrong);
       require(
-          config.getChannels() == 1 || config.getChannels() == 3,
+          channels(config, preset) == 1 || channels(config, preset) == 3,
           "channels",
           "%d: expected 1 (grey) or 3 (RGB)".formatted(config.getChannels()),
           wrong);
@@ -223,7 +226,7 @@ record RunPlan(
               .formatted(config.getSize(), preset.label),
           wrong);
       require(
-          config.getChannels() == 1,
+          channels(config, preset) == 1,
           "channels",
           "%d: %s makes grey pictures; preset paper64 has channels"
               .formatted(config.getChannels(), preset.label),

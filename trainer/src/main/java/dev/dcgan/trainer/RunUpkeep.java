@@ -16,8 +16,10 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.OptionalDouble;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -119,11 +121,14 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       Checkpoint checkpoint = snapshot.checkpoint();
       // First: what fails below must not cost the epoch.
       Optional<Path> file = save(checkpoint);
-      sheet(epoch, snapshot.sheet(), checkpoint.step());
-      if (plan.measuresAfter(epoch)) {
-        measure(epoch, checkpoint, file, snapshot);
-      } else if (plan.publishesAfter(epoch)) {
-        publish(epoch, checkpoint, Map.of());
+      double diversity = sheet(epoch, snapshot.sheet(), checkpoint.step());
+      Optional<QualityReport> quality =
+          plan.measuresAfter(epoch) ? measure(epoch, checkpoint.step(), snapshot) : Optional.empty();
+      bark(watchdog.onEpoch(checkpoint.step(), diversity, coverage(quality)));
+      boolean best = quality.isPresent() && keepIfBest(quality.get(), file);
+      if (plan.publishesAfter(epoch)
+          || (best && plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST)) {
+        publish(epoch, checkpoint, quality.map(QualityReport::figures).orElse(Map.of()));
       }
       update(run -> run.setEpochsCompleted(epoch));
     }
@@ -172,7 +177,8 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     return Optional.of(file);
   }
 
-  private void sheet(int epoch, List<byte[]> sheet, long step) throws IOException {
+  /** Draws it; returns how much its pictures differ, relative to real ones. */
+  private double sheet(int epoch, List<byte[]> sheet, long step) throws IOException {
     Path samples = record.folder().samples();
     SampleGrid.Png grid = SampleGrid.of(training.shape(), sheet);
     attempts.attempt(
@@ -186,56 +192,57 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     double diversity = quality.diversity(sheet);
     metrics.diversity(diversity);
     board.scalar("quality/diversity", step, diversity);
-    bark(watchdog.onEpoch(epoch, step, diversity));
+    return diversity;
   }
 
-  private void measure(int epoch, Checkpoint checkpoint, Optional<Path> file, Snapshot snapshot)
+  private Optional<QualityReport> measure(int epoch, long step, Snapshot snapshot)
       throws IOException {
     long start = System.nanoTime();
-    Optional<QualityReport> measured = quality.measure(snapshot::pixels, plan.architecture().latentSize());
+    Optional<QualityReport> measured =
+        quality.measure(snapshot::pixels, plan.architecture().latentSize());
     double seconds = (System.nanoTime() - start) / 1e9;
-    boolean best = false;
     if (measured.isPresent()) {
       QualityReport report = measured.get();
-      log.info("quality after epoch {}, in {} s", epoch, Math.round(seconds));
+      log.info("quality after epoch {}, measured in {} s", epoch, Math.round(seconds));
       report.toString().lines().forEach(log::info);
       metrics.measured(report.figures(), seconds);
-      board.quality(checkpoint.step(), report.figures());
+      board.quality(step, report.figures());
       event(
           RunEvent.newBuilder()
               .setEvaluated(
                   RunEvent.Evaluated.newBuilder()
                       .setEpoch(epoch)
-                      .setStep(checkpoint.step())
+                      .setStep(step)
                       .putAllQuality(report.figures())
                       .setSeconds(seconds)));
-      if (report.generated().classes() != null) {
-        bark(
-            watchdog.onClasses(
-                checkpoint.step(), report.generated().classes().covered(), report.classes()));
-      }
-      best = isBest(report.generated().frechetDistance());
       update(run -> run.clearQuality().putAllQuality(report.figures()));
     }
-    if (best && file.isPresent()) {
-      attempts.attempt("the best checkpoint", () -> checkpoints.keepAsBest(file.get()));
-      update(
-          run ->
-              run.setBestCheckpoint(file.get().getFileName().toString())
-                  .setBestFrechetDistance(measured.orElseThrow().generated().frechetDistance()));
-    }
-    boolean wanted =
-        plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST
-            ? best
-            : plan.publishesAfter(epoch);
-    if (wanted) {
-      publish(epoch, checkpoint, measured.map(QualityReport::figures).orElse(Map.of()));
-    }
+    return measured;
   }
 
-  private boolean isBest(double distance) {
+  /** The share of the data's classes that the images show. */
+  private static OptionalDouble coverage(Optional<QualityReport> quality) {
+    return quality.isPresent() && quality.get().generated().classes() != null
+        ? OptionalDouble.of(
+            quality.get().generated().classes().covered() / (double) quality.get().classes())
+        : OptionalDouble.empty();
+  }
+
+  private boolean keepIfBest(QualityReport report, Optional<Path> file) {
     Run run = record.run();
-    return run.getBestCheckpoint().isEmpty() || distance < run.getBestFrechetDistance();
+    double distance = report.generated().frechetDistance();
+    if (!run.getBestCheckpoint().isEmpty() && distance >= run.getBestFrechetDistance()) {
+      return false;
+    }
+    if (file.isPresent()) {
+      attempts.attempt("the best checkpoint", () -> checkpoints.keepAsBest(file.get()));
+      update(
+          changed ->
+              changed
+                  .setBestCheckpoint(file.get().getFileName().toString())
+                  .setBestFrechetDistance(distance));
+    }
+    return true;
   }
 
   private void publish(int epoch, Checkpoint checkpoint, Map<String, Double> quality) {
@@ -258,12 +265,12 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   private void bark(List<Watchdog.Warning> warnings) {
     for (Watchdog.Warning warning : warnings) {
-      String kind = warning.kind().label();
-      metrics.warned(kind, warning.cleared());
-      if (warning.cleared()) {
-        log.info("step {}: {}", warning.step(), warning.message());
-      } else {
+      String kind = warning.kind().name().toLowerCase(Locale.ROOT);
+      metrics.warned(kind, warning.begins());
+      if (warning.begins()) {
         log.warn("step {}: {}", warning.step(), warning.message());
+      } else {
+        log.info("step {}: {}", warning.step(), warning.message());
       }
       event(
           RunEvent.newBuilder()
@@ -272,9 +279,9 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
                       .setStep(warning.step())
                       .setKind(kind)
                       .setMessage(warning.message())
-                      .setCleared(warning.cleared())));
+                      .setCleared(!warning.begins())));
       if (warning.kind() == Watchdog.Kind.COLLAPSED
-          && !warning.cleared()
+          && warning.begins()
           && plan.config().getOnCollapse().equals("stop")) {
         control.stop(warning.message());
       }

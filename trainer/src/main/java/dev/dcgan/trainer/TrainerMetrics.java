@@ -129,9 +129,9 @@ final class TrainerMetrics {
   }
 
   /** A watchdog barked, or became quiet again. */
-  void warned(String kind, boolean cleared) {
-    warning.labelValues(kind).set(cleared ? 0 : 1);
-    if (!cleared) {
+  void warned(String kind, boolean begins) {
+    warning.labelValues(kind).set(begins ? 1 : 0);
+    if (begins) {
       warnings.labelValues(kind).inc();
     }
   }

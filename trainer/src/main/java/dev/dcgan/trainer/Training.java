@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
 import dev.dcgan.trainer.train.Checkpoints;
@@ -16,6 +17,7 @@ import java.nio.channels.FileLock;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.OptionalInt;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -95,10 +97,20 @@ final class Training {
    */
   static Pictures openPictures(RunConfig config, ImageShape shape, Path root) throws IOException {
     if (!config.getDataset().isEmpty()) {
-      return Pictures.digits(config.getImages(), config.getSeed());
+      return Datasets.digits(config.getImages(), config.getSeed());
     }
-    return Pictures.open(
-        root.resolve(config.getData()), shape, config.getHeldOut(), config.getMaxUnreadable());
+    Datasets.Options defaults = Datasets.Options.defaults();
+    return Datasets.open(
+        root.resolve(config.getData()),
+        shape,
+        new Datasets.Options(
+            config.getHeldOut(),
+            config.hasChannels(),
+            config.hasMaxUnreadable()
+                ? OptionalInt.of(config.getMaxUnreadable())
+                : OptionalInt.empty(),
+            defaults.memoryBytes(),
+            defaults.cache()));
   }
 
   /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
