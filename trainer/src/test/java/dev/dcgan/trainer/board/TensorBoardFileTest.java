@@ -137,7 +137,8 @@ class TensorBoardFileTest {
     UnknownFieldSet summary = message(message(event, 5), 1);
     assertThat(number(event, 2)).isEqualTo(step);
     assertThat(text(summary, 1)).isEqualTo(tag);
-    assertThat(Float.intBitsToFloat(summary.getField(2).getFixed32List().get(0))).isEqualTo(Float.valueOf(value));
+    assertThat(Float.intBitsToFloat(summary.getField(2).getFixed32List().get(0)))
+        .isEqualTo(Float.valueOf(value));
   }
 
   private static double wallTime(UnknownFieldSet event) {
