@@ -4,6 +4,7 @@ import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
+import java.util.OptionalDouble;
 import java.util.Set;
 import java.util.StringJoiner;
 
@@ -95,21 +96,18 @@ public final class Watchdog {
    * Takes in a step.
    *
    * @param step over all epochs, from 1
-   * @param generatorGradient Euclidean norm of the gradient of all the generator's weights
-   * @param discriminatorGradient likewise of the discriminator's
    * @return what begins or is over with this step; most often nothing
    */
-  public List<Warning> onStep(
-      long step, Figures figures, float generatorGradient, float discriminatorGradient) {
+  public List<Warning> onStep(long step, Figures figures) {
     List<Warning> warnings = new ArrayList<>();
-    String nonFinite = nonFinite(figures, generatorGradient, discriminatorGradient);
+    String nonFinite = nonFinite(figures);
     finiteSteps = nonFinite.isEmpty() ? finiteSteps + 1 : 0;
     judgeFinite(nonFinite, step, warnings);
     if (nonFinite.isEmpty()) {
       discriminatorLoss.add(figures.discriminatorLoss());
       realScore.add(figures.realScore());
       fakeScore.add(figures.fakeScore());
-      this.generatorGradient.add(generatorGradient);
+      generatorGradient.add(figures.generatorGradient());
       if (realScore.isFull()) {
         judgeSaturation(step, warnings);
         judgeGradient(step, warnings);
@@ -122,18 +120,19 @@ public final class Watchdog {
    * Takes in the end of an epoch.
    *
    * @param step the epoch's last
-   * @param diversity of the pictures that the fixed latents give now
+   * @param diversity how much the fixed latents' pictures differ, relative to real ones
+   * @param coverage the share of the classes that the generator shows, where there are classes and
+   *     it was measured
    * @return what begins or is over with this epoch; most often nothing
    */
-  public List<Warning> onEpoch(long step, Diversity diversity) {
+  public List<Warning> onEpoch(long step, double diversity, OptionalDouble coverage) {
     List<Warning> warnings = new ArrayList<>();
     if (step >= WARM_UP) {
-      double ratio = diversity.ratio();
-      boolean poor = ratio < POOR_DIVERSITY || diversity.coverage().orElse(1) < POOR_COVERAGE;
-      boolean sound = ratio >= SOUND_DIVERSITY && diversity.coverage().orElse(1) >= SOUND_COVERAGE;
+      boolean poor = diversity < POOR_DIVERSITY || coverage.orElse(1) < POOR_COVERAGE;
+      boolean sound = diversity >= SOUND_DIVERSITY && coverage.orElse(1) >= SOUND_COVERAGE;
       poorEpochs = poor ? poorEpochs + 1 : 0;
       soundEpochs = sound ? soundEpochs + 1 : 0;
-      judgeDiversity(diversity, step, warnings);
+      judgeDiversity(describe(diversity, coverage), step, warnings);
     }
     return warnings;
   }
@@ -188,7 +187,7 @@ public final class Watchdog {
     }
   }
 
-  private void judgeDiversity(Diversity diversity, long step, List<Warning> warnings) {
+  private void judgeDiversity(String figures, long step, List<Warning> warnings) {
     if (begins(Kind.COLLAPSED, poorEpochs >= EPOCHS)) {
       String message =
           "the generator has collapsed: at the end of %d epochs %s; try another --seed, a lower"
@@ -196,7 +195,7 @@ public final class Watchdog {
       warnings.add(
           new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, describe(diversity))));
     } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
-      String message = "the generator is varied again: " + describe(diversity);
+      String message = "the generator is varied again: " + figures;
       warnings.add(new Warning(Kind.COLLAPSED, false, step, message));
     }
   }
@@ -218,15 +217,14 @@ public final class Watchdog {
   }
 
   /** The names and values of figures that are NaN or infinite; empty where all are finite. */
-  private static String nonFinite(
-      Figures figures, float generatorGradient, float discriminatorGradient) {
+  private static String nonFinite(Figures figures) {
     StringJoiner found = new StringJoiner(", ");
     addNonFinite(found, "the discriminator's loss", figures.discriminatorLoss());
     addNonFinite(found, "the generator's loss", figures.generatorLoss());
     addNonFinite(found, "D(x)", figures.realScore());
     addNonFinite(found, "D(G(z))", figures.fakeScore());
-    addNonFinite(found, "the norm of the generator's gradient", generatorGradient);
-    addNonFinite(found, "the norm of the discriminator's gradient", discriminatorGradient);
+    addNonFinite(found, "the norm of the generator's gradient", figures.generatorGradient());
+    addNonFinite(found, "the norm of the discriminator's gradient", figures.discriminatorGradient());
     return found.toString();
   }
 

@@ -17,11 +17,11 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class WatchdogTest {
 
-  private static final Figures HEALTHY = new Figures(0.4f, 1.5f, 0.75f, 0.25f);
-  private static final Figures SATURATED = new Figures(0.005f, 6, 0.995f, 0.005f);
+  private static final Figures HEALTHY = new Figures(0.4f, 1.5f, 0.75f, 0.25f, 1, 1);
+  private static final Figures SATURATED = new Figures(0.005f, 6, 0.995f, 0.005f, 1, 1);
 
   /** Between the thresholds of begin and end. */
-  private static final Figures NEAR = new Figures(0.015f, 5, 0.985f, 0.015f);
+  private static final Figures NEAR = new Figures(0.015f, 5, 0.985f, 0.015f, 1, 1);
 
   private final Watchdog watchdog = new Watchdog();
   private final List<Warning> heard = new ArrayList<>();
@@ -102,7 +102,7 @@ class WatchdogTest {
   })
   void saturated_needsBothScores_orTheLoss(
       float loss, float realScore, float fakeScore, boolean warns) {
-    steps(WINDOW, new Figures(loss, 1, realScore, fakeScore), 1);
+    steps(WINDOW, new Figures(loss, 1, realScore, fakeScore, 1, 1), 1);
 
     assertThat(!heard.isEmpty()).isEqualTo(warns);
   }
@@ -156,7 +156,7 @@ class WatchdogTest {
 
     heard.addAll(
         watchdog.onStep(
-            7, new Figures(values[0], values[1], values[2], values[3]), values[4], values[5]));
+            7, new Figures(values[0], values[1], values[2], values[3], values[5], values[4])));
 
     assertHeard(true, Kind.NON_FINITE, 7);
     assertThat(heard.get(0).message())
@@ -240,11 +240,11 @@ class WatchdogTest {
   @Test
   void collapsed_whenMostClassesAreMissing_warns_howeverVariedThePictures() {
     OptionalDouble few = OptionalDouble.of(0.4);
-    heard.addAll(watchdog.onEpoch(WARM_UP, new Diversity(90, 100, OptionalDouble.of(0.5))));
-    heard.addAll(watchdog.onEpoch(WARM_UP + 1, new Diversity(90, 100, few)));
+    heard.addAll(watchdog.onEpoch(WARM_UP, 0.9, OptionalDouble.of(0.5)));
+    heard.addAll(watchdog.onEpoch(WARM_UP + 1, 0.9, few));
     assertThat(heard).isEmpty();
 
-    heard.addAll(watchdog.onEpoch(WARM_UP + 2, new Diversity(90, 100, few)));
+    heard.addAll(watchdog.onEpoch(WARM_UP + 2, 0.9, few));
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 2);
     assertThat(heard.get(0).message())
         .contains("differ by 0.90 of what real ones do and show 40% of the classes");
@@ -253,29 +253,34 @@ class WatchdogTest {
   @Test
   void collapsed_inTheFirstEpochs_isNotCounted() {
     for (long early = WARM_UP - 10; early <= WARM_UP; early++) {
-      heard.addAll(watchdog.onEpoch(early, diversity(0.01)));
+      heard.addAll(watchdog.onEpoch(early, 0.01, OptionalDouble.empty()));
     }
     assertThat(heard).isEmpty(); // The last of them is the first to count.
 
-    heard.addAll(watchdog.onEpoch(WARM_UP + 1, diversity(0.01)));
+    heard.addAll(watchdog.onEpoch(WARM_UP + 1, 0.01, OptionalDouble.empty()));
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 1);
   }
 
   private void steps(int count, Figures figures, float generatorGradient) {
     for (int i = 0; i < count; i++) {
-      heard.addAll(watchdog.onStep(++step, figures, generatorGradient, 1));
+      heard.addAll(
+          watchdog.onStep(
+              ++step,
+              new Figures(
+                  figures.discriminatorLoss(),
+                  figures.generatorLoss(),
+                  figures.realScore(),
+                  figures.fakeScore(),
+                  1,
+                  generatorGradient)));
     }
   }
 
   /** Epochs after the warm-up, of one step each. */
   private void epochs(int count, double ratio) {
     for (int i = 0; i < count; i++) {
-      heard.addAll(watchdog.onEpoch(WARM_UP + step++, diversity(ratio)));
+      heard.addAll(watchdog.onEpoch(WARM_UP + step++, ratio, OptionalDouble.empty()));
     }
-  }
-
-  private static Diversity diversity(double ratio) {
-    return new Diversity(100 * ratio, 100, OptionalDouble.empty());
   }
 
   /** Nothing but this. */
