@@ -18,6 +18,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -88,7 +89,9 @@ final class EvaluateCommand implements Settings.Command {
   public Integer call() throws IOException {
     TrainingDevice device = TrainingDevice.select("cpu");
     Optional<QualityReport> report =
-        checkpoint != null ? ofCheckpoint(checkpoint, device) : ofModel(device);
+        checkpoint != null
+            ? ofCheckpoint(checkpoint, device)
+            : ofModel(Objects.requireNonNull(model, "checked"), device);
     if (report.isPresent()) {
       System.out.println(report.get());
     }
@@ -112,13 +115,13 @@ final class EvaluateCommand implements Settings.Command {
     }
   }
 
-  private Optional<QualityReport> ofModel(TrainingDevice device) throws IOException {
+  private Optional<QualityReport> ofModel(String name, TrainingDevice device) throws IOException {
     ModelRepository models = new ModelRepository(repository);
-    List<Long> versions = models.versions(model);
+    List<Long> versions = models.versions(name);
     if (versions.isEmpty()) {
-      throw new IOException("%s holds no model '%s'".formatted(repository, model));
+      throw new IOException("%s holds no model '%s'".formatted(repository, name));
     }
-    ModelBundle bundle = models.open(model, version == null ? versions.get(0) : version);
+    ModelBundle bundle = models.open(name, version == null ? versions.get(0) : version);
     try (PublishedOnnxGenerator generator = PublishedOnnxGenerator.open(bundle)) {
       return measure(
           RunConfig.getDefaultInstance(),

@@ -7,6 +7,7 @@ import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Generator;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * A generator whose weights are the exponential moving average of another's (Yazıcı et
@@ -30,7 +31,7 @@ final class GeneratorEma {
         .parameters()
         .forEach(
             (name, parameter) -> {
-              Parameter target = targets.get(name);
+              Parameter target = Objects.requireNonNull(targets.get(name), name);
               pairs.add(
                   new Pair(
                       parameter.getArray(), target.getArray(), parameter.requiresGradient()));

@@ -193,19 +193,18 @@ public final class Watchdog {
           "the generator has collapsed: at the end of %d epochs %s; try another --seed, a lower"
               + " --learning-rate or a larger --batch-size";
       warnings.add(
-          new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, describe(diversity))));
+          new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, figures)));
     } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
       String message = "the generator is varied again: " + figures;
       warnings.add(new Warning(Kind.COLLAPSED, false, step, message));
     }
   }
 
-  private static String describe(Diversity diversity) {
-    String ratio = "its pictures differ by %.2f of what real ones do".formatted(diversity.ratio());
-    return diversity.coverage().isEmpty()
-        ? ratio
-        : "%s and show %.0f%% of the classes"
-            .formatted(ratio, 100 * diversity.coverage().getAsDouble());
+  private static String describe(double diversity, OptionalDouble coverage) {
+    String text = "its pictures differ by %.2f of what real ones do".formatted(diversity);
+    return coverage.isEmpty()
+        ? text
+        : "%s and show %.0f%% of the classes".formatted(text, 100 * coverage.getAsDouble());
   }
 
   private boolean begins(Kind kind, boolean bad) {
