@@ -24,15 +24,15 @@ import java.util.StringJoiner;
  *   <li>{@link Kind#COLLAPSED}: the fixed latents' pictures differ from one another by less than
  *       0.2 of what real ones do, or show fewer than half of the classes, at the end of {@value
  *       #EPOCHS} epochs running: many latents give one picture. Over when {@value #EPOCHS} epochs
- *       running reach 0.3 and 0.6. Epochs that end before step {@value #WARM_UP} do not count: a
- *       generator begins with one grey for all.
+ *       running reach 0.3 and 0.6. Since a generator begins with one grey for all, epochs count
+ *       only once one has reached 0.3 and 0.6, or, where none does, from step {@value #WARM_UP} on.
  * </ul>
  *
  * <p>What is over must have come clear of the threshold, so that a figure that hovers there is told
  * of once. All that is remembered is the last {@value #WINDOW} steps' figures and a few numbers;
  * the same figures give the same warnings. A resumed run begins with nothing remembered: its first
- * {@value #WINDOW} steps say nothing but of {@link Kind#NON_FINITE}, and a failure that lasts is
- * told of again.
+ * {@value #WINDOW} steps say nothing but of {@link Kind#NON_FINITE}, the largest gradient is that
+ * since the resume, and a failure that lasts is told of again.
  */
 public final class Watchdog {
 
@@ -42,11 +42,12 @@ public final class Watchdog {
   /** Epochs running that it takes to begin and to end a collapse: one sheet may be a bad draw. */
   static final int EPOCHS = 2;
 
-  /** By this step even a small generator has left its first grey. */
-  static final long WARM_UP = 1000;
+  /** By this step even a small generator has left its first grey: one of width 16 takes 2100. */
+  static final long WARM_UP = 3000;
 
   // Probabilities this near 1 and 0, where the sigmoid is flat; likewise cross-entropies this near
-  // 0, natural units. Healthy runs stay ten times as far off, and twice is out of the noise.
+  // 0, natural units. Runs that do well on MNIST keep ten times as far off; twice is clear of
+  // noise.
   private static final double SATURATED = 0.01;
   private static final double UNSATURATED = 2 * SATURATED;
 
@@ -57,7 +58,8 @@ public final class Watchdog {
   private static final double VANISHED_OF_LARGEST = 1e-4;
   private static final double RECOVERY = 10;
 
-  // Healthy generators come to 0.8 and more of the real pictures' distances.
+  // The grey of the first steps has 0.03 and less; the ratio then climbs for thousands of steps, so
+  // that a threshold much above 0.2 would blame generators that are only young.
   private static final double POOR_DIVERSITY = 0.2;
   private static final double SOUND_DIVERSITY = 0.3;
   private static final double POOR_COVERAGE = 0.5;
@@ -88,6 +90,7 @@ public final class Watchdog {
   private final Window generatorGradient = new Window(WINDOW);
   private double largestGradient;
   private int finiteSteps;
+  private boolean varied;
   private int poorEpochs;
   private int soundEpochs;
 
@@ -127,10 +130,12 @@ public final class Watchdog {
    */
   public List<Warning> onEpoch(long step, Diversity diversity) {
     List<Warning> warnings = new ArrayList<>();
-    if (step >= WARM_UP) {
-      double ratio = diversity.ratio();
-      boolean poor = ratio < POOR_DIVERSITY || diversity.coverage().orElse(1) < POOR_COVERAGE;
-      boolean sound = ratio >= SOUND_DIVERSITY && diversity.coverage().orElse(1) >= SOUND_COVERAGE;
+    double ratio = diversity.ratio();
+    double coverage = diversity.coverage().orElse(1);
+    boolean poor = ratio < POOR_DIVERSITY || coverage < POOR_COVERAGE;
+    boolean sound = ratio >= SOUND_DIVERSITY && coverage >= SOUND_COVERAGE;
+    varied |= sound;
+    if (varied || step >= WARM_UP) {
       poorEpochs = poor ? poorEpochs + 1 : 0;
       soundEpochs = sound ? soundEpochs + 1 : 0;
       judgeDiversity(diversity, step, warnings);
@@ -191,8 +196,8 @@ public final class Watchdog {
   private void judgeDiversity(Diversity diversity, long step, List<Warning> warnings) {
     if (begins(Kind.COLLAPSED, poorEpochs >= EPOCHS)) {
       String message =
-          "the generator has collapsed: at the end of %d epochs %s; try another --seed, a lower"
-              + " --learning-rate or a larger --batch-size";
+          "the generator lacks variety (mode collapse): at the end of %d epochs %s; try another"
+              + " --seed, a lower --learning-rate or a larger --batch-size";
       warnings.add(
           new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, describe(diversity))));
     } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
@@ -202,7 +207,7 @@ public final class Watchdog {
   }
 
   private static String describe(Diversity diversity) {
-    String ratio = "its pictures differ by %.2f of what real ones do".formatted(diversity.ratio());
+    String ratio = "its pictures vary %.2f times as much as real ones".formatted(diversity.ratio());
     return diversity.coverage().isEmpty()
         ? ratio
         : "%s and show %.0f%% of the classes"
