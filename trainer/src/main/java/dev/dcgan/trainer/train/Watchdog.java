@@ -179,18 +179,20 @@ public final class Watchdog {
     double mean = generatorGradient.mean();
     largestGradient = Math.max(largestGradient, mean);
     double least = Math.max(VANISHED, VANISHED_OF_LARGEST * largestGradient);
-    String figures =
-        "over %d steps the norm of its gradient averages %.1e, at its largest it was %.1e"
-            .formatted(WINDOW, mean, largestGradient);
     if (begins(Kind.VANISHED, mean < least)) {
       String message =
           "the generator stands still: %s; go back to an earlier checkpoint, or try a lower"
               + " --learning-rate";
-      warnings.add(new Warning(Kind.VANISHED, true, step, message.formatted(figures)));
+      warnings.add(new Warning(Kind.VANISHED, true, step, message.formatted(gradients())));
     } else if (ends(Kind.VANISHED, mean > RECOVERY * least)) {
-      String message = "the generator moves again: " + figures;
+      String message = "the generator moves again: " + gradients();
       warnings.add(new Warning(Kind.VANISHED, false, step, message));
     }
+  }
+
+  private String gradients() {
+    return "over %d steps the norm of its gradient averages %.1e, at its largest it was %.1e"
+        .formatted(WINDOW, generatorGradient.mean(), largestGradient);
   }
 
   private void judgeDiversity(Diversity diversity, long step, List<Warning> warnings) {
