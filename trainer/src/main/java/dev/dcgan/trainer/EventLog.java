@@ -49,7 +49,12 @@ final class EventLog implements Closeable {
    * @throws IOException the file cannot be read or written
    */
   static EventLog open(Path file) throws IOException {
-    EventLog log = new EventLog(file, new RandomAccessFile(file.toFile(), "rw"));
+    return open(file, new RandomAccessFile(file.toFile(), "rw"));
+  }
+
+  /** Likewise, appending through {@code out}, which the log owns. */
+  static EventLog open(Path file, RandomAccessFile out) throws IOException {
+    EventLog log = new EventLog(file, out);
     try {
       log.recover();
       return log;

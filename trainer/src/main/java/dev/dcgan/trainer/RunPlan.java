@@ -6,6 +6,8 @@ import dev.dcgan.trainer.train.Hyperparameters;
 import dev.dcgan.v1.RunConfig;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /**
  * A run's config, complete and checked.
@@ -62,6 +64,7 @@ record RunPlan(
   }
 
   private static final String DIGITS = "digits";
+  private static final Pattern EVERY = Pattern.compile("every ([1-9][0-9]{0,4})");
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
 
   /**
@@ -270,23 +273,22 @@ record RunPlan(
   }
 
   private static PublishPolicy publishPolicy(String publish, List<Violation> wrong) {
-    switch (publish) {
-      case "last":
-        return new PublishPolicy(PublishPolicy.Kind.LAST, 0);
-      case "best":
-        return new PublishPolicy(PublishPolicy.Kind.BEST, 0);
-      case "never":
-        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
-      default:
-        if (publish.matches("every [1-9][0-9]{0,4}")) {
-          return new PublishPolicy(
-              PublishPolicy.Kind.EVERY, Integer.parseInt(publish.substring("every ".length())));
-        }
-        wrong.add(
-            new Violation(
-                "publish", "'%s': expected last, best, never, or 'every N'".formatted(publish)));
-        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+    Matcher every = EVERY.matcher(publish);
+    if (every.matches()) {
+      return new PublishPolicy(PublishPolicy.Kind.EVERY, Integer.parseInt(every.group(1)));
     }
+    require(
+        List.of("last", "best", "never").contains(publish),
+        "publish",
+        "'%s': expected last, best, never, or 'every N'".formatted(publish),
+        wrong);
+    return new PublishPolicy(
+        switch (publish) {
+          case "best" -> PublishPolicy.Kind.BEST;
+          case "never" -> PublishPolicy.Kind.NEVER;
+          default -> PublishPolicy.Kind.LAST;
+        },
+        0);
   }
 
   private static void range(String field, long value, long min, long max, List<Violation> wrong) {

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import java.io.IOException;
+import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -111,6 +112,25 @@ class EventLogTest {
       assertThat(log.size()).isZero();
       assertThat(file).isEmptyFile();
     }
+  }
+
+  @Test
+  void append_whenTheDiskFillsWithinALine_leavesTheLogAsItWas_andTakesOneThatFits()
+      throws IOException {
+    Disk disk = new Disk(file);
+    try (EventLog log = EventLog.open(file, disk)) {
+      log.append("{}");
+      disk.room = 5;
+      assertThatIOException()
+          .isThrownBy(() -> log.append("{\"a\":1}"))
+          .withMessage("No space left on device");
+
+      assertThat(Files.readString(file)).isEqualTo("{}\n");
+      assertThat(log.read(0, 10)).containsExactly("{}");
+      disk.room = Integer.MAX_VALUE;
+      assertThat(log.append("{\"b\":2}")).isEqualTo(1);
+    }
+    assertThat(Files.readString(file)).isEqualTo("{}\n{\"b\":2}\n");
   }
 
   @Test
@@ -224,5 +244,25 @@ class EventLogTest {
 
   private static String event(long i) {
     return "{\"step\":%d,\"größe\":\"%s\"}".formatted(i, "x".repeat((int) (i % 50)));
+  }
+
+  /** A file on a disk with room for so many more bytes. */
+  private static final class Disk extends RandomAccessFile {
+
+    private int room = Integer.MAX_VALUE;
+
+    Disk(Path file) throws IOException {
+      super(file.toFile(), "rw");
+    }
+
+    @Override
+    public void write(byte[] bytes) throws IOException {
+      int fits = Math.min(room, bytes.length);
+      write(bytes, 0, fits);
+      room -= fits;
+      if (fits < bytes.length) {
+        throw new IOException("No space left on device");
+      }
+    }
   }
 }

@@ -25,15 +25,15 @@ import java.util.StringJoiner;
  *   <li>{@link Kind#COLLAPSED}: the fixed latents' pictures differ from one another by less than
  *       0.2 of what real ones do, or show fewer than half of the classes, at the end of {@value
  *       #EPOCHS} epochs running: many latents give one picture. Over when {@value #EPOCHS} epochs
- *       running reach 0.3 and 0.6. Epochs that end before step {@value #WARM_UP} do not count: a
- *       generator begins with one grey for all.
+ *       running reach 0.3 and 0.6. Since a generator begins with one grey for all, epochs count
+ *       only once one has reached 0.3 and 0.6, or, where none does, from step {@value #WARM_UP} on.
  * </ul>
  *
  * <p>What is over must have come clear of the threshold, so that a figure that hovers there is told
  * of once. All that is remembered is the last {@value #WINDOW} steps' figures and a few numbers;
  * the same figures give the same warnings. A resumed run begins with nothing remembered: its first
- * {@value #WINDOW} steps say nothing but of {@link Kind#NON_FINITE}, and a failure that lasts is
- * told of again.
+ * {@value #WINDOW} steps say nothing but of {@link Kind#NON_FINITE}, the largest gradient is that
+ * since the resume, and a failure that lasts is told of again.
  */
 public final class Watchdog {
 
@@ -43,11 +43,12 @@ public final class Watchdog {
   /** Epochs running that it takes to begin and to end a collapse: one sheet may be a bad draw. */
   static final int EPOCHS = 2;
 
-  /** By this step even a small generator has left its first grey. */
-  static final long WARM_UP = 1000;
+  /** By this step even a small generator has left its first grey: one of width 16 takes 2100. */
+  static final long WARM_UP = 3000;
 
   // Probabilities this near 1 and 0, where the sigmoid is flat; likewise cross-entropies this near
-  // 0, natural units. Healthy runs stay ten times as far off, and twice is out of the noise.
+  // 0, natural units. Runs that do well on MNIST keep ten times as far off; twice is clear of
+  // noise.
   private static final double SATURATED = 0.01;
   private static final double UNSATURATED = 2 * SATURATED;
 
@@ -58,7 +59,8 @@ public final class Watchdog {
   private static final double VANISHED_OF_LARGEST = 1e-4;
   private static final double RECOVERY = 10;
 
-  // Healthy generators come to 0.8 and more of the real pictures' distances.
+  // The grey of the first steps has 0.03 and less; the ratio then climbs for thousands of steps, so
+  // that a threshold much above 0.2 would blame generators that are only young.
   private static final double POOR_DIVERSITY = 0.2;
   private static final double SOUND_DIVERSITY = 0.3;
   private static final double POOR_COVERAGE = 0.5;
@@ -89,6 +91,7 @@ public final class Watchdog {
   private final Window generatorGradient = new Window(WINDOW);
   private double largestGradient;
   private int finiteSteps;
+  private boolean varied;
   private int poorEpochs;
   private int soundEpochs;
 
@@ -127,9 +130,11 @@ public final class Watchdog {
    */
   public List<Warning> onEpoch(long step, double diversity, OptionalDouble coverage) {
     List<Warning> warnings = new ArrayList<>();
-    if (step >= WARM_UP) {
-      boolean poor = diversity < POOR_DIVERSITY || coverage.orElse(1) < POOR_COVERAGE;
-      boolean sound = diversity >= SOUND_DIVERSITY && coverage.orElse(1) >= SOUND_COVERAGE;
+    double covered = coverage.orElse(1);
+    boolean poor = diversity < POOR_DIVERSITY || covered < POOR_COVERAGE;
+    boolean sound = diversity >= SOUND_DIVERSITY && covered >= SOUND_COVERAGE;
+    varied |= sound;
+    if (varied || step >= WARM_UP) {
       poorEpochs = poor ? poorEpochs + 1 : 0;
       soundEpochs = sound ? soundEpochs + 1 : 0;
       judgeDiversity(describe(diversity, coverage), step, warnings);
@@ -173,25 +178,27 @@ public final class Watchdog {
     double mean = generatorGradient.mean();
     largestGradient = Math.max(largestGradient, mean);
     double least = Math.max(VANISHED, VANISHED_OF_LARGEST * largestGradient);
-    String figures =
-        "over %d steps the norm of its gradient averages %.1e, at its largest it was %.1e"
-            .formatted(WINDOW, mean, largestGradient);
     if (begins(Kind.VANISHED, mean < least)) {
       String message =
           "the generator stands still: %s; go back to an earlier checkpoint, or try a lower"
               + " --learning-rate";
-      warnings.add(new Warning(Kind.VANISHED, true, step, message.formatted(figures)));
+      warnings.add(new Warning(Kind.VANISHED, true, step, message.formatted(gradients())));
     } else if (ends(Kind.VANISHED, mean > RECOVERY * least)) {
-      String message = "the generator moves again: " + figures;
+      String message = "the generator moves again: " + gradients();
       warnings.add(new Warning(Kind.VANISHED, false, step, message));
     }
+  }
+
+  private String gradients() {
+    return "over %d steps the norm of its gradient averages %.1e, at its largest it was %.1e"
+        .formatted(WINDOW, generatorGradient.mean(), largestGradient);
   }
 
   private void judgeDiversity(String figures, long step, List<Warning> warnings) {
     if (begins(Kind.COLLAPSED, poorEpochs >= EPOCHS)) {
       String message =
-          "the generator has collapsed: at the end of %d epochs %s; try another --seed, a lower"
-              + " --learning-rate or a larger --batch-size";
+          "the generator lacks variety (mode collapse): at the end of %d epochs %s; try another"
+              + " --seed, a lower --learning-rate or a larger --batch-size";
       warnings.add(
           new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, figures)));
     } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
@@ -201,7 +208,7 @@ public final class Watchdog {
   }
 
   private static String describe(double diversity, OptionalDouble coverage) {
-    String text = "its pictures differ by %.2f of what real ones do".formatted(diversity);
+    String text = "its pictures vary %.2f times as much as real ones".formatted(diversity);
     return coverage.isEmpty()
         ? text
         : "%s and show %.0f%% of the classes".formatted(text, 100 * coverage.getAsDouble());

@@ -199,8 +199,8 @@ class WatchdogTest {
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 3);
     assertThat(heard.get(0).message())
         .startsWith(
-            "the generator has collapsed: at the end of 2 epochs its pictures differ by 0.19 of"
-                + " what real ones do; try ");
+            "the generator lacks variety (mode collapse): at the end of 2 epochs its pictures vary"
+                + " 0.19 times as much as real ones; try ");
   }
 
   @Test
@@ -216,7 +216,7 @@ class WatchdogTest {
     assertThat(heard).extracting(Warning::begins).containsExactly(true, false);
     assertThat(heard.get(1).message())
         .isEqualTo(
-            "the generator is varied again: its pictures differ by 0.30 of what real ones do");
+            "the generator is varied again: its pictures vary 0.30 times as much as real ones");
   }
 
   @Test
@@ -247,11 +247,22 @@ class WatchdogTest {
     heard.addAll(watchdog.onEpoch(WARM_UP + 2, 0.9, few));
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 2);
     assertThat(heard.get(0).message())
-        .contains("differ by 0.90 of what real ones do and show 40% of the classes");
+        .contains("vary 0.90 times as much as real ones and show 40% of the classes");
   }
 
   @Test
-  void collapsed_inTheFirstEpochs_isNotCounted() {
+  void collapsed_afterASoundEpoch_countsFromThere_howeverEarly() {
+    for (double ratio : new double[] {0.01, 0.01, 0.3, 0.1}) {
+      heard.addAll(watchdog.onEpoch(++step, ratio, OptionalDouble.empty()));
+    }
+    assertThat(heard).isEmpty();
+
+    heard.addAll(watchdog.onEpoch(++step, 0.1, OptionalDouble.empty()));
+    assertHeard(true, Kind.COLLAPSED, 5);
+  }
+
+  @Test
+  void collapsed_beforeASoundEpoch_countsFromTheWarmUpsEnd() {
     for (long early = WARM_UP - 10; early <= WARM_UP; early++) {
       heard.addAll(watchdog.onEpoch(early, 0.01, OptionalDouble.empty()));
     }
