@@ -33,7 +33,7 @@ record RunPlan(
 
     private final transient List<Violation> violations;
 
-    private InvalidConfigException(List<Violation> violations) {
+    InvalidConfigException(List<Violation> violations) {
       super(violations.toString());
       this.violations = List.copyOf(violations);
     }
@@ -72,8 +72,7 @@ record RunPlan(
                   wrong.add(
                       new Violation(
                           "preset",
-                          "'%s': expected mnist28, mnist28-fast or paper64"
-                              .formatted(presetName)));
+                          "'%s': expected mnist28, mnist28-fast or paper64".formatted(presetName)));
                   return Preset.MNIST28;
                 });
     RunConfig config = complete(asked, preset);
@@ -175,8 +174,7 @@ record RunPlan(
       require(
           config.getSize() == 28,
           "size",
-          "%d: %s makes 28x28; preset paper64 has sizes"
-              .formatted(config.getSize(), preset.label),
+          "%d: %s makes 28x28; preset paper64 has sizes".formatted(config.getSize(), preset.label),
           wrong);
       require(
           config.getChannels() == 1,
@@ -223,23 +221,21 @@ record RunPlan(
   }
 
   private static PublishPolicy publishPolicy(String publish, List<Violation> wrong) {
-    switch (publish) {
-      case "last":
-        return new PublishPolicy(PublishPolicy.Kind.LAST, 0);
-      case "best":
-        return new PublishPolicy(PublishPolicy.Kind.BEST, 0);
-      case "never":
-        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
-      default:
+    return switch (publish) {
+      case "last" -> new PublishPolicy(PublishPolicy.Kind.LAST, 0);
+      case "best" -> new PublishPolicy(PublishPolicy.Kind.BEST, 0);
+      case "never" -> new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+      default -> {
         if (publish.matches("every [1-9][0-9]{0,4}")) {
-          return new PublishPolicy(
+          yield new PublishPolicy(
               PublishPolicy.Kind.EVERY, Integer.parseInt(publish.substring("every ".length())));
         }
         wrong.add(
             new Violation(
                 "publish", "'%s': expected last, best, never, or 'every N'".formatted(publish)));
-        return new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
-    }
+        yield new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+      }
+    };
   }
 
   private static void range(String field, long value, long min, long max, List<Violation> wrong) {
