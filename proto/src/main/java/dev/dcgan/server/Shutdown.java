@@ -8,8 +8,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * Ends a program in order on SIGTERM or Ctrl-C.
  *
- * <p>The signal releases {@link #await} and shows in {@link #isRequested}; the caller then drains
- * and returns its exit code, 0. A second signal ends the process at once. Signals are taken through
+ * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its exit code, 0. A second signal ends the process at once. Signals are taken through
  * {@code sun.misc.Signal}, by reflection because javac warns of the name: a shutdown hook could
  * give exit code 0 only by halting, which leaves behind every file marked for deletion on exit,
  * such as unpacked native libraries.
@@ -23,11 +22,20 @@ public final class Shutdown {
   private final CountDownLatch asked = new CountDownLatch(1);
   private final AtomicInteger signals = new AtomicInteger();
 
-  private Shutdown() {}
+  private final Runnable action;
+
+  private Shutdown(Runnable action) {
+    this.action = action;
+  }
 
   /** Takes over SIGTERM and SIGINT for the rest of the process's life. */
   public static Shutdown onSignal() {
-    Shutdown shutdown = new Shutdown();
+    return onSignal(() -> {});
+  }
+
+  /** As {@link #onSignal()}; the first signal runs {@code action}, on a thread of the JVM's. */
+  public static Shutdown onSignal(Runnable action) {
+    Shutdown shutdown = new Shutdown(action);
     try {
       Class<?> signal = Class.forName("sun.misc.Signal");
       Class<?> handler = Class.forName("sun.misc.SignalHandler");
@@ -55,15 +63,11 @@ public final class Shutdown {
     asked.await();
   }
 
-  /** Whether the first signal has come. */
-  public boolean isRequested() {
-    return asked.getCount() == 0;
-  }
-
   private void signalled() {
     if (signals.incrementAndGet() > 1) {
       Runtime.getRuntime().halt(KILLED);
     }
     asked.countDown();
+    action.run();
   }
 }

@@ -2,12 +2,16 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.v1.Run;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
@@ -43,14 +47,15 @@ final class ExportCommand implements Settings.Command {
   public Integer call() throws IOException {
     Path file = Objects.requireNonNull(checkpoint, "checked");
     TrainingDevice.select("cpu");
-    publish.publisher().publish(CheckpointFile.read(file), runOf(file));
+    Checkpoint read = CheckpointFile.read(file);
+    Optional<RunFolder> folder = RunFolder.of(file);
+    Optional<Run> run = folder.isPresent() ? Optional.of(folder.get().read()) : Optional.empty();
+    String model =
+        !publish.model().isEmpty()
+            ? publish.model()
+            : run.map(found -> found.getConfig().getModel()).orElse(read.architecture().name());
+    new Publisher(publish.repository(), model)
+        .publish(read, run.map(Run::getId).orElse(""), Map.of());
     return 0;
-  }
-
-  /** The run's folder: {@code <run>/checkpoints/<file>}. */
-  private static String runOf(Path file) {
-    Path checkpoints = file.toAbsolutePath().normalize().getParent();
-    Path run = checkpoints == null ? null : checkpoints.getParent();
-    return run == null || run.getFileName() == null ? "" : run.getFileName().toString();
   }
 }

@@ -2,11 +2,11 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
-import dev.dcgan.trainer.net.Architecture;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
 /** Where, and as what, a command publishes. */
@@ -28,22 +28,23 @@ final class PublishOptions {
 
   void check(Problems problems) {
     problems.require(
-        ModelRepository.isName(model),
+        model == null || ModelRepository.isName(model),
         "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
             .formatted(model));
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
+  /** Empty where none was given. */
   String model() {
-    return model;
+    return model == null ? "" : model;
   }
 
   /**
-   * The way to the repository.
+   * Where to publish.
    *
-   * @throws IOException there can be none: better known before the training than after
+   * @throws IOException it cannot be written: better known before the training than after
    */
-  Publisher publisher() throws IOException {
+  ModelRepository repository() throws IOException {
     try {
       Files.createDirectories(repository);
     } catch (FileSystemException e) {
@@ -54,6 +55,6 @@ final class PublishOptions {
       throw new IOException(
           "--repository %s: cannot be written; choose another".formatted(repository));
     }
-    return new Publisher(new ModelRepository(repository), model);
+    return new ModelRepository(repository);
   }
 }

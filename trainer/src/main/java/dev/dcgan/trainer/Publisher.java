@@ -2,7 +2,9 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.net.GeneratorWeights;
 import dev.dcgan.trainer.onnx.ExportCheck;
 import dev.dcgan.trainer.onnx.GeneratorExporter;
@@ -12,7 +14,9 @@ import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.TrainingOrigin;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -33,12 +37,15 @@ final class Publisher {
   }
 
   /**
-   * Publishes as the next version of the model.
+   * Publishes as the next version of the model; where this run has published these bytes as the
+   * newest version already, that one stands.
    *
+   * @param quality what was measured of the generator, by name
    * @throws IOException the export differs from the network, or the repository cannot be written;
    *     nothing was published
    */
-  ModelBundle publish(Checkpoint checkpoint, String runId) throws IOException {
+  ModelBundle publish(Checkpoint checkpoint, String runId, Map<String, Double> quality)
+      throws IOException {
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
       GeneratorWeights weights = generator.weights();
       byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint));
@@ -48,9 +55,35 @@ final class Publisher {
           "the export agrees with the network: at most {} apart in float, {} in grey levels",
           "%.1e".formatted(check.maxDifference()),
           check.maxPixelDifference());
-      ModelBundle bundle = repository.publish(manifest(checkpoint, weights, runId, check), onnx);
+      Optional<ModelBundle> before = publishedBefore(onnx, runId);
+      if (before.isPresent()) {
+        log.info("{} is this generator already", before.get());
+        return before.get();
+      }
+      ModelManifest manifest =
+          manifest(checkpoint, weights, runId, check).putAllQuality(quality).build();
+      ModelBundle bundle = repository.publish(manifest, onnx);
       log.info("published {} in {}", bundle, bundle.folder());
       return bundle;
+    }
+  }
+
+  /** A run that was killed between publishing and taking note of it comes here twice. */
+  private Optional<ModelBundle> publishedBefore(byte[] onnx, String runId) throws IOException {
+    List<Long> versions = repository.versions(model);
+    if (versions.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      ModelBundle newest = repository.open(model, versions.get(0));
+      ModelManifest manifest = newest.manifest();
+      boolean same =
+          manifest.getOrigin().getRunId().equals(runId)
+              && manifest.getModel().getSha256().equals(new Sha256().add(onnx).hex());
+      return same ? Optional.of(newest) : Optional.empty();
+    } catch (InvalidModelException e) {
+      log.debug("the newest version is not valid", e);
+      return Optional.empty();
     }
   }
 
@@ -62,7 +95,7 @@ final class Publisher {
         "dataset_sha256", checkpoint.dataset().sha256());
   }
 
-  private ModelManifest manifest(
+  private ModelManifest.Builder manifest(
       Checkpoint checkpoint, GeneratorWeights weights, String runId, ExportCheck.Result check) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(model))
@@ -82,7 +115,6 @@ final class Publisher {
                 .setDatasetImages(checkpoint.dataset().images()))
         .putQuality("export_max_difference", check.maxDifference())
         .addAllGolden(check.golden())
-        .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
-        .build();
+        .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE);
   }
 }

@@ -59,6 +59,16 @@ public record RunFolder(Path path) {
     return folder;
   }
 
+  /** The run that a checkpoint's file, {@code <run>/checkpoints/<file>}, lies in. */
+  static Optional<RunFolder> of(Path checkpoint) {
+    Path checkpoints = checkpoint.toAbsolutePath().normalize().getParent();
+    Path run = checkpoints == null ? null : checkpoints.getParent();
+    return Optional.ofNullable(run)
+        .filter(path -> path.getFileName() != null)
+        .map(RunFolder::new)
+        .filter(RunFolder::exists);
+  }
+
   public String id() {
     return path.getFileName().toString();
   }

@@ -3,52 +3,22 @@ package dev.dcgan.trainer;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.SeedConverter;
 import dev.dcgan.v1.RunConfig;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** A run's config on the command line; each option is the wire's field of that name. */
 final class RunOptions {
+
+  @Mixin private DataOptions data = new DataOptions();
 
   @Option(
       names = "--preset",
       paramLabel = "NAME",
       description = "mnist28 (the article's recipe; the default), mnist28-fast, or paper64 (Radford et al. 2015).")
   private @Nullable String preset;
-
-  @Option(
-      names = "--data",
-      paramLabel = "PATH",
-      description = "Pictures to learn from: a folder of IDX files (MNIST and its like) or one such file, a folder of pictures, CIFAR-10's binary batches, or a zip of pictures.")
-  private @Nullable Path data;
-
-  @Option(
-      names = "--dataset",
-      paramLabel = "NAME",
-      description = "Pictures that need no files: digits, drawn by the program. Used without --data.")
-  private @Nullable String dataset;
-
-  @Option(
-      names = "--images",
-      paramLabel = "N",
-      description = "How many digits to draw. Default: 20000",
-      converter = UnsignedConverter.class)
-  private @Nullable Integer images;
-
-  @Option(
-      names = "--held-out",
-      paramLabel = "SHARE",
-      description = "Never trained on, for measuring quality, where the data has no test split. Default: 0.1")
-  private @Nullable Float heldOut;
-
-  @Option(
-      names = "--max-unreadable",
-      paramLabel = "SHARE",
-      description = "Of the files, may be unreadable and are skipped. Default: 0.01")
-  private @Nullable Float maxUnreadable;
 
   @Option(
       names = "--size",
@@ -162,19 +132,6 @@ final class RunOptions {
   private @Nullable Integer evaluateEvery;
 
   @Option(
-      names = "--evaluation-images",
-      paramLabel = "N",
-      description = "Generated pictures in a measurement. Default: 5000",
-      converter = UnsignedConverter.class)
-  private @Nullable Integer evaluationImages;
-
-  @Option(
-      names = "--features",
-      paramLabel = "FILE",
-      description = "An ONNX model to measure quality by, in place of a classifier of the data's labels.")
-  private @Nullable Path features;
-
-  @Option(
       names = "--on-collapse",
       paramLabel = "ACTION",
       description = "warn or stop, when the generator collapses. Default: warn")
@@ -203,8 +160,7 @@ final class RunOptions {
 
   /** Adds a line for each option that is wrong. */
   void check(Problems problems, String model) {
-    requireExists(problems, "--data", data);
-    requireExists(problems, "--features", features);
+    data.check(problems);
     try {
       RunPlan.of(config(model));
     } catch (RunPlan.InvalidConfigException e) {
@@ -215,31 +171,12 @@ final class RunOptions {
     }
   }
 
-  private static void requireExists(Problems problems, String option, @Nullable Path path) {
-    problems.require(
-        path == null || Files.exists(path), option + " " + path + ": no such file or folder");
-  }
-
   /** As asked, without what the preset fills in. */
   RunConfig config(String model) {
     RunConfig.Builder config = RunConfig.newBuilder().setModel(model);
+    data.addTo(config);
     if (preset != null) {
       config.setPreset(preset);
-    }
-    if (data != null) {
-      config.setData(data.toString());
-    }
-    if (dataset != null) {
-      config.setDataset(dataset);
-    }
-    if (images != null) {
-      config.setImages(images);
-    }
-    if (heldOut != null) {
-      config.setHeldOut(heldOut);
-    }
-    if (maxUnreadable != null) {
-      config.setMaxUnreadable(maxUnreadable);
     }
     if (size != null) {
       config.setSize(size);
@@ -291,12 +228,6 @@ final class RunOptions {
     }
     if (evaluateEvery != null) {
       config.setEvaluateEvery(evaluateEvery);
-    }
-    if (evaluationImages != null) {
-      config.setEvaluationImages(evaluationImages);
-    }
-    if (features != null) {
-      config.setFeatures(features.toString());
     }
     if (onCollapse != null) {
       config.setOnCollapse(onCollapse);

@@ -43,12 +43,19 @@ record RunPlan(
     }
   }
 
-  /** When to publish. */
+  /**
+   * When to publish.
+   *
+   * @param every epochs, of {@link Kind#EVERY}
+   */
   record PublishPolicy(Kind kind, int every) {
 
     enum Kind {
+      /** After the last epoch. */
       LAST,
+      /** Whenever the quality is the best so far. */
       BEST,
+      /** After every so many epochs, and the last. */
       EVERY,
       NEVER
     }
@@ -99,12 +106,31 @@ record RunPlan(
         publish);
   }
 
+  /** Whether the generator's quality is measured after so many epochs. */
+  boolean measuresAfter(int epoch) {
+    int every = config.getEvaluateEvery();
+    if (every > 0 && epoch % every == 0) {
+      return true;
+    }
+    return publish.kind() == PublishPolicy.Kind.BEST
+        ? every == 0 || epoch == hyperparameters.epochs()
+        : publishesAfter(epoch);
+  }
+
+  /** Whether the generator is published after so many epochs, however good it is. */
+  boolean publishesAfter(int epoch) {
+    boolean last = epoch == hyperparameters.epochs();
+    return switch (publish.kind()) {
+      case LAST -> last;
+      case EVERY -> last || epoch % publish.every() == 0;
+      case BEST, NEVER -> false;
+    };
+  }
+
   private static RunConfig complete(RunConfig asked, Preset preset) {
     RunConfig.Builder config =
         RunConfig.newBuilder()
             .setPreset(preset.label)
-            .setHeldOut(0.1f)
-            .setMaxUnreadable(0.01f)
             .setLatent(preset.latent)
             .setWidth(preset.width)
             .setSize(preset.isPaper() ? 64 : 28)
@@ -122,19 +148,37 @@ record RunPlan(
             .setLabelSmoothing(preset.labelSmoothing)
             .setEmaDecay(preset.emaDecay)
             .setDiscriminatorSteps(1)
-            .setSeed(1)
             .setDevice("auto")
             .setEvaluateEvery(0)
-            .setEvaluationImages(5000)
             .setOnCollapse("warn")
             .setCheckpointEvery(0)
             .setKeepCheckpoints(2)
             .setModel(preset.label)
             .setPublish("last");
-    if (asked.getData().isEmpty()) {
-      config.setDataset(DIGITS).setImages(20_000);
+    return withDataDefaults(config.mergeFrom(asked).clearLearningRate());
+  }
+
+  /** The config with all that says which pictures, and what quality is measured by. */
+  static RunConfig withDataDefaults(RunConfig.Builder config) {
+    if (config.getData().isEmpty() && config.getDataset().isEmpty()) {
+      config.setDataset(DIGITS);
     }
-    return config.mergeFrom(asked).clearLearningRate().build();
+    if (!config.getDataset().isEmpty() && !config.hasImages()) {
+      config.setImages(20_000);
+    }
+    if (!config.hasHeldOut()) {
+      config.setHeldOut(0.1f);
+    }
+    if (!config.hasMaxUnreadable()) {
+      config.setMaxUnreadable(0.01f);
+    }
+    if (!config.hasEvaluationImages()) {
+      config.setEvaluationImages(5000);
+    }
+    if (!config.hasSeed()) {
+      config.setSeed(1);
+    }
+    return config.build();
   }
 
   private static void check(

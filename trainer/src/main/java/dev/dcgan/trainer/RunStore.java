@@ -41,6 +41,11 @@ public final class RunStore {
     return ID.matcher(id).matches();
   }
 
+  /** Where what runs share and can be made again lies: classifiers. */
+  static Path cache(Path root) {
+    return root.resolve(".cache");
+  }
+
   /**
    * Makes a queued run's folder, {@code <UTC time>-<model>}; two runs made in one second get a
    * number each.

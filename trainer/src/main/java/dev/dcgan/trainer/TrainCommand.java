@@ -2,26 +2,17 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.server.MetricsEndpoint;
 import dev.dcgan.server.Problems;
-import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
-import dev.dcgan.trainer.data.DigitsDataset;
-import dev.dcgan.trainer.data.IdxDataset;
-import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.train.Checkpoint;
-import dev.dcgan.trainer.train.Hyperparameters;
-import dev.dcgan.trainer.train.TrainingDevice;
-import dev.dcgan.trainer.train.TrainingLoop;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
-import java.nio.file.FileAlreadyExistsException;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.time.LocalDateTime;
-import java.time.ZoneOffset;
-import java.time.format.DateTimeFormatter;
-import java.util.List;
+import java.time.InstantSource;
+import java.util.Objects;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,72 +30,22 @@ import picocli.CommandLine.Option;
 final class TrainCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger("train");
-  private static final List<String> DEVICES = List.of("auto", "cpu", "cuda");
-  private static final String DIGITS = "digits";
 
-  @Option(
-      names = "--data",
-      paramLabel = "PATH",
-      description = "Folder of IDX files (MNIST and its like, gzip or plain), or one such file.")
-  private @Nullable Path data;
-
-  @Option(
-      names = "--dataset",
-      paramLabel = "NAME",
-      description =
-          "Pictures that need no files: digits, drawn by the program. Used without --data.")
-  private @Nullable String dataset;
-
-  @Option(
-      names = "--images",
-      paramLabel = "N",
-      description = "How many digits to draw.",
-      defaultValue = "20000")
-  private int images;
-
-  @Option(names = "--epochs", description = "Passes over the pictures.", defaultValue = "25")
-  private int epochs;
-
-  @Option(names = "--batch-size", description = "Pictures a step.", defaultValue = "128")
-  private int batchSize;
-
-  @Option(names = "--latent", description = "Length of the latent z.", defaultValue = "64")
-  private int latent;
-
-  @Option(
-      names = "--width",
-      description = "Channels that the generator is multiples of; fewer are faster and coarser.",
-      defaultValue = "128")
-  private int width;
-
-  @Option(names = "--learning-rate", description = "Adam's rate.", defaultValue = "0.0002")
-  private float learningRate;
-
-  @Option(names = "--beta1", description = "Adam's first decay.", defaultValue = "0.5")
-  private float beta1;
-
-  @Option(names = "--beta2", description = "Adam's second decay.", defaultValue = "0.999")
-  private float beta2;
-
-  @Option(
-      names = "--seed",
-      description = "Of first weights, noise and order: the same seed, the same model.",
-      converter = SeedConverter.class,
-      defaultValue = "1")
-  private long seed;
-
-  @Option(
-      names = "--device",
-      description = "auto, cpu or cuda; auto is cuda where it works.",
-      defaultValue = "auto")
-  private String device = "auto";
+  @Mixin private RunOptions options = new RunOptions();
 
   @Option(
       names = "--runs",
       paramLabel = "DIR",
-      description = "Where the run's folder goes: samples, checkpoints.",
+      description = "Where the run's folder goes: samples, checkpoints, events.",
       defaultValue = "runs")
   private Path runs = Path.of("runs");
+
+  @Option(
+      names = "--resume",
+      paramLabel = "RUN",
+      description =
+          "Carry on with a run that was interrupted, by its id; its own config counts, not the options here.")
+  private @Nullable String resume;
 
   @Mixin private PublishOptions publish = new PublishOptions();
 
@@ -117,85 +58,79 @@ final class TrainCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
+    options.check(problems, publish.model());
     problems.require(
-        data == null || dataset == null, "--data and --dataset: expected one of them, not both");
-    problems.require(
-        data == null || Files.exists(data), "--data " + data + ": no such file or folder");
-    problems.require(
-        dataset == null || dataset.equals(DIGITS), "--dataset " + dataset + ": expected " + DIGITS);
-    problems.requireRange("--images", images, 2, 1_000_000);
-    problems.requireRange("--epochs", epochs, 1, 100_000);
-    problems.requireRange("--batch-size", batchSize, 2, 65_536);
-    problems.requireRange("--latent", latent, 1, 1024);
-    problems.requireRange("--width", width, 4, 512);
-    problems.require(
-        learningRate > 0 && Float.isFinite(learningRate),
-        "--learning-rate " + learningRate + ": expected a number above 0");
-    problems.require(beta1 >= 0 && beta1 < 1, "--beta1 " + beta1 + ": expected 0 to below 1");
-    problems.require(beta2 >= 0 && beta2 < 1, "--beta2 " + beta2 + ": expected 0 to below 1");
-    problems.require(
-        DEVICES.contains(device), "--device " + device + ": expected one of " + DEVICES);
+        resume == null || RunStore.isId(resume), "--resume '%s': no run's id".formatted(resume));
     publish.check(problems);
     problems.requirePort("--http-port", httpPort);
   }
 
   @Override
   public Integer call() throws IOException {
-    Shutdown shutdown = Shutdown.onSignal();
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);
-    try (MetricsEndpoint endpoint = MetricsEndpoint.start(httpPort, registry)) {
-      Publisher publisher = publish.publisher();
-      TrainingDevice trainingDevice = TrainingDevice.select(device);
-      ImageDataset pictures = open();
-      Architecture architecture = Architecture.mnist28(latent, width);
-      TrainingLoop.requireFit(architecture, batchSize, pictures);
-      Hyperparameters hyperparameters =
-          new Hyperparameters(epochs, batchSize, learningRate, beta1, beta2, seed);
-      Path folder = createFolder();
-      log.info(
-          "{} pictures of {} from {}; {} on {}; metrics on port {}; run in {}",
-          pictures.size(),
-          pictures.shape(),
-          pictures.name(),
-          architecture.name(),
-          trainingDevice,
-          endpoint.port(),
-          folder);
-      ConsoleProgress progress =
-          new ConsoleProgress(
-              epochs,
-              TrainingLoop.stepsPerEpoch(pictures.size(), batchSize),
-              Boolean.getBoolean("dcgan.terminal"));
-      Run run = new Run(folder, pictures, metrics, progress, shutdown::isRequested);
-      Checkpoint checkpoint = run.train(architecture, hyperparameters, trainingDevice);
-      if (shutdown.isRequested()) {
-        log.info("nothing was published; `trainer export --checkpoint` publishes a checkpoint");
-      } else {
-        publisher.publish(checkpoint, folder.getFileName().toString());
+    RunControl control = new RunControl();
+    Shutdown.onSignal(control::interrupt);
+    RunStore store = new RunStore(runs, InstantSource.system());
+    Optional<RunFolder> interrupted = resume == null ? Optional.empty() : Optional.of(find(store));
+    RunPlan plan =
+        plan(
+            interrupted.isPresent()
+                ? interrupted.get().read().getConfig()
+                : options.config(publish.model()));
+    Training training =
+        new Training(
+            publish.repository(),
+            Path.of(""),
+            RunStore.cache(runs),
+            metrics,
+            Boolean.getBoolean("dcgan.terminal"));
+    try (MetricsEndpoint endpoint = MetricsEndpoint.start(httpPort, registry);
+        Training.Means means = training.prepare(plan)) {
+      log.info("metrics on port {}", endpoint.port());
+      RunFolder folder =
+          interrupted.isPresent()
+              ? interrupted.get()
+              : store.create(Run.newBuilder().setConfig(plan.config()).build());
+      try (RunRecord record = RunRecord.open(folder, InstantSource.system())) {
+        training.train(record, plan, means, control);
+        return exitCode(record.run());
       }
-      return 0;
     }
   }
 
-  private ImageDataset open() throws IOException {
-    return data == null ? new DigitsDataset(images, seed) : IdxDataset.open(data);
+  private RunFolder find(RunStore store) throws IOException {
+    String id = Objects.requireNonNull(resume, "asked by --resume alone");
+    RunFolder folder =
+        store
+            .find(id)
+            .orElseThrow(() -> new IOException("--resume %s: no such run in %s".formatted(id, runs)));
+    Run run = folder.read();
+    if (RunRecord.isEnd(run.getState())) {
+      throw new IOException(
+          "--resume %s: it %s (%s); only what was interrupted goes on"
+              .formatted(id, name(run.getState()), run.getReason()));
+    }
+    return folder;
   }
 
-  /** {@code runs/<UTC time>-<model>}; two runs started in one second get a number each. */
-  private Path createFolder() throws IOException {
-    Files.createDirectories(runs);
-    String name =
-        LocalDateTime.now(ZoneOffset.UTC).format(DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss"))
-            + "-"
-            + publish.model();
-    for (int n = 1; ; n++) {
-      Path folder = runs.resolve(n == 1 ? name : name + "-" + n);
-      try {
-        return Files.createDirectory(folder);
-      } catch (FileAlreadyExistsException e) {
-        log.debug("{} is taken", folder);
-      }
+  private static RunPlan plan(RunConfig config) throws IOException {
+    try {
+      return RunPlan.of(config);
+    } catch (RunPlan.InvalidConfigException e) {
+      // The command line's was checked: this is an older program's run.
+      throw new IOException("the run's config is not valid: " + e.getMessage(), e);
     }
+  }
+
+  private static int exitCode(Run run) throws IOException {
+    if (run.getState() == RunState.RUN_STATE_FAILED) {
+      throw new IOException(run.getReason());
+    }
+    return run.getState() == RunState.RUN_STATE_STOPPED ? 1 : 0;
+  }
+
+  static String name(RunState state) {
+    return state.name().substring("RUN_STATE_".length());
   }
 }

@@ -8,7 +8,7 @@ import picocli.CommandLine.Command;
     name = "trainer",
     description = "Trains a DCGAN on pictures and publishes its generator.",
     mixinStandardHelpOptions = true,
-    subcommands = {TrainCommand.class, ExportCommand.class})
+    subcommands = {TrainCommand.class, ExportCommand.class, EvaluateCommand.class})
 public final class TrainerMain {
 
   private TrainerMain() {}

@@ -7,6 +7,7 @@ import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
+import java.util.Map;
 
 /** What Prometheus sees of training. */
 final class TrainerMetrics {
@@ -19,6 +20,18 @@ final class TrainerMetrics {
   private final Counter steps;
   private final Counter images;
   private final Histogram stepSeconds;
+  private final Gauge discriminatorGradient;
+  private final Gauge generatorGradient;
+  private final Gauge diversity;
+  private final Gauge quality;
+  private final Counter checkpoints;
+  private final Counter checkpointSeconds;
+  private final Gauge checkpointTime;
+  private final Counter evaluationSeconds;
+  private final Counter writeFailures;
+  private final Counter warnings;
+  private final Gauge warning;
+  private final Counter published;
 
   TrainerMetrics(PrometheusRegistry registry) {
     discriminatorLoss =
@@ -28,16 +41,9 @@ final class TrainerMetrics {
     realScore = gauge(registry, "trainer_real_score", "D(x), mean over the last step's pictures.");
     fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
     epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
-    steps =
-        Counter.builder()
-            .name("trainer_steps_total")
-            .help("Training steps done.")
-            .register(registry);
+    steps = counter(registry, "trainer_steps_total", "Training steps done.");
     images =
-        Counter.builder()
-            .name("trainer_images_total")
-            .help("Real pictures that training has seen.")
-            .register(registry);
+        counter(registry, "trainer_images_total", "Real pictures that training has seen.");
     stepSeconds =
         Histogram.builder()
             .name("trainer_step_seconds")
@@ -47,6 +53,97 @@ final class TrainerMetrics {
             .classicUpperBounds(
                 0.005, 0.01, 0.02, 0.03, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.5, 1, 2, 5, 10)
             .register(registry);
+    discriminatorGradient =
+        gauge(
+            registry,
+            "trainer_discriminator_gradient_norm",
+            "The Euclidean norm of the discriminator's gradient in the last step.");
+    generatorGradient =
+        gauge(
+            registry,
+            "trainer_generator_gradient_norm",
+            "The Euclidean norm of the generator's gradient in the last step.");
+    diversity =
+        gauge(
+            registry,
+            "trainer_diversity",
+            "How much the sheet's pictures differ, relative to real ones.");
+    quality =
+        Gauge.builder()
+            .name("trainer_quality")
+            .help("The last measurement of quality, by figure.")
+            .labelNames("figure")
+            .register(registry);
+    checkpoints = counter(registry, "trainer_checkpoints_total", "Checkpoints written.");
+    checkpointSeconds =
+        counter(registry, "trainer_checkpoint_seconds_total", "Time spent on checkpoints.");
+    checkpointTime =
+        gauge(
+            registry,
+            "trainer_last_checkpoint_timestamp_seconds",
+            "When the last checkpoint was written, in Unix time.");
+    evaluationSeconds =
+        counter(registry, "trainer_evaluation_seconds_total", "Time spent measuring quality.");
+    writeFailures =
+        Counter.builder()
+            .name("trainer_write_failures_total")
+            .help("What could not be written: a checkpoint, an event, a sheet of samples ...")
+            .labelNames("what")
+            .register(registry);
+    warnings =
+        Counter.builder()
+            .name("trainer_warnings_total")
+            .help("Troubles that watchdogs noticed, by kind.")
+            .labelNames("kind")
+            .register(registry);
+    warning =
+        Gauge.builder()
+            .name("trainer_warning")
+            .help("1 while a watchdog's trouble lasts, by kind.")
+            .labelNames("kind")
+            .register(registry);
+    published = counter(registry, "trainer_models_published_total", "Models published.");
+  }
+
+  /** A checkpoint was written. */
+  void checkpointKept(double seconds) {
+    checkpoints.inc();
+    checkpointSeconds.inc(seconds);
+    checkpointTime.set(System.currentTimeMillis() / 1e3);
+  }
+
+  /** {@code what} could not be written. */
+  void writeFailed(String what) {
+    writeFailures.labelValues(what).inc();
+  }
+
+  /** Quality was measured; figures by name. */
+  void measured(Map<String, Double> figures, double seconds) {
+    figures.forEach((name, value) -> quality.labelValues(name).set(value));
+    evaluationSeconds.inc(seconds);
+  }
+
+  /** Of the sheet's pictures, relative to real ones. */
+  void diversity(double relative) {
+    diversity.set(relative);
+  }
+
+  /** A watchdog barked, or became quiet again. */
+  void warned(String kind, boolean cleared) {
+    warning.labelValues(kind).set(cleared ? 0 : 1);
+    if (!cleared) {
+      warnings.labelValues(kind).inc();
+    }
+  }
+
+  void published() {
+    published.inc();
+  }
+
+  /** Of the last run nothing is left but the counters: another one begins. */
+  void begin() {
+    quality.clear();
+    warning.clear();
   }
 
   void onStep(Step step) {
@@ -55,6 +152,8 @@ final class TrainerMetrics {
     generatorLoss.set(figures.generatorLoss());
     realScore.set(figures.realScore());
     fakeScore.set(figures.fakeScore());
+    discriminatorGradient.set(figures.discriminatorGradient());
+    generatorGradient.set(figures.generatorGradient());
     epoch.set(step.epoch());
     steps.inc();
     images.inc(step.images());
@@ -63,5 +162,9 @@ final class TrainerMetrics {
 
   private static Gauge gauge(PrometheusRegistry registry, String name, String help) {
     return Gauge.builder().name(name).help(help).register(registry);
+  }
+
+  private static Counter counter(PrometheusRegistry registry, String name, String help) {
+    return Counter.builder().name(name).help(help).register(registry);
   }
 }

@@ -1,9 +1,11 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
 import dev.dcgan.trainer.train.Checkpoints;
+import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingLoop;
 import dev.dcgan.v1.RunConfig;
@@ -12,6 +14,7 @@ import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.nio.channels.FileLock;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -26,6 +29,7 @@ final class Training {
 
   private final ModelRepository repository;
   private final Path dataRoot;
+  private final Path cache;
   private final TrainerMetrics metrics;
   private final boolean terminal;
 
@@ -33,96 +37,159 @@ final class Training {
    * What all runs share.
    *
    * @param dataRoot what relative paths of data are relative to
+   * @param cache for what can be made again: classifiers
    * @param terminal whether a person watches: a progress bar instead of a line now and then
    */
-  Training(ModelRepository repository, Path dataRoot, TrainerMetrics metrics, boolean terminal) {
+  Training(
+      ModelRepository repository,
+      Path dataRoot,
+      Path cache,
+      TrainerMetrics metrics,
+      boolean terminal) {
     this.repository = repository;
     this.dataRoot = dataRoot;
+    this.cache = cache;
     this.metrics = metrics;
     this.terminal = terminal;
+  }
+
+  /** What a run needs of the machine. */
+  record Means(TrainingDevice device, Pictures pictures) implements AutoCloseable {
+
+    @Override
+    public void close() throws IOException {
+      pictures.close();
+    }
+  }
+
+  /**
+   * Finds what a plan needs.
+   *
+   * @throws IOException the device is not there; the pictures cannot be read, or do not fit the plan
+   */
+  Means prepare(RunPlan plan) throws IOException {
+    TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
+    Pictures pictures = openPictures(plan.config(), plan.architecture().shape(), dataRoot);
+    try {
+      TrainingLoop.requireFit(
+          plan.architecture(), plan.hyperparameters().batchSize(), pictures.training());
+      Means means = new Means(device, pictures);
+      try (Quality quality = quality(plan, means)) {
+        if (plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST && !quality.isPossible()) {
+          throw new IOException(
+              "--publish best: %s has no labels to tell the best by; give --features <model.onnx>"
+                  .formatted(pictures.training().name()));
+        }
+      }
+      return means;
+    } catch (IOException e) {
+      pictures.close();
+      throw e;
+    }
+  }
+
+  /**
+   * Opens the pictures that a complete config names.
+   *
+   * @param root what a relative path is relative to
+   */
+  static Pictures openPictures(RunConfig config, ImageShape shape, Path root) throws IOException {
+    if (!config.getDataset().isEmpty()) {
+      return Pictures.digits(config.getImages(), config.getSeed());
+    }
+    return Pictures.open(
+        root.resolve(config.getData()), shape, config.getHeldOut(), config.getMaxUnreadable());
+  }
+
+  /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
+  void train(RunRecord record, RunPlan plan, RunControl control) {
+    try (Means means = prepare(plan)) {
+      train(record, plan, means, control);
+    } catch (IOException e) {
+      fail(record, e);
+    } catch (RuntimeException e) {
+      failByFault(record, e);
+    }
   }
 
   /**
    * Trains. What goes wrong is the run's end and its reason, never an exception; a run that was
    * interrupted, or that another process has, stays as it is.
    */
-  void train(RunRecord record, RunPlan plan, RunControl control) {
-    String id = record.folder().id();
+  void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
     try {
       Optional<FileLock> lock = record.folder().tryLock();
       if (lock.isEmpty()) {
-        log.warn("run {} is under way in another process", id);
+        log.warn("run {} is under way in another process", record.folder().id());
         return;
       }
       try (FileLock held = lock.get();
           var channel = held.acquiredBy()) {
-        end(record, run(record, plan, control), control);
+        metrics.begin();
+        if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
+          record.state(RunState.RUN_STATE_RUNNING, "");
+        }
+        end(record, run(record, plan, means, control), control);
       }
     } catch (IOException e) {
-      log.error("run {} failed: {}", id, e.getMessage());
-      log.debug("run {}", id, e);
-      fail(record, String.valueOf(e.getMessage()));
+      fail(record, e);
     } catch (RuntimeException e) {
-      log.error("run {} failed by a fault of this program", id, e);
-      fail(record, "a fault of this program; its log has the cause");
+      failByFault(record, e);
     }
   }
 
   /** Whether it was trained to the end; otherwise it was asked to end earlier. */
-  private boolean run(RunRecord record, RunPlan plan, RunControl control) throws IOException {
-    if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
-      record.state(RunState.RUN_STATE_RUNNING, "");
+  private boolean run(RunRecord record, RunPlan plan, Means means, RunControl control)
+      throws IOException {
+    ImageDataset pictures = means.pictures().training();
+    log.info(
+        "{} pictures of {} from {}; {} on {}; run in {}",
+        pictures.size(),
+        pictures.shape(),
+        pictures.name(),
+        plan.architecture().title(),
+        means.device(),
+        record.folder());
+    Checkpoints checkpoints =
+        new Checkpoints(
+            record.folder().checkpoints(),
+            plan.config().getKeepCheckpoints(),
+            record.run().getBestCheckpoint());
+    checkpoints.sweep();
+    Optional<Checkpoints.Kept> from = checkpoints.newest();
+    if (from.isPresent()) {
+      continued(record, from.get());
     }
-    TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
-    try (Pictures pictures = open(plan)) {
-      ImageDataset training = pictures.training();
-      TrainingLoop.requireFit(plan.architecture(), plan.hyperparameters().batchSize(), training);
-      log.info(
-          "{} pictures of {} from {}; {} on {}; run in {}",
-          training.size(),
-          training.shape(),
-          training.name(),
-          plan.architecture().title(),
-          device,
-          record.folder());
-      Checkpoints checkpoints =
-          new Checkpoints(
-              record.folder().checkpoints(),
-              plan.config().getKeepCheckpoints(),
-              record.run().getBestCheckpoint());
-      checkpoints.sweep();
-      Optional<Checkpoints.Kept> from = checkpoints.newest();
-      if (from.isPresent()) {
-        continued(record, from.get());
-      }
-      try (RunUpkeep upkeep =
-          new RunUpkeep(
-              record,
-              plan,
-              control,
-              pictures,
-              checkpoints,
-              new Publisher(repository, plan.config().getModel()),
-              metrics,
-              from.map(kept -> kept.checkpoint().step()).orElse(0L),
-              terminal)) {
-        new TrainingLoop(plan.architecture(), plan.hyperparameters(), training, upkeep)
-            .run(device, from.map(Checkpoints.Kept::checkpoint).orElse(null));
-        return upkeep.finish();
-      }
+    try (Quality quality = quality(plan, means);
+        RunUpkeep upkeep =
+            new RunUpkeep(
+                record,
+                plan,
+                control,
+                pictures,
+                checkpoints,
+                new Publisher(repository, plan.config().getModel()),
+                quality,
+                metrics,
+                from.map(kept -> kept.checkpoint().step()).orElse(0L),
+                terminal)) {
+      new TrainingLoop(plan.architecture(), plan.hyperparameters(), pictures, upkeep)
+          .run(means.device(), from.map(Checkpoints.Kept::checkpoint).orElse(null));
+      return upkeep.finish();
+    } catch (NonFiniteException e) {
+      throw new IOException(e.getMessage() + lastGood(checkpoints), e);
     }
   }
 
-  private Pictures open(RunPlan plan) throws IOException {
-    RunConfig config = plan.config();
-    if (config.getDataset().isEmpty()) {
-      return Pictures.open(
-          dataRoot.resolve(config.getData()),
-          plan.architecture().shape(),
-          config.getHeldOut(),
-          config.getMaxUnreadable());
-    }
-    return Pictures.digits(config.getImages(), config.getSeed());
+  private Quality quality(RunPlan plan, Means means) {
+    return Quality.of(plan.config(), means.pictures(), dataRoot, cache, means.device());
+  }
+
+  private static String lastGood(Checkpoints checkpoints) throws IOException {
+    List<Path> files = checkpoints.files();
+    return files.isEmpty()
+        ? "; no epoch was completed, so there is no checkpoint"
+        : "; the last good checkpoint is " + files.get(files.size() - 1);
   }
 
   private static void continued(RunRecord record, Checkpoints.Kept from) throws IOException {
@@ -147,6 +214,16 @@ final class Training {
       record.state(RunState.RUN_STATE_STOPPED, control.reason() + " at " + at);
       log.info("{} at {}", control.reason(), at);
     }
+  }
+
+  private static void fail(RunRecord record, IOException e) {
+    log.debug("run {} failed", record.folder().id(), e);
+    fail(record, String.valueOf(e.getMessage()));
+  }
+
+  private static void failByFault(RunRecord record, RuntimeException e) {
+    log.error("run {} failed by a fault of this program", record.folder().id(), e);
+    fail(record, "a fault of this program; its log has the cause");
   }
 
   private static void fail(RunRecord record, String reason) {

@@ -7,6 +7,7 @@ import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
@@ -22,14 +23,29 @@ public final class SampleGrid {
 
   private SampleGrid() {}
 
-  /** Writes one grid as PNG, each picture enlarged threefold. */
-  public static void write(Path file, ImageShape shape, List<byte[]> pictures) throws IOException {
-    save(grid(shape, pictures), file);
+  /**
+   * A finished grid.
+   *
+   * @param png the whole file
+   * @param width of the picture, pixels
+   * @param height of the picture, pixels
+   */
+  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  public record Png(byte[] png, int width, int height) {
+
+    /** Writes the file, whole or not at all. */
+    public void write(Path file) throws IOException {
+      DurableFiles.replace(file, ByteBuffer.wrap(png));
+    }
   }
 
-  /** Writes two grids side by side as PNG. */
-  public static void write(Path file, ImageShape shape, List<byte[]> left, List<byte[]> right)
-      throws IOException {
+  /** One grid, each picture enlarged threefold. */
+  public static Png of(ImageShape shape, List<byte[]> pictures) {
+    return png(grid(shape, pictures));
+  }
+
+  /** Two grids side by side. */
+  public static Png of(ImageShape shape, List<byte[]> left, List<byte[]> right) {
     BufferedImage first = grid(shape, left);
     BufferedImage second = grid(shape, right);
     BufferedImage both =
@@ -40,7 +56,7 @@ public final class SampleGrid {
     graphics.drawImage(first, 0, 0, null);
     graphics.drawImage(second, first.getWidth() + 4 * GAP, 0, null);
     graphics.dispose();
-    save(both, file);
+    return png(both);
   }
 
   private static BufferedImage grid(ImageShape shape, List<byte[]> pictures) {
@@ -82,9 +98,13 @@ public final class SampleGrid {
     return picture;
   }
 
-  private static void save(BufferedImage image, Path file) throws IOException {
+  private static Png png(BufferedImage image) {
     ByteArrayOutputStream png = new ByteArrayOutputStream();
-    ImageIO.write(image, "png", png);
-    DurableFiles.replace(file, ByteBuffer.wrap(png.toByteArray()));
+    try {
+      ImageIO.write(image, "png", png);
+    } catch (IOException e) {
+      throw new UncheckedIOException("writing to memory", e);
+    }
+    return new Png(png.toByteArray(), image.getWidth(), image.getHeight());
   }
 }

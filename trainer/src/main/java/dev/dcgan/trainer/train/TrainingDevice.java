@@ -63,7 +63,8 @@ public final class TrainingDevice {
     }
   }
 
-  Device device() {
+  /** The device, as the engine names it. */
+  public Device device() {
     return device;
   }
 

@@ -5,10 +5,13 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.training.GradientCollector;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Pixels;
+import dev.dcgan.trainer.data.Batch;
+import dev.dcgan.trainer.data.Batches;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
@@ -94,43 +97,62 @@ public final class TrainingLoop {
   public Checkpoint run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       Networks networks = new Networks(manager);
+      Next next = Next.CONTINUE;
       if (from != null) {
         requireSame(from);
         networks.restore(from);
+        if (networks.stepInEpoch() == 0) {
+          next = observer.atEpochEnd(networks.epochsDone(), networks);
+        }
       }
-      // A GPU works on while the host goes ahead: to read figures each step would stall it.
-      int figuresAtOnce = device.device().isGpu() ? FIGURES_AT_ONCE : 1;
-      Next next = Next.CONTINUE;
-      while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
-        next = epoch(networks, figuresAtOnce);
+      if (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
+        train(networks, device);
       }
       return networks.checkpoint();
     }
   }
 
+  private void train(Networks networks, TrainingDevice device) throws IOException {
+    // A GPU works on while the host goes ahead: to read figures each step would stall it.
+    int figuresAtOnce = device.device().isGpu() ? FIGURES_AT_ONCE : 1;
+    try (Batches batches =
+        new Batches(
+            data,
+            hyperparameters.batchSize(),
+            epoch -> randomness.order(epoch, data.size()),
+            networks.epochsDone() + 1,
+            hyperparameters.epochs(),
+            networks.stepInEpoch() * hyperparameters.discriminatorSteps())) {
+      Next next = Next.CONTINUE;
+      while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
+        next = epoch(networks, batches, figuresAtOnce);
+      }
+    }
+  }
+
   /** Trains to the end of the epoch that the networks are in, or until asked to stop. */
-  private Next epoch(Networks networks, int figuresAtOnce) throws IOException {
+  private Next epoch(Networks networks, Batches batches, int figuresAtOnce) throws IOException {
     int epoch = networks.epochsDone() + 1;
-    int[] order = randomness.order(epoch, data.size());
-    int imagesAStep = hyperparameters.batchSize() * hyperparameters.discriminatorSteps();
     try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
+      Next asked = Next.CONTINUE;
       while (networks.epochsDone() < epoch) {
-        int first = networks.stepInEpoch() * imagesAStep;
-        int n = Math.min(imagesAStep, order.length - first);
-        NDArray figures = networks.step(order, first, n, (epoch - 1L) * order.length);
-        Next next = report.add(networks.step, n, figures);
-        if (next != Next.CONTINUE && networks.epochsDone() < epoch) {
-          report.flush();
+        asked = networks.step(batches, report);
+        if (asked != Next.CONTINUE && networks.epochsDone() < epoch) {
+          asked = max(asked, report.flush());
           observer.onCheckpoint(networks.checkpoint());
-          if (next == Next.STOP) {
-            return next;
+          if (asked == Next.STOP) {
+            return asked;
           }
         }
       }
-      Next asked = report.flush();
-      Next next = observer.onEpoch(report.epoch(networks.step), networks);
-      return asked == Next.STOP ? asked : next;
+      asked = max(asked, report.flush());
+      observer.onEpoch(report.epoch(networks.step));
+      return max(asked, observer.atEpochEnd(epoch, networks));
     }
+  }
+
+  private static Next max(Next a, Next b) {
+    return a.compareTo(b) >= 0 ? a : b;
   }
 
   private void requireSame(Checkpoint from) throws IOException {
@@ -197,24 +219,22 @@ public final class TrainingLoop {
       }
     }
 
-    /**
-     * One step on the pictures {@code order[first..first + n)} of an epoch that began after {@code
-     * seen} pictures.
-     *
-     * @return the six figures, in the loop's manager
-     */
-    NDArray step(int[] order, int first, int n, long seen) throws IOException {
+    /** One step, on as many of the epoch's batches as the discriminator has steps. */
+    Next step(Batches batches, EpochReport report) throws IOException {
       try (NDManager scope = manager.newSubManager()) {
-        NDList discriminatorFigures = new NDList();
-        int batch = 0;
-        long position = 0;
-        for (int done = 0; done < n; done += batch) {
-          batch = Math.min(hyperparameters.batchSize(), n - done);
-          position = seen + first + done; // Places the noise.
-          NDArray real = pictures(scope, order, first + done, batch);
-          discriminatorFigures = discriminatorStep(scope, real, position, batch);
-        }
-        NDArray generatorLoss = generatorStep(scope, position, batch);
+        NDList discriminatorFigures;
+        Batch batch;
+        int images = 0;
+        int batchesTaken = 0;
+        long position; // Pictures seen before this batch: it places the noise.
+        do {
+          batch = batches.next();
+          position = (batch.epoch() - 1L) * data.size() + batch.first();
+          discriminatorFigures = discriminatorStep(scope, pictures(scope, batch), position);
+          images += batch.size();
+          batchesTaken++;
+        } while (batchesTaken < hyperparameters.discriminatorSteps() && !batch.last());
+        NDArray generatorLoss = generatorStep(scope, position, batch.size());
         if (average != null) {
           average.update();
         }
@@ -229,11 +249,12 @@ public final class TrainingLoop {
                     generatorLoss,
                     generatorLoss));
         figures.attach(manager);
-        return figures;
+        return report.add(step, images, figures);
       }
     }
 
-    private NDList discriminatorStep(NDManager scope, NDArray real, long position, int n) {
+    private NDList discriminatorStep(NDManager scope, NDArray real, long position) {
+      int n = (int) real.size(0);
       float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
       // The fakes are made outside the collector: constants to it.
       NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
@@ -310,13 +331,12 @@ public final class TrainingLoop {
       return checkpoint;
     }
 
-    private NDArray pictures(NDManager scope, int[] order, int first, int n) throws IOException {
+    private NDArray pictures(NDManager scope, Batch batch) {
       ImageShape shape = architecture.shape();
-      float[] batch = new float[n * shape.values()];
-      for (int i = 0; i < n; i++) {
-        data.copyNormalised(order[first + i], batch, i * shape.values());
-      }
-      return scope.create(batch, new Shape(n, shape.channels(), shape.height(), shape.width()));
+      return scope.create(
+          batch.values(),
+          new Shape(batch.size(), shape.channels(), shape.height(), shape.width()),
+          DataType.FLOAT32);
     }
 
     private NDArray latents(NDManager scope, float[] z, int n) {

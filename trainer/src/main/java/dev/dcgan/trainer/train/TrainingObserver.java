@@ -34,9 +34,8 @@ public interface TrainingObserver {
   record Step(int epoch, long step, int images, double seconds, Figures figures) {}
 
   /**
-   * One epoch done; figures are the means over its steps.
-   *
-   * @param images since the epoch's start, or since the run was resumed in it
+   * One epoch done; figures are the means over its steps, since training was carried on where that
+   * was in this epoch.
    */
   record Epoch(int epoch, long step, long images, double seconds, Figures figures) {
 
@@ -80,8 +79,14 @@ public interface TrainingObserver {
   /** A step is done; steps may come to be known a few at a time. */
   Next onStep(Step step);
 
-  /** An epoch is done. */
-  Next onEpoch(Epoch epoch, Snapshot snapshot) throws IOException;
+  /** An epoch's figures; {@link #atEpochEnd} follows. */
+  void onEpoch(Epoch epoch);
+
+  /**
+   * {@code epoch} epochs are done. Called again when training carries on from a checkpoint at an
+   * epoch's end: the call before may have been cut short.
+   */
+  Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException;
 
   /** A checkpoint that was asked for: every value finite, at the end of a step. */
   void onCheckpoint(Checkpoint checkpoint) throws IOException;

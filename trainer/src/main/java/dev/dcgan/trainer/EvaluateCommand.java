@@ -1,0 +1,148 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.Pixels;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.data.Pictures;
+import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.onnx.PublishedOnnxGenerator;
+import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.TrainedGenerator;
+import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.v1.RunConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code trainer evaluate}: how good a generator is, beside what real pictures score. */
+@Command(
+    name = "evaluate",
+    description = {
+      "Measures the generator of a checkpoint or of a published model against held-out pictures.",
+      "A checkpoint in its run's folder is measured by the run's own pictures."
+    },
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    showDefaultValues = true)
+final class EvaluateCommand implements Settings.Command {
+
+  @Option(
+      names = "--checkpoint",
+      paramLabel = "FILE",
+      description = "A .safetensors file from a run's checkpoints folder.")
+  private @Nullable Path checkpoint;
+
+  @Option(
+      names = "--model",
+      paramLabel = "NAME",
+      description = "A published model, instead of a checkpoint.")
+  private @Nullable String model;
+
+  @Option(
+      names = "--model-version",
+      paramLabel = "N",
+      description = "Of the published model. Default: the newest")
+  private @Nullable Long version;
+
+  @Option(
+      names = "--repository",
+      paramLabel = "DIR",
+      description = "Where the model was published.",
+      defaultValue = "models")
+  private Path repository = Path.of("models");
+
+  @Option(
+      names = "--runs",
+      paramLabel = "DIR",
+      description = "Where the runs are; the data's classifier is kept there.",
+      defaultValue = "runs")
+  private Path runs = Path.of("runs");
+
+  @Mixin private DataOptions data = new DataOptions();
+
+  @Override
+  public void check(Problems problems) {
+    problems.require(
+        (checkpoint == null) != (model == null),
+        "expected --checkpoint <file> or --model <name>, one of them");
+    problems.require(
+        checkpoint == null || Files.isRegularFile(checkpoint),
+        "--checkpoint " + checkpoint + ": no such file");
+    problems.require(
+        model == null || ModelRepository.isName(model), "--model '%s': no model's name".formatted(model));
+    data.check(problems);
+    problems.requireNoTelemetry("bin/trainer");
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    TrainingDevice device = TrainingDevice.select("cpu");
+    Optional<QualityReport> report =
+        checkpoint != null ? ofCheckpoint(checkpoint, device) : ofModel(device);
+    if (report.isPresent()) {
+      System.out.println(report.get());
+    }
+    return report.isPresent() ? 0 : 1;
+  }
+
+  private Optional<QualityReport> ofCheckpoint(Path file, TrainingDevice device)
+      throws IOException {
+    Checkpoint read = CheckpointFile.read(file);
+    Optional<RunFolder> run = RunFolder.of(file);
+    RunConfig config =
+        run.isPresent() ? run.get().read().getConfig() : RunConfig.getDefaultInstance();
+    ImageShape shape = read.architecture().shape();
+    try (TrainedGenerator generator = new TrainedGenerator(read)) {
+      return measure(
+          config,
+          shape,
+          (z, n) -> Pixels.of(generator.images(z, n), shape),
+          read.architecture().latentSize(),
+          device);
+    }
+  }
+
+  private Optional<QualityReport> ofModel(TrainingDevice device) throws IOException {
+    ModelRepository models = new ModelRepository(repository);
+    List<Long> versions = models.versions(model);
+    if (versions.isEmpty()) {
+      throw new IOException("%s holds no model '%s'".formatted(repository, model));
+    }
+    ModelBundle bundle = models.open(model, version == null ? versions.get(0) : version);
+    try (PublishedOnnxGenerator generator = PublishedOnnxGenerator.open(bundle)) {
+      return measure(
+          RunConfig.getDefaultInstance(),
+          bundle.shape(),
+          generator::pixels,
+          bundle.latentSize(),
+          device);
+    }
+  }
+
+  private Optional<QualityReport> measure(
+      RunConfig ofRun, ImageShape shape, Quality.ImageSource generator, int latentSize, TrainingDevice device)
+      throws IOException {
+    RunConfig.Builder asked = ofRun.toBuilder();
+    if (data.isGiven()) {
+      asked.clearData().clearDataset().clearImages();
+    } else if (ofRun.getData().isEmpty() && ofRun.getDataset().isEmpty()) {
+      throw new IOException("which pictures to measure by? name them with --data or --dataset");
+    }
+    data.addTo(asked);
+    RunConfig config = RunPlan.withDataDefaults(asked);
+    try (Pictures pictures = Training.openPictures(config, shape, Path.of(""));
+        Quality quality = Quality.of(config, pictures, Path.of(""), RunStore.cache(runs), device)) {
+      return quality.measure(generator, latentSize);
+    }
+  }
+}

@@ -1,0 +1,154 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.latent.Latents;
+import dev.dcgan.trainer.data.Pictures;
+import dev.dcgan.trainer.eval.Classifier;
+import dev.dcgan.trainer.eval.Diversity;
+import dev.dcgan.trainer.eval.FeatureExtractor;
+import dev.dcgan.trainer.eval.OnnxFeatures;
+import dev.dcgan.trainer.eval.QualityMeter;
+import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.v1.RunConfig;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Measures generators by a dataset: always with the same latents, so that figures compare. What it
+ * needs of the dataset is made when it is first asked. For one thread; holds native memory.
+ */
+final class Quality implements AutoCloseable {
+
+  /** Makes images from latents (n, latentSize): uint8 (n, height, width, channels). */
+  @FunctionalInterface
+  interface ImageSource {
+    byte[] pixels(float[] latents, int n) throws IOException;
+  }
+
+  private static final Logger log = LoggerFactory.getLogger("evaluate");
+  private static final long SEED = 0x7175616c697479L; // "quality"
+
+  private final Pictures pictures;
+  private final @Nullable Path features;
+  private final int images;
+  private final Path cache;
+  private final TrainingDevice device;
+
+  // Mutable state
+  private @Nullable Diversity diversity;
+  private @Nullable FeatureExtractor extractor;
+  private @Nullable QualityMeter meter;
+  private boolean told;
+
+  private Quality(
+      Pictures pictures, @Nullable Path features, int images, Path cache, TrainingDevice device) {
+    this.pictures = pictures;
+    this.features = features;
+    this.images = images;
+    this.cache = cache;
+    this.device = device;
+  }
+
+  /**
+   * Prepares to measure as a complete config says.
+   *
+   * @param root what relative paths are relative to
+   */
+  static Quality of(
+      RunConfig config, Pictures pictures, Path root, Path cache, TrainingDevice device) {
+    String features = config.getFeatures();
+    return new Quality(
+        pictures,
+        features.isEmpty() ? null : root.resolve(features),
+        config.getEvaluationImages(),
+        cache,
+        device);
+  }
+
+  /** Whether there is anything to measure by: labels, or features. */
+  boolean isPossible() {
+    return features != null || pictures.training().classes() > 1;
+  }
+
+  /** How much a sheet's pictures differ, relative to real ones. */
+  double diversity(List<byte[]> sheet) throws IOException {
+    if (diversity == null) {
+      diversity = Diversity.of(pictures.training());
+    }
+    return diversity.relative(sheet);
+  }
+
+  /**
+   * Measures a generator; empty where {@link #isPossible} says no.
+   *
+   * @throws IOException the features' model does not run, or pictures cannot be read
+   */
+  Optional<QualityReport> measure(ImageSource generator, int latentSize) throws IOException {
+    if (!isPossible()) {
+      if (!told) {
+        log.info(
+            "{} has no labels: to measure quality, give --features <model.onnx>",
+            pictures.training().name());
+        told = true;
+      }
+      return Optional.empty();
+    }
+    return Optional.of(
+        meter().measure((first, n) -> generator.pixels(latents(first, n, latentSize), n)));
+  }
+
+  private QualityMeter meter() throws IOException {
+    if (meter == null) {
+      extractor = extractor();
+      QualityMeter.Sizes standard = QualityMeter.Sizes.STANDARD;
+      meter =
+          new QualityMeter(
+              pictures.training(),
+              pictures.heldOut(),
+              extractor,
+              new QualityMeter.Sizes(
+                  images, standard.heldOut(), standard.manifold(), standard.training()));
+    }
+    return meter;
+  }
+
+  private FeatureExtractor extractor() throws IOException {
+    if (features == null) {
+      return classifier();
+    }
+    OnnxFeatures given = OnnxFeatures.open(features);
+    if (pictures.training().classes() < 2) {
+      return given;
+    }
+    try {
+      return given.withClasses(classifier());
+    } catch (IOException | RuntimeException e) {
+      given.close();
+      throw e;
+    }
+  }
+
+  private Classifier classifier() throws IOException {
+    return Classifier.open(cache, pictures.training(), pictures.heldOut(), device);
+  }
+
+  private static float[] latents(long first, int n, int size) {
+    float[] z = new float[n * size];
+    for (int i = 0; i < n; i++) {
+      Latents.fill(SEED, first + i, z, i * size, size);
+    }
+    return z;
+  }
+
+  @Override
+  public void close() {
+    if (extractor != null) {
+      extractor.close();
+    }
+  }
+}

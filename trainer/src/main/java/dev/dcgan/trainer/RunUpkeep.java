@@ -1,0 +1,341 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.Checkpoints;
+import dev.dcgan.trainer.train.SampleGrid;
+import dev.dcgan.trainer.train.TrainingObserver;
+import dev.dcgan.trainer.train.Watchdog;
+import dev.dcgan.v1.Progress;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.StepFigures;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.function.Consumer;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a run does beside training: it tells how far it is, keeps checkpoints, draws sheets, measures
+ * quality, watches for trouble, and publishes. On the training thread.
+ *
+ * <p>A full disk costs what could not be written, not the run.
+ */
+final class RunUpkeep implements TrainingObserver, AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger("train");
+  private static final int STEPS_AN_EVENT = 50;
+
+  private final RunRecord record;
+  private final RunPlan plan;
+  private final RunControl control;
+  private final ImageDataset training;
+  private final Checkpoints checkpoints;
+  private final Publisher publisher;
+  private final TrainerMetrics metrics;
+  private final Attempts attempts;
+  private final Pace pace;
+  private final ConsoleProgress progress;
+  private final RunBoard board;
+  private final Quality quality;
+  private final Watchdog watchdog = new Watchdog();
+
+  // Mutable state
+  private @Nullable IOException unpublished;
+
+  RunUpkeep(
+      RunRecord record,
+      RunPlan plan,
+      RunControl control,
+      ImageDataset training,
+      Checkpoints checkpoints,
+      Publisher publisher,
+      Quality quality,
+      TrainerMetrics metrics,
+      long firstStep,
+      boolean terminal) {
+    this.record = record;
+    this.plan = plan;
+    this.control = control;
+    this.checkpoints = checkpoints;
+    this.publisher = publisher;
+    this.quality = quality;
+    this.metrics = metrics;
+    this.training = training;
+    attempts = new Attempts(metrics);
+    int epochs = plan.hyperparameters().epochs();
+    int stepsPerEpoch = plan.hyperparameters().stepsPerEpoch(training.size());
+    pace = new Pace(firstStep, (long) epochs * stepsPerEpoch);
+    progress = new ConsoleProgress(epochs, stepsPerEpoch, pace, terminal);
+    board = new RunBoard(record.folder().board(), firstStep, attempts);
+  }
+
+  @Override
+  public Next onStep(Step step) {
+    metrics.onStep(step);
+    progress.onStep(step);
+    record.progress(progress(step));
+    if (step.step() % STEPS_AN_EVENT == 0) {
+      event(RunEvent.newBuilder().setStep(figures(step.epoch(), step.step(), step.figures(), step.images() / step.seconds())));
+      board.figures("step", step.step(), step.figures());
+    }
+    bark(watchdog.onStep(step.step(), step.figures()));
+    int every = plan.config().getCheckpointEvery();
+    if (control.asked() != RunControl.Ask.NONE) {
+      return Next.STOP;
+    }
+    return every > 0 && step.step() % every == 0 ? Next.CHECKPOINT : Next.CONTINUE;
+  }
+
+  @Override
+  public void onEpoch(Epoch epoch) {
+    progress.onEpoch(epoch);
+    board.figures("epoch", epoch.step(), epoch.figures());
+    event(
+        RunEvent.newBuilder()
+            .setEpochDone(
+                RunEvent.EpochDone.newBuilder()
+                    .setFigures(
+                        figures(
+                            epoch.epoch(),
+                            epoch.step(),
+                            epoch.figures(),
+                            epoch.imagesPerSecond()))
+                    .setSeconds(epoch.seconds())
+                    .setSecondsLeft(pace.secondsLeft(epoch.step()))));
+  }
+
+  @Override
+  public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
+    if (epoch > record.run().getEpochsCompleted()) {
+      Checkpoint checkpoint = snapshot.checkpoint();
+      // First: what fails below must not cost the epoch.
+      Optional<Path> file = save(checkpoint);
+      sheet(epoch, snapshot.sheet(), checkpoint.step());
+      if (plan.measuresAfter(epoch)) {
+        measure(epoch, checkpoint, file, snapshot);
+      } else if (plan.publishesAfter(epoch)) {
+        publish(epoch, checkpoint, Map.of());
+      }
+      update(run -> run.setEpochsCompleted(epoch));
+    }
+    return control.asked() == RunControl.Ask.NONE ? Next.CONTINUE : Next.STOP;
+  }
+
+  @Override
+  public void onCheckpoint(Checkpoint checkpoint) {
+    save(checkpoint);
+  }
+
+  /**
+   * Whether the run came to its end, rather than having been asked to end earlier.
+   *
+   * @throws IOException its last model could not be published
+   */
+  boolean finish() throws IOException {
+    List<Path> kept = checkpoints.files();
+    Object newest = kept.isEmpty() ? "no checkpoint" : kept.get(kept.size() - 1);
+    log.info("trained to step {}; kept {}", record.run().getProgress().getStep(), newest);
+    if (unpublished != null) {
+      throw unpublished;
+    }
+    return record.run().getEpochsCompleted() == plan.hyperparameters().epochs();
+  }
+
+  private Optional<Path> save(Checkpoint checkpoint) {
+    long start = System.nanoTime();
+    List<Path> saved = new ArrayList<>(1);
+    boolean kept =
+        attempts.attempt("a checkpoint", () -> saved.add(checkpoints.save(checkpoint)));
+    double seconds = (System.nanoTime() - start) / 1e9;
+    if (!kept) {
+      return Optional.empty();
+    }
+    Path file = saved.get(0);
+    metrics.checkpointKept(seconds);
+    event(
+        RunEvent.newBuilder()
+            .setCheckpointKept(
+                RunEvent.CheckpointKept.newBuilder()
+                    .setStep(checkpoint.step())
+                    .setFile(file.getFileName().toString())
+                    .setSeconds(seconds)));
+    update(run -> {});
+    return Optional.of(file);
+  }
+
+  private void sheet(int epoch, List<byte[]> sheet, long step) throws IOException {
+    Path samples = record.folder().samples();
+    SampleGrid.Png grid = SampleGrid.of(training.shape(), sheet);
+    attempts.attempt(
+        "a sheet of samples",
+        () -> {
+          grid.write(samples.resolve("epoch-%03d.png".formatted(epoch)));
+          SampleGrid.of(training.shape(), real(sheet.size()), sheet)
+              .write(record.folder().realVersusGenerated());
+        });
+    board.sheet(step, grid);
+    double diversity = quality.diversity(sheet);
+    metrics.diversity(diversity);
+    board.scalar("quality/diversity", step, diversity);
+    bark(watchdog.onEpoch(epoch, step, diversity));
+  }
+
+  private void measure(int epoch, Checkpoint checkpoint, Optional<Path> file, Snapshot snapshot)
+      throws IOException {
+    long start = System.nanoTime();
+    Optional<QualityReport> measured = quality.measure(snapshot::pixels, plan.architecture().latentSize());
+    double seconds = (System.nanoTime() - start) / 1e9;
+    boolean best = false;
+    if (measured.isPresent()) {
+      QualityReport report = measured.get();
+      log.info("quality after epoch {}, in {} s", epoch, Math.round(seconds));
+      report.toString().lines().forEach(log::info);
+      metrics.measured(report.figures(), seconds);
+      board.quality(checkpoint.step(), report.figures());
+      event(
+          RunEvent.newBuilder()
+              .setEvaluated(
+                  RunEvent.Evaluated.newBuilder()
+                      .setEpoch(epoch)
+                      .setStep(checkpoint.step())
+                      .putAllQuality(report.figures())
+                      .setSeconds(seconds)));
+      if (report.generated().classes() != null) {
+        bark(
+            watchdog.onClasses(
+                checkpoint.step(), report.generated().classes().covered(), report.classes()));
+      }
+      best = isBest(report.generated().frechetDistance());
+      update(run -> run.clearQuality().putAllQuality(report.figures()));
+    }
+    if (best && file.isPresent()) {
+      attempts.attempt("the best checkpoint", () -> checkpoints.keepAsBest(file.get()));
+      update(
+          run ->
+              run.setBestCheckpoint(file.get().getFileName().toString())
+                  .setBestFrechetDistance(measured.orElseThrow().generated().frechetDistance()));
+    }
+    boolean wanted =
+        plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST
+            ? best
+            : plan.publishesAfter(epoch);
+    if (wanted) {
+      publish(epoch, checkpoint, measured.map(QualityReport::figures).orElse(Map.of()));
+    }
+  }
+
+  private boolean isBest(double distance) {
+    Run run = record.run();
+    return run.getBestCheckpoint().isEmpty() || distance < run.getBestFrechetDistance();
+  }
+
+  private void publish(int epoch, Checkpoint checkpoint, Map<String, Double> quality) {
+    try {
+      ModelBundle bundle = publisher.publish(checkpoint, record.folder().id(), quality);
+      unpublished = null;
+      metrics.published();
+      event(
+          RunEvent.newBuilder()
+              .setModelPublished(
+                  RunEvent.ModelPublished.newBuilder()
+                      .setEpoch(epoch)
+                      .setModel(bundle.manifest().getModel())));
+      update(run -> run.addPublished(bundle.manifest().getModel()));
+    } catch (IOException e) {
+      log.error("epoch {} was not published: {}", epoch, e.getMessage());
+      unpublished = e;
+    }
+  }
+
+  private void bark(List<Watchdog.Warning> warnings) {
+    for (Watchdog.Warning warning : warnings) {
+      String kind = warning.kind().label();
+      metrics.warned(kind, warning.cleared());
+      if (warning.cleared()) {
+        log.info("step {}: {}", warning.step(), warning.message());
+      } else {
+        log.warn("step {}: {}", warning.step(), warning.message());
+      }
+      event(
+          RunEvent.newBuilder()
+              .setWarned(
+                  RunEvent.Warned.newBuilder()
+                      .setStep(warning.step())
+                      .setKind(kind)
+                      .setMessage(warning.message())
+                      .setCleared(warning.cleared())));
+      if (warning.kind() == Watchdog.Kind.COLLAPSED
+          && !warning.cleared()
+          && plan.config().getOnCollapse().equals("stop")) {
+        control.stop(warning.message());
+      }
+    }
+  }
+
+  private List<byte[]> real(int count) throws IOException {
+    List<byte[]> real = new ArrayList<>();
+    for (int i = 0; i < Math.min(count, training.size()); i++) {
+      byte[] picture = new byte[training.shape().values()];
+      training.copyPixels(i, picture, 0);
+      real.add(picture);
+    }
+    return real;
+  }
+
+  private void event(RunEvent.Builder event) {
+    attempts.attempt("an event", () -> record.event(event));
+  }
+
+  /** Changes run.json, with the names of the checkpoints that are kept now. */
+  private void update(Consumer<Run.Builder> change) {
+    attempts.attempt(
+        "the run's state",
+        () -> {
+          List<String> kept =
+              checkpoints.files().stream().map(file -> file.getFileName().toString()).toList();
+          record.update(
+              run -> {
+                run.clearCheckpoints().addAllCheckpoints(kept);
+                change.accept(run);
+              });
+        });
+  }
+
+  private Progress progress(Step step) {
+    int stepsPerEpoch = plan.hyperparameters().stepsPerEpoch(training.size());
+    return Progress.newBuilder()
+        .setEpoch((int) (step.step() / stepsPerEpoch))
+        .setStep(step.step())
+        .setSteps(pace.steps())
+        .setImagesPerSecond(step.images() / step.seconds())
+        .setSecondsLeft(pace.secondsLeft(step.step()))
+        .build();
+  }
+
+  private static StepFigures figures(int epoch, long step, Figures figures, double pace) {
+    return StepFigures.newBuilder()
+        .setEpoch(epoch)
+        .setStep(step)
+        .setDiscriminatorLoss(figures.discriminatorLoss())
+        .setGeneratorLoss(figures.generatorLoss())
+        .setRealScore(figures.realScore())
+        .setFakeScore(figures.fakeScore())
+        .setImagesPerSecond(pace)
+        .build();
+  }
+
+  @Override
+  public void close() {
+    progress.close();
+    board.close();
+  }
+}

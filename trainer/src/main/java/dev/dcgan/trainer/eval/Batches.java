@@ -1,0 +1,55 @@
+package dev.dcgan.trainer.eval;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.ImageDataset;
+import java.io.IOException;
+import java.util.Random;
+
+/** Pictures by the batch. */
+final class Batches {
+
+  private Batches() {}
+
+  /** A fixed permutation of 0..n-1 for each seed (Fisher-Yates): folders may be sorted by class. */
+  static int[] order(int n, long seed) {
+    Random random = new Random(seed); // Its sequence is part of its specification.
+    int[] order = new int[n];
+    for (int i = 0; i < n; i++) {
+      int j = random.nextInt(i + 1);
+      order[i] = order[j];
+      order[j] = i;
+    }
+    return order;
+  }
+
+  /** The pictures {@code order[first..first + n)}: uint8 (n, height, width, channels). */
+  static byte[] pixels(ImageDataset data, int[] order, int first, int n) throws IOException {
+    int size = data.shape().values();
+    byte[] pixels = new byte[n * size];
+    for (int i = 0; i < n; i++) {
+      data.copyPixels(order[first + i], pixels, i * size);
+    }
+    return pixels;
+  }
+
+  /** From uint8 (n, height, width, channels) to (n, channels, height, width) in [0, 255]. */
+  static float[] planes(byte[] pixels, int n, ImageShape shape) {
+    if (pixels.length != n * shape.values()) {
+      throw new IllegalArgumentException(
+          "%d bytes for %d pictures of %s; expected %d"
+              .formatted(pixels.length, n, shape, n * shape.values()));
+    }
+    int channels = shape.channels();
+    int area = shape.height() * shape.width();
+    float[] planes = new float[pixels.length];
+    for (int image = 0; image < n; image++) {
+      int start = image * shape.values();
+      for (int c = 0; c < channels; c++) {
+        for (int i = 0; i < area; i++) {
+          planes[start + c * area + i] = pixels[start + i * channels + c] & 0xFF;
+        }
+      }
+    }
+    return planes;
+  }
+}

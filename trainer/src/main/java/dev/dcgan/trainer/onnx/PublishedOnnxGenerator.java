@@ -1,0 +1,76 @@
+package dev.dcgan.trainer.onnx;
+
+import ai.onnxruntime.OnnxTensor;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import dev.dcgan.model.ModelBundle;
+import java.io.IOException;
+import java.nio.FloatBuffer;
+import java.util.Map;
+import java.util.Set;
+
+/** A published generator in ONNX Runtime on the CPU, to measure it. Holds native memory. */
+public final class PublishedOnnxGenerator implements AutoCloseable {
+
+  private final OrtEnvironment environment;
+  private final OrtSession session;
+  private final ModelBundle bundle;
+
+  private PublishedOnnxGenerator(
+      OrtEnvironment environment, OrtSession session, ModelBundle bundle) {
+    this.environment = environment;
+    this.session = session;
+    this.bundle = bundle;
+  }
+
+  /**
+   * Loads a version.
+   *
+   * @throws IOException the model cannot be read, or ONNX Runtime cannot run it
+   */
+  public static PublishedOnnxGenerator open(ModelBundle bundle) throws IOException {
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+      return new PublishedOnnxGenerator(
+          environment, environment.createSession(bundle.readModel(), options), bundle);
+    } catch (OrtException e) {
+      throw cannotRun(bundle, e);
+    }
+  }
+
+  /**
+   * Generates n images.
+   *
+   * @param latents (n, latent), row-major
+   * @return uint8 (n, height, width, channels)
+   * @throws IOException ONNX Runtime fails
+   */
+  public byte[] pixels(float[] latents, int n) throws IOException {
+    try (OnnxTensor z =
+            OnnxTensor.createTensor(
+                environment, FloatBuffer.wrap(latents), new long[] {n, bundle.latentSize()});
+        OrtSession.Result result =
+            session.run(
+                Map.of(GeneratorExporter.INPUT, z), Set.of(GeneratorExporter.PIXELS))) {
+      byte[] pixels = new byte[n * bundle.shape().values()];
+      ((OnnxTensor) result.get(0)).getByteBuffer().get(pixels);
+      return pixels;
+    } catch (OrtException e) {
+      throw cannotRun(bundle, e);
+    }
+  }
+
+  private static IOException cannotRun(ModelBundle bundle, OrtException e) {
+    return new IOException("ONNX Runtime cannot run %s: %s".formatted(bundle, e.getMessage()), e);
+  }
+
+  @Override
+  public void close() throws IOException {
+    try {
+      session.close();
+    } catch (OrtException e) {
+      throw cannotRun(bundle, e);
+    }
+  }
+}

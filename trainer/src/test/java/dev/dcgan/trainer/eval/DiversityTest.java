@@ -1,0 +1,90 @@
+package dev.dcgan.trainer.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.DigitsDataset;
+import dev.dcgan.trainer.data.ImageDataset;
+import java.io.IOException;
+import java.util.Collections;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.Test;
+
+class DiversityTest {
+
+  @Test
+  void relative_ofOtherPicturesOfTheData_isAboutOne() throws IOException {
+    Diversity diversity = Diversity.of(new DigitsDataset(500, 1));
+
+    assertThat(diversity.relative(pictures(new DigitsDataset(25, 2)))).isBetween(0.9, 1.1);
+  }
+
+  @Test
+  void relative_ofOnePictureAgainAndAgain_isZero() throws IOException {
+    Diversity diversity = Diversity.of(new DigitsDataset(500, 1));
+    byte[] picture = pictures(new DigitsDataset(1, 2)).get(0);
+
+    assertThat(diversity.relative(Collections.nCopies(25, picture))).isZero();
+  }
+
+  @Test
+  void relative_isTheRatioOfMeanDistances() throws IOException {
+    // The data's two pictures are 255 sqrt(4) apart; the three here 3, 4 and 5 levels.
+    Diversity diversity = Diversity.of(new BlackAndWhite(2));
+    List<byte[]> pictures =
+        List.of(new byte[] {0, 0, 0, 0}, new byte[] {3, 0, 0, 0}, new byte[] {0, 4, 0, 0});
+
+    assertThat(diversity.relative(pictures)).isCloseTo(4 / 510.0, within(1e-12));
+  }
+
+  @Test
+  void relative_withoutDiversityInTheData_isOne() throws IOException {
+    Diversity diversity = Diversity.of(new BlackAndWhite(1));
+
+    assertThat(diversity.relative(List.of(new byte[4], new byte[4]))).isEqualTo(1);
+  }
+
+  @Test
+  void relative_ofOnePicture_isRefused() throws IOException {
+    Diversity diversity = Diversity.of(new BlackAndWhite(2));
+
+    assertThatThrownBy(() -> diversity.relative(List.of(new byte[4])))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("at least 2");
+  }
+
+  private static List<byte[]> pictures(DigitsDataset data) {
+    return IntStream.range(0, data.size())
+        .mapToObj(
+            i -> {
+              byte[] picture = new byte[data.shape().values()];
+              data.copyPixels(i, picture, 0);
+              return picture;
+            })
+        .toList();
+  }
+
+  /** Even ones black, odd ones white. */
+  private record BlackAndWhite(int size) implements ImageDataset {
+
+    @Override
+    public String name() {
+      return "black and white";
+    }
+
+    @Override
+    public ImageShape shape() {
+      return new ImageShape(2, 2, 1);
+    }
+
+    @Override
+    public void copyPixels(int index, byte[] target, int offset) {
+      for (int i = 0; i < 4; i++) {
+        target[offset + i] = (byte) (index % 2 == 0 ? 0 : 255);
+      }
+    }
+  }
+}
