@@ -4,18 +4,19 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
 import dev.dcgan.model.DurableFiles;
+import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
-import java.nio.channels.FileChannel;
-import java.nio.channels.FileLock;
-import java.nio.channels.OverlappingFileLockException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.nio.file.StandardOpenOption;
 import java.time.Instant;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * What a run leaves on the disk.
@@ -29,15 +30,26 @@ import java.util.Optional;
  *   tensorboard/             event files
  * </pre>
  */
-record RunFolder(Path path) {
+public record RunFolder(Path path) {
 
+  private static final Logger log = LoggerFactory.getLogger("runs");
   private static final int FORMAT_VERSION = 1;
   private static final String RUN_FILE = "run.json";
 
-  static RunFolder create(Path path, Run draft, Instant now) throws IOException {
+  /**
+   * Fills a new run's folder.
+   *
+   * @param begin the checkpoint that the run is to begin with; null: it begins anew
+   */
+  static RunFolder create(Path path, Run draft, @Nullable Path begin, Instant now)
+      throws IOException {
     RunFolder folder = new RunFolder(path);
     Files.createDirectories(folder.checkpoints());
     Files.createDirectories(folder.samples());
+    if (begin != null) {
+      // Before run.json, which makes this a run: it must never be found without its beginning.
+      link(folder.checkpoints().resolve(begin.getFileName()), begin);
+    }
     folder.write(
         draft.toBuilder()
             .setId(path.getFileName().toString())
@@ -57,7 +69,7 @@ record RunFolder(Path path) {
         .filter(RunFolder::exists);
   }
 
-  String id() {
+  public String id() {
     return path.getFileName().toString();
   }
 
@@ -70,7 +82,7 @@ record RunFolder(Path path) {
    *
    * @throws IOException damaged, or of a newer format; the message names the file
    */
-  Run read() throws IOException {
+  public Run read() throws IOException {
     Path file = path.resolve(RUN_FILE);
     Run.Builder run = Run.newBuilder();
     try {
@@ -83,7 +95,7 @@ record RunFolder(Path path) {
           "%s has format_version %d; this program reads 1 to %d: use a newer program"
               .formatted(file, run.getFormatVersion(), FORMAT_VERSION));
     }
-    return run.build();
+    return run.setId(id()).build();
   }
 
   /** Replaces run.json, whole or not at all. */
@@ -96,25 +108,20 @@ record RunFolder(Path path) {
   /**
    * Takes the run for this process until the lock is closed or the process dies.
    *
-   * @return empty where another has it
+   * @return empty where another has it, or another part of this one
    */
-  @SuppressWarnings("resource") // Closing the lock's channel is the caller's, through the lock.
-  Optional<FileLock> tryLock() throws IOException {
-    FileChannel channel =
-        FileChannel.open(
-            path.resolve(".lock"), StandardOpenOption.CREATE, StandardOpenOption.WRITE);
+  Optional<RunLock> tryLock() throws IOException {
+    return RunLock.tryLock(path.resolve(".lock"));
+  }
+
+  /** One file under two names; checkpoints are replaced, never changed. */
+  private static void link(Path link, Path file) throws IOException {
     try {
-      FileLock lock = channel.tryLock();
-      if (lock != null) {
-        return Optional.of(lock);
-      }
-    } catch (OverlappingFileLockException e) {
-      // Another thread of this process has it.
-      channel.close();
-      return Optional.empty();
+      Files.createLink(link, file);
+    } catch (UnsupportedOperationException | FileSystemException e) {
+      log.debug("{} cannot be linked; copying it", file, e);
+      Files.copy(file, link);
     }
-    channel.close();
-    return Optional.empty();
   }
 
   Path events() {
@@ -123,6 +130,12 @@ record RunFolder(Path path) {
 
   Path checkpoints() {
     return path.resolve("checkpoints");
+  }
+
+  /** What is in {@link #checkpoints}, of a run that nobody trains or for reading alone. */
+  Checkpoints keptCheckpoints(Run run) {
+    return new Checkpoints(
+        checkpoints(), run.getConfig().getKeepCheckpoints(), run.getBestCheckpoint());
   }
 
   Path samples() {

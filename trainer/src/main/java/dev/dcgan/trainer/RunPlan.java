@@ -6,8 +6,6 @@ import dev.dcgan.trainer.train.Hyperparameters;
 import dev.dcgan.v1.RunConfig;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 
 /**
  * A run's config, complete and checked.
@@ -35,7 +33,7 @@ record RunPlan(
 
     private final transient List<Violation> violations;
 
-    private InvalidConfigException(List<Violation> violations) {
+    InvalidConfigException(List<Violation> violations) {
       super(violations.toString());
       this.violations = List.copyOf(violations);
     }
@@ -64,7 +62,6 @@ record RunPlan(
   }
 
   private static final String DIGITS = "digits";
-  private static final Pattern EVERY = Pattern.compile("every ([1-9][0-9]{0,4})");
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
 
   /**
@@ -82,8 +79,7 @@ record RunPlan(
                   wrong.add(
                       new Violation(
                           "preset",
-                          "'%s': expected mnist28, mnist28-fast or paper64"
-                              .formatted(presetName)));
+                          "'%s': expected mnist28, mnist28-fast or paper64".formatted(presetName)));
                   return Preset.MNIST28;
                 });
     RunConfig config = complete(asked, preset);
@@ -225,8 +221,7 @@ record RunPlan(
       require(
           config.getSize() == 28,
           "size",
-          "%d: %s makes 28x28; preset paper64 has sizes"
-              .formatted(config.getSize(), preset.label),
+          "%d: %s makes 28x28; preset paper64 has sizes".formatted(config.getSize(), preset.label),
           wrong);
       require(
           channels(config, preset) == 1,
@@ -273,22 +268,21 @@ record RunPlan(
   }
 
   private static PublishPolicy publishPolicy(String publish, List<Violation> wrong) {
-    Matcher every = EVERY.matcher(publish);
-    if (every.matches()) {
-      return new PublishPolicy(PublishPolicy.Kind.EVERY, Integer.parseInt(every.group(1)));
-    }
-    require(
-        List.of("last", "best", "never").contains(publish),
-        "publish",
-        "'%s': expected last, best, never, or 'every N'".formatted(publish),
-        wrong);
-    return new PublishPolicy(
-        switch (publish) {
-          case "best" -> PublishPolicy.Kind.BEST;
-          case "never" -> PublishPolicy.Kind.NEVER;
-          default -> PublishPolicy.Kind.LAST;
-        },
-        0);
+    return switch (publish) {
+      case "last" -> new PublishPolicy(PublishPolicy.Kind.LAST, 0);
+      case "best" -> new PublishPolicy(PublishPolicy.Kind.BEST, 0);
+      case "never" -> new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+      default -> {
+        if (publish.matches("every [1-9][0-9]{0,4}")) {
+          yield new PublishPolicy(
+              PublishPolicy.Kind.EVERY, Integer.parseInt(publish.substring("every ".length())));
+        }
+        wrong.add(
+            new Violation(
+                "publish", "'%s': expected last, best, never, or 'every N'".formatted(publish)));
+        yield new PublishPolicy(PublishPolicy.Kind.NEVER, 0);
+      }
+    };
   }
 
   private static void range(String field, long value, long min, long max, List<Violation> wrong) {

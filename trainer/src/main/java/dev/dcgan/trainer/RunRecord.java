@@ -19,8 +19,9 @@ import java.util.function.Consumer;
 /**
  * The one owner of a run's run.json and metrics.jsonl while it is of interest to this process.
  *
- * <p>Thread-safe: one thread writes, the one that trains or else whoever ends a waiting run; any may
- * read and listen. Listeners are called on the writing thread and must only take note.
+ * <p>Thread-safe: any thread may write, read and listen. Most writing is the training thread's;
+ * others end a run that waits, or note what they published of it. Listeners are called on the
+ * writing thread and must only take note.
  */
 final class RunRecord implements AutoCloseable {
 
@@ -30,8 +31,7 @@ final class RunRecord implements AutoCloseable {
   private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
 
   // Mutable state
-  @GuardedBy("this")
-  private Run run;
+  @GuardedBy("this") private Run run;
 
   private RunRecord(RunFolder folder, Run run, EventLog log, InstantSource clock) {
     this.folder = folder;
@@ -59,6 +59,11 @@ final class RunRecord implements AutoCloseable {
     };
   }
 
+  /** {@code SUCCEEDED}, for people. */
+  static String name(RunState state) {
+    return state.name().substring("RUN_STATE_".length());
+  }
+
   boolean hasEnded() {
     return isEnd(run().getState());
   }
@@ -81,26 +86,24 @@ final class RunRecord implements AutoCloseable {
    *
    * @throws IllegalStateException it has ended: ends are final
    */
-  void state(RunState state, String reason) throws IOException {
-    synchronized (this) {
-      if (isEnd(run.getState())) {
-        throw new IllegalStateException(
-            "run %s is %s; it cannot become %s".formatted(folder.id(), run.getState(), state));
-      }
-      update(
-          changed -> {
-            changed.setState(state).setReason(reason);
-            if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
-              changed.setStarted(now());
-            } else if (isEnd(state)) {
-              changed.setEnded(now());
-            }
-          });
+  synchronized void state(RunState state, String reason) throws IOException {
+    if (isEnd(run.getState())) {
+      throw new IllegalStateException(
+          "run %s is %s; it cannot become %s".formatted(folder.id(), run.getState(), state));
     }
+    update(
+        changed -> {
+          changed.setState(state).setReason(reason);
+          if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
+            changed.setStarted(now());
+          } else if (isEnd(state)) {
+            changed.setEnded(now());
+          }
+        });
+    // Under the lock too: who sees that the run has ended finds the event that says so.
     event(
         RunEvent.newBuilder()
-            .setStateChanged(
-                RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+            .setStateChanged(RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
   }
 
   /** Appends an event, with the time of now. */

@@ -16,11 +16,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /** The folder with a folder for each run. Thread-safe; any number of processes may share it. */
-final class RunStore {
+public final class RunStore {
 
   private static final Logger log = LoggerFactory.getLogger("runs");
   private static final Pattern ID = Pattern.compile("[a-z0-9][a-z0-9._-]{0,100}");
@@ -30,7 +31,7 @@ final class RunStore {
   private final Path root;
   private final InstantSource clock;
 
-  RunStore(Path root, InstantSource clock) {
+  public RunStore(Path root, InstantSource clock) {
     this.root = root;
     this.clock = clock;
   }
@@ -52,13 +53,20 @@ final class RunStore {
    * @param draft config and what else is known; id, state and times are filled in here
    */
   RunFolder create(Run draft) throws IOException {
+    return create(draft, null);
+  }
+
+  /**
+   * {@link #create(Run)}, with the checkpoint that the run is to begin with; null: it begins anew.
+   */
+  RunFolder create(Run draft, @Nullable Path begin) throws IOException {
     Files.createDirectories(root);
     Instant now = clock.instant();
     String name = TIME.format(now) + "-" + draft.getConfig().getModel();
     for (int n = 1; ; n++) {
       String id = n == 1 ? name : name + "-" + n;
       try {
-        return RunFolder.create(Files.createDirectory(root.resolve(id)), draft, now);
+        return RunFolder.create(Files.createDirectory(root.resolve(id)), draft, begin, now);
       } catch (FileAlreadyExistsException e) {
         log.debug("{} is taken", id);
       }
@@ -75,7 +83,7 @@ final class RunStore {
   }
 
   /** All runs, newest first. */
-  List<RunFolder> list() throws IOException {
+  public List<RunFolder> list() throws IOException {
     List<RunFolder> runs = new ArrayList<>();
     try (Stream<Path> entries = Files.list(root)) {
       entries

@@ -13,7 +13,6 @@ import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
-import java.nio.channels.FileLock;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -130,13 +129,13 @@ final class Training {
    */
   void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
     try {
-      Optional<FileLock> lock = record.folder().tryLock();
+      Optional<RunLock> lock = record.folder().tryLock();
       if (lock.isEmpty()) {
         log.warn("run {} is under way in another process", record.folder().id());
         return;
       }
-      try (FileLock held = lock.get();
-          var channel = held.acquiredBy()) {
+      try (RunLock held = lock.get()) {
+        log.debug("this process has {}", held);
         metrics.begin();
         if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
           record.state(RunState.RUN_STATE_RUNNING, "");

@@ -1,0 +1,476 @@
+package dev.dcgan.trainer;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import com.google.protobuf.UnknownFieldSet;
+import dev.dcgan.trainer.RefusedException.Why;
+import dev.dcgan.trainer.RunPlan.InvalidConfigException;
+import dev.dcgan.trainer.RunPlan.Violation;
+import dev.dcgan.trainer.train.Checkpoints;
+import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The service's runs: those that wait, the one under way, and those that have ended.
+ *
+ * <p>Thread-safe. Three kinds of thread: runs are trained on the {@link RunQueue}'s; checkpoints
+ * are read and published on that of the {@link Errands}, beside the training; all else is done on
+ * the caller's, and takes no longer than to read or write small files. Runs that wait or are under
+ * way are locked, so that no other process takes them up.
+ */
+final class Runs {
+
+  /** Does the training. */
+  interface Trainer {
+
+    /**
+     * Carries a run to its end on the calling thread, from the newest whole checkpoint in its
+     * folder where there is one.
+     *
+     * <p>What goes wrong is the run's end, FAILED and why. Only after {@link RunControl#interrupt}
+     * may the run be left RUNNING. The caller holds the run's lock.
+     */
+    void train(RunRecord record, RunPlan plan, RunControl control);
+  }
+
+  /**
+   * Some runs, newest first.
+   *
+   * @param next what asks for those after them; empty: there are none
+   */
+  record Page(List<Run> runs, String next) {}
+
+  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final int LONGEST_REQUEST_ID = 128;
+
+  private final RunStore store;
+  private final OpenRecords records;
+  private final DataRoot dataRoot;
+  private final RunQueue queue;
+  private final Errands errands = new Errands();
+  private final Publications publications;
+  private final RunMetrics metrics;
+  // Runs whose run.json could not be read, and was named in the log.
+  private final Set<String> damaged = ConcurrentHashMap.newKeySet();
+
+  // Mutable state
+  @GuardedBy("this") private final Map<String, String> requests = new HashMap<>(); // Request id to run id.
+
+  private Runs(
+      RunStore store,
+      InstantSource clock,
+      DataRoot dataRoot,
+      RunQueue queue,
+      Publications publications,
+      RunMetrics metrics) {
+    this.store = store;
+    this.records = new OpenRecords(clock);
+    this.dataRoot = dataRoot;
+    this.queue = queue;
+    this.publications = publications;
+    this.metrics = metrics;
+  }
+
+  /**
+   * Starts to train what a former process of the service left unfinished, and what will be asked
+   * for.
+   *
+   * @param maxWaiting runs that may wait, beside those found
+   * @throws IOException the folder of runs cannot be read
+   */
+  static Runs start(
+      RunStore store,
+      InstantSource clock,
+      DataRoot dataRoot,
+      int maxWaiting,
+      Trainer trainer,
+      Publications publications,
+      RunMetrics metrics)
+      throws IOException {
+    RunQueue queue = new RunQueue(trainer, maxWaiting, metrics);
+    Runs runs = new Runs(store, clock, dataRoot, queue, publications, metrics);
+    runs.recover();
+    queue.start();
+    return runs;
+  }
+
+  /** Queues a run; the same request id again answers with the run that it started. */
+  synchronized Run start(String requestId, RunConfig config)
+      throws RefusedException, InvalidConfigException, IOException {
+    // What this program does not know does not survive on the disk, where it is compared with.
+    RunConfig asked =
+        config.toBuilder().setUnknownFields(UnknownFieldSet.getDefaultInstance()).build();
+    Optional<Run> earlier = earlier(requestId, "", asked);
+    if (earlier.isPresent()) {
+      return earlier.get();
+    }
+    List<Violation> wrong = new ArrayList<>();
+    checkRequestId(requestId, wrong);
+    List<Violation> ofConfig = new ArrayList<>();
+    RunPlan plan = plan(dataRoot.resolve(asked, ofConfig), ofConfig);
+    for (Violation violation : ofConfig) {
+      wrong.add(new Violation("config." + violation.field(), violation.description()));
+    }
+    if (plan == null || !wrong.isEmpty()) {
+      throw new InvalidConfigException(wrong);
+    }
+    queue.requireRoom();
+    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(asked), plan, null);
+  }
+
+  /** The run of that id, as it is now. */
+  Run get(String id) throws RefusedException, IOException {
+    Optional<RunQueue.Job> job = queue.find(id);
+    return job.isPresent() ? job.get().record().run() : find(id).read();
+  }
+
+  /**
+   * At most {@code size} runs, newest first.
+   *
+   * @param after a former page's {@code next}; empty: from the newest on
+   */
+  Page list(int size, String after) throws IOException {
+    List<Run> runs = new ArrayList<>();
+    String last = "";
+    for (RunFolder folder : store.list()) {
+      if (!after.isEmpty() && folder.id().compareTo(after) >= 0) {
+        continue;
+      }
+      if (runs.size() == size) {
+        return new Page(runs, last);
+      }
+      Optional<Run> run = read(folder);
+      if (run.isPresent()) {
+        runs.add(run.get());
+        last = folder.id();
+      }
+    }
+    return new Page(runs, "");
+  }
+
+  /** Opens a run to read its events; the caller closes the hold. */
+  OpenRecords.Hold watch(String id) throws RefusedException, IOException {
+    OpenRecords.Hold hold = records.share(find(id));
+    if (queue.find(id).isEmpty() && !hold.record().hasEnded()) {
+      hold.close();
+      throw elsewhere(id, "watch");
+    }
+    return hold;
+  }
+
+  /** Ends a run that waits; asks one under way to end; answers with one that has ended as it is. */
+  Run stop(String id) throws RefusedException, IOException {
+    RunFolder folder = find(id);
+    Optional<Run> stopped = queue.stop(id);
+    if (stopped.isPresent()) {
+      return stopped.get();
+    }
+    Run run = folder.read();
+    if (RunRecord.isEnd(run.getState())) {
+      return run;
+    }
+    // `trainer train` began it, and has left it or is still at it.
+    try (OpenRecords.Hold hold = lock(folder, "stop")) {
+      if (!hold.record().hasEnded()) {
+        metrics.follow(hold.record());
+        hold.record().state(RunState.RUN_STATE_STOPPED, "stopped as asked; nobody was at it");
+      }
+      return hold.record().run();
+    }
+  }
+
+  /**
+   * Queues a new run that carries on from the newest whole checkpoint of one that STOPPED or
+   * FAILED.
+   *
+   * @param epochs in place of the run's own
+   * @return fails with {@link RefusedException}, {@link InvalidConfigException} or {@link
+   *     IOException}
+   */
+  CompletableFuture<Run> resume(String requestId, String id, OptionalInt epochs)
+      throws RefusedException {
+    return errands.submit(() -> resumeNow(requestId, id, epochs));
+  }
+
+  /**
+   * Publishes a kept checkpoint's generator.
+   *
+   * @param checkpoint the file's name; empty: the newest
+   * @param model the name to publish under; empty: the run's own
+   * @return fails with {@link RefusedException}, {@link InvalidConfigException} or {@link
+   *     IOException}
+   */
+  CompletableFuture<ModelVersion> publish(String id, String checkpoint, String model)
+      throws RefusedException {
+    return errands.submit(() -> publishNow(id, checkpoint, model));
+  }
+
+  /**
+   * Interrupts the run under way, which keeps a checkpoint and goes on when the service starts
+   * again, and finishes the publication under way.
+   *
+   * @return whether that took no longer than {@code grace}
+   */
+  boolean close(Duration grace) throws InterruptedException {
+    long start = System.nanoTime();
+    boolean trained = queue.close(grace);
+    Duration left = grace.minusNanos(System.nanoTime() - start);
+    return errands.close(left.isNegative() ? Duration.ZERO : left) && trained;
+  }
+
+  /** Queues what the service has not finished: first what was under way, then by age. */
+  private synchronized void recover() throws IOException {
+    List<RunFolder> begun = new ArrayList<>();
+    List<RunFolder> queued = new ArrayList<>();
+    List<RunFolder> oldestFirst = new ArrayList<>(store.list());
+    Collections.reverse(oldestFirst);
+    for (RunFolder folder : oldestFirst) {
+      Optional<Run> found = read(folder);
+      if (found.isPresent()) {
+        Run run = found.get();
+        metrics.found(run.getState());
+        remember(run);
+        if (run.getByService() && !RunRecord.isEnd(run.getState())) {
+          (run.getState() == RunState.RUN_STATE_RUNNING ? begun : queued).add(folder);
+        }
+      }
+    }
+    begun.addAll(queued);
+    for (RunFolder folder : begun) {
+      try {
+        takeUp(folder);
+      } catch (IOException e) {
+        log.warn("run {} cannot be taken up: {}", folder.id(), e.getMessage());
+      }
+    }
+  }
+
+  private void takeUp(RunFolder folder) throws IOException {
+    Optional<OpenRecords.Hold> hold = records.lock(folder);
+    if (hold.isEmpty()) {
+      log.info("run {} is in another process's hands", folder.id());
+      return;
+    }
+    RunRecord record = hold.get().record();
+    metrics.follow(record);
+    List<Violation> wrong = new ArrayList<>();
+    RunPlan plan = plan(record.run().getConfig(), wrong);
+    if (plan != null && !record.hasEnded()) {
+      log.info("run {} goes on", folder.id());
+      queue.add(new RunQueue.Job(hold.get(), plan, new RunControl()));
+      return;
+    }
+    try (OpenRecords.Hold done = hold.get()) {
+      if (!done.record().hasEnded()) {
+        done.record().state(RunState.RUN_STATE_FAILED, "its config is not valid: " + wrong);
+      }
+    }
+  }
+
+  private Run resumeNow(String requestId, String id, OptionalInt epochs)
+      throws RefusedException, InvalidConfigException, IOException {
+    RunConfig.Builder asked = RunConfig.newBuilder();
+    epochs.ifPresent(asked::setEpochs);
+    synchronized (this) {
+      Optional<Run> earlier = earlier(requestId, id, asked.build());
+      if (earlier.isPresent()) {
+        return earlier.get();
+      }
+    }
+    Run old = get(id);
+    if (old.getState() != RunState.RUN_STATE_STOPPED
+        && old.getState() != RunState.RUN_STATE_FAILED) {
+      throw new RefusedException(
+          Why.WRONG_STATE,
+          "run %s is %s; only one that STOPPED or FAILED can be resumed"
+              .formatted(id, RunRecord.name(old.getState())));
+    }
+    List<Violation> wrong = new ArrayList<>();
+    checkRequestId(requestId, wrong);
+    RunPlan plan = plan(old.getConfig().toBuilder().mergeFrom(asked.build()).build(), wrong);
+    Checkpoints.Kept from = newestWhole(find(id), old);
+    if (plan != null && plan.hyperparameters().epochs() < from.checkpoint().epoch()) {
+      wrong.add(
+          new Violation(
+              "epochs",
+              "%d: expected %d, which the run has done, or more"
+                  .formatted(plan.hyperparameters().epochs(), from.checkpoint().epoch())));
+    }
+    if (plan == null || !wrong.isEmpty()) {
+      throw new InvalidConfigException(wrong);
+    }
+    synchronized (this) {
+      // Another call with this id may have come through meanwhile.
+      Optional<Run> earlier = earlier(requestId, id, asked.build());
+      if (earlier.isPresent()) {
+        return earlier.get();
+      }
+      queue.requireRoom();
+      return enqueue(
+          Run.newBuilder()
+              .setRequestId(requestId)
+              .setAsked(asked)
+              .setResumedFrom(id)
+              .addCheckpoints(from.file().getFileName().toString()),
+          plan,
+          from.file());
+    }
+  }
+
+  private static Checkpoints.Kept newestWhole(RunFolder folder, Run run)
+      throws RefusedException, IOException {
+    Optional<Checkpoints.Kept> newest =
+        Files.isDirectory(folder.checkpoints())
+            ? folder.keptCheckpoints(run).newest()
+            : Optional.empty();
+    return newest.orElseThrow(
+        () ->
+            new RefusedException(
+                Why.WRONG_STATE,
+                "run %s has no whole checkpoint to carry on from; start a new one"
+                    .formatted(folder.id())));
+  }
+
+  private ModelVersion publishNow(String id, String checkpoint, String model)
+      throws RefusedException, InvalidConfigException, IOException {
+    RunFolder folder = find(id);
+    try (OpenRecords.Hold hold =
+        queue.find(id).isPresent() ? records.share(folder) : lock(folder, "publish")) {
+      return publications.publish(hold.record(), checkpoint, model);
+    }
+  }
+
+  /**
+   * The run that the request id started before, if it did.
+   *
+   * @throws RefusedException that one was another
+   */
+  @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig asked)
+      throws RefusedException, IOException {
+    String id = requests.get(requestId);
+    if (id == null || store.find(id).isEmpty()) {
+      return Optional.empty();
+    }
+    Run run = get(id);
+    if (!run.getAsked().equals(asked) || !run.getResumedFrom().equals(resumedFrom)) {
+      throw new RefusedException(
+          Why.ALREADY_EXISTS,
+          "request id '%s' started run %s, which was asked for differently; choose another id"
+              .formatted(requestId, id));
+    }
+    return Optional.of(run);
+  }
+
+  @GuardedBy("this") private Run enqueue(Run.Builder draft, RunPlan plan, @Nullable Path begin) throws IOException {
+    RunFolder folder =
+        store.create(draft.setConfig(plan.config()).setByService(true).build(), begin);
+    Optional<OpenRecords.Hold> hold;
+    try {
+      hold = records.lock(folder);
+    } catch (IOException e) {
+      abandon(folder, e);
+      throw e;
+    }
+    Run run = folder.read();
+    remember(run);
+    // Empty: another service, which has just been started, found the run and has taken it.
+    if (hold.isPresent()) {
+      metrics.found(run.getState());
+      metrics.follow(hold.get().record());
+      queue.add(new RunQueue.Job(hold.get(), plan, new RunControl()));
+    }
+    return run;
+  }
+
+  /** Nobody was told of the run: it must not come to life when the service starts again. */
+  private static void abandon(RunFolder folder, IOException failure) {
+    try {
+      folder.write(
+          folder.read().toBuilder()
+              .setState(RunState.RUN_STATE_FAILED)
+              .setReason("it could not be queued: " + failure.getMessage())
+              .build());
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  @GuardedBy("this") private void remember(Run run) {
+    if (!run.getRequestId().isEmpty()) {
+      requests.put(run.getRequestId(), run.getId());
+    }
+  }
+
+  private Optional<Run> read(RunFolder folder) {
+    try {
+      Optional<RunQueue.Job> job = queue.find(folder.id());
+      return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
+    } catch (IOException e) {
+      if (damaged.add(folder.id())) {
+        log.warn("skipping run {}: {}", folder.id(), e.getMessage());
+      }
+      return Optional.empty();
+    }
+  }
+
+  private RunFolder find(String id) throws RefusedException {
+    return store
+        .find(id)
+        .orElseThrow(() -> new RefusedException(Why.NOT_FOUND, "there is no run '" + id + "'"));
+  }
+
+  private OpenRecords.Hold lock(RunFolder folder, String purpose)
+      throws RefusedException, IOException {
+    Optional<OpenRecords.Hold> hold = records.lock(folder);
+    if (hold.isEmpty()) {
+      throw elsewhere(folder.id(), purpose);
+    }
+    return hold.get();
+  }
+
+  private static RefusedException elsewhere(String id, String purpose) {
+    return new RefusedException(
+        Why.WRONG_STATE,
+        "run %s is not this service's to %s: another process began it, and it has not ended"
+            .formatted(id, purpose));
+  }
+
+  private static void checkRequestId(String requestId, List<Violation> wrong) {
+    if (requestId.length() > LONGEST_REQUEST_ID) {
+      wrong.add(
+          new Violation(
+              "request_id",
+              "%d characters: expected at most %d"
+                  .formatted(requestId.length(), LONGEST_REQUEST_ID)));
+    }
+  }
+
+  /** The plan; null where the config is wrong, as has been added then. */
+  private static @Nullable RunPlan plan(RunConfig config, List<Violation> wrong) {
+    try {
+      return RunPlan.of(config);
+    } catch (InvalidConfigException e) {
+      wrong.addAll(e.violations());
+      return null;
+    }
+  }
+}
