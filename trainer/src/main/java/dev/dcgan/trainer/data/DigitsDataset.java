@@ -14,6 +14,7 @@ public final class DigitsDataset implements ImageDataset {
 
   private static final ImageShape SHAPE = new ImageShape(DigitPen.SIDE, DigitPen.SIDE, 1);
 
+  private final int first;
   private final byte[][] images;
 
   /**
@@ -22,11 +23,17 @@ public final class DigitsDataset implements ImageDataset {
    * @throws IllegalArgumentException where count is below 1
    */
   public DigitsDataset(int count, long seed) {
+    this(0, count, seed);
+  }
+
+  /** Draws the digits {@code first} to below {@code first + count} of a seed's endless sequence. */
+  DigitsDataset(int first, int count, long seed) {
     if (count < 1) {
       throw new IllegalArgumentException(count + " digits; expected at least 1");
     }
+    this.first = first;
     images =
-        IntStream.range(0, count)
+        IntStream.range(first, Math.addExact(first, count))
             .parallel()
             .mapToObj(i -> DigitPen.draw(labelOf(i), new Draws(seed, i)))
             .toArray(byte[][]::new);
@@ -60,7 +67,7 @@ public final class DigitsDataset implements ImageDataset {
   /** The digit that picture {@code index} shows, 0 to 9. */
   @Override
   public int label(int index) {
-    return labelOf(Objects.checkIndex(index, images.length));
+    return labelOf(first + Objects.checkIndex(index, images.length));
   }
 
   private static int labelOf(int index) {

@@ -33,6 +33,17 @@ final class DigitsDatasetTest {
   }
 
   @Test
+  void digits_fromALaterOne_areTheSamePictures() {
+    DigitsDataset all = new DigitsDataset(20, 7);
+    DigitsDataset later = new DigitsDataset(13, 7, 7);
+
+    for (int i = 0; i < later.size(); i++) {
+      assertThat(pixels(later, i)).isEqualTo(pixels(all, 13 + i));
+      assertThat(later.label(i)).isEqualTo(all.label(13 + i));
+    }
+  }
+
+  @Test
   void digits_areAllDifferent() {
     DigitsDataset digits = new DigitsDataset(1000, 1);
     Set<String> seen = new HashSet<>();

@@ -209,11 +209,26 @@ final class IdxDatasetTest {
   }
 
   @Test
-  void open_withLabels_readsTheImages() throws IOException {
+  void open_withLabels_hasThem() throws IOException {
     write(MNIST, twoImages());
     write("train-labels-idx1-ubyte", idx(LABELS, new byte[] {7, 2}, 2));
 
-    assertThat(IdxDataset.open(folder).size()).isEqualTo(2);
+    IdxDataset dataset = IdxDataset.open(folder);
+
+    assertThat(dataset.size()).isEqualTo(2);
+    assertThat(dataset.classes()).isEqualTo(8);
+    assertThat(dataset.label(0)).isEqualTo(7);
+    assertThat(dataset.label(1)).isEqualTo(2);
+  }
+
+  @Test
+  void open_withoutLabels_hasNoClasses() throws IOException {
+    write(MNIST, twoImages());
+
+    IdxDataset dataset = IdxDataset.open(folder);
+
+    assertThat(dataset.classes()).isZero();
+    assertThat(dataset.label(1)).isEqualTo(-1);
   }
 
   @Test

@@ -16,13 +16,25 @@ public final class TestData {
 
   /** The folder with the complete MNIST; without it, skips the calling test and says so. */
   public static Path mnist() {
+    return existing("mnist", "MNIST");
+  }
+
+  /**
+   * The zip of CIFAR-10's 10,000 test pictures, a folder for each class; without it, skips the
+   * calling test and says so.
+   */
+  public static Path cifar10Zip() {
+    return existing("cifar10/test-images.zip", "CIFAR-10");
+  }
+
+  private static Path existing(String name, String what) {
     // Tests run in the module's folder.
     Path root =
         Path.of(Optional.ofNullable(System.getenv("DCGAN_TEST_DATA")).orElse("../../shared/data"));
-    Path folder = root.resolve("mnist");
+    Path path = root.resolve(name);
     assumeTrue(
-        Files.isDirectory(folder),
-        folder.toAbsolutePath().normalize() + " is absent: not tested on the real MNIST");
-    return folder;
+        Files.exists(path),
+        path.toAbsolutePath().normalize() + " is absent: not tested on the real " + what);
+    return path;
   }
 }

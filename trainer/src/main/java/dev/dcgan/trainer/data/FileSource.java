@@ -1,0 +1,57 @@
+package dev.dcgan.trainer.data;
+
+import dev.dcgan.model.ImageShape;
+import java.io.IOException;
+import java.util.Iterator;
+import java.util.List;
+
+/** Pictures that are a file each, in a folder or a zip. The tree stays its owner's to close. */
+final class FileSource implements PictureSource {
+
+  private final FileTree tree;
+  private final PictureFiles files;
+  private final int size;
+
+  // Mutable state
+  private final Iterator<String> names;
+
+  /** A source of the pictures named, at least one. */
+  FileSource(FileTree tree, PictureFiles files, List<String> names) {
+    this.tree = tree;
+    this.files = files;
+    this.size = names.size();
+    this.names = names.iterator();
+  }
+
+  private record EncodedFile(FileTree tree, String name, int label) implements Encoded {
+
+    @Override
+    public String place() {
+      return tree.place(name);
+    }
+
+    @Override
+    public Bitmap decode(ImageShape wanted) throws IOException {
+      return ImageDecoder.decode(tree.read(name), wanted);
+    }
+  }
+
+  @Override
+  public int size() {
+    return size;
+  }
+
+  @Override
+  public int classes() {
+    return files.classes().size();
+  }
+
+  @Override
+  public Encoded next() {
+    String name = names.next();
+    return new EncodedFile(tree, name, files.label(name));
+  }
+
+  @Override
+  public void close() {}
+}

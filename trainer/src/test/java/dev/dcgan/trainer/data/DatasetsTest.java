@@ -1,0 +1,664 @@
+package dev.dcgan.trainer.data;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
+
+import dev.dcgan.model.ImageShape;
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import java.io.OutputStream;
+import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.OptionalInt;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
+import java.util.zip.ZipEntry;
+import java.util.zip.ZipOutputStream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+final class DatasetsTest {
+
+  private static final ImageShape GREY = new ImageShape(2, 2, 1);
+  private static final ImageShape COLOUR = new ImageShape(2, 2, 3);
+  private static final Datasets.Options DEFAULTS = Datasets.Options.defaults();
+  private static final Datasets.Options ALL = heldOut(0);
+
+  @TempDir private Path temporary;
+
+  private Path folder;
+
+  @BeforeEach
+  void makeFolder() throws IOException {
+    folder = Files.createDirectory(temporary.resolve("pets"));
+  }
+
+  // Folders of pictures
+
+  @Test
+  void aFolder_isReadInTheOrderOfItsPaths_withClasses() throws IOException {
+    grey("dog/b.png", 3);
+    grey("dog/Z/a.png", 2);
+    grey("cat/x.png", 1);
+    write("cat/notes.txt", "no picture".getBytes(StandardCharsets.UTF_8));
+    write(".hidden/y.png", new byte[1]);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+      assertThat(values(pictures.training())).containsExactly(1, 2, 3);
+      assertThat(pictures.training().name()).isEqualTo("pets");
+      assertThat(pictures.training().shape()).isEqualTo(GREY);
+      assertThat(pictures.training().classes()).isEqualTo(2);
+      assertThat(labels(pictures.training())).containsExactly(0, 1, 1);
+    }
+  }
+
+  @Test
+  void aFlatFolder_hasNoClasses() throws IOException {
+    grey("a.png", 1);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+      assertThat(pictures.training().classes()).isZero();
+      assertThat(labels(pictures.training())).containsExactly(-1);
+    }
+  }
+
+  @Test
+  void pictures_areResizedAndCropped() throws IOException {
+    BufferedImage wide = new BufferedImage(80, 40, BufferedImage.TYPE_3BYTE_BGR);
+    for (int i = 0; i < 80 * 40; i++) {
+      // Only the middle, 20 to 59, is green.
+      wide.setRGB(i % 80, i / 80, i % 80 < 20 || i % 80 >= 60 ? 0xFF0000 : 0x00C800);
+    }
+    write("wide.png", wide);
+
+    try (Pictures pictures = Datasets.open(folder, COLOUR, ALL)) {
+      assertThat(pixels(pictures.training(), 0))
+          .containsExactly(0, 200, 0, 0, 200, 0, 0, 200, 0, 0, 200, 0);
+    }
+  }
+
+  @Test
+  void everyKthPicture_isHeldOut() throws IOException {
+    greys(11);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.25))) {
+      assertThat(pictures.disjoint()).isTrue();
+      assertThat(values(pictures.training())).containsExactly(0, 1, 2, 4, 5, 6, 8, 9, 10);
+      assertThat(values(pictures.heldOut())).containsExactly(3, 7);
+    }
+  }
+
+  @Test
+  void withNothingToHoldOut_theTrainingPicturesServe() throws IOException {
+    greys(9);
+
+    for (double fraction : new double[] {0, 0.1}) {
+      try (Pictures pictures = Datasets.open(folder, GREY, heldOut(fraction))) {
+        assertThat(pictures.disjoint()).isFalse();
+        assertThat(pictures.training().size()).isEqualTo(9);
+        assertThat(pictures.heldOut()).isSameAs(pictures.training());
+      }
+    }
+  }
+
+  @Test
+  void foldersTrainAndTest_areTrainingAndHeldOut() throws IOException {
+    grey("train/cat/1.png", 1);
+    grey("train/dog/2.png", 2);
+    grey("test/dog/3.png", 3);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS)) {
+      assertThat(pictures.disjoint()).isTrue();
+      assertThat(values(pictures.training())).containsExactly(1, 2);
+      assertThat(values(pictures.heldOut())).containsExactly(3);
+      assertThat(labels(pictures.training())).containsExactly(0, 1);
+      assertThat(labels(pictures.heldOut())).containsExactly(1);
+    }
+  }
+
+  @Test
+  void theDigest_isOfThePicturesTrainedOn() throws IOException {
+    greys(4);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.5))) {
+      // Of 00000000 02020202 and of 01010101 03030303, by another program.
+      assertThat(pictures.training().sha256())
+          .isEqualTo("8ae602e3915b0011cfca603c174a310fd38fdcafbd2028027cbadbdc9ad9ca8c");
+      assertThat(pictures.heldOut().sha256())
+          .isEqualTo("43e1ef777df6ee3a0e7d7220c76c1f1285418a5072c056e4f3fbfff076849ce2");
+    }
+  }
+
+  // Unreadable pictures
+
+  @Test
+  void unreadablePictures_upToTheLimit_areSkipped() throws IOException {
+    greys(3);
+    write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
+    write("001b.webp", new byte[100]);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, unreadable(2))) {
+      assertThat(values(pictures.training())).containsExactly(0, 1, 2);
+    }
+  }
+
+  @Test
+  void unreadablePictures_beyondTheLimit_areRefusedAndNamed() throws IOException {
+    greys(3);
+    Path html = write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
+    Path empty = write("001b.jpg", new byte[0]);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1)))
+        .withMessage(
+            "pets: 2 of the first 4 pictures are unreadable, of 1 allowed (--max-unreadable): "
+                + html
+                + ": its bytes are no PNG, JPEG, GIF, BMP or TIFF, "
+                + empty
+                + ": its bytes are no PNG, JPEG, GIF, BMP or TIFF");
+  }
+
+  @Test
+  void oneUnreadablePictureInAHundred_isAllowed_unlessSaidOtherwise() throws IOException {
+    greys(298);
+    write("a.png", new byte[1]);
+    write("b.png", new byte[1]);
+    write("c.png", new byte[1]);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+      assertThat(pictures.training().size()).isEqualTo(298);
+    }
+    write("d.png", new byte[1]);
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .withMessageContaining("of 3 allowed");
+  }
+
+  @Test
+  void aBrokenLink_isNoPicture_andLinksAreFollowed() throws IOException {
+    Path elsewhere = Files.move(grey("a.png", 7), temporary.resolve("elsewhere.png"));
+    Files.createSymbolicLink(folder.resolve("link.png"), elsewhere);
+    Files.createSymbolicLink(folder.resolve("broken.png"), temporary.resolve("absent.png"));
+
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+      assertThat(values(pictures.training())).containsExactly(7);
+    }
+  }
+
+  @Test
+  void nothingButUnreadablePictures_isRefused() throws IOException {
+    write("a.png", new byte[1]);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .withMessageStartingWith("pets: not one of 1 pictures can be read: " + folder);
+  }
+
+  // Grey and colour
+
+  @Test
+  void greyAndColourMixed_isRefused_namingOneOfEach() throws IOException {
+    Path grey = grey("a.png", 1);
+    Path colour = colour("b.png", 0x102030);
+
+    for (ImageShape wanted : List.of(GREY, COLOUR)) {
+      assertThatIOException()
+          .isThrownBy(() -> Datasets.open(folder, wanted, ALL))
+          .withMessage(
+              "pets mixes grey pictures (%s) and colour (%s): --channels 1 or 3 converts them all",
+              grey, colour);
+    }
+  }
+
+  @Test
+  void picturesOfTheOtherKind_areRefused() throws IOException {
+    Path grey = grey("a.png", 1);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, COLOUR, ALL))
+        .withMessage(
+            "pets has grey pictures (%s), the network is for colour: --channels 1 takes them as"
+                + " they are, 3 converts them",
+            grey);
+  }
+
+  @Test
+  void greyAndColourMixed_areConverted_whereAsked() throws IOException {
+    grey("a.png", 9);
+    colour("b.png", 0xFF0000);
+    Datasets.Options convert = convert();
+
+    try (Pictures grey = Datasets.open(folder, GREY, convert);
+        Pictures colour = Datasets.open(folder, COLOUR, convert)) {
+      assertThat(values(grey.training())).containsExactly(9, 76);
+      assertThat(pixels(colour.training(), 0)).containsOnly(9);
+      assertThat(pixels(colour.training(), 1)).startsWith(-1, 0, 0, -1, 0, 0);
+    }
+  }
+
+  // Zips
+
+  @Test
+  void aZip_hasThePicturesAndTheDigestOfItsFolder() throws IOException {
+    colour("cat/1.png", 0x0A0B0C);
+    colour("dog/2.png", 0xFF0000);
+    colour("dog/10.png", 0x00FF00);
+    Path zip = zip("pets.zip", "");
+    Path nested = zip("other.zip", "pets/");
+
+    try (Pictures ofFolder = Datasets.open(folder, COLOUR, ALL);
+        Pictures ofZip = Datasets.open(zip, COLOUR, ALL);
+        Pictures ofNested = Datasets.open(nested, COLOUR, ALL)) {
+      for (Pictures pictures : List.of(ofZip, ofNested)) {
+        assertThat(pictures.training().sha256()).isEqualTo(ofFolder.training().sha256());
+        assertThat(labels(pictures.training())).containsExactly(0, 1, 1);
+      }
+      assertThat(ofZip.training().name()).isEqualTo("pets");
+    }
+  }
+
+  @Test
+  void aZip_namesItsUnreadableEntries() throws IOException {
+    grey("a.png", 1);
+    write("b.png", new byte[3]);
+    Path zip = zip("pets.zip", "");
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(zip, GREY, unreadable(0)))
+        .withMessageContaining(zip + "!b.png: its bytes are no PNG");
+  }
+
+  @Test
+  void aZipEntry_thatUnpacksToTooMuch_isUnreadable() throws IOException {
+    grey("a.png", 1);
+    Path zip = temporary.resolve("bomb.zip");
+    try (ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(zip))) {
+      out.putNextEntry(new ZipEntry("bomb.png"));
+      byte[] zeros = new byte[1 << 20];
+      for (int i = 0; i < 65; i++) {
+        out.write(zeros);
+      }
+    }
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(zip, GREY, ALL))
+        .withMessageContaining("bomb.png: it is larger than 64 MiB");
+  }
+
+  @Test
+  void aDamagedZip_isRefused() throws IOException {
+    grey("a.png", 1);
+    byte[] whole = Files.readAllBytes(zip("pets.zip", ""));
+    Path cut = Files.write(temporary.resolve("cut.zip"), Arrays.copyOf(whole, 60));
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(cut, GREY, ALL))
+        .withMessageStartingWith(cut + " is no zip that can be read (");
+  }
+
+  @Test
+  void theRealCifar10Zip_isReadWhole() throws IOException {
+    Path zip = TestData.cifar10Zip();
+
+    try (Pictures pictures = Datasets.open(zip, new ImageShape(64, 64, 3), DEFAULTS)) {
+      assertThat(pictures.training().size()).isEqualTo(9000);
+      assertThat(pictures.heldOut().size()).isEqualTo(1000);
+      assertThat(pictures.training().classes()).isEqualTo(10);
+      int[] counts = new int[10];
+      IntStream.range(0, 9000).forEach(i -> counts[pictures.training().label(i)]++);
+      assertThat(counts).containsOnly(900);
+    }
+  }
+
+  // IDX
+
+  @Test
+  void idxOfTheWantedSize_isTakenAsItIs() throws IOException {
+    idx("train-images-idx3-ubyte", 2, 2, 1, 2, 3, 4, 5, 6, 7, 8);
+    Path file = folder.resolve("train-images-idx3-ubyte");
+
+    for (Path data : List.of(folder, file)) {
+      try (Pictures pictures = Datasets.open(data, GREY, ALL)) {
+        assertThat(pixels(pictures.training(), 0)).containsExactly(1, 2, 3, 4);
+        assertThat(pixels(pictures.training(), 1)).containsExactly(5, 6, 7, 8);
+        assertThat(pictures.training().classes()).isZero();
+      }
+    }
+  }
+
+  @Test
+  void idxOfAnotherSize_isCroppedAndResized() throws IOException {
+    idx("train-images-idx3-ubyte", 1, 3, 9, 50, 100);
+
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+      assertThat(pixels(pictures.training(), 0)).containsOnly(50);
+    }
+  }
+
+  @Test
+  void idxTestPictures_areHeldOut() throws IOException {
+    idx("emnist-letters-train-images-idx3-ubyte", 2, 2, 1, 2, 3, 4);
+    idx("emnist-letters-test-images-idx3-ubyte", 2, 2, 5, 6, 7, 8);
+    write("emnist-letters-train-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 2});
+    write("emnist-letters-test-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 4});
+
+    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS)) {
+      assertThat(pictures.disjoint()).isTrue();
+      // Rows and columns exchanged.
+      assertThat(pixels(pictures.training(), 0)).containsExactly(1, 3, 2, 4);
+      assertThat(pixels(pictures.heldOut(), 0)).containsExactly(5, 7, 6, 8);
+      assertThat(labels(pictures.training())).containsExactly(2);
+      assertThat(labels(pictures.heldOut())).containsExactly(4);
+      assertThat(pictures.training().classes()).isEqualTo(5);
+    }
+  }
+
+  @Test
+  void theRealMnist_isWhatItWas_withItsTestPicturesHeldOut() throws IOException {
+    Path mnist = TestData.mnist();
+
+    try (Pictures pictures = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS)) {
+      assertThat(pictures.disjoint()).isTrue();
+      assertThat(pictures.training().name()).isEqualTo("mnist");
+      assertThat(pictures.training().size()).isEqualTo(60_000);
+      assertThat(pictures.training().classes()).isEqualTo(10);
+      // Of the files with MD5 6bbc9ace898e44ae57da46a324031adb and
+      // 2646ac647ad5339dbf082846283269ea, less their headers.
+      assertThat(pictures.training().sha256())
+          .isEqualTo("741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757");
+      assertThat(pictures.heldOut().size()).isEqualTo(10_000);
+      assertThat(pictures.heldOut().sha256())
+          .isEqualTo("6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161");
+      // The first of both sets are a five and a seven.
+      assertThat(pictures.training().label(0)).isEqualTo(5);
+      assertThat(pictures.heldOut().label(0)).isEqualTo(7);
+    }
+  }
+
+  // CIFAR-10
+
+  @Test
+  void cifarBatches_areReadInOrder_theTestBatchHeldOut() throws IOException {
+    write("data_batch_1.bin", cifar(3, 1, 4, 2));
+    write("data_batch_2.bin", cifar(5, 3));
+    write("test_batch.bin", cifar(9, 8));
+
+    try (Pictures pictures = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS)) {
+      assertThat(pictures.training().name()).isEqualTo("cifar10");
+      assertThat(pictures.training().size()).isEqualTo(3);
+      assertThat(labels(pictures.training())).containsExactly(3, 4, 5);
+      assertThat(labels(pictures.heldOut())).containsExactly(9);
+      assertThat(pictures.training().classes()).isEqualTo(10);
+      // Red is the value, green and blue ten and twenty more; the last pixel has one more.
+      assertThat(pixels(pictures.training(), 1)).startsWith(2, 12, 22, 2).endsWith(3, 13, 23);
+      assertThat(pixels(pictures.heldOut(), 0)).startsWith(8, 18, 28);
+    }
+  }
+
+  @Test
+  void cifarOfALargerSize_isEnlarged() throws IOException {
+    write("data_batch_1.bin", cifar(3, 100));
+
+    try (Pictures pictures = Datasets.open(folder, new ImageShape(64, 64, 3), ALL)) {
+      assertThat(pixels(pictures.training(), 0)).hasSize(64 * 64 * 3).startsWith(100, 110, 120);
+    }
+  }
+
+  @Test
+  void aCutCifarBatch_isRefused() throws IOException {
+    Path batch = write("data_batch_1.bin", Arrays.copyOf(cifar(3, 1), 3000));
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL))
+        .withMessageStartingWith(batch + " has 3000 bytes; expected CIFAR-10's records of 3073");
+  }
+
+  @Test
+  void aCifarBatchWithAnImpossibleLabel_isRefused() throws IOException {
+    Path batch = write("data_batch_1.bin", cifar(3, 1, 10, 1));
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL))
+        .withMessageStartingWith(batch + " has the label 10 in record 1; expected 0 to 9");
+  }
+
+  // What is none of these
+
+  @Test
+  void anEmptyFolder_isRefused() {
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .withMessageStartingWith(folder + " holds no pictures by their names; expected a folder");
+  }
+
+  @Test
+  void anEmptyZip_isRefused() throws IOException {
+    Path zip = zip("empty.zip", "");
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(zip, GREY, ALL))
+        .withMessageStartingWith(zip + " holds no pictures by their names");
+  }
+
+  @Test
+  void somethingElse_isRefused() throws IOException {
+    Path picture = grey("a.png", 1);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(picture, GREY, ALL))
+        .withMessageStartingWith(picture + " is neither IDX nor a zip; expected a folder or zip");
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL))
+        .withMessageStartingWith(folder.resolve("absent") + " does not exist; expected a folder");
+  }
+
+  // Scratch files
+
+  @Test
+  void picturesThatExceedTheMemory_goThroughAScratchFile_whichIsGoneAfterwards()
+      throws IOException {
+    greys(300);
+    Path cache = Files.createDirectory(temporary.resolve("cache"));
+
+    try (Pictures small = Datasets.open(folder, GREY, scratch(1199, cache));
+        Pictures inMemory = Datasets.open(folder, GREY, scratch(1200, cache))) {
+      assertThat(values(small.training())).isEqualTo(values(inMemory.training()));
+      assertThat(values(small.heldOut())).isEqualTo(values(inMemory.heldOut())).hasSize(30);
+      assertThat(small.training().sha256()).isEqualTo(inMemory.training().sha256());
+    }
+
+    try (Stream<Path> left = Files.list(cache)) {
+      assertThat(left).isEmpty();
+    }
+  }
+
+  @Test
+  void theScratchFolder_isNeededOnlyWherePicturesExceedTheMemory() throws IOException {
+    greys(2);
+    Path missing = temporary.resolve("missing");
+
+    Datasets.open(folder, GREY, scratch(8, missing)).close();
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, scratch(7, missing)))
+        .withMessage(
+            "%s is no folder; expected one with space for 8 bytes of decoded pictures: name it by"
+                + " --cache",
+            missing);
+  }
+
+  @Test
+  void picturesThatFitOnNoDisk_areRefusedAtOnce() throws IOException {
+    // A header that promises more than any disk holds.
+    write(
+        "train-images-idx3-ubyte",
+        ByteBuffer.allocate(16)
+            .putInt(0x0803)
+            .putInt(Integer.MAX_VALUE)
+            .putInt(60)
+            .putInt(60)
+            .array());
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL))
+        .withMessageContaining("bytes; decoded pictures need 36,028,797,002,186,752:")
+        .withMessageContaining("name another folder by --cache");
+  }
+
+  @Test
+  void anInterruptedThread_stopsOpening() throws IOException {
+    greys(2);
+    Thread.currentThread().interrupt();
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isInstanceOf(InterruptedIOException.class);
+    assertThat(Thread.interrupted()).isTrue();
+  }
+
+  // The rest
+
+  @Test
+  void digits_areHeldOutFromTheSameSequence_furtherOn() throws IOException {
+    DigitsDataset both = new DigitsDataset(24, 5);
+
+    try (Pictures pictures = Datasets.digits(12, 5)) {
+      assertThat(pictures.disjoint()).isTrue();
+      assertThat(pictures.heldOut().size()).isEqualTo(12);
+      assertThat(pixels(pictures.training(), 11)).isEqualTo(pixels(both, 11));
+      assertThat(pixels(pictures.heldOut(), 0)).isEqualTo(pixels(both, 12));
+    }
+  }
+
+  @Test
+  void options_outOfRange_areRefused() {
+    assertThatIllegalArgumentException().isThrownBy(() -> heldOut(-0.1));
+    assertThatIllegalArgumentException().isThrownBy(() -> heldOut(0.6));
+    assertThatIllegalArgumentException().isThrownBy(() -> heldOut(Double.NaN));
+    assertThatIllegalArgumentException().isThrownBy(() -> unreadable(-1));
+    assertThatIllegalArgumentException().isThrownBy(() -> scratch(-1, folder));
+  }
+
+  private static Datasets.Options heldOut(double fraction) {
+    return new Datasets.Options(
+        fraction, false, OptionalInt.empty(), DEFAULTS.memoryBytes(), DEFAULTS.cache());
+  }
+
+  private static Datasets.Options unreadable(int limit) {
+    return new Datasets.Options(
+        0, false, OptionalInt.of(limit), DEFAULTS.memoryBytes(), DEFAULTS.cache());
+  }
+
+  private static Datasets.Options convert() {
+    return new Datasets.Options(
+        0, true, OptionalInt.empty(), DEFAULTS.memoryBytes(), DEFAULTS.cache());
+  }
+
+  private static Datasets.Options scratch(long memoryBytes, Path cache) {
+    return new Datasets.Options(0.1, false, OptionalInt.empty(), memoryBytes, cache);
+  }
+
+  /** Flat pictures 000.png, 001.png and so on of the greys 0, 1 and so on, up to 255. */
+  private void greys(int count) throws IOException {
+    for (int i = 0; i < count; i++) {
+      grey("%03d.png".formatted(i), Math.min(i, 255));
+    }
+  }
+
+  private Path grey(String name, int value) throws IOException {
+    BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY);
+    image.getRaster().setSamples(0, 0, 2, 2, 0, new int[] {value, value, value, value});
+    return write(name, image);
+  }
+
+  private Path colour(String name, int rgb) throws IOException {
+    BufferedImage image = new BufferedImage(2, 2, BufferedImage.TYPE_3BYTE_BGR);
+    image.setRGB(0, 0, 2, 2, new int[] {rgb, rgb, rgb, rgb}, 0, 2);
+    return write(name, image);
+  }
+
+  private Path write(String name, BufferedImage image) throws IOException {
+    Path file = write(name, new byte[0]);
+    try (OutputStream out = Files.newOutputStream(file)) {
+      assertThat(ImageIO.write(image, "png", out)).isTrue();
+    }
+    return file;
+  }
+
+  private Path write(String name, byte[] bytes) throws IOException {
+    Path file = folder.resolve(name);
+    Files.createDirectories(file.resolveSibling(""));
+    return Files.write(file, bytes);
+  }
+
+  private void idx(String name, int rows, int columns, int... pixels) throws IOException {
+    ByteBuffer bytes =
+        ByteBuffer.allocate(16 + pixels.length)
+            .putInt(0x0803)
+            .putInt(pixels.length / (rows * columns))
+            .putInt(rows)
+            .putInt(columns);
+    for (int pixel : pixels) {
+      bytes.put((byte) pixel);
+    }
+    write(name, bytes.array());
+  }
+
+  /** Records of (label, value) each. */
+  private static byte[] cifar(int... labelsAndValues) {
+    ByteBuffer records = ByteBuffer.allocate(labelsAndValues.length / 2 * 3073);
+    for (int i = 0; i < labelsAndValues.length; i += 2) {
+      records.put((byte) labelsAndValues[i]);
+      for (int channel = 0; channel < 3; channel++) {
+        for (int pixel = 0; pixel < 1024; pixel++) {
+          int one = pixel == 1023 ? 1 : 0;
+          records.put((byte) (labelsAndValues[i + 1] + 10 * channel + one));
+        }
+      }
+    }
+    return records.array();
+  }
+
+  /** A zip of the folder, last file first, every name with a prefix. */
+  private Path zip(String name, String prefix) throws IOException {
+    Path zip = temporary.resolve(name);
+    try (Stream<Path> walk = Files.walk(folder);
+        ZipOutputStream out = new ZipOutputStream(Files.newOutputStream(zip))) {
+      List<Path> files =
+          walk.filter(Files::isRegularFile).sorted(Comparator.reverseOrder()).toList();
+      for (Path file : files) {
+        out.putNextEntry(new ZipEntry(prefix + folder.relativize(file)));
+        Files.copy(file, out);
+      }
+    }
+    return zip;
+  }
+
+  /** The first value of every picture. */
+  private static List<Integer> values(ImageDataset pictures) throws IOException {
+    List<Integer> values = new ArrayList<>();
+    for (int i = 0; i < pictures.size(); i++) {
+      values.add(pixels(pictures, i)[0] & 0xFF);
+    }
+    return values;
+  }
+
+  private static List<Integer> labels(ImageDataset pictures) {
+    return IntStream.range(0, pictures.size()).mapToObj(pictures::label).toList();
+  }
+
+  private static byte[] pixels(ImageDataset pictures, int index) throws IOException {
+    byte[] pixels = new byte[pictures.shape().values()];
+    pictures.copyPixels(index, pixels, 0);
+    return pixels;
+  }
+}
