@@ -22,9 +22,8 @@ final class PublishOptions {
   @Option(
       names = "--model",
       paramLabel = "NAME",
-      description = "The name to publish under. Default: the preset's, or the checkpoint's run's",
-      defaultValue = "")
-  private String model = "";
+      description = "The name to publish under. Default: the run's, which is its preset's")
+  private @Nullable String model;
 
   void check(Problems problems) {
     problems.require(
