@@ -40,7 +40,7 @@ class LearningTest {
             new Hyperparameters(1, BATCH, 2e-3f, 0.5f, 0.999f, 1),
             data,
             recorder)
-        .run(TrainingDevice.select("cpu"));
+        .run(TrainingDevice.select("cpu"), null);
 
     assertThat(recorder.steps).hasSize(STEPS);
     assertThat(recorder.meanLoss(0)).isBetween(0.65f, 0.75f);
@@ -76,16 +76,20 @@ class LearningTest {
     }
 
     @Override
-    public void onStep(Step step) {
+    public Next onStep(Step step) {
       steps.add(step);
+      return steps.size() >= STEPS ? Next.STOP : Next.CONTINUE;
     }
 
     @Override
-    public void onEpoch(Epoch epoch, List<byte[]> samples, Checkpoint checkpoint) {}
+    public void onEpoch(Epoch epoch) {}
 
     @Override
-    public boolean isStopRequested() {
-      return steps.size() >= STEPS;
+    public Next atEpochEnd(int epoch, Snapshot snapshot) {
+      return Next.CONTINUE;
     }
+
+    @Override
+    public void onCheckpoint(Checkpoint checkpoint) {}
   }
 }

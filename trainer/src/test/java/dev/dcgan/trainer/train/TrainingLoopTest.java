@@ -11,6 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class TrainingLoopTest {
@@ -81,13 +82,137 @@ class TrainingLoopTest {
   @Test
   void run_whenAskedToStop_endsAfterTheStep() throws IOException {
     Recorder recorder = new Recorder();
-    recorder.stopAfter = 2;
+    recorder.stopAt = 2;
 
     Checkpoint last = train(hyperparameters(5, 3), recorder);
 
     assertThat(recorder.steps).hasSize(2);
     assertThat(last.epoch()).isZero();
     assertThat(last.step()).isEqualTo(2);
+    assertThat(recorder.checkpoints).singleElement().usingRecursiveComparison().isEqualTo(last);
+  }
+
+  @Test
+  void run_stoppedAndCarriedOnAtAnyStep_givesTheWeightsOfTheUndisturbedRun() throws IOException {
+    // 3 batches an epoch; with 2 discriminator steps, 2 steps an epoch of 2 batches and 1.
+    for (Hyperparameters plan : List.of(hyperparameters(2, 3), everything(3))) {
+      Recorder undisturbed = new Recorder();
+      Checkpoint expected = train(plan, undisturbed);
+      for (int stop = 1; stop < expected.step(); stop++) {
+        Recorder recorder = new Recorder();
+        recorder.stopAt = stop;
+        Checkpoint stopped = train(plan, recorder);
+        Recorder rest = new Recorder();
+
+        Checkpoint resumed = train(plan, rest, stopped);
+
+        assertThat(stopped.step()).isEqualTo(stop);
+        assertThat(resumed).as("stopped at step %d", stop).usingRecursiveComparison().isEqualTo(expected);
+        assertThat(rest.sheets.get(rest.sheets.size() - 1))
+            .usingRecursiveComparison()
+            .isEqualTo(undisturbed.sheets.get(undisturbed.sheets.size() - 1));
+      }
+    }
+  }
+
+  @Test
+  void run_carriedOnAtAnEpochsEnd_tellsOfItAgain() throws IOException {
+    Recorder recorder = new Recorder();
+    recorder.stopAt = 3;
+    Checkpoint epoch1 = train(hyperparameters(2, 3), recorder);
+    Recorder rest = new Recorder();
+
+    train(hyperparameters(2, 3), rest, epoch1);
+
+    assertThat(recorder.ends).containsExactly(1);
+    assertThat(rest.ends).containsExactly(1, 2);
+    assertThat(rest.epochs).extracting(TrainingObserver.Epoch::epoch).containsExactly(2);
+  }
+
+  @Test
+  void run_fromTheEnd_trainsNoMore() throws IOException {
+    Checkpoint end = train(hyperparameters(1, 3), new Recorder());
+    Recorder recorder = new Recorder();
+
+    Checkpoint again = train(hyperparameters(1, 3), recorder, end);
+
+    assertThat(again).usingRecursiveComparison().isEqualTo(end);
+    assertThat(recorder.steps).isEmpty();
+    assertThat(recorder.ends).containsExactly(1);
+  }
+
+  @Test
+  void run_askedForACheckpoint_handsItOverAndGoesOn() throws IOException {
+    Recorder recorder = new Recorder();
+    recorder.checkpointAt = 2;
+
+    train(hyperparameters(1, 3), recorder);
+
+    assertThat(recorder.checkpoints).extracting(Checkpoint::step).containsExactly(2L, 3L);
+  }
+
+  @Test
+  void run_fromACheckpointOfOtherNetworksOrPictures_refuses() throws IOException {
+    Checkpoint checkpoint = train(hyperparameters(1, 3), new Recorder());
+    Checkpoint otherNetworks =
+        new Checkpoint(
+            Architecture.mnist28(16, 12),
+            checkpoint.hyperparameters(),
+            checkpoint.dataset(),
+            1,
+            3,
+            checkpoint.tensors());
+    Checkpoint otherPictures =
+        new Checkpoint(
+            checkpoint.architecture(),
+            checkpoint.hyperparameters(),
+            new Checkpoint.Dataset("ramps", "00", 40),
+            1,
+            3,
+            checkpoint.tensors());
+
+    assertThatThrownBy(() -> train(hyperparameters(2, 3), new Recorder(), otherNetworks))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("width 12")
+        .hasMessageContaining("width 8");
+    assertThatThrownBy(() -> train(hyperparameters(2, 3), new Recorder(), otherPictures))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("SHA-256 00");
+  }
+
+  @Test
+  void run_withDiscriminatorSteps_takesAsManyBatchesAStep() throws IOException {
+    Recorder recorder = new Recorder();
+
+    train(everything(1), recorder);
+
+    assertThat(recorder.steps)
+        .extracting(TrainingObserver.Step::images)
+        .containsExactly(32, 8, 32, 8);
+  }
+
+  @Test
+  void run_averaging_publishesTheAverage() throws IOException {
+    Hyperparameters plain = hyperparameters(2, 3);
+    Hyperparameters averaging =
+        new Hyperparameters(2, 16, 2e-4f, 2e-4f, 0.5f, 0.999f, 0, 0.5f, 1, 3);
+    String weight = "generator.01ConvTranspose2d_weight";
+
+    Checkpoint without = train(plain, new Recorder());
+    Checkpoint with = train(averaging, new Recorder());
+
+    assertThat(with.tensors().get(weight))
+        .usingRecursiveComparison()
+        .isEqualTo(without.tensors().get(weight));
+    assertThat(with.tensors().get("average." + weight))
+        .usingRecursiveComparison()
+        .isNotEqualTo(with.tensors().get(weight));
+    float[] z = new float[16];
+    z[0] = 1;
+    try (TrainedGenerator average = new TrainedGenerator(with);
+        TrainedGenerator last = new TrainedGenerator(without)) {
+      assertThat(average.images(z, 1)).isNotEqualTo(last.images(z, 1));
+    }
   }
 
   @Test
@@ -127,15 +252,26 @@ class TrainingLoopTest {
         .hasMessageContaining("28x28x1");
   }
 
+  /** Two epochs with every extra. */
+  private static Hyperparameters everything(long seed) {
+    return new Hyperparameters(2, 16, 1e-3f, 5e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 2, seed);
+  }
+
   private static Hyperparameters hyperparameters(int epochs, long seed) {
     return new Hyperparameters(epochs, 16, 2e-4f, 0.5f, 0.999f, seed);
   }
 
-  private static Checkpoint train(Hyperparameters hyperparameters, Recorder recorder)
+  private static Checkpoint train(
+      Hyperparameters hyperparameters, Recorder recorder, @Nullable Checkpoint from)
       throws IOException {
     return new TrainingLoop(
             NARROW, hyperparameters, new Ramps(40, new ImageShape(28, 28, 1)), recorder)
-        .run(TrainingDevice.select("cpu"));
+        .run(TrainingDevice.select("cpu"), from);
+  }
+
+  private static Checkpoint train(Hyperparameters hyperparameters, Recorder recorder)
+      throws IOException {
+    return train(hyperparameters, recorder, null);
   }
 
   /** Pictures that differ: ramps from another corner each. */
@@ -159,22 +295,36 @@ class TrainingLoopTest {
     final List<Step> steps = new ArrayList<>();
     final List<Epoch> epochs = new ArrayList<>();
     final List<List<byte[]>> sheets = new ArrayList<>();
-    int stopAfter = Integer.MAX_VALUE;
+    final List<Integer> ends = new ArrayList<>();
+    final List<Checkpoint> checkpoints = new ArrayList<>();
+    long stopAt = Long.MAX_VALUE;
+    long checkpointAt = Long.MAX_VALUE;
 
     @Override
-    public void onStep(Step step) {
+    public Next onStep(Step step) {
       steps.add(step);
+      if (step.step() >= stopAt) {
+        return Next.STOP;
+      }
+      return step.step() == checkpointAt ? Next.CHECKPOINT : Next.CONTINUE;
     }
 
     @Override
-    public void onEpoch(Epoch epoch, List<byte[]> samples, Checkpoint checkpoint) {
+    public void onEpoch(Epoch epoch) {
       epochs.add(epoch);
-      sheets.add(samples);
     }
 
     @Override
-    public boolean isStopRequested() {
-      return steps.size() >= stopAfter;
+    public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
+      ends.add(epoch);
+      sheets.add(snapshot.sheet());
+      checkpoints.add(snapshot.checkpoint());
+      return Next.CONTINUE;
+    }
+
+    @Override
+    public void onCheckpoint(Checkpoint checkpoint) {
+      checkpoints.add(checkpoint);
     }
   }
 }

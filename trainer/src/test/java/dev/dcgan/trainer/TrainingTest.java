@@ -1,0 +1,334 @@
+package dev.dcgan.trainer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Whole runs, of a narrow generator on few digits: 4 steps an epoch. */
+class TrainingTest {
+
+  private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final TrainerMetrics metrics = new TrainerMetrics(registry);
+
+  @TempDir private Path folder;
+  private RunStore store;
+  private ModelRepository models;
+
+  @BeforeEach
+  void open() {
+    store = new RunStore(folder.resolve("runs"), InstantSource.system());
+    models = new ModelRepository(folder.resolve("models"));
+  }
+
+  @Test
+  void train_leavesAllThatARunLeaves_andPublishesTheLastWithItsQuality() throws Exception {
+    RunFolder run = create(config -> config.setEpochs(3));
+
+    train(run, control -> {});
+
+    Run ended = run.read();
+    assertThat(ended.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(ended.hasStarted() && ended.hasEnded()).isTrue();
+    assertThat(names(run.samples()))
+        .containsExactly("epoch-001.png", "epoch-002.png", "epoch-003.png");
+    assertThat(names(run.checkpoints()))
+        .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
+    assertThat(ended.getCheckpointsList())
+        .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
+    BufferedImage sheet = ImageIO.read(run.samples().resolve("epoch-003.png").toFile());
+    BufferedImage both = ImageIO.read(run.realVersusGenerated().toFile());
+    assertThat(both.getHeight()).isEqualTo(sheet.getHeight());
+    assertThat(both.getWidth()).isGreaterThan(2 * sheet.getWidth());
+    assertThat(names(run.board())).singleElement().asString().contains("tfevents");
+    ModelBundle published = models.open("mnist28", 1);
+    assertThat(published.manifest().getOrigin().getRunId()).isEqualTo(run.id());
+    assertThat(published.manifest().getQualityMap())
+        .containsKeys("frechet_distance", "frechet_floor", "precision", "export_max_difference")
+        .containsAllEntriesOf(ended.getQualityMap());
+    assertThat(ended.getPublishedList()).containsExactly(published.manifest().getModel());
+    assertThat(events(run))
+        .extracting(RunEvent::getEventCase)
+        .containsExactly(
+            RunEvent.EventCase.STATE_CHANGED,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EVALUATED,
+            RunEvent.EventCase.MODEL_PUBLISHED,
+            RunEvent.EventCase.STATE_CHANGED);
+  }
+
+  @Test
+  void train_showsInTheMetricsHowItGoes() throws Exception {
+    train(create(config -> config.setEpochs(3)), control -> {});
+
+    assertThat(scrape())
+        .contains(
+            "trainer_epoch 3.0\n",
+            "trainer_steps_total 12.0\n",
+            "trainer_images_total 192.0\n",
+            "trainer_step_seconds_count 12\n",
+            "trainer_discriminator_loss 0.",
+            "trainer_generator_loss 0.",
+            "trainer_real_score 0.",
+            "trainer_fake_score 0.",
+            "trainer_generator_gradient_norm ",
+            "trainer_checkpoints_total 3.0\n",
+            "trainer_last_checkpoint_timestamp_seconds ",
+            "trainer_quality{figure=\"frechet_distance\"} ",
+            "trainer_quality{figure=\"frechet_floor\"} ",
+            "trainer_diversity ",
+            "trainer_models_published_total 1.0\n");
+  }
+
+  @Test
+  void train_sameConfigTwice_publishesTheSameBytes() throws Exception {
+    train(create(config -> config.setModel("a").setEmaDecay(0.9f)), control -> {});
+    train(create(config -> config.setModel("b").setEmaDecay(0.9f)), control -> {});
+
+    assertThat(models.open("b", 1).readModel()).isEqualTo(models.open("a", 1).readModel());
+  }
+
+  @Test
+  void train_interrupted_staysRunning_andGoesOnToTheSameBytes() throws Exception {
+    Consumer<RunConfig.Builder> config =
+        asked -> asked.setEpochs(3).setEmaDecay(0.9f).setCheckpointEvery(3);
+    RunFolder undisturbed = create(config);
+    RunFolder interrupted = create(config.andThen(asked -> asked.setModel("interrupted")));
+    train(undisturbed, control -> {});
+
+    train(interrupted, RunControl::interrupt);
+    Run between = interrupted.read();
+    train(interrupted, control -> {});
+
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getReason()).isEqualTo("interrupted at step 1");
+    assertThat(between.getPublishedCount()).isZero();
+    assertThat(interrupted.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.open("interrupted", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+    assertThat(events(interrupted))
+        .filteredOn(RunEvent::hasContinued)
+        .singleElement()
+        .satisfies(event -> assertThat(event.getContinued().getStep()).isEqualTo(1));
+  }
+
+  @Test
+  void train_stopped_keepsACheckpoint_andIsOver() throws Exception {
+    RunFolder run = create(config -> {});
+
+    train(run, control -> control.stop("asked to"));
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+    assertThat(run.read().getReason()).isEqualTo("asked to at step 1");
+    assertThat(names(run.checkpoints())).containsExactly("step-00000001.safetensors");
+    assertThat(models.models()).isEmpty();
+  }
+
+  @Test
+  void train_whenTheNewestCheckpointIsDamaged_carriesOnFromTheOneBefore() throws Exception {
+    Consumer<RunConfig.Builder> config = asked -> asked.setCheckpointEvery(1);
+    RunFolder undisturbed = create(config);
+    train(undisturbed, control -> {});
+    RunFolder damaged = create(config.andThen(asked -> asked.setModel("damaged")));
+    train(damaged, RunControl::interrupt);
+    train(damaged, RunControl::interrupt);
+    Path newest = damaged.checkpoints().resolve("step-00000002.safetensors");
+    byte[] bytes = Files.readAllBytes(newest);
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(newest, bytes);
+
+    train(damaged, control -> {});
+
+    assertThat(events(damaged).stream().filter(RunEvent::hasContinued))
+        .extracting(event -> event.getContinued().getCheckpoint())
+        .containsExactly("step-00000001.safetensors", "step-00000001.safetensors");
+    assertThat(damaged.checkpoints().resolve("step-00000002.safetensors.damaged")).exists();
+    assertThat(models.open("damaged", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+  }
+
+  @Test
+  void train_whenACheckpointCannotBeWritten_goesOn_andSaysSo() throws Exception {
+    RunFolder run = create(config -> config.setEpochs(3));
+    Files.createDirectories(run.checkpoints().resolve("step-00000008.safetensors/in the way"));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape()).contains("trainer_write_failures_total{what=\"a checkpoint\"} 1.0\n");
+    assertThat(CheckpointFile.read(run.checkpoints().resolve("step-00000012.safetensors")).epoch())
+        .isEqualTo(3);
+  }
+
+  @Test
+  void train_whenTheSheetCannotBeWritten_goesOn() throws Exception {
+    RunFolder run = create(config -> {});
+    Files.createDirectories(run.samples().resolve("epoch-001.png/in the way"));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape())
+        .contains("trainer_write_failures_total{what=\"a sheet of samples\"} 1.0\n");
+  }
+
+  @Test
+  void train_whenItDiverges_failsWithWhatBecameNonFinite() throws Exception {
+    RunFolder run = create(config -> config.setLearningRate(1e30f));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason())
+        .contains("is not finite at epoch 1", "no epoch was completed, so there is no checkpoint");
+  }
+
+  @Test
+  void train_whenItCannotPublish_failsWithTheReason_andHasKeptTheCheckpoint() throws Exception {
+    Files.createDirectories(folder.resolve("models"));
+    Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
+    RunFolder run = create(config -> {});
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason()).contains("mnist28");
+    assertThat(names(run.checkpoints())).contains("step-00000008.safetensors");
+  }
+
+  @Test
+  void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
+      throws Exception {
+    RunFolder run =
+        create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
+
+    train(run, control -> {});
+
+    List<Double> distances =
+        events(run).stream()
+            .filter(RunEvent::hasEvaluated)
+            .map(event -> event.getEvaluated().getQualityOrThrow("frechet_distance"))
+            .toList();
+    double best = Double.POSITIVE_INFINITY;
+    int improvements = 0;
+    int bestEpoch = 0;
+    for (int epoch = 1; epoch <= distances.size(); epoch++) {
+      if (distances.get(epoch - 1) < best) {
+        best = distances.get(epoch - 1);
+        improvements++;
+        bestEpoch = epoch;
+      }
+    }
+    assertThat(distances).hasSize(6);
+    assertThat(models.versions("mnist28")).hasSize(improvements);
+    assertThat(run.read().getBestFrechetDistance()).isEqualTo(best);
+    assertThat(run.read().getBestCheckpoint())
+        .isEqualTo("step-%08d.safetensors".formatted(4 * bestEpoch));
+    assertThat(names(run.checkpoints()))
+        .contains(run.read().getBestCheckpoint(), "step-00000024.safetensors");
+  }
+
+  @Test
+  void train_publishEvery_andNever() throws Exception {
+    train(create(config -> config.setEpochs(3).setPublish("every 2")), control -> {});
+    train(create(config -> config.setPublish("never").setModel("never")), control -> {});
+
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    assertThat(models.open("mnist28", 1).manifest().getOrigin().getEpochs()).isEqualTo(2);
+    assertThat(models.open("mnist28", 2).manifest().getOrigin().getEpochs()).isEqualTo(3);
+    assertThat(models.models()).containsExactly("mnist28");
+  }
+
+  @Test
+  void train_whenAnotherHasTheRun_leavesItAlone() throws Exception {
+    RunFolder run = create(config -> {});
+    try (RunLock lock = run.tryLock().orElseThrow()) {
+      train(run, control -> {});
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+  }
+
+  @Test
+  void prepare_whenThePicturesDoNotFit_saysSo() {
+    assertThatIOException()
+        .isThrownBy(
+            () -> training().prepare(RunPlan.of(config().setImages(10).setBatchSize(16).build())))
+        .withMessageContaining("digits has 10 pictures, too few");
+  }
+
+  private RunFolder create(Consumer<RunConfig.Builder> change) throws Exception {
+    RunConfig.Builder config = config();
+    change.accept(config);
+    return store.create(
+        Run.newBuilder().setConfig(RunPlan.of(config.build()).config()).build());
+  }
+
+  private static RunConfig.Builder config() {
+    return RunConfig.newBuilder()
+        .setImages(64)
+        .setEpochs(2)
+        .setBatchSize(16)
+        .setWidth(4)
+        .setLatent(8)
+        .setDevice("cpu")
+        .setEvaluationImages(100);
+  }
+
+  private void train(RunFolder run, Consumer<RunControl> ask) throws Exception {
+    RunControl control = new RunControl();
+    ask.accept(control);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      training().train(record, RunPlan.of(record.run().getConfig()), control);
+    }
+  }
+
+  private Training training() {
+    return new Training(models, folder, folder.resolve("cache"), metrics, false);
+  }
+
+  private static List<RunEvent> events(RunFolder run) throws IOException {
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      return record.events(0, 1000);
+    }
+  }
+
+  private String scrape() throws IOException {
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    return text.toString(StandardCharsets.UTF_8);
+  }
+
+  private static List<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+}
