@@ -32,33 +32,77 @@ final class Distances {
 
   private Distances() {}
 
+  /** Hears of a block of rows. */
+  @FunctionalInterface
+  private interface BlockVisitor {
+
+    /**
+     * The distances from rows {@code [first, first + squared's rows)}.
+     *
+     * @param squared (rows, rows of the other); rounding may leave it just below 0
+     */
+    void visit(int first, NDArray squared);
+  }
+
   /** Visits every row of {@code from}, in order. */
   static void visit(Matrix from, Matrix to, RowVisitor visitor) {
+    float[] row = new float[to.rows()];
+    visitBlocks(
+        from,
+        to,
+        (first, squared) -> {
+          float[] values = squared.toFloatArray();
+          for (int i = 0; i < values.length / row.length; i++) {
+            for (int j = 0; j < row.length; j++) {
+              row[j] = Math.max(0, values[i * row.length + j]);
+            }
+            visitor.visit(first + i, row);
+          }
+        });
+  }
+
+  /** The index of the nearest row of {@code to} for every row of {@code from}. */
+  static int[] nearest(Matrix from, Matrix to) {
+    int[] nearest = new int[from.rows()];
+    visitBlocks(
+        from,
+        to,
+        (first, squared) -> {
+          long[] indices = squared.argMin(1).toLongArray();
+          for (int i = 0; i < indices.length; i++) {
+            nearest[first + i] = (int) indices[i];
+          }
+        });
+    return nearest;
+  }
+
+  private static void visitBlocks(Matrix from, Matrix to, BlockVisitor visitor) {
     if (from.columns() != to.columns()) {
       throw new IllegalArgumentException(
           "rows of %d and of %d values".formatted(from.columns(), to.columns()));
     }
     double[] centre = mean(to);
-    visitCentred(less(from, centre), less(to, centre), visitor);
-  }
-
-  private static void visitCentred(Matrix from, Matrix to, RowVisitor visitor) {
+    Matrix near = less(from, centre);
+    Matrix far = less(to, centre);
+    int columns = from.columns();
     int blockRows = Math.max(1, Math.min(from.rows(), BLOCK_VALUES / to.rows()));
-    float[] fromSquares = squares(from);
-    float[] toSquares = squares(to);
-    float[] row = new float[to.rows()];
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      NDArray transposed =
-          manager.create(to.values(), new Shape(to.rows(), to.columns())).transpose();
+      NDArray transposed = manager.create(far.values(), new Shape(to.rows(), columns)).transpose();
+      NDArray farSquares = manager.create(squares(far), new Shape(1, to.rows()));
+      float[] nearSquares = squares(near);
       for (int first = 0; first < from.rows(); first += blockRows) {
-        int rows = Math.min(blockRows, from.rows() - first);
-        float[] products = products(from, first, rows, transposed);
-        for (int i = 0; i < rows; i++) {
-          for (int j = 0; j < row.length; j++) {
-            float square = fromSquares[first + i] + toSquares[j];
-            row[j] = Math.max(0, square - 2 * products[i * row.length + j]);
-          }
-          visitor.visit(first + i, row);
+        int last = Math.min(first + blockRows, from.rows());
+        float[] block = Arrays.copyOfRange(near.values(), first * columns, last * columns);
+        float[] blockSquares = Arrays.copyOfRange(nearSquares, first, last);
+        try (NDManager scope = manager.newSubManager()) {
+          NDArray squared =
+              scope
+                  .create(block, new Shape(last - first, columns))
+                  .matMul(transposed)
+                  .muli(-2)
+                  .addi(farSquares)
+                  .addi(scope.create(blockSquares, new Shape(last - first, 1)));
+          visitor.visit(first, squared);
         }
       }
     }
@@ -73,15 +117,6 @@ final class Distances {
       sum += difference * difference;
     }
     return sum;
-  }
-
-  /** (rows, columns of the other). */
-  private static float[] products(Matrix from, int first, int rows, NDArray transposed) {
-    int columns = from.columns();
-    float[] block = Arrays.copyOfRange(from.values(), first * columns, (first + rows) * columns);
-    try (NDManager scope = transposed.getManager().newSubManager()) {
-      return scope.create(block, new Shape(rows, columns)).matMul(transposed).toFloatArray();
-    }
   }
 
   private static double[] mean(Matrix matrix) {

@@ -13,20 +13,10 @@ final class NearestNeighbours {
 
   /** The median over the pictures of the distance to the nearest training picture. */
   double medianDistance(Matrix pictures) {
-    double[] distances = new double[pictures.rows()];
-    Distances.visit(
-        pictures,
-        training,
-        (index, squared) -> {
-          int nearest = 0;
-          for (int i = 1; i < squared.length; i++) {
-            if (squared[i] < squared[nearest]) {
-              nearest = i;
-            }
-          }
-          // A copy's distance is 0, not what rounding left of it.
-          distances[index] = Math.sqrt(Distances.exact(pictures, index, training, nearest));
-        });
+    int[] nearest = Distances.nearest(pictures, training);
+    double[] distances = new double[nearest.length];
+    // A copy's distance is 0, not what rounding left of it.
+    Arrays.setAll(distances, i -> Math.sqrt(Distances.exact(pictures, i, training, nearest[i])));
     Arrays.sort(distances);
     int half = distances.length / 2;
     return distances.length % 2 == 1

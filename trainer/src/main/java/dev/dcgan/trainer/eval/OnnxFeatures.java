@@ -33,6 +33,9 @@ public final class OnnxFeatures implements FeatureExtractor {
   private static final String NORMALISATION = "normalisation";
   private static final int OPEN = -1;
 
+  // Of one run's input, 16 MiB: what a large model makes of it on the way is much more.
+  private static final int RUN_VALUES = 1 << 22;
+
   /** From x in [0, 255] to x * scale + offset. */
   private enum Range {
     SIGNED("[-1,1]", 1 / 127.5f, -1),
@@ -170,36 +173,50 @@ public final class OnnxFeatures implements FeatureExtractor {
     int channels = input.channels == OPEN ? shape.channels() : input.channels;
     int height = input.height == OPEN ? shape.height() : input.height;
     int width = input.width == OPEN ? shape.width() : input.width;
-    float[] planes =
-        resize(Batches.planes(pixels, n, shape), shape.height(), shape.width(), height, width);
-    float[] images = channels(planes, n, shape.channels(), channels, height * width);
-    for (int i = 0; i < images.length; i++) {
-      images[i] = images[i] * input.range.scale + input.range.offset;
-    }
-    int batch = input.batch == OPEN ? n : input.batch;
+    ImageShape target = new ImageShape(height, width, channels);
+    int batch =
+        input.batch == OPEN ? Math.max(1, Math.min(n, RUN_VALUES / target.values())) : input.batch;
     List<Matrix> features = new ArrayList<>();
     for (int first = 0; first < n; first += batch) {
-      int rows = Math.min(batch, n - first);
-      int size = channels * height * width;
+      int last = Math.min(first + batch, n);
+      byte[] part = Arrays.copyOfRange(pixels, first * shape.values(), last * shape.values());
+      float[] images = images(part, last - first, shape, target);
       // A model of a fixed batch gets its last one filled up with zeros.
-      float[] part =
-          Arrays.copyOf(
-              Arrays.copyOfRange(images, first * size, (first + rows) * size), batch * size);
-      features.add(run(part, new long[] {batch, channels, height, width}).first(rows));
+      int rows = input.batch == OPEN ? last - first : batch;
+      features.add(
+          run(Arrays.copyOf(images, rows * target.values()), rows, target).first(last - first));
     }
     return new Features(Matrix.stack(features), null);
   }
 
-  private Matrix run(float[] images, long[] dims) throws IOException {
+  /** (n, channels, height, width) of the target, in the model's range. */
+  private float[] images(byte[] pixels, int n, ImageShape shape, ImageShape target) {
+    float[] planes =
+        resize(
+            Batches.planes(pixels, n, shape),
+            shape.height(),
+            shape.width(),
+            target.height(),
+            target.width());
+    int area = target.height() * target.width();
+    float[] images = channels(planes, n, shape.channels(), target.channels(), area);
+    for (int i = 0; i < images.length; i++) {
+      images[i] = images[i] * input.range.scale + input.range.offset;
+    }
+    return images;
+  }
+
+  private Matrix run(float[] images, int n, ImageShape shape) throws IOException {
+    long[] dims = {n, shape.channels(), shape.height(), shape.width()};
     try (OnnxTensor tensor = OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), dims);
         OrtSession.Result result = session.run(Map.of(input.name, tensor), Set.of(output))) {
       OnnxTensor features = (OnnxTensor) result.get(0);
-      long[] shape = features.getInfo().getShape();
+      long[] found = features.getInfo().getShape();
       float[] values = features.getFloatBuffer().array();
-      if (shape[0] != dims[0] || shape[0] * shape[1] != values.length) {
+      if (found[0] != n || found[0] * found[1] != values.length) {
         throw new IOException(
             "%s gives features %s for %d pictures; expected (N, d) or (N, d, 1, 1)"
-                .formatted(file, Arrays.toString(shape), dims[0]));
+                .formatted(file, Arrays.toString(found), n));
       }
       for (float value : values) {
         if (!Float.isFinite(value)) {
@@ -208,7 +225,7 @@ public final class OnnxFeatures implements FeatureExtractor {
                   .formatted(file, value));
         }
       }
-      return new Matrix((int) shape[0], (int) shape[1], values);
+      return new Matrix(n, (int) found[1], values);
     } catch (OrtException e) {
       throw new IOException(
           "%s does not run on pictures of %s: %s"

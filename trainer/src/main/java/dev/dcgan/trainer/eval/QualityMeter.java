@@ -47,7 +47,9 @@ public final class QualityMeter {
     }
   }
 
-  private static final int BATCH = 250;
+  // Values of the pictures in one batch: at 28x28, 500 pictures are twice as fast as 250.
+  private static final int BATCH_VALUES = 400_000;
+  private static final int MIN_BATCH = 32;
   private static final long TRAINING_ORDER = 1;
   private static final long HELD_OUT_ORDER = 2;
 
@@ -128,8 +130,9 @@ public final class QualityMeter {
   private Features extract(PictureSource source, int count) throws IOException {
     List<Matrix> values = new ArrayList<>();
     List<Matrix> probabilities = new ArrayList<>();
-    for (int first = 0; first < count; first += BATCH) {
-      int n = Math.min(BATCH, count - first);
+    int most = Math.max(MIN_BATCH, BATCH_VALUES / shape.values());
+    for (int first = 0; first < count; first += most) {
+      int n = Math.min(most, count - first);
       Features batch = extractor.extract(source.pixels(first, n), n, shape);
       values.add(batch.values());
       if (batch.probabilities() != null) {

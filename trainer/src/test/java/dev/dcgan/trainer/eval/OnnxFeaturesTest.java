@@ -1,0 +1,280 @@
+package dev.dcgan.trainer.eval;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.within;
+
+import ai.onnx.proto.OnnxMl.GraphProto;
+import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
+import ai.onnx.proto.OnnxMl.OperatorSetIdProto;
+import ai.onnx.proto.OnnxMl.StringStringEntryProto;
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import ai.onnx.proto.OnnxMl.TensorShapeProto;
+import ai.onnx.proto.OnnxMl.TypeProto;
+import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import dev.dcgan.model.ImageShape;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class OnnxFeaturesTest {
+
+  private static final int OPEN = -1;
+  private static final ImageShape RGB = new ImageShape(2, 2, 3);
+
+  /** Two pictures of one colour each. */
+  private static final byte[] PLAIN = {
+    0, 51, -1, 0, 51, -1, 0, 51, -1, 0, 51, -1, // 0, 51, 255
+    -1, -1, 0, -1, -1, 0, -1, -1, 0, -1, -1, 0, // 255, 255, 0
+  };
+
+  @TempDir Path folder;
+
+  @Test
+  void extract_ofFourDimensions_givesARowAPicture() throws IOException {
+    Features features = extract(means(OPEN, 3, 2, 2), PLAIN, 2, RGB);
+
+    assertThat(features.values().rows()).isEqualTo(2);
+    assertThat(features.values().values())
+        .containsExactly(new float[] {-1, -0.6f, 1, 1, 1, -1}, within(1e-6f));
+    assertThat(features.probabilities()).isNull();
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'[-1,1]',   -1, -0.6, 1",
+    "'[0, 1]',    0,  0.2, 1",
+    "'[0,255]',   0,   51, 255",
+  })
+  void extract_followsTheRangeInTheMetadata(String range, float red, float green, float blue)
+      throws IOException {
+    ModelProto.Builder model = means(OPEN, 3, OPEN, OPEN);
+    model.addMetadataProps(
+        StringStringEntryProto.newBuilder().setKey("normalisation").setValue(range));
+
+    assertThat(extract(model, PLAIN, 2, RGB).first(1).values().values())
+        .containsExactly(new float[] {red, green, blue}, within(1e-5f));
+  }
+
+  @Test
+  void extract_ofGreyByAColourModel_repeatsIt() throws IOException {
+    assertThat(values(means(OPEN, 3, 1, 2), new byte[] {0, 51}, new ImageShape(1, 2, 1)))
+        .containsExactly(new float[] {-0.8f, -0.8f, -0.8f}, within(1e-6f));
+  }
+
+  @Test
+  void extract_ofColourByAGreyModel_takesTheLuma() throws IOException {
+    byte[] pixel = {(byte) 255, 51, 0};
+
+    assertThat(values(means(OPEN, 1, 1, 1), pixel, new ImageShape(1, 1, 3)))
+        .containsExactly(new float[] {2 * (0.299f + 0.587f * 0.2f) - 1}, within(1e-6f));
+  }
+
+  @Test
+  void extract_ofASmallerPicture_enlargesItBilinearly() throws IOException {
+    byte[] columns = {0, (byte) 255, 0, (byte) 255};
+
+    assertThat(values(flat(OPEN, 1, 2, 4), columns, new ImageShape(2, 2, 1)))
+        .containsExactly(new float[] {-1, -0.5f, 0.5f, 1, -1, -0.5f, 0.5f, 1}, within(1e-6f));
+  }
+
+  @Test
+  void extract_ofALargerPicture_shrinksItBilinearly() throws IOException {
+    byte[] rows = {0, 51, 102, (byte) 153}; // Of one column: the centres fall between two.
+
+    assertThat(values(flat(OPEN, 1, 2, 1), rows, new ImageShape(4, 1, 1)))
+        .containsExactly(new float[] {-0.8f, 0}, within(1e-6f));
+  }
+
+  @Test
+  void extract_byAModelOfAFixedBatch_fillsTheLastOneUp() throws IOException {
+    byte[] pixels = {0, 51, 102, (byte) 153, (byte) 204};
+
+    Matrix features = extract(flat(2, 1, 1, 1), pixels, 5, new ImageShape(1, 1, 1)).values();
+
+    assertThat(features.rows()).isEqualTo(5);
+    assertThat(features.values())
+        .containsExactly(new float[] {-1, -0.6f, -0.2f, 0.2f, 0.6f}, within(1e-6f));
+  }
+
+  @Test
+  void extract_ofPicturesTooLargeForOneRun_runsThemInParts() throws IOException {
+    ImageShape large = new ImageShape(1024, 2048, 1); // Two in 16 MiB.
+    byte[] pixels = new byte[3 * large.values()];
+    Arrays.fill(pixels, large.values(), 2 * large.values(), (byte) 51);
+    Arrays.fill(pixels, 2 * large.values(), 3 * large.values(), (byte) 102);
+
+    Matrix features = extract(means(OPEN, 1, OPEN, OPEN), pixels, 3, large).values();
+
+    assertThat(features.rows()).isEqualTo(3);
+    assertThat(features.values()).containsExactly(new float[] {-1, -0.6f, -0.2f}, within(0.01f));
+  }
+
+  @Test
+  void open_ofSeveralOutputs_takesTheFirstOfFeatures() throws IOException {
+    ModelProto.Builder model = flat(OPEN, 1, 2, 2);
+    GraphProto.Builder graph = model.getGraphBuilder();
+    ValueInfoProto features = graph.getOutput(0);
+    graph
+        .addNode(node("Neg", "image", "map"))
+        .clearOutput()
+        .addOutput(info("map", DataType.FLOAT, OPEN, 1, 2, 2))
+        .addOutput(features);
+
+    assertThat(values(model, new byte[] {0, 0, 0, 0}, new ImageShape(2, 2, 1)))
+        .containsExactly(-1, -1, -1, -1);
+  }
+
+  @Test
+  void name_isTheFile() throws IOException {
+    try (OnnxFeatures features = OnnxFeatures.open(write(means(OPEN, 3, 2, 2)))) {
+      assertThat(features.name()).isEqualTo("model.onnx");
+      assertThat(features.accuracy()).isEmpty();
+    }
+  }
+
+  @Test
+  void open_ofInputsThatAreNoImage_saysWhatTheyAre() {
+    ModelProto.Builder doubles = flat(OPEN, 3, 2, 2);
+    doubles.getGraphBuilder().setInput(0, info("image", DataType.DOUBLE, OPEN, 3, 2, 2));
+    doubles.getGraphBuilder().setOutput(0, info("features", DataType.DOUBLE, OPEN, 12));
+    assertRefused(
+        doubles, "'image' of DOUBLE [-1, 3, 2, 2]; expected one input, float (N, C, H, W)");
+
+    ModelProto.Builder two = means(OPEN, 3, 2, 2);
+    two.getGraphBuilder().addInput(info("z", DataType.FLOAT, OPEN, 8));
+    assertRefused(two, "'image' of FLOAT [-1, 3, 2, 2] and 'z' of FLOAT [-1, 8]; expected one");
+
+    assertRefused(means(OPEN, 4, 2, 2), "with C 1 or 3");
+  }
+
+  @Test
+  void open_withoutAnOutputOfFeatures_saysWhatThereIs() {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    model
+        .getGraphBuilder()
+        .clearNode()
+        .addNode(node("Neg", "image", "features"))
+        .setOutput(0, info("features", DataType.FLOAT, OPEN, 3, 2, 2));
+
+    assertRefused(model, "gives 'features' of FLOAT [-1, 3, 2, 2]; expected an output of features");
+  }
+
+  @Test
+  void open_ofAnUnknownRange_saysWhichThereAre() {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    model.addMetadataProps(
+        StringStringEntryProto.newBuilder().setKey("normalisation").setValue("imagenet"));
+
+    assertRefused(model, "normalisation 'imagenet' in its metadata; expected [-1,1], [0,1]");
+  }
+
+  @Test
+  void open_ofNoModel_namesTheFile() throws IOException {
+    Path noise = folder.resolve("noise.onnx");
+    Files.write(noise, "no model".getBytes(StandardCharsets.UTF_8));
+
+    assertThatIOException()
+        .isThrownBy(() -> OnnxFeatures.open(noise))
+        .withMessageStartingWith(noise + " does not load: ");
+    assertThatIOException()
+        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("absent.onnx")))
+        .withMessageContaining("absent.onnx: no such file");
+  }
+
+  @Test
+  void extract_ofFeaturesThatAreNotFinite_refuses() {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    model
+        .getGraphBuilder()
+        .clearNode()
+        .addNode(node("GlobalAveragePool", "image", "means"))
+        .addNode(node("Log", "means", "features")); // Of -1 at the least.
+
+    assertThatIOException()
+        .isThrownBy(() -> extract(model, PLAIN, 2, RGB))
+        .withMessageContaining("model.onnx gives features of NaN");
+  }
+
+  private void assertRefused(ModelProto.Builder model, String message) {
+    assertThatIOException()
+        .isThrownBy(() -> OnnxFeatures.open(write(model)).close())
+        .withMessageStartingWith(folder.resolve("model.onnx") + " ")
+        .withMessageContaining(message);
+  }
+
+  private float[] values(ModelProto.Builder model, byte[] picture, ImageShape shape)
+      throws IOException {
+    return extract(model, picture, 1, shape).values().values();
+  }
+
+  private Features extract(ModelProto.Builder model, byte[] pixels, int n, ImageShape shape)
+      throws IOException {
+    try (OnnxFeatures features = OnnxFeatures.open(write(model))) {
+      return features.extract(pixels, n, shape);
+    }
+  }
+
+  private Path write(ModelProto.Builder model) throws IOException {
+    Path file = folder.resolve("model.onnx");
+    Files.write(file, model.build().toByteArray());
+    return file;
+  }
+
+  /** Each channel's mean: (N, C, 1, 1). */
+  private static ModelProto.Builder means(int n, int c, int h, int w) {
+    return model(
+        node("GlobalAveragePool", "image", "features"),
+        info("image", DataType.FLOAT, n, c, h, w),
+        info("features", DataType.FLOAT, n, c, 1, 1));
+  }
+
+  /** Every pixel: (N, C H W). */
+  private static ModelProto.Builder flat(int n, int c, int h, int w) {
+    return model(
+        node("Flatten", "image", "features"),
+        info("image", DataType.FLOAT, n, c, h, w),
+        info("features", DataType.FLOAT, n, c * h * w));
+  }
+
+  private static ModelProto.Builder model(
+      NodeProto node, ValueInfoProto input, ValueInfoProto output) {
+    return ModelProto.newBuilder()
+        .setIrVersion(8)
+        .addOpsetImport(OperatorSetIdProto.newBuilder().setDomain("").setVersion(17))
+        .setGraph(
+            GraphProto.newBuilder()
+                .setName("features")
+                .addNode(node)
+                .addInput(input)
+                .addOutput(output));
+  }
+
+  private static NodeProto node(String operator, String input, String output) {
+    return NodeProto.newBuilder().setOpType(operator).addInput(input).addOutput(output).build();
+  }
+
+  private static ValueInfoProto info(String name, DataType type, int... dims) {
+    TensorShapeProto.Builder shape = TensorShapeProto.newBuilder();
+    for (int i = 0; i < dims.length; i++) {
+      if (dims[i] == OPEN) {
+        shape.addDimBuilder().setDimParam("open" + i);
+      } else {
+        shape.addDimBuilder().setDimValue(dims[i]);
+      }
+    }
+    TypeProto.Tensor.Builder tensor =
+        TypeProto.Tensor.newBuilder().setElemType(type.getNumber()).setShape(shape);
+    return ValueInfoProto.newBuilder()
+        .setName(name)
+        .setType(TypeProto.newBuilder().setTensorType(tensor))
+        .build();
+  }
+}
