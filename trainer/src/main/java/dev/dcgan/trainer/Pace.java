@@ -3,7 +3,7 @@ package dev.dcgan.trainer;
 import java.time.Duration;
 
 /** How fast a run is and how long it will take, at the pace since it was started or carried on. */
-final class Pace {
+public final class Pace {
 
   private final long firstStep;
   private final long steps;
@@ -35,7 +35,8 @@ final class Pace {
     return text(secondsLeft(step));
   }
 
-  static String text(double seconds) {
+  /** Seconds for the eye: {@code 2 h 05 min}, {@code 3 min 20 s}. */
+  public static String text(double seconds) {
     Duration left = Duration.ofSeconds(Math.round(seconds));
     return left.toHours() > 0
         ? "%d h %02d min".formatted(left.toHours(), left.toMinutesPart())

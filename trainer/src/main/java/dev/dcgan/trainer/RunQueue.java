@@ -61,6 +61,10 @@ final class RunQueue {
     worker = Threads.named("training").newThread(this::work);
   }
 
+  RunMetrics metrics() {
+    return metrics;
+  }
+
   void start() {
     worker.start();
   }

@@ -37,7 +37,7 @@ public final class RunStore {
   }
 
   /** Whether {@code id} may name a run: nothing that leads out of the folder. */
-  static boolean isId(String id) {
+  public static boolean isId(String id) {
     return ID.matcher(id).matches();
   }
 

@@ -75,42 +75,55 @@ final class Runs {
   // Mutable state
   @GuardedBy("this") private final Map<String, String> requests = new HashMap<>(); // Request id to run id.
 
-  private Runs(
+  Runs(
       RunStore store,
       InstantSource clock,
       DataRoot dataRoot,
       RunQueue queue,
-      Publications publications,
-      RunMetrics metrics) {
+      Publications publications) {
     this.store = store;
     this.records = new OpenRecords(clock);
     this.dataRoot = dataRoot;
     this.queue = queue;
     this.publications = publications;
-    this.metrics = metrics;
+    this.metrics = queue.metrics();
   }
 
   /**
-   * Starts to train what a former process of the service left unfinished, and what will be asked
-   * for.
+   * Finds the runs there are, and queues those that a former process of the service left unfinished,
+   * however many: first what was under way, then by age. To be called before anything else.
    *
-   * @param maxWaiting runs that may wait, beside those found
    * @throws IOException the folder of runs cannot be read
    */
-  static Runs start(
-      RunStore store,
-      InstantSource clock,
-      DataRoot dataRoot,
-      int maxWaiting,
-      Trainer trainer,
-      Publications publications,
-      RunMetrics metrics)
-      throws IOException {
-    RunQueue queue = new RunQueue(trainer, maxWaiting, metrics);
-    Runs runs = new Runs(store, clock, dataRoot, queue, publications, metrics);
-    runs.recover();
+  synchronized void recover() throws IOException {
+    List<RunFolder> begun = new ArrayList<>();
+    List<RunFolder> queued = new ArrayList<>();
+    List<RunFolder> oldestFirst = new ArrayList<>(store.list());
+    Collections.reverse(oldestFirst);
+    for (RunFolder folder : oldestFirst) {
+      Optional<Run> found = read(folder);
+      if (found.isPresent()) {
+        Run run = found.get();
+        metrics.found(run.getState());
+        remember(run);
+        if (run.getByService() && !RunRecord.isEnd(run.getState())) {
+          (run.getState() == RunState.RUN_STATE_RUNNING ? begun : queued).add(folder);
+        }
+      }
+    }
+    begun.addAll(queued);
+    for (RunFolder folder : begun) {
+      try {
+        takeUp(folder);
+      } catch (IOException e) {
+        log.warn("run {} cannot be taken up: {}", folder.id(), e.getMessage());
+      }
+    }
+  }
+
+  /** Begins to train. */
+  void begin() {
     queue.start();
-    return runs;
   }
 
   /** Queues a run; the same request id again answers with the run that it started. */
@@ -169,12 +182,12 @@ final class Runs {
 
   /** Opens a run to read its events; the caller closes the hold. */
   OpenRecords.Hold watch(String id) throws RefusedException, IOException {
-    OpenRecords.Hold hold = records.share(find(id));
-    if (queue.find(id).isEmpty() && !hold.record().hasEnded()) {
-      hold.close();
+    RunFolder folder = find(id);
+    // Not opened then: the file of events is one process's at a time.
+    if (queue.find(id).isEmpty() && !RunRecord.isEnd(folder.read().getState())) {
       throw elsewhere(id, "watch");
     }
-    return hold;
+    return records.share(folder);
   }
 
   /** Ends a run that waits; asks one under way to end; answers with one that has ended as it is. */
@@ -235,33 +248,6 @@ final class Runs {
     boolean trained = queue.close(grace);
     Duration left = grace.minusNanos(System.nanoTime() - start);
     return errands.close(left.isNegative() ? Duration.ZERO : left) && trained;
-  }
-
-  /** Queues what the service has not finished: first what was under way, then by age. */
-  private synchronized void recover() throws IOException {
-    List<RunFolder> begun = new ArrayList<>();
-    List<RunFolder> queued = new ArrayList<>();
-    List<RunFolder> oldestFirst = new ArrayList<>(store.list());
-    Collections.reverse(oldestFirst);
-    for (RunFolder folder : oldestFirst) {
-      Optional<Run> found = read(folder);
-      if (found.isPresent()) {
-        Run run = found.get();
-        metrics.found(run.getState());
-        remember(run);
-        if (run.getByService() && !RunRecord.isEnd(run.getState())) {
-          (run.getState() == RunState.RUN_STATE_RUNNING ? begun : queued).add(folder);
-        }
-      }
-    }
-    begun.addAll(queued);
-    for (RunFolder folder : begun) {
-      try {
-        takeUp(folder);
-      } catch (IOException e) {
-        log.warn("run {} cannot be taken up: {}", folder.id(), e.getMessage());
-      }
-    }
   }
 
   private void takeUp(RunFolder folder) throws IOException {

@@ -1,6 +1,8 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.client.RunsCommand;
+import dev.dcgan.trainer.client.WatchCommand;
 import picocli.CommandLine.Command;
 
 /** The trainer's command line. */
@@ -8,7 +10,14 @@ import picocli.CommandLine.Command;
     name = "trainer",
     description = "Trains a DCGAN on pictures and publishes its generator.",
     mixinStandardHelpOptions = true,
-    subcommands = {TrainCommand.class, ExportCommand.class, EvaluateCommand.class})
+    subcommands = {
+      TrainCommand.class,
+      ServeCommand.class,
+      RunsCommand.class,
+      WatchCommand.class,
+      ExportCommand.class,
+      EvaluateCommand.class
+    })
 public final class TrainerMain {
 
   private TrainerMain() {}

@@ -1,0 +1,115 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.server.Shutdown;
+import dev.dcgan.trainer.train.TrainingDevice;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Option;
+
+/** {@code trainer serve}. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    showDefaultValues = true,
+    sortOptions = false,
+    description = {
+      "Serves TrainerService: trains what callers ask for, one run at a time.",
+      "A run that the end of the program interrupts goes on when it is started again.",
+      "Every option has an environment variable: --data-root, DCGAN_DATA_ROOT."
+    })
+final class ServeCommand implements Settings.Command {
+
+  private static final Logger log = LoggerFactory.getLogger("serve");
+
+  @Option(names = "--port", description = "gRPC; 0 for any free one.")
+  private int port = 50061;
+
+  @Option(names = "--http-port", description = "HTTP, for /metrics; 0 for any free one.")
+  private int httpPort = 9401;
+
+  @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")
+  private Path runs = Path.of("runs");
+
+  @Option(
+      names = "--repository",
+      paramLabel = "DIR",
+      description = "Where models are published.")
+  private Path repository = Path.of("models");
+
+  @Option(
+      names = "--data-root",
+      paramLabel = "DIR",
+      description =
+          "The folder that callers may name data in. Without it they have the drawn digits alone.")
+  private @Nullable Path dataRoot;
+
+  @Option(names = "--max-queued-runs", description = "Runs that may wait; more are refused.")
+  private int maxQueuedRuns = 100;
+
+  @Option(
+      names = "--drain-grace",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "At the end: how long the checkpoint and calls under way may take. Default: 60s")
+  private Duration drainGrace = Duration.ofSeconds(60);
+
+  @Override
+  public void check(Problems problems) {
+    problems.requirePort("--port", port);
+    problems.requirePort("--http-port", httpPort);
+    problems.require(
+        dataRoot == null || Files.isDirectory(dataRoot),
+        "--data-root " + dataRoot + ": no such folder");
+    problems.requireRange("--max-queued-runs", maxQueuedRuns, 1, 10_000);
+    problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
+    problems.requireNoTelemetry("bin/trainer"); // Exports are checked in ONNX Runtime.
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Shutdown shutdown = Shutdown.onSignal();
+    Files.createDirectories(runs);
+    Files.createDirectories(repository);
+    TrainingDevice.select("cpu"); // Starts the engine: a library that does not load ends it here.
+    ModelRepository models = new ModelRepository(repository);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    Training training =
+        new Training(
+            models,
+            Path.of(""),
+            RunStore.cache(runs),
+            new TrainerMetrics(registry),
+            Boolean.getBoolean("dcgan.terminal"));
+    TrainerServer server =
+        TrainerServer.start(
+            new TrainerServer.Config(runs, dataRoot, maxQueuedRuns, port, httpPort),
+            training::train,
+            (checkpoint, model, run, quality) ->
+                new Publisher(models, model)
+                    .publish(checkpoint, run, quality)
+                    .manifest()
+                    .getModel(),
+            registry);
+    log.info(
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}",
+        server.port(),
+        server.httpPort(),
+        runs);
+    shutdown.await();
+    log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
+    server.drain(drainGrace);
+    log.info("ended");
+    return 0;
+  }
+}

@@ -1,0 +1,104 @@
+package dev.dcgan.trainer;
+
+import dev.dcgan.server.GrpcServer;
+import dev.dcgan.server.MetricsEndpoint;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The running service and its parts. */
+final class TrainerServer {
+
+  /**
+   * What a service is started with.
+   *
+   * @param runs the folder of runs
+   * @param dataRoot the folder that callers may name files in; null: none
+   * @param maxQueuedRuns that may wait
+   * @param port of gRPC; 0 for any free one
+   * @param httpPort of /metrics; 0 for any free one
+   */
+  record Config(Path runs, @Nullable Path dataRoot, int maxQueuedRuns, int port, int httpPort) {}
+
+  private static final Logger log = LoggerFactory.getLogger(TrainerServer.class);
+
+  private final Runs runs;
+  private final TrainerService service;
+  private final GrpcServer server;
+  private final MetricsEndpoint endpoint;
+
+  private TrainerServer(
+      Runs runs, TrainerService service, GrpcServer server, MetricsEndpoint endpoint) {
+    this.runs = runs;
+    this.service = service;
+    this.server = server;
+    this.endpoint = endpoint;
+  }
+
+  /**
+   * Starts to serve, and to train what a former process left unfinished.
+   *
+   * @throws IOException a port cannot be bound, or the runs cannot be read
+   */
+  static TrainerServer start(
+      Config config,
+      Runs.Trainer trainer,
+      Publications.Target target,
+      PrometheusRegistry registry)
+      throws IOException {
+    InstantSource clock = InstantSource.system();
+    // The ports first: one that is taken must be known before a run begins.
+    MetricsEndpoint endpoint = MetricsEndpoint.start(config.httpPort(), registry);
+    try {
+      Runs runs =
+          new Runs(
+              new RunStore(config.runs(), clock),
+              clock,
+              new DataRoot(config.dataRoot()),
+              new RunQueue(trainer, config.maxQueuedRuns(), new RunMetrics(registry)),
+              new Publications(target));
+      runs.recover();
+      TrainerService service = new TrainerService(runs);
+      GrpcServer server = GrpcServer.start(config.port(), service, registry);
+      runs.begin();
+      server.setReady(true);
+      return new TrainerServer(runs, service, server, endpoint);
+    } catch (IOException e) {
+      endpoint.close();
+      throw e;
+    }
+  }
+
+  int port() {
+    return server.port();
+  }
+
+  int httpPort() {
+    return endpoint.port();
+  }
+
+  /**
+   * Ends: no longer ready, the run under way interrupted with a checkpoint, its watchers told of all
+   * that it did, the calls under way answered.
+   *
+   * @param grace how long all of it may take; what is left then is cut off, and the run goes on from
+   *     an older checkpoint
+   */
+  void drain(Duration grace) throws InterruptedException {
+    long start = System.nanoTime();
+    server.setReady(false);
+    if (!runs.close(grace)) {
+      log.warn("the run under way was not left in {} s", grace.toSeconds());
+    }
+    service.endWatches();
+    Duration left = grace.minusNanos(System.nanoTime() - start);
+    server.drain(Duration.ZERO, left.isNegative() ? Duration.ZERO : left);
+    service.close();
+    endpoint.close();
+  }
+}

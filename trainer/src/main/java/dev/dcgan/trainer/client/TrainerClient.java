@@ -1,0 +1,136 @@
+package dev.dcgan.trainer.client;
+
+import dev.dcgan.v1.GetRunRequest;
+import dev.dcgan.v1.ListRunsRequest;
+import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.TrainerServiceGrpc;
+import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingV2Stub;
+import dev.dcgan.v1.WatchRunRequest;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusException;
+import io.grpc.stub.BlockingClientCall;
+import java.io.IOException;
+import java.net.ConnectException;
+import java.net.UnknownHostException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/** Calls a trainer's service, and says in one line what went wrong. */
+final class TrainerClient implements AutoCloseable {
+
+  private static final int LARGEST_PAGE = 1000;
+
+  private final String target;
+  private final ManagedChannel channel;
+  private final Duration timeout;
+  private final TrainerServiceBlockingV2Stub stub;
+
+  private TrainerClient(String target, ManagedChannel channel, Duration timeout) {
+    this.target = target;
+    this.channel = channel;
+    this.timeout = timeout;
+    this.stub = TrainerServiceGrpc.newBlockingV2Stub(channel);
+  }
+
+  /**
+   * Prepares to call; connects with the first call.
+   *
+   * @param target {@code host:port}, or any other name that gRPC resolves
+   * @param timeout how long to wait for an answer; of a watch, none
+   */
+  static TrainerClient of(String target, Duration timeout) throws IOException {
+    try {
+      return new TrainerClient(
+          target,
+          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create())
+              // A watch may be silent for hours: this is how it hears that the service's machine
+              // is gone. More often than every 5 minutes servers do not allow.
+              .keepAliveTime(6, TimeUnit.MINUTES)
+              .build(),
+          timeout);
+    } catch (IllegalArgumentException e) {
+      throw new IOException(
+          "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);
+    }
+  }
+
+  Run run(String id) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout).getRun(GetRunRequest.newBuilder().setRunId(id).build());
+    } catch (StatusException e) {
+      throw told(e);
+    }
+  }
+
+  /** At most {@code limit} runs, newest first. */
+  List<Run> runs(int limit) throws IOException {
+    List<Run> runs = new ArrayList<>();
+    ListRunsRequest.Builder request = ListRunsRequest.newBuilder();
+    try {
+      do {
+        ListRunsResponse page =
+            stub.withDeadlineAfter(timeout)
+                .listRuns(
+                    request.setPageSize(Math.min(limit - runs.size(), LARGEST_PAGE)).build());
+        runs.addAll(page.getRunsList());
+        request.setPageToken(page.getNextPageToken());
+      } while (runs.size() < limit && !request.getPageToken().isEmpty());
+    } catch (StatusException e) {
+      throw told(e);
+    }
+    return runs;
+  }
+
+  /** Hands over the run's events from the first to the last, as they come; then returns. */
+  void watch(String id, Consumer<RunEvent> receiver) throws IOException, InterruptedException {
+    BlockingClientCall<?, RunEvent> events =
+        stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).build());
+    try {
+      for (RunEvent event = events.read(); event != null; event = events.read()) {
+        receiver.accept(event);
+      }
+    } catch (StatusException e) {
+      throw told(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    channel.shutdownNow();
+  }
+
+  private IOException told(StatusException e) {
+    Status status = e.getStatus();
+    if (status.getCode() == Status.Code.DEADLINE_EXCEEDED) {
+      return new IOException(
+          "no answer from %s within %d ms; try later, or a longer --timeout"
+              .formatted(target, timeout.toMillis()),
+          e);
+    }
+    for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
+      if (cause instanceof ConnectException || cause instanceof UnknownHostException) {
+        return new IOException(
+            "cannot reach %s (%s); does `trainer serve` run there?"
+                .formatted(target, reason(cause)),
+            e);
+      }
+    }
+    return new IOException(
+        "%s answered %s: %s".formatted(target, status.getCode(), status.getDescription()), e);
+  }
+
+  /** Netty puts the system call before the reason, and the address after it. */
+  private static String reason(Throwable cause) {
+    String message = String.valueOf(cause.getMessage());
+    int call = message.indexOf("): ");
+    return call < 0 ? message : message.substring(call + 3);
+  }
+}

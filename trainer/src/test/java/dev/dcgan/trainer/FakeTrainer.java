@@ -1,0 +1,121 @@
+package dev.dcgan.trainer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+
+/**
+ * Trains nothing: each run goes on, looking at its control between its "steps" as the real one does,
+ * until the test ends it.
+ */
+final class FakeTrainer implements Runs.Trainer {
+
+  /** Something that the training thread is to do; returns whether the run goes on. */
+  private interface Work {
+    boolean on(Session session) throws IOException;
+  }
+
+  /** A run under way. */
+  static final class Session {
+
+    final RunRecord record;
+    final RunPlan plan;
+    private final BlockingQueue<Work> work = new LinkedBlockingQueue<>();
+
+    private Session(RunRecord record, RunPlan plan) {
+      this.record = record;
+      this.plan = plan;
+    }
+
+    String id() {
+      return record.folder().id();
+    }
+
+    void succeed() {
+      end(RunState.RUN_STATE_SUCCEEDED, "");
+    }
+
+    void fail(String reason) {
+      end(RunState.RUN_STATE_FAILED, reason);
+    }
+
+    /** Returns without having ended the run. */
+    void forget() {
+      work.add(session -> false);
+    }
+
+    void breakDown() {
+      work.add(
+          session -> {
+            throw new IllegalStateException("broken");
+          });
+    }
+
+    void event(RunEvent.Builder event) {
+      work.add(
+          session -> {
+            session.record.event(event);
+            return true;
+          });
+    }
+
+    private void end(RunState state, String reason) {
+      work.add(
+          session -> {
+            session.record.state(state, reason);
+            return false;
+          });
+    }
+
+    private void train(RunControl control) throws IOException, InterruptedException {
+      if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
+        record.state(RunState.RUN_STATE_RUNNING, "");
+      }
+      while (true) {
+        if (control.asked() == RunControl.Ask.STOP) {
+          record.state(RunState.RUN_STATE_STOPPED, control.reason());
+          return;
+        }
+        if (control.asked() == RunControl.Ask.INTERRUPT) {
+          return;
+        }
+        Work next = work.poll(1, TimeUnit.MILLISECONDS);
+        if (next != null && !next.on(this)) {
+          return;
+        }
+      }
+    }
+  }
+
+  private final BlockingQueue<Session> begun = new LinkedBlockingQueue<>();
+
+  @Override
+  public void train(RunRecord record, RunPlan plan, RunControl control) {
+    Session session = new Session(record, plan);
+    begun.add(session);
+    try {
+      session.train(control);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** Waits for the next run to begin. By then the one before has been left. */
+  Session next() throws InterruptedException {
+    Session session = begun.poll(30, TimeUnit.SECONDS);
+    assertThat(session).as("a run begins").isNotNull();
+    return session;
+  }
+
+  boolean isIdle() {
+    return begun.isEmpty();
+  }
+}

@@ -1,0 +1,104 @@
+package dev.dcgan.trainer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.jspecify.annotations.Nullable;
+
+/** A service's runs over a folder, without network and without training; one life of the service. */
+final class ServiceRuns {
+
+  static final int MAX_QUEUED = 3;
+
+  // Each look at it is a second later: runs are made in different ones.
+  private static final AtomicLong seconds = new AtomicLong(1_800_000_000);
+  static final InstantSource CLOCK = () -> Instant.ofEpochSecond(seconds.incrementAndGet());
+
+  final FakeTrainer trainer = new FakeTrainer();
+  final FakeTarget target = new FakeTarget();
+  final PrometheusRegistry registry = new PrometheusRegistry();
+  final RunStore store;
+  final Runs runs;
+
+  private ServiceRuns(Path folder, @Nullable Path dataRoot) {
+    store = new RunStore(folder, CLOCK);
+    runs =
+        new Runs(
+            store,
+            CLOCK,
+            new DataRoot(dataRoot),
+            new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry)),
+            new Publications(target));
+  }
+
+  static ServiceRuns start(Path folder, @Nullable Path dataRoot) throws IOException {
+    ServiceRuns service = new ServiceRuns(folder, dataRoot);
+    service.runs.recover();
+    service.runs.begin();
+    return service;
+  }
+
+  RunFolder folder(Run run) {
+    return store.find(run.getId()).orElseThrow();
+  }
+
+  /** Waits until a run that is not left yet has ended. */
+  Run awaitEnd(String id) throws Exception {
+    try (OpenRecords.Hold hold = runs.watch(id)) {
+      CountDownLatch ended = new CountDownLatch(1);
+      Runnable listener =
+          () -> {
+            if (hold.record().hasEnded()) {
+              ended.countDown();
+            }
+          };
+      hold.record().addListener(listener);
+      listener.run();
+      assertThat(ended.await(30, TimeUnit.SECONDS)).as("run %s ends", id).isTrue();
+      hold.record().removeListener(listener);
+      return hold.record().run();
+    }
+  }
+
+  String metrics() throws IOException {
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    return text.toString(StandardCharsets.UTF_8);
+  }
+
+  static RunConfig config(int epochs) {
+    return RunConfig.newBuilder().setEpochs(epochs).setModel("digits").build();
+  }
+
+  static Checkpoint checkpoint(int epoch) {
+    return new Checkpoint(
+        Architecture.mnist28(64, 16),
+        new Hyperparameters(25, 128, 2e-4f, 0.5f, 0.999f, 1),
+        new Checkpoint.Dataset("digits", "ab", 100),
+        epoch,
+        10L * epoch,
+        Map.of("weight", new Checkpoint.Tensor(new long[] {2}, new float[] {1, 2})));
+  }
+
+  void close() throws InterruptedException {
+    target.permits.release(1000);
+    assertThat(runs.close(Duration.ofSeconds(30))).isTrue();
+  }
+}
