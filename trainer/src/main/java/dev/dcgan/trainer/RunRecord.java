@@ -73,12 +73,16 @@ final class RunRecord implements AutoCloseable {
     run = run.toBuilder().setProgress(progress).build();
   }
 
-  /** Changes run.json. */
+  /**
+   * Changes the run, and run.json.
+   *
+   * @throws IOException run.json is as it was; the run has changed nonetheless
+   */
   synchronized void update(Consumer<Run.Builder> change) throws IOException {
     Run.Builder changed = run.toBuilder();
     change.accept(changed);
-    folder.write(changed.build());
     run = changed.build();
+    folder.write(run);
   }
 
   /**
@@ -91,19 +95,23 @@ final class RunRecord implements AutoCloseable {
       throw new IllegalStateException(
           "run %s is %s; it cannot become %s".formatted(folder.id(), run.getState(), state));
     }
-    update(
-        changed -> {
-          changed.setState(state).setReason(reason);
-          if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
-            changed.setStarted(now());
-          } else if (isEnd(state)) {
-            changed.setEnded(now());
-          }
-        });
-    // Under the lock too: who sees that the run has ended finds the event that says so.
-    event(
-        RunEvent.newBuilder()
-            .setStateChanged(RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+    try {
+      update(
+          changed -> {
+            changed.setState(state).setReason(reason);
+            if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
+              changed.setStarted(now());
+            } else if (isEnd(state)) {
+              changed.setEnded(now());
+            }
+          });
+    } finally {
+      // Under the lock too: who sees that the run has ended finds the event that says so.
+      event(
+          RunEvent.newBuilder()
+              .setStateChanged(
+                  RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+    }
   }
 
   /** Appends an event, with the time of now. */

@@ -32,7 +32,10 @@ public final class Classifier implements FeatureExtractor {
 
   private static final TensorFile FORMAT = new TensorFile("classifier", 1);
   private static final String LABELS = "labels_sha256";
-  private static final int STEPS = 1000;
+  // Eight passes over few pictures; the maximum is two over MNIST.
+  private static final int MIN_STEPS = 50;
+  private static final int PASSES = 8;
+  private static final int MAX_STEPS = 1000;
   private static final int BATCH = 128;
   private static final int MAX_HELD_OUT = 10_000;
   private static final float RATE = 0.1f;
@@ -65,7 +68,8 @@ public final class Classifier implements FeatureExtractor {
   public static Classifier open(
       Path cache, ImageDataset training, ImageDataset heldOut, TrainingDevice device)
       throws IOException {
-    return open(cache, training, heldOut, device, STEPS);
+    int steps = Math.max(MIN_STEPS, PASSES * training.size() / BATCH);
+    return open(cache, training, heldOut, device, Math.min(steps, MAX_STEPS));
   }
 
   static Classifier open(

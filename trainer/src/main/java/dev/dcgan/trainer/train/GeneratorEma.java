@@ -2,6 +2,7 @@ package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.index.NDIndex;
 import ai.djl.nn.Parameter;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Generator;
@@ -58,6 +59,7 @@ final class GeneratorEma {
   }
 
   private static void copy(Pair pair) {
-    pair.from.copyTo(pair.to);
+    // Not copyTo: that runs in a mode which PyTorch warns of as deprecated.
+    pair.to.set(new NDIndex("..."), pair.from);
   }
 }

@@ -26,7 +26,7 @@ class AdamTest {
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
       NDArray weight = network.parameters().values().iterator().next().getArray();
-      Adam adam = new Adam(manager, network, new Hyperparameters(1, 2, RATE, BETA1, BETA2, 1));
+      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
       float[] initial = weight.toFloatArray();
 
       List<float[]> gradients = new ArrayList<>();
@@ -47,7 +47,7 @@ class AdamTest {
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
       NDArray weight = network.parameters().values().iterator().next().getArray();
-      Adam adam = new Adam(manager, network, new Hyperparameters(1, 2, RATE, BETA1, BETA2, 1));
+      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
       assertThat(backward(manager, network, weight, 0)).doesNotContain(0);
 
       adam.update();
