@@ -30,7 +30,7 @@ public final class Datasets {
    * How to open pictures.
    *
    * @param heldOutFraction of the pictures to keep from training where they bring no test pictures
-   *     of their own, 0 to 0.5
+   *     of their own, 0 to 0.5: one in so many, rounded
    * @param convertChannels whether grey pictures become colour (each value three times) and colour
    *     grey (luma) as the network wants; otherwise that is an error
    * @param maxUnreadable how many pictures may be passed over as unreadable; where not given, one
@@ -198,7 +198,7 @@ public final class Datasets {
         preparation.run(training, (position, pixels, label) -> trained.add(pixels, label));
         preparation.run(test, (position, pixels, label) -> heldOut.add(pixels, label));
       }
-      preparation.finish();
+      preparation.finish(trained.size());
       int classes = classes(training, test);
       StoredPictures pictures = trained.finish(name, classes);
       return heldOut.size() == 0
@@ -224,13 +224,13 @@ public final class Datasets {
     Path folder = options.cache();
     if (!Files.isDirectory(folder)) {
       throw new IOException(
-          "%s is no folder; expected one with space for %,d bytes of decoded pictures: name it by --cache"
+          "%s is no folder; expected one with space for %d bytes of decoded pictures: name it by --cache"
               .formatted(folder, bytes));
     }
     long free = Files.getFileStore(folder).getUsableSpace();
     if (free < bytes) {
       throw new IOException(
-          "%s has space for %,d bytes; decoded pictures need %,d: name another folder by --cache"
+          "%s has space for %d bytes; decoded pictures need %d: name another folder by --cache"
               .formatted(folder, free, bytes));
     }
     log.info("decoded pictures, {} MiB, go to a scratch file in {}", bytes >> 20, folder);

@@ -85,10 +85,16 @@ final class FileTree implements Closeable {
                 .filter(entry -> !entry.isDirectory())
                 .collect(
                     Collectors.toMap(
-                        ZipEntry::getName,
+                        FileTree::nameOf,
                         entry -> () -> zip.getInputStream(entry),
                         (one, other) -> other))),
         zip);
+  }
+
+  /** The name as a folder would have it: some programs write {@code ./} or backslashes. */
+  private static String nameOf(ZipEntry entry) {
+    String name = entry.getName().replace('\\', '/');
+    return name.startsWith("./") ? name.substring(2) : name;
   }
 
   /** By UTF-16 units, whatever the locale: the same order everywhere. */

@@ -113,7 +113,7 @@ record PictureFiles(
   static String some(List<String> names, int limit) {
     Stream<String> more =
         names.size() > limit
-            ? Stream.of("and %,d more".formatted(names.size() - limit))
+            ? Stream.of("and %d more".formatted(names.size() - limit))
             : Stream.of();
     return String.join(", ", Stream.concat(names.stream().limit(limit), more).toList());
   }

@@ -54,7 +54,7 @@ final class Preparation implements Closeable {
   private final String name;
   private final ImageShape wanted;
   private final boolean convertChannels;
-  private final int total;
+  private final int total; // over all sources
   private final int maxUnreadable;
   private final int threads = Runtime.getRuntime().availableProcessors();
   private final ExecutorService decoders =
@@ -118,8 +118,7 @@ final class Preparation implements Closeable {
       return new Outcome(
           picture.place(), picture.label(), bitmap.channels(), bitmap.fit(wanted), null);
     } catch (IOException e) {
-      String why = reason(e);
-      return new Outcome(picture.place(), picture.label(), 0, new byte[0], why);
+      return new Outcome(picture.place(), picture.label(), 0, new byte[0], reason(e));
     }
   }
 
@@ -145,7 +144,7 @@ final class Preparation implements Closeable {
     unreadable.add(picture);
     if (unreadable.size() > maxUnreadable) {
       throw new IOException(
-          "%s: %,d of the first %,d pictures are unreadable, of %,d allowed (--max-unreadable): %s"
+          "%s: %d of the first %d pictures are unreadable, of %d allowed (--max-unreadable): %s"
               .formatted(
                   name,
                   unreadable.size(),
@@ -205,13 +204,14 @@ final class Preparation implements Closeable {
   /**
    * Ends the preparing: says how many pictures were passed over.
    *
-   * @throws IOException not one could be read
+   * @param trained how many there are to train on
+   * @throws IOException none
    */
-  void finish() throws IOException {
-    if (unreadable.size() == done) {
+  void finish(int trained) throws IOException {
+    if (trained == 0) {
       throw new IOException(
-          "%s: not one of %,d pictures can be read: %s"
-              .formatted(name, done, PictureFiles.some(unreadable, NAMED_IN_REFUSAL)));
+          "%s: not one picture to train on can be read: %s"
+              .formatted(name, PictureFiles.some(unreadable, NAMED_IN_REFUSAL)));
     }
     if (!unreadable.isEmpty()) {
       log.warn(

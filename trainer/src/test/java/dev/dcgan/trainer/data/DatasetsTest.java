@@ -201,7 +201,17 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
-        .withMessageStartingWith("pets: not one of 1 pictures can be read: " + folder);
+        .withMessageStartingWith("pets: not one picture to train on can be read: " + folder);
+  }
+
+  @Test
+  void readableTestPictures_doNotMakeUpForUnreadableTrainingPictures() throws IOException {
+    grey("test/a.png", 1);
+    write("train/b.png", new byte[1]);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .withMessageStartingWith("pets: not one picture to train on can be read: " + folder);
   }
 
   // Grey and colour
@@ -254,12 +264,14 @@ final class DatasetsTest {
     colour("dog/2.png", 0xFF0000);
     colour("dog/10.png", 0x00FF00);
     Path zip = zip("pets.zip", "");
-    Path nested = zip("other.zip", "pets/");
+    Path nested = zip("nested.zip", "./pets/");
+    Path windows = zip("windows.zip", "some\\pets\\");
 
     try (Pictures ofFolder = Datasets.open(folder, COLOUR, ALL);
         Pictures ofZip = Datasets.open(zip, COLOUR, ALL);
-        Pictures ofNested = Datasets.open(nested, COLOUR, ALL)) {
-      for (Pictures pictures : List.of(ofZip, ofNested)) {
+        Pictures ofNested = Datasets.open(nested, COLOUR, ALL);
+        Pictures ofWindows = Datasets.open(windows, COLOUR, ALL)) {
+      for (Pictures pictures : List.of(ofZip, ofNested, ofWindows)) {
         assertThat(pictures.training().sha256()).isEqualTo(ofFolder.training().sha256());
         assertThat(labels(pictures.training())).containsExactly(0, 1, 1);
       }
@@ -510,7 +522,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL))
-        .withMessageContaining("bytes; decoded pictures need 36,028,797,002,186,752:")
+        .withMessageContaining("bytes; decoded pictures need 36028797002186752:")
         .withMessageContaining("name another folder by --cache");
   }
 
