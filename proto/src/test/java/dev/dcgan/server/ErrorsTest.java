@@ -10,6 +10,8 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 
 class ErrorsTest {
@@ -23,6 +25,41 @@ class ErrorsTest {
     BadRequest.FieldViolation violation = detail(error, BadRequest.class).getFieldViolations(0);
     assertThat(violation.getField()).isEqualTo("count");
     assertThat(violation.getDescription()).isEqualTo("count 0; expected 1 or more");
+  }
+
+  @Test
+  void invalidArgument_namesAllFields_andTheMessageTheFirst() throws Exception {
+    StatusRuntimeException error =
+        Errors.invalidArgument(
+            List.of(
+                new Errors.Violation("config.epochs", "0: expected 1 to 100000"),
+                new Errors.Violation("config.beta1", "1.0: expected 0 to below 1")));
+
+    assertThat(error.getStatus().getDescription())
+        .isEqualTo("2 fields are wrong; the first, config.epochs: 0: expected 1 to 100000");
+    assertThat(detail(error, BadRequest.class).getFieldViolationsList())
+        .extracting(BadRequest.FieldViolation::getField)
+        .containsExactly("config.epochs", "config.beta1");
+  }
+
+  @Test
+  void whatQuotesTheCaller_fitsIntoTheHeadersOfAnAnswer() {
+    String quoted = "x".repeat(1_000_000);
+    List<Errors.Violation> violations = new ArrayList<>();
+    for (int i = 0; i < 25; i++) {
+      violations.add(new Errors.Violation("config.discriminator_learning_rate", quoted));
+    }
+    for (StatusRuntimeException error :
+        List.of(
+            Errors.invalidArgument(violations),
+            Errors.invalidArgument("run_id", quoted),
+            Errors.notFound(quoted),
+            Errors.overloaded(quoted, Duration.ZERO))) {
+      // In base64, beside the message itself.
+      com.google.rpc.Status status = StatusProto.fromThrowable(error);
+      assertThat(status.getSerializedSize() * 4 / 3 + status.getMessage().length())
+          .isLessThan(8000);
+    }
   }
 
   @Test
@@ -44,6 +81,12 @@ class ErrorsTest {
     assertThat(Errors.unavailable("no model yet").getStatus())
         .returns(Status.Code.UNAVAILABLE, Status::getCode)
         .returns("no model yet", Status::getDescription);
+    assertThat(Errors.failedPrecondition("run x is RUNNING").getStatus())
+        .returns(Status.Code.FAILED_PRECONDITION, Status::getCode)
+        .returns("run x is RUNNING", Status::getDescription);
+    assertThat(Errors.alreadyExists("request id 'x' is taken").getStatus())
+        .returns(Status.Code.ALREADY_EXISTS, Status::getCode)
+        .returns("request id 'x' is taken", Status::getDescription);
     assertThat(Errors.internal().getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
   }
 
