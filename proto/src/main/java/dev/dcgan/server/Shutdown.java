@@ -8,10 +8,11 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * Ends a program in order on SIGTERM or Ctrl-C.
  *
- * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its exit code, 0. A second signal ends the process at once. Signals are taken through
- * {@code sun.misc.Signal}, by reflection because javac warns of the name: a shutdown hook could
- * give exit code 0 only by halting, which leaves behind every file marked for deletion on exit,
- * such as unpacked native libraries.
+ * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its
+ * exit code, 0. A second signal ends the process at once. Signals are taken through {@code
+ * sun.misc.Signal}, by reflection because javac warns of the name: a shutdown hook could give exit
+ * code 0 only by halting, which leaves behind every file marked for deletion on exit, such as
+ * unpacked native libraries.
  */
 public final class Shutdown {
 

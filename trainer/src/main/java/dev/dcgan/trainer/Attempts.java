@@ -7,8 +7,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Does what a full disk may prevent without ending the run: each kind of failure is told once, until
- * it works again, and counted each time. For the training thread.
+ * Does what a full disk may prevent without ending the run: each kind of failure is told once,
+ * until it works again, and counted each time. For the training thread.
  */
 final class Attempts {
 

@@ -13,13 +13,15 @@ final class DataOptions {
   @Option(
       names = "--data",
       paramLabel = "PATH",
-      description = "Pictures to learn from: a folder of IDX files (MNIST and its like) or one such file, a folder of pictures, CIFAR-10's binary batches, or a zip of pictures.")
+      description =
+          "Pictures to learn from: a folder of IDX files (MNIST and its like) or one such file, a folder of pictures, CIFAR-10's binary batches, or a zip of pictures.")
   private @Nullable Path data;
 
   @Option(
       names = "--dataset",
       paramLabel = "NAME",
-      description = "Pictures that need no files: digits, drawn by the program. Used without --data.")
+      description =
+          "Pictures that need no files: digits, drawn by the program. Used without --data.")
   private @Nullable String dataset;
 
   @Option(
@@ -32,13 +34,15 @@ final class DataOptions {
   @Option(
       names = "--held-out",
       paramLabel = "SHARE",
-      description = "Never trained on, for measuring quality, where the data has no test split. Default: 0.1")
+      description =
+          "Never trained on, for measuring quality, where the data has no test split. Default: 0.1")
   private @Nullable Float heldOut;
 
   @Option(
       names = "--max-unreadable",
       paramLabel = "N",
-      description = "Files that may be unreadable and are skipped. Default: one in a hundred, at least one",
+      description =
+          "Files that may be unreadable and are skipped. Default: one in a hundred, at least one",
       converter = UnsignedConverter.class)
   private @Nullable Integer maxUnreadable;
 
@@ -52,7 +56,8 @@ final class DataOptions {
   @Option(
       names = "--features",
       paramLabel = "FILE",
-      description = "An ONNX model to measure quality by, in place of a classifier of the data's labels.")
+      description =
+          "An ONNX model to measure quality by, in place of a classifier of the data's labels.")
   private @Nullable Path features;
 
   void check(Problems problems) {

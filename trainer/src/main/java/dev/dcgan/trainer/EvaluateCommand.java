@@ -80,7 +80,8 @@ final class EvaluateCommand implements Settings.Command {
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
     problems.require(
-        model == null || ModelRepository.isName(model), "--model '%s': no model's name".formatted(model));
+        model == null || ModelRepository.isName(model),
+        "--model '%s': no model's name".formatted(model));
     data.check(problems);
     problems.requireNoTelemetry("bin/trainer");
   }
@@ -133,7 +134,11 @@ final class EvaluateCommand implements Settings.Command {
   }
 
   private Optional<QualityReport> measure(
-      RunConfig ofRun, ImageShape shape, Quality.ImageSource generator, int latentSize, TrainingDevice device)
+      RunConfig ofRun,
+      ImageShape shape,
+      Quality.ImageSource generator,
+      int latentSize,
+      TrainingDevice device)
       throws IOException {
     RunConfig.Builder asked = ofRun.toBuilder();
     if (data.isGiven()) {

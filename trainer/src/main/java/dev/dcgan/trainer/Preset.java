@@ -7,8 +7,8 @@ import java.util.stream.Stream;
 /**
  * Named settings to start from.
  *
- * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #PAPER64} is that of Radford et
- * al. 2015.
+ * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #PAPER64} is that of Radford
+ * et al. 2015.
  */
 enum Preset {
   MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.latent.Latents;
-import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.InvalidModelException;
+import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.net.GeneratorWeights;

@@ -14,11 +14,9 @@ final class RunControl {
   }
 
   // Mutable state
-  @GuardedBy("this")
-  private Ask asked = Ask.NONE;
+  @GuardedBy("this") private Ask asked = Ask.NONE;
 
-  @GuardedBy("this")
-  private String reason = "";
+  @GuardedBy("this") private String reason = "";
 
   /** Asks to go on in another process; where it was asked to stop already, it stops. */
   synchronized void interrupt() {

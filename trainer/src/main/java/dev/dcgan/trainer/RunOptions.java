@@ -17,7 +17,8 @@ final class RunOptions {
   @Option(
       names = "--preset",
       paramLabel = "NAME",
-      description = "mnist28 (the article's recipe; the default), mnist28-fast, or paper64 (Radford et al. 2015).")
+      description =
+          "mnist28 (the article's recipe; the default), mnist28-fast, or paper64 (Radford et al. 2015).")
   private @Nullable String preset;
 
   @Option(
@@ -30,7 +31,8 @@ final class RunOptions {
   @Option(
       names = "--channels",
       paramLabel = "N",
-      description = "Of paper64's pictures: 1 (grey) or 3 (RGB). Where given, others are converted. Default: 3",
+      description =
+          "Of paper64's pictures: 1 (grey) or 3 (RGB). Where given, others are converted. Default: 3",
       converter = UnsignedConverter.class)
   private @Nullable Integer channels;
 
@@ -44,7 +46,8 @@ final class RunOptions {
   @Option(
       names = "--width",
       paramLabel = "N",
-      description = "Channels that the generator is multiples of; fewer are faster and coarser. Default: the preset's",
+      description =
+          "Channels that the generator is multiples of; fewer are faster and coarser. Default: the preset's",
       converter = UnsignedConverter.class)
   private @Nullable Integer width;
 
@@ -80,10 +83,7 @@ final class RunOptions {
       description = "Of the discriminator alone.")
   private @Nullable Float discriminatorLearningRate;
 
-  @Option(
-      names = "--beta1",
-      paramLabel = "DECAY",
-      description = "Adam's first decay. Default: 0.5")
+  @Option(names = "--beta1", paramLabel = "DECAY", description = "Adam's first decay. Default: 0.5")
   private @Nullable Float beta1;
 
   @Option(
@@ -101,7 +101,8 @@ final class RunOptions {
   @Option(
       names = "--ema-decay",
       paramLabel = "DECAY",
-      description = "Above 0: publish the average of the generator's weights, with this decay a step. Default: the preset's")
+      description =
+          "Above 0: publish the average of the generator's weights, with this decay a step. Default: the preset's")
   private @Nullable Float emaDecay;
 
   @Option(
@@ -154,7 +155,8 @@ final class RunOptions {
   @Option(
       names = "--publish",
       paramLabel = "WHEN",
-      description = "last, best (whenever quality improves), every N (epochs), or never. Default: last",
+      description =
+          "last, best (whenever quality improves), every N (epochs), or never. Default: last",
       arity = "1..2")
   private @Nullable List<String> publish;
 

@@ -26,8 +26,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a run does beside training: it tells how far it is, keeps checkpoints, draws sheets, measures
- * quality, watches for trouble, and publishes. On the training thread.
+ * What a run does beside training: it tells how far it is, keeps checkpoints, draws sheets,
+ * measures quality, watches for trouble, and publishes. On the training thread.
  *
  * <p>A full disk costs what could not be written, not the run.
  */
@@ -86,7 +86,11 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     progress.onStep(step);
     record.progress(progress(step));
     if (step.step() % STEPS_AN_EVENT == 0) {
-      event(RunEvent.newBuilder().setStep(figures(step.epoch(), step.step(), step.figures(), step.images() / step.seconds())));
+      event(
+          RunEvent.newBuilder()
+              .setStep(
+                  figures(
+                      step.epoch(), step.step(), step.figures(), step.images() / step.seconds())));
       board.figures("step", step.step(), step.figures());
     }
     bark(watchdog.onStep(step.step(), step.figures()));
@@ -107,10 +111,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
                 RunEvent.EpochDone.newBuilder()
                     .setFigures(
                         figures(
-                            epoch.epoch(),
-                            epoch.step(),
-                            epoch.figures(),
-                            epoch.imagesPerSecond()))
+                            epoch.epoch(), epoch.step(), epoch.figures(), epoch.imagesPerSecond()))
                     .setSeconds(epoch.seconds())
                     .setSecondsLeft(pace.secondsLeft(epoch.step()))));
   }
@@ -123,7 +124,9 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       Optional<Path> file = save(checkpoint);
       double diversity = sheet(epoch, snapshot.sheet(), checkpoint.step());
       Optional<QualityReport> quality =
-          plan.measuresAfter(epoch) ? measure(epoch, checkpoint.step(), snapshot) : Optional.empty();
+          plan.measuresAfter(epoch)
+              ? measure(epoch, checkpoint.step(), snapshot)
+              : Optional.empty();
       bark(watchdog.onEpoch(checkpoint.step(), diversity, coverage(quality)));
       boolean best = quality.isPresent() && keepIfBest(quality.get(), file);
       if (plan.publishesAfter(epoch)
@@ -158,8 +161,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
   private Optional<Path> save(Checkpoint checkpoint) {
     long start = System.nanoTime();
     List<Path> saved = new ArrayList<>(1);
-    boolean kept =
-        attempts.attempt("a checkpoint", () -> saved.add(checkpoints.save(checkpoint)));
+    boolean kept = attempts.attempt("a checkpoint", () -> saved.add(checkpoints.save(checkpoint)));
     double seconds = (System.nanoTime() - start) / 1e9;
     if (!kept) {
       return Optional.empty();

@@ -10,10 +10,10 @@ import java.util.concurrent.atomic.AtomicBoolean;
  * One watcher of a run: sends it the run's events from an index on, as fast as it takes them, until
  * the run has ended.
  *
- * <p>Nothing waits for a watcher: events are read from the record, a few at a time, when the watcher
- * is ready for them, so a slow one costs no memory and never delays the run. {@link #wake}, {@link
- * #cancel} and {@link #close} only take note and may be called by any thread; reading and sending
- * are done on the executor, which must run one task at a time.
+ * <p>Nothing waits for a watcher: events are read from the record, a few at a time, when the
+ * watcher is ready for them, so a slow one costs no memory and never delays the run. {@link #wake},
+ * {@link #cancel} and {@link #close} only take note and may be called by any thread; reading and
+ * sending are done on the executor, which must run one task at a time.
  */
 final class RunWatch {
 

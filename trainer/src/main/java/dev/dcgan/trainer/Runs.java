@@ -90,8 +90,9 @@ final class Runs {
   }
 
   /**
-   * Finds the runs there are, and queues those that a former process of the service left unfinished,
-   * however many: first what was under way, then by age. To be called before anything else.
+   * Finds the runs there are, and queues those that a former process of the service left
+   * unfinished, however many: first what was under way, then by age. To be called before anything
+   * else.
    *
    * @throws IOException the folder of runs cannot be read
    */

@@ -41,10 +41,7 @@ final class ServeCommand implements Settings.Command {
   @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")
   private Path runs = Path.of("runs");
 
-  @Option(
-      names = "--repository",
-      paramLabel = "DIR",
-      description = "Where models are published.")
+  @Option(names = "--repository", paramLabel = "DIR", description = "Where models are published.")
   private Path repository = Path.of("models");
 
   @Option(

@@ -104,7 +104,8 @@ final class TrainCommand implements Settings.Command {
     RunFolder folder =
         store
             .find(id)
-            .orElseThrow(() -> new IOException("--resume %s: no such run in %s".formatted(id, runs)));
+            .orElseThrow(
+                () -> new IOException("--resume %s: no such run in %s".formatted(id, runs)));
     Run run = folder.read();
     if (RunRecord.isEnd(run.getState())) {
       throw new IOException(

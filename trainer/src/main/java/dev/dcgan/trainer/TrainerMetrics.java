@@ -42,8 +42,7 @@ final class TrainerMetrics {
     fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
     epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
     steps = counter(registry, "trainer_steps_total", "Training steps done.");
-    images =
-        counter(registry, "trainer_images_total", "Real pictures that training has seen.");
+    images = counter(registry, "trainer_images_total", "Real pictures that training has seen.");
     stepSeconds =
         Histogram.builder()
             .name("trainer_step_seconds")

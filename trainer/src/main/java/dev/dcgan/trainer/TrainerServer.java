@@ -46,10 +46,7 @@ final class TrainerServer {
    * @throws IOException a port cannot be bound, or the runs cannot be read
    */
   static TrainerServer start(
-      Config config,
-      Runs.Trainer trainer,
-      Publications.Target target,
-      PrometheusRegistry registry)
+      Config config, Runs.Trainer trainer, Publications.Target target, PrometheusRegistry registry)
       throws IOException {
     InstantSource clock = InstantSource.system();
     // The ports first: one that is taken must be known before a run begins.
@@ -83,11 +80,11 @@ final class TrainerServer {
   }
 
   /**
-   * Ends: no longer ready, the run under way interrupted with a checkpoint, its watchers told of all
-   * that it did, the calls under way answered.
+   * Ends: no longer ready, the run under way interrupted with a checkpoint, its watchers told of
+   * all that it did, the calls under way answered.
    *
-   * @param grace how long all of it may take; what is left then is cut off, and the run goes on from
-   *     an older checkpoint
+   * @param grace how long all of it may take; what is left then is cut off, and the run goes on
+   *     from an older checkpoint
    */
   void drain(Duration grace) throws InterruptedException {
     long start = System.nanoTime();

@@ -33,8 +33,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The gRPC adapter: asks {@link Runs}, and tells callers what came of it. Thread-safe; handlers read
- * and write small files at most. All watchers are served on one thread of the service's own.
+ * The gRPC adapter: asks {@link Runs}, and tells callers what came of it. Thread-safe; handlers
+ * read and write small files at most. All watchers are served on one thread of the service's own.
  *
  * <p>At the end: {@link #endWatches}, then the server's, then {@link #close}.
  */
@@ -87,8 +87,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
       if (request.getFromIndex() < 0) {
         throw Errors.invalidArgument(
             "from_index",
-            "%s: expected less than 2^63"
-                .formatted(Long.toUnsignedString(request.getFromIndex())));
+            "%s: expected less than 2^63".formatted(Long.toUnsignedString(request.getFromIndex())));
       }
       watch(runs.watch(request.getRunId()), request.getFromIndex(), call);
     } catch (Exception e) {
@@ -109,9 +108,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
             runs.resume(
                 request.getRequestId(),
                 request.getRunId(),
-                request.hasEpochs()
-                    ? OptionalInt.of(request.getEpochs())
-                    : OptionalInt.empty()),
+                request.hasEpochs() ? OptionalInt.of(request.getEpochs()) : OptionalInt.empty()),
         Function.identity());
   }
 

@@ -66,7 +66,8 @@ final class Training {
   /**
    * Finds what a plan needs.
    *
-   * @throws IOException the device is not there; the pictures cannot be read, or do not fit the plan
+   * @throws IOException the device is not there; the pictures cannot be read, or do not fit the
+   *     plan
    */
   Means prepare(RunPlan plan) throws IOException {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());

@@ -11,8 +11,8 @@ import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Trains nothing: each run goes on, looking at its control between its "steps" as the real one does,
- * until the test ends it.
+ * Trains nothing: each run goes on, looking at its control between its "steps" as the real one
+ * does, until the test ends it.
  */
 final class FakeTrainer implements Runs.Trainer {
 

@@ -147,8 +147,7 @@ class RunWatchTest {
 
   private void happen(int times) throws IOException {
     for (int i = 0; i < times; i++) {
-      record.event(
-          RunEvent.newBuilder().setWarned(RunEvent.Warned.newBuilder().setMessage("hot")));
+      record.event(RunEvent.newBuilder().setWarned(RunEvent.Warned.newBuilder().setMessage("hot")));
     }
   }
 

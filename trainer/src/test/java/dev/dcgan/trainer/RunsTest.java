@@ -110,8 +110,7 @@ class RunsTest {
 
   @Test
   void start_withoutARequestId_startsARunEachTime() throws Exception {
-    assertThat(runs.start("", config(1)).getId())
-        .isNotEqualTo(runs.start("", config(1)).getId());
+    assertThat(runs.start("", config(1)).getId()).isNotEqualTo(runs.start("", config(1)).getId());
   }
 
   @Test
@@ -348,16 +347,14 @@ class RunsTest {
 
     assertThat(resumed.getResumedFrom()).isEqualTo(old.getId());
     assertThat(resumed.getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
-    assertThat(resumed.getConfig())
-        .isEqualTo(old.getConfig().toBuilder().setEpochs(40).build());
+    assertThat(resumed.getConfig()).isEqualTo(old.getConfig().toBuilder().setEpochs(40).build());
     assertThat(resumed.getCheckpointsList()).containsExactly("step-00000030.safetensors");
     Path copy = service.folder(resumed).checkpoints().resolve("step-00000030.safetensors");
     assertThat(CheckpointFile.read(copy).epoch()).isEqualTo(3);
     assertThat(trainer.next().id()).isEqualTo(resumed.getId());
     assertThat(join(runs.resume("again", old.getId(), OptionalInt.of(40))).getId())
         .isEqualTo(resumed.getId());
-    assertThat(
-            refusal(() -> join(runs.resume("again", old.getId(), OptionalInt.empty()))).why())
+    assertThat(refusal(() -> join(runs.resume("again", old.getId(), OptionalInt.empty()))).why())
         .isEqualTo(Why.ALREADY_EXISTS);
     // Nor does StartRun take it for one of its own.
     assertThat(
@@ -537,7 +534,9 @@ class RunsTest {
             "trainer_runs{state=\"running\"} 1.0",
             "trainer_runs{state=\"stopped\"} 1.0",
             "trainer_runs{state=\"failed\"} 0.0",
-            "trainer_run_info{model=\"digits\",preset=\"mnist28\",run=\"" + first.getId() + "\"} 1");
+            "trainer_run_info{model=\"digits\",preset=\"mnist28\",run=\""
+                + first.getId()
+                + "\"} 1");
     session.succeed();
     Session next = trainer.next();
     assertThat(service.metrics())
@@ -575,10 +574,7 @@ class RunsTest {
   }
 
   private Path file(Run run, int epoch) {
-    return service
-        .folder(run)
-        .checkpoints()
-        .resolve("step-%08d.safetensors".formatted(10 * epoch));
+    return service.folder(run).checkpoints().resolve("step-%08d.safetensors".formatted(10 * epoch));
   }
 
   private void setState(Run run, RunState state) throws IOException {

@@ -22,7 +22,9 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.jspecify.annotations.Nullable;
 
-/** A service's runs over a folder, without network and without training; one life of the service. */
+/**
+ * A service's runs over a folder, without network and without training; one life of the service.
+ */
 final class ServiceRuns {
 
   static final int MAX_QUEUED = 3;

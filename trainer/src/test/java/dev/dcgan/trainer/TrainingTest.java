@@ -226,8 +226,7 @@ class TrainingTest {
   @Test
   void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
       throws Exception {
-    RunFolder run =
-        create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
+    RunFolder run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
 
     train(run, control -> {});
 
@@ -270,6 +269,7 @@ class TrainingTest {
   void train_whenAnotherHasTheRun_leavesItAlone() throws Exception {
     RunFolder run = create(config -> {});
     try (RunLock lock = run.tryLock().orElseThrow()) {
+      assertThat(lock).isNotNull();
       train(run, control -> {});
     }
 
@@ -287,8 +287,7 @@ class TrainingTest {
   private RunFolder create(Consumer<RunConfig.Builder> change) throws Exception {
     RunConfig.Builder config = config();
     change.accept(config);
-    return store.create(
-        Run.newBuilder().setConfig(RunPlan.of(config.build()).config()).build());
+    return store.create(Run.newBuilder().setConfig(RunPlan.of(config.build()).config()).build());
   }
 
   private static RunConfig.Builder config() {

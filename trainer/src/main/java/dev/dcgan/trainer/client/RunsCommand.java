@@ -57,8 +57,7 @@ public final class RunsCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.require(
-        target == null || !target.isBlank(), "--target is empty: expected host:port");
+    problems.require(target == null || !target.isBlank(), "--target is empty: expected host:port");
     problems.require(
         target != null || runs == null || Files.isDirectory(runs),
         "--runs " + runs + ": no such folder");

@@ -64,7 +64,8 @@ final class TrainerClient implements AutoCloseable {
 
   Run run(String id) throws IOException {
     try {
-      return stub.withDeadlineAfter(timeout).getRun(GetRunRequest.newBuilder().setRunId(id).build());
+      return stub.withDeadlineAfter(timeout)
+          .getRun(GetRunRequest.newBuilder().setRunId(id).build());
     } catch (StatusException e) {
       throw told(e);
     }
@@ -78,8 +79,7 @@ final class TrainerClient implements AutoCloseable {
       do {
         ListRunsResponse page =
             stub.withDeadlineAfter(timeout)
-                .listRuns(
-                    request.setPageSize(Math.min(limit - runs.size(), LARGEST_PAGE)).build());
+                .listRuns(request.setPageSize(Math.min(limit - runs.size(), LARGEST_PAGE)).build());
         runs.addAll(page.getRunsList());
         request.setPageToken(page.getNextPageToken());
       } while (runs.size() < limit && !request.getPageToken().isEmpty());

@@ -32,7 +32,10 @@ public final class WatchCommand implements Settings.Command {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss").withZone(ZoneId.systemDefault());
 
-  @Parameters(paramLabel = "RUN", arity = "1", description = "The run's id, as `trainer runs` has it.")
+  @Parameters(
+      paramLabel = "RUN",
+      arity = "1",
+      description = "The run's id, as `trainer runs` has it.")
   private String run = "";
 
   @Option(names = "--target", description = "The service's host:port.")
@@ -51,8 +54,7 @@ public final class WatchCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.require(
-        run.isEmpty() || RunStore.isId(run), "'%s' is no run's id".formatted(run));
+    problems.require(run.isEmpty() || RunStore.isId(run), "'%s' is no run's id".formatted(run));
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
   }

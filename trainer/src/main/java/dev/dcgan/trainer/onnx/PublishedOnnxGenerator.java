@@ -51,8 +51,7 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
             OnnxTensor.createTensor(
                 environment, FloatBuffer.wrap(latents), new long[] {n, bundle.latentSize()});
         OrtSession.Result result =
-            session.run(
-                Map.of(GeneratorExporter.INPUT, z), Set.of(GeneratorExporter.PIXELS))) {
+            session.run(Map.of(GeneratorExporter.INPUT, z), Set.of(GeneratorExporter.PIXELS))) {
       byte[] pixels = new byte[n * bundle.shape().values()];
       ((OnnxTensor) result.get(0)).getByteBuffer().get(pixels);
       return pixels;

@@ -14,8 +14,8 @@ import java.util.Map;
  * @param dataset that it learns from
  * @param epoch epochs completed
  * @param step steps completed, over all epochs
- * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights where
- *     there are any, by name
+ * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights
+ *     where there are any, by name
  */
 public record Checkpoint(
     Architecture architecture,

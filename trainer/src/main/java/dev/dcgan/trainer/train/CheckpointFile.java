@@ -57,8 +57,7 @@ public final class CheckpointFile {
       return checkpoint(GSON.fromJson(run, Run.class), content.tensors());
     } catch (RuntimeException e) {
       // Gson and the records tell of a malformed run each by exceptions of their own.
-      throw new DamagedFileException(
-          file + " is not a valid checkpoint: " + e.getMessage(), e);
+      throw new DamagedFileException(file + " is not a valid checkpoint: " + e.getMessage(), e);
     }
   }
 

@@ -11,8 +11,8 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A generator whose weights are the exponential moving average of another's (Yazıcı et
- * al. 2019); the running statistics of batch normalisation are averages already and are copied.
+ * A generator whose weights are the exponential moving average of another's (Yazıcı et al. 2019);
+ * the running statistics of batch normalisation are averages already and are copied.
  */
 final class GeneratorEma {
 
@@ -34,8 +34,7 @@ final class GeneratorEma {
             (name, parameter) -> {
               Parameter target = Objects.requireNonNull(targets.get(name), name);
               pairs.add(
-                  new Pair(
-                      parameter.getArray(), target.getArray(), parameter.requiresGradient()));
+                  new Pair(parameter.getArray(), target.getArray(), parameter.requiresGradient()));
             });
     pairs.forEach(GeneratorEma::copy);
   }

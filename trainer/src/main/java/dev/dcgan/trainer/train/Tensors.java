@@ -69,8 +69,8 @@ final class Tensors {
     take(tensors, averaged ? AVERAGE : GENERATOR, arrays(generator));
   }
 
-  private static void take(
-      Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays) throws IOException {
+  private static void take(Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays)
+      throws IOException {
     for (Map.Entry<String, NDArray> entry : arrays.entrySet()) {
       Tensor tensor = tensors.get(prefix + entry.getKey());
       NDArray array = entry.getValue();

@@ -263,8 +263,7 @@ public final class TrainingLoop {
         NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
         NDArray loss =
             GanLoss.discriminator(realLogits, fakeLogits, hyperparameters.labelSmoothing());
-        NDList figures =
-            new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
+        NDList figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
         collector.backward(loss);
         discriminatorAdam.update();
         return figures;

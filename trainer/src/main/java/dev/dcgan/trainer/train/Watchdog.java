@@ -199,8 +199,7 @@ public final class Watchdog {
       String message =
           "the generator lacks variety (mode collapse): at the end of %d epochs %s; try another"
               + " --seed, a lower --learning-rate or a larger --batch-size";
-      warnings.add(
-          new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, figures)));
+      warnings.add(new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, figures)));
     } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
       String message = "the generator is varied again: " + figures;
       warnings.add(new Warning(Kind.COLLAPSED, false, step, message));
@@ -230,7 +229,8 @@ public final class Watchdog {
     addNonFinite(found, "D(x)", figures.realScore());
     addNonFinite(found, "D(G(z))", figures.fakeScore());
     addNonFinite(found, "the norm of the generator's gradient", figures.generatorGradient());
-    addNonFinite(found, "the norm of the discriminator's gradient", figures.discriminatorGradient());
+    addNonFinite(
+        found, "the norm of the discriminator's gradient", figures.discriminatorGradient());
     return found.toString();
   }
 

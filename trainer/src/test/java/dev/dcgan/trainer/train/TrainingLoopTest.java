@@ -107,7 +107,10 @@ class TrainingLoopTest {
         Checkpoint resumed = train(plan, rest, stopped);
 
         assertThat(stopped.step()).isEqualTo(stop);
-        assertThat(resumed).as("stopped at step %d", stop).usingRecursiveComparison().isEqualTo(expected);
+        assertThat(resumed)
+            .as("stopped at step %d", stop)
+            .usingRecursiveComparison()
+            .isEqualTo(expected);
         assertThat(rest.sheets.get(rest.sheets.size() - 1))
             .usingRecursiveComparison()
             .isEqualTo(undisturbed.sheets.get(undisturbed.sheets.size() - 1));
