@@ -124,7 +124,7 @@ class HouseIT {
   void train_startsWithoutNoise_andLeavesWhatItSays() throws IOException {
     assertThat(trainerOutput.lines())
         .as("nothing but the program's own log lines")
-        .allMatch(line -> line.matches("\\S+ INFO +(train|publish): .*"));
+        .allMatch(line -> line.matches("\\S+ INFO +(train|evaluate|publish): .*"));
     Path run = onlyEntry(folder.resolve("runs"));
     assertThat(run.resolve("real-vs-generated.png")).isNotEmptyFile();
     assertThat(run.resolve("samples/epoch-001.png")).isNotEmptyFile();
@@ -356,7 +356,8 @@ class HouseIT {
 
   private static Path onlyEntry(Path parent) throws IOException {
     try (Stream<Path> entries = Files.list(parent)) {
-      List<Path> found = entries.toList();
+      List<Path> found =
+          entries.filter(entry -> !entry.getFileName().toString().startsWith(".")).toList();
       assertThat(found).hasSize(1);
       return found.get(0);
     }

@@ -160,11 +160,11 @@ final class RunOptions {
       arity = "1..2")
   private @Nullable List<String> publish;
 
-  /** Adds a line for each option that is wrong. */
-  void check(Problems problems, String model) {
+  /** Adds a line for each option that is wrong, but for the model, which the caller checks. */
+  void check(Problems problems) {
     data.check(problems);
     try {
-      RunPlan.of(config(model));
+      RunPlan.of(config(""));
     } catch (RunPlan.InvalidConfigException e) {
       for (RunPlan.Violation violation : e.violations()) {
         String option = "--" + violation.field().toLowerCase(Locale.ROOT).replace('_', '-');

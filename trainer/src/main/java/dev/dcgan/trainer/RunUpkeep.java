@@ -149,13 +149,16 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
    * @throws IOException its last model could not be published
    */
   boolean finish() throws IOException {
+    if (record.run().getEpochsCompleted() < plan.hyperparameters().epochs()) {
+      return false;
+    }
     List<Path> kept = checkpoints.files();
     Object newest = kept.isEmpty() ? "no checkpoint" : kept.get(kept.size() - 1);
     log.info("trained to step {}; kept {}", record.run().getProgress().getStep(), newest);
     if (unpublished != null) {
       throw unpublished;
     }
-    return record.run().getEpochsCompleted() == plan.hyperparameters().epochs();
+    return true;
   }
 
   private Optional<Path> save(Checkpoint checkpoint) {

@@ -58,7 +58,7 @@ final class TrainCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    options.check(problems, publish.model());
+    options.check(problems);
     problems.require(
         resume == null || RunStore.isId(resume), "--resume '%s': no run's id".formatted(resume));
     publish.check(problems);

@@ -221,7 +221,10 @@ final class Training {
       record.state(RunState.RUN_STATE_SUCCEEDED, "");
     } else if (control.asked() == RunControl.Ask.INTERRUPT) {
       record.update(run -> run.setReason("interrupted at " + at));
-      log.info("interrupted at {}; the run goes on from there when it is started again", at);
+      log.info(
+          "interrupted at {}; `trainer train --resume {}` goes on from there",
+          at,
+          record.folder().id());
     } else {
       record.state(RunState.RUN_STATE_STOPPED, control.reason() + " at " + at);
       log.info("{} at {}", control.reason(), at);

@@ -41,7 +41,7 @@ class TrainerMainTest {
 
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output())
-          .contains("stopped at step", "nothing was published; `trainer export")
+          .contains("interrupted at step", "`trainer train --resume ")
           .doesNotContain("Exception", "\tat ");
     }
     assertThat(folder.resolve("models")).isEmptyDirectory();
@@ -171,7 +171,8 @@ class TrainerMainTest {
 
   private static Path onlyEntry(Path parent) throws IOException {
     try (Stream<Path> entries = Files.list(parent)) {
-      List<Path> found = entries.toList();
+      List<Path> found =
+          entries.filter(entry -> !entry.getFileName().toString().startsWith(".")).toList();
       assertThat(found).hasSize(1);
       return found.get(0);
     }

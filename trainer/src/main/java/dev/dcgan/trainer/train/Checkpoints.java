@@ -69,6 +69,7 @@ public final class Checkpoints {
       // Longer numbers are later ones.
       return files
           .filter(file -> NAME.matcher(file.getFileName().toString()).matches())
+          .filter(Files::isRegularFile)
           .sorted(
               Comparator.<Path>comparingInt(file -> file.getFileName().toString().length())
                   .thenComparing(file -> file.getFileName().toString()))
