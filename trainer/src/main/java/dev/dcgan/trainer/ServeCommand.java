@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
@@ -81,22 +82,23 @@ final class ServeCommand implements Settings.Command {
     TrainingDevice.select("cpu"); // Starts the engine: a library that does not load ends it here.
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
+    TrainerMetrics metrics = new TrainerMetrics(registry);
     Training training =
         new Training(
             models,
             Path.of(""),
             RunStore.cache(runs),
-            new TrainerMetrics(registry),
+            metrics,
             Boolean.getBoolean("dcgan.terminal"));
     TrainerServer server =
         TrainerServer.start(
             new TrainerServer.Config(runs, dataRoot, maxQueuedRuns, port, httpPort),
             training::train,
-            (checkpoint, model, run, quality) ->
-                new Publisher(models, model)
-                    .publish(checkpoint, run, quality)
-                    .manifest()
-                    .getModel(),
+            (checkpoint, model, run, quality) -> {
+              ModelBundle bundle = new Publisher(models, model).publish(checkpoint, run, quality);
+              metrics.published();
+              return bundle.manifest().getModel();
+            },
             registry);
     log.info(
         "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}",

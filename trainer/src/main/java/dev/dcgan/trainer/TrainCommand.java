@@ -92,11 +92,21 @@ final class TrainCommand implements Settings.Command {
           interrupted.isPresent()
               ? interrupted.get()
               : store.create(Run.newBuilder().setConfig(plan.config()).build());
-      try (RunRecord record = RunRecord.open(folder, InstantSource.system())) {
-        training.train(record, plan, means, control);
-        return exitCode(record.run());
+      try (OpenRecords.Hold hold = lock(folder)) {
+        training.train(hold.record(), plan, means, control);
+        return exitCode(hold.record().run());
       }
     }
+  }
+
+  private static OpenRecords.Hold lock(RunFolder folder) throws IOException {
+    return new OpenRecords(InstantSource.system())
+        .lock(folder)
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "run %s is in another process's hands; it goes on there"
+                        .formatted(folder.id())));
   }
 
   private RunFolder find(RunStore store) throws IOException {

@@ -9,6 +9,7 @@ import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingLoop;
+import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
@@ -126,23 +127,17 @@ final class Training {
 
   /**
    * Trains. What goes wrong is the run's end and its reason, never an exception; a run that was
-   * interrupted, or that another process has, stays as it is.
+   * interrupted stays as it is. The caller holds the run's lock.
    */
   void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
     try {
-      Optional<RunLock> lock = record.folder().tryLock();
-      if (lock.isEmpty()) {
-        log.warn("run {} is under way in another process", record.folder().id());
-        return;
+      metrics.begin();
+      if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
+        record.state(RunState.RUN_STATE_RUNNING, "");
+      } else {
+        record.update(Run.Builder::clearReason); // Interrupted it was; now it goes on.
       }
-      try (RunLock held = lock.get()) {
-        log.debug("this process has {}", held);
-        metrics.begin();
-        if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
-          record.state(RunState.RUN_STATE_RUNNING, "");
-        }
-        end(record, run(record, plan, means, control), control);
-      }
+      end(record, run(record, plan, means, control), control);
     } catch (IOException e) {
       fail(record, e);
     } catch (RuntimeException e) {
@@ -222,9 +217,11 @@ final class Training {
     } else if (control.asked() == RunControl.Ask.INTERRUPT) {
       record.update(run -> run.setReason("interrupted at " + at));
       log.info(
-          "interrupted at {}; `trainer train --resume {}` goes on from there",
+          "interrupted at {}; {} goes on from there",
           at,
-          record.folder().id());
+          record.run().getByService()
+              ? "the service, started again,"
+              : "`trainer train --resume " + record.folder().id() + "`");
     } else {
       record.state(RunState.RUN_STATE_STOPPED, control.reason() + " at " + at);
       log.info("{} at {}", control.reason(), at);
@@ -242,6 +239,11 @@ final class Training {
   }
 
   private static void fail(RunRecord record, String reason) {
+    if (record.hasEnded()) {
+      // Its end is on the disk; what failed is the event that says so.
+      log.error("run {}: {}", record.folder().id(), reason);
+      return;
+    }
     try {
       record.state(RunState.RUN_STATE_FAILED, reason);
     } catch (IOException e) {

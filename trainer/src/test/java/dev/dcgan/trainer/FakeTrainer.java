@@ -74,9 +74,6 @@ final class FakeTrainer implements Runs.Trainer {
     }
 
     private void train(RunControl control) throws IOException, InterruptedException {
-      if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
-        record.state(RunState.RUN_STATE_RUNNING, "");
-      }
       while (true) {
         if (control.asked() == RunControl.Ask.STOP) {
           record.state(RunState.RUN_STATE_STOPPED, control.reason());
@@ -98,8 +95,11 @@ final class FakeTrainer implements Runs.Trainer {
   @Override
   public void train(RunRecord record, RunPlan plan, RunControl control) {
     Session session = new Session(record, plan);
-    begun.add(session);
     try {
+      if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
+        record.state(RunState.RUN_STATE_RUNNING, "");
+      }
+      begun.add(session);
       session.train(control);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -108,7 +108,7 @@ final class FakeTrainer implements Runs.Trainer {
     }
   }
 
-  /** Waits for the next run to begin. By then the one before has been left. */
+  /** Waits for the next run to be RUNNING. By then the one before has been left. */
   Session next() throws InterruptedException {
     Session session = begun.poll(30, TimeUnit.SECONDS);
     assertThat(session).as("a run begins").isNotNull();

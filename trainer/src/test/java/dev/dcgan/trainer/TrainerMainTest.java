@@ -4,10 +4,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -129,6 +133,22 @@ class TrainerMainTest {
       assertThat(trainer.output().lines().limit(15)).allMatch(line -> line.startsWith("error: "));
     }
     assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void resume_ofARunInAnotherProcess_leavesItAlone() throws Exception {
+    RunFolder run =
+        new RunStore(folder.resolve("runs"), InstantSource.system())
+            .create(Run.newBuilder().setConfig(RunConfig.newBuilder().setImages(300)).build());
+    try (RunLock lock = run.tryLock().orElseThrow();
+        Trainer trainer = start(QUICK, "--resume=" + run.id())) {
+      assertThat(lock).isNotNull();
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains("error: run " + run.id() + " is in another process's hands")
+          .doesNotContain("\tat ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
   }
 
   @Test

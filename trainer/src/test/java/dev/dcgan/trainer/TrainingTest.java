@@ -266,17 +266,6 @@ class TrainingTest {
   }
 
   @Test
-  void train_whenAnotherHasTheRun_leavesItAlone() throws Exception {
-    RunFolder run = create(config -> {});
-    try (RunLock lock = run.tryLock().orElseThrow()) {
-      assertThat(lock).isNotNull();
-      train(run, control -> {});
-    }
-
-    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
-  }
-
-  @Test
   void prepare_whenThePicturesDoNotFit_saysSo() {
     assertThatIOException()
         .isThrownBy(
