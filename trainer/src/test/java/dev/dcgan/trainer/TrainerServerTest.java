@@ -1,0 +1,220 @@
+package dev.dcgan.trainer;
+
+import static dev.dcgan.trainer.ServiceRuns.config;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.FakeTrainer.Session;
+import dev.dcgan.trainer.client.RunsCommand;
+import dev.dcgan.trainer.client.WatchCommand;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import dev.dcgan.v1.StartRunRequest;
+import dev.dcgan.v1.TrainerServiceGrpc;
+import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingStub;
+import dev.dcgan.v1.WatchRunRequest;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.Iterator;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine.Command;
+
+/** The service's parts together, and the command line's clients of it. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TrainerServerTest {
+
+  private static final Duration GRACE = Duration.ofSeconds(30);
+
+  @TempDir private Path folder;
+
+  private final FakeTrainer trainer = new FakeTrainer();
+  private TrainerServer server;
+  private ManagedChannel channel;
+  private TrainerServiceBlockingStub stub;
+
+  @BeforeEach
+  void serve() throws IOException {
+    server = start(0, 0);
+    channel = Grpc.newChannelBuilder(target(), InsecureChannelCredentials.create()).build();
+    stub = TrainerServiceGrpc.newBlockingStub(channel);
+  }
+
+  @AfterEach
+  void end() throws InterruptedException {
+    channel.shutdownNow();
+    server.drain(GRACE);
+  }
+
+  @Test
+  void itIsAlive_ready_andShowsItsRunsToPrometheus() throws Exception {
+    Run run = begin();
+    trainer.next();
+
+    assertThat(health("")).isEqualTo(ServingStatus.SERVING);
+    assertThat(health("dcgan.v1.TrainerService")).isEqualTo(ServingStatus.SERVING);
+    assertThat(metrics())
+        .contains("trainer_runs{state=\"running\"} 1.0", "run=\"" + run.getId() + "\"");
+  }
+
+  @Test
+  void drain_interruptsTheRun_tellsItsWatchers_andTheNextLifeGoesOnWithIt() throws Exception {
+    Run run = begin();
+    trainer.next();
+    Iterator<RunEvent> events =
+        stub.watchRun(WatchRunRequest.newBuilder().setRunId(run.getId()).build());
+    assertThat(events.next().hasStateChanged()).isTrue();
+
+    server.drain(GRACE);
+
+    assertThat(new RunStore(folder, ServiceRuns.CLOCK).find(run.getId()).orElseThrow().read())
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState);
+    channel.shutdownNow();
+    serve();
+    Session again = trainer.next();
+    assertThat(again.id()).isEqualTo(run.getId());
+    again.succeed();
+  }
+
+  @Test
+  void aPortThatIsTaken_isSaidBeforeARunBegins() throws Exception {
+    begin();
+    trainer.next().succeed();
+    new RunStore(folder, ServiceRuns.CLOCK)
+        .create(Run.newBuilder().setConfig(config(1)).setByService(true).build());
+
+    assertThatIOException()
+        .isThrownBy(() -> start(server.port(), 0))
+        .withMessageContaining("choose another with --port");
+    assertThatIOException()
+        .isThrownBy(() -> start(0, server.httpPort()))
+        .withMessageContaining("choose another with --http-port");
+    assertThat(trainer.isIdle()).isTrue();
+  }
+
+  @Test
+  void commandRuns_showsATable() throws Exception {
+    assertThat(command("runs", "--target=" + target()).output()).isEqualTo("no runs yet\n");
+    Run first = begin();
+    trainer.next();
+    Run second = begin();
+
+    for (String from : new String[] {"--target=" + target(), "--runs=" + folder}) {
+      Ended runs = command("runs", from);
+      assertThat(runs.exitCode()).isZero();
+      assertThat(runs.output().lines().map(line -> line.replaceFirst(" .*", "")))
+          .containsExactly("RUN", second.getId(), first.getId());
+    }
+    assertThat(command("runs", "--target=" + target(), "--limit=1").output().lines()).hasSize(2);
+  }
+
+  @Test
+  void commandWatch_showsTheRunToItsEnd_andItsExitCodeSaysHowThatWas() throws Exception {
+    Run run = begin();
+    Session session = trainer.next();
+    CompletableFuture<Ended> watching =
+        CompletableFuture.supplyAsync(() -> command("watch", run.getId(), "--target=" + target()));
+    RunEvent.Builder epoch = RunEvent.newBuilder();
+    epoch.getEpochDoneBuilder().getFiguresBuilder().setEpoch(1).setStep(9);
+    session.event(epoch);
+    session.fail("the disk is full");
+
+    Ended watched = watching.get();
+
+    assertThat(watched.exitCode()).isEqualTo(1);
+    assertThat(watched.output().lines().map(line -> line.replaceFirst("^\\S+ \\S+  ", "")))
+        .satisfiesExactly(
+            line -> assertThat(line).isEqualTo("RUNNING"),
+            line -> assertThat(line).startsWith("epoch 1/2: loss D "),
+            line -> assertThat(line).isEqualTo("FAILED: the disk is full"));
+
+    Run next = begin();
+    trainer.next().succeed();
+    assertThat(command("watch", next.getId(), "--target=" + target()))
+        .returns(0, Ended::exitCode)
+        .extracting(Ended::output)
+        .asString()
+        .contains("SUCCEEDED");
+  }
+
+  @Test
+  void commandWatch_ofNoRun_isAFailure() {
+    assertThat(command("watch", "absent", "--target=" + target()).exitCode()).isEqualTo(1);
+    assertThat(command("watch", "../up", "--target=" + target()).exitCode()).isEqualTo(2);
+    assertThat(command("watch").exitCode()).isEqualTo(2);
+  }
+
+  private TrainerServer start(int port, int httpPort) throws IOException {
+    return TrainerServer.start(
+        new TrainerServer.Config(folder, null, 10, port, httpPort),
+        trainer,
+        new FakeTarget(),
+        new PrometheusRegistry());
+  }
+
+  private String target() {
+    return "127.0.0.1:" + server.port();
+  }
+
+  private Run begin() {
+    return stub.startRun(StartRunRequest.newBuilder().setConfig(config(2)).build());
+  }
+
+  private ServingStatus health(String service) {
+    return HealthGrpc.newBlockingStub(channel)
+        .check(HealthCheckRequest.newBuilder().setService(service).build())
+        .getStatus();
+  }
+
+  private String metrics() throws Exception {
+    return HttpClient.newHttpClient()
+        .send(
+            HttpRequest.newBuilder(
+                    URI.create("http://127.0.0.1:%d/metrics".formatted(server.httpPort())))
+                .build(),
+            HttpResponse.BodyHandlers.ofString())
+        .body();
+  }
+
+  @Command(
+      name = "trainer",
+      subcommands = {RunsCommand.class, WatchCommand.class})
+  private static final class Clients {}
+
+  private record Ended(int exitCode, String output) {}
+
+  /** Runs the command line in this process; its output is what it prints, not what it logs. */
+  private static synchronized Ended command(String... args) {
+    PrintStream before = System.out;
+    ByteArrayOutputStream output = new ByteArrayOutputStream();
+    System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
+    try {
+      int exitCode = Settings.run(new Clients(), args);
+      return new Ended(exitCode, output.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(before);
+    }
+  }
+}
