@@ -45,7 +45,8 @@ class LearningTest {
 
     assertThat(recorder.meanLoss(0)).isBetween(0.65f, 0.75f);
     assertThat(recorder.meanGap(0)).isBetween(-0.02f, 0.02f);
-    // The two chase each other, so the gap comes and goes, on each kind of processor at other steps:
+    // The two chase each other, so the gap comes and goes, on each kind of processor at other
+    // steps:
     // that it opens is what tells.
     assertThat(recorder.lastGap()).isGreaterThan(LEARNT);
   }
