@@ -258,16 +258,17 @@ public final class TrainingLoop {
       float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
       // The fakes are made outside the collector: constants to it.
       NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
+      NDList figures;
       try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
         NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
         NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
         NDArray loss =
             GanLoss.discriminator(realLogits, fakeLogits, hyperparameters.labelSmoothing());
-        NDList figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
+        figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
         collector.backward(loss);
-        discriminatorAdam.update();
-        return figures;
       }
+      discriminatorAdam.update();
+      return figures;
     }
 
     /** Through a discriminator that stands still. */

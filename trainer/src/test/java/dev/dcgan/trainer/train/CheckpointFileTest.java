@@ -108,12 +108,12 @@ class CheckpointFileTest {
 
   @Test
   void read_ofANewerFormat_saysWhatIsSupported() throws IOException {
-    replaceText("\"format_version\":\"1\"", "\"format_version\":\"9\"");
+    replaceText("\"format_version\":\"2\"", "\"format_version\":\"9\"");
 
     assertThatThrownBy(() -> CheckpointFile.read(file))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("format_version 9")
-        .hasMessageContaining("reads 1 to 1");
+        .hasMessageContaining("reads 1 to 2");
   }
 
   @Test
