@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nn.Parameter;
@@ -41,9 +42,14 @@ final class Adam {
     }
   }
 
-  /** Moves every parameter against its gradient, and clears the gradients. */
-  void update() {
+  /**
+   * Moves every parameter against its gradient, and clears the gradients.
+   *
+   * @return the Euclidean norm of all the gradients together, scalar; the caller's to close
+   */
+  NDArray update() {
     steps++;
+    NDList squares = new NDList();
     double correction1 = 1 - Math.pow(beta1, (double) steps);
     double correction2 = 1 - Math.pow(beta2, (double) steps);
     // The engine's kernel takes the corrections folded into the rate. The paper's update,
@@ -53,6 +59,7 @@ final class Adam {
     float epsilon = (float) (EPSILON * Math.sqrt(correction2));
     for (Slot slot : slots.values()) {
       try (NDArray gradient = slot.weight.getGradient()) {
+        squares.add(squaredNorm(gradient)); // Before the update, which clears the gradient.
         slot.weight
             .getNDArrayInternal()
             .adamUpdate(
@@ -69,6 +76,17 @@ final class Adam {
                 true,
                 false);
       }
+    }
+    try (squares;
+        NDArray all = NDArrays.stack(squares);
+        NDArray sum = all.sum()) {
+      return sum.sqrt();
+    }
+  }
+
+  private static NDArray squaredNorm(NDArray gradient) {
+    try (NDArray squares = gradient.square()) {
+      return squares.sum();
     }
   }
 

@@ -234,7 +234,7 @@ public final class TrainingLoop {
           images += batch.size();
           batchesTaken++;
         } while (batchesTaken < hyperparameters.discriminatorSteps() && !batch.last());
-        NDArray generatorLoss = generatorStep(scope, position, batch.size());
+        NDList generatorFigures = generatorStep(scope, position, batch.size());
         if (average != null) {
           average.update();
         }
@@ -243,11 +243,11 @@ public final class TrainingLoop {
             NDArrays.stack(
                 new NDList(
                     discriminatorFigures.get(0),
-                    generatorLoss,
+                    generatorFigures.get(0),
                     discriminatorFigures.get(1),
                     discriminatorFigures.get(2),
-                    generatorLoss,
-                    generatorLoss));
+                    discriminatorFigures.get(3),
+                    generatorFigures.get(1)));
         figures.attach(manager);
         return report.add(step, images, figures);
       }
@@ -258,7 +258,7 @@ public final class TrainingLoop {
       float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
       // The fakes are made outside the collector: constants to it.
       NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
-      NDList figures;
+      NDList figures; // loss, D(x), D(G(z)), gradient's norm
       try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
         NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
         NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
@@ -267,12 +267,12 @@ public final class TrainingLoop {
         figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
         collector.backward(loss);
       }
-      discriminatorAdam.update();
+      figures.add(update(discriminatorAdam, scope));
       return figures;
     }
 
-    /** Through a discriminator that stands still. */
-    private NDArray generatorStep(NDManager scope, long position, int n) {
+    /** Through a discriminator that stands still; its loss and the norm of its gradient. */
+    private NDList generatorStep(NDManager scope, long position, int n) {
       float[] z = randomness.generatorNoise(position, n, architecture.latentSize());
       discriminator.setLearning(false);
       NDArray noise = latents(scope, z, n);
@@ -283,8 +283,14 @@ public final class TrainingLoop {
         collector.backward(loss);
       }
       discriminator.setLearning(true);
-      generatorAdam.update();
-      return loss;
+      return new NDList(loss, update(generatorAdam, scope));
+    }
+
+    /** Moves a network's parameters; returns the norm of its gradient. */
+    private static NDArray update(Adam adam, NDManager scope) {
+      NDArray norm = adam.update();
+      norm.attach(scope);
+      return norm;
     }
 
     @Override

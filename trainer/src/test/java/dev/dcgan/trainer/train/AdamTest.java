@@ -2,12 +2,14 @@ package dev.dcgan.trainer.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
 import ai.djl.Device;
 import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
 import ai.djl.training.GradientCollector;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
@@ -53,6 +55,28 @@ class AdamTest {
       adam.update();
 
       assertThat(weight.getGradient().toFloatArray()).containsOnly(0);
+    }
+  }
+
+  @Test
+  void update_returnsTheNormOfAllGradientsTogether() {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
+      NDArray weight = network.parameters().values().iterator().next().getArray();
+      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
+      backward(manager, network, weight, 0);
+      double squares = 0;
+      for (Parameter parameter : network.parameters().values()) {
+        if (parameter.requiresGradient()) {
+          for (float value : parameter.getArray().getGradient().toFloatArray()) {
+            squares += (double) value * value;
+          }
+        }
+      }
+
+      double norm = adam.update().getFloat();
+
+      assertThat(norm).isPositive().isCloseTo(Math.sqrt(squares), withinPercentage(0.001));
     }
   }
 

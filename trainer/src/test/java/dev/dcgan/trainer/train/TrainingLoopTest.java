@@ -74,6 +74,10 @@ class TrainingLoopTest {
             step -> {
               assertThat(step.figures().discriminatorLoss()).isPositive();
               assertThat(step.figures().generatorLoss()).isPositive();
+              assertThat(step.figures().discriminatorGradient()).isPositive();
+              assertThat(step.figures().generatorGradient())
+                  .isPositive()
+                  .isNotEqualTo(step.figures().generatorLoss());
               assertThat(step.figures().realScore()).isBetween(0f, 1f);
               assertThat(step.figures().fakeScore()).isBetween(0f, 1f);
             });
