@@ -73,7 +73,10 @@ final class RunWatch {
     wake();
   }
 
-  /** The program ends: what is there is sent, nothing more is waited for. */
+  /**
+   * The program ends: what is there is sent, of which a watcher that is not ready gets what is sent
+   * at once, and nothing more is waited for.
+   */
   void close() {
     closing = true;
     wake();
@@ -88,11 +91,8 @@ final class RunWatch {
     try {
       if (cancelled) {
         end();
-      } else if (sink.isReady()) {
+      } else if (sink.isReady() || closing) {
         send();
-      } else if (closing) {
-        end();
-        sink.fail(RefusedException.ending());
       }
     } catch (IOException | RuntimeException e) {
       if (!ended) {
@@ -110,7 +110,7 @@ final class RunWatch {
       sink.deliver(event);
     }
     next += events.size();
-    if (events.size() == EVENTS_AT_ONCE) {
+    if (events.size() == EVENTS_AT_ONCE && (sink.isReady() || !closing)) {
       wake();
     } else if (last) {
       end();
