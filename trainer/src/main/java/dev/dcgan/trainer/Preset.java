@@ -12,7 +12,6 @@ import java.util.stream.Stream;
  */
 enum Preset {
   MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),
-  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 1e-3f, 0.1f, 0.999f),
   PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0, 0);
 
   final String label;

@@ -78,8 +78,7 @@ record RunPlan(
                 () -> {
                   wrong.add(
                       new Violation(
-                          "preset",
-                          "'%s': expected mnist28, mnist28-fast or paper64".formatted(presetName)));
+                          "preset", "'%s': expected mnist28 or paper64".formatted(presetName)));
                   return Preset.MNIST28;
                 });
     RunConfig config = complete(asked, preset);

@@ -62,6 +62,35 @@ class TrainerMainTest {
   }
 
   @Test
+  void evaluate_measuresACheckpointByItsRunsPictures_andAModelByTheNamedOnes() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=1", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer =
+        start(
+            List.of("evaluate"), "--checkpoint=" + newestCheckpoint(), "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("Fréchet distance", "precision", "held-out");
+    }
+    try (Trainer trainer =
+        start(List.of("evaluate"), "--model=mnist28", "--images=64", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("error: which pictures to measure by?");
+    }
+    try (Trainer trainer =
+        start(
+            List.of("evaluate"),
+            "--model=mnist28",
+            "--dataset=digits",
+            "--images=64",
+            "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("Fréchet distance", "precision", "held-out");
+    }
+  }
+
+  @Test
   void train_whenItDiverges_saysSoInOneLine_andPublishesNothing() throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=3", "--learning-rate=1e30")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
