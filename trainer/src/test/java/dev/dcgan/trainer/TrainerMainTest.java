@@ -71,7 +71,7 @@ class TrainerMainTest {
         start(
             List.of("evaluate"), "--checkpoint=" + newestCheckpoint(), "--evaluation-images=100")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("Fréchet distance", "precision", "held-out");
+      assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
     }
     try (Trainer trainer =
         start(List.of("evaluate"), "--model=mnist28", "--images=64", "--evaluation-images=100")) {
@@ -86,7 +86,7 @@ class TrainerMainTest {
             "--images=64",
             "--evaluation-images=100")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("Fréchet distance", "precision", "held-out");
+      assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
     }
   }
 

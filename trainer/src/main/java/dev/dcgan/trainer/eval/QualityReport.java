@@ -95,7 +95,7 @@ public record QualityReport(
     String against = count(sizes.images()) + " against " + count(sizes.heldOut()) + " held-out";
     lines.add(
         row(
-            "Fréchet distance",
+            "Frechet distance", // No accent: not every terminal, nor every log, is UTF-8.
             decimal(generated.frechetDistance),
             decimal(floor.frechetDistance),
             against));

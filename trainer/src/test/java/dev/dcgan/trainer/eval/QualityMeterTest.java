@@ -120,7 +120,7 @@ class QualityMeterTest {
         .asString()
         .startsWith("features: classifier of digits, 9");
     assertThat(report.toString())
-        .containsPattern("Fréchet distance +\\d+\\.\\d{3} +\\d+\\.\\d{3}  500 against 600 held-out")
+        .containsPattern("Frechet distance +\\d+\\.\\d{3} +\\d+\\.\\d{3}  500 against 600 held-out")
         .containsPattern("modes covered +10 +10  of 10")
         .contains("medians of 300 among 1,000; ratio ");
   }
