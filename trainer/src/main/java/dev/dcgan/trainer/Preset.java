@@ -11,35 +11,17 @@ import java.util.stream.Stream;
  * et al. 2015.
  */
 enum Preset {
-  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),
-  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0, 0);
+  MNIST28("mnist28", 64, 128),
+  PAPER64("paper64", 100, 128);
 
   final String label;
   final int latent;
   final int width;
-  final int epochs;
-  final float generatorLearningRate;
-  final float discriminatorLearningRate;
-  final float labelSmoothing;
-  final float emaDecay;
 
-  Preset(
-      String label,
-      int latent,
-      int width,
-      int epochs,
-      float generatorLearningRate,
-      float discriminatorLearningRate,
-      float labelSmoothing,
-      float emaDecay) {
+  Preset(String label, int latent, int width) {
     this.label = label;
     this.latent = latent;
     this.width = width;
-    this.epochs = epochs;
-    this.generatorLearningRate = generatorLearningRate;
-    this.discriminatorLearningRate = discriminatorLearningRate;
-    this.labelSmoothing = labelSmoothing;
-    this.emaDecay = emaDecay;
   }
 
   static Optional<Preset> named(String label) {

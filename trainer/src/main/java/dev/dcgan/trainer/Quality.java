@@ -75,6 +75,17 @@ final class Quality implements AutoCloseable {
     return features != null || pictures.training().classes() > 1;
   }
 
+  /**
+   * Loads the features' model, where one is given, and lets go of it.
+   *
+   * @throws IOException it is none: better known before the training than after
+   */
+  void checkFeatures() throws IOException {
+    if (features != null) {
+      OnnxFeatures.open(features).close();
+    }
+  }
+
   /** How much a sheet's pictures differ, relative to real ones. */
   double diversity(List<byte[]> sheet) throws IOException {
     if (diversity == null) {

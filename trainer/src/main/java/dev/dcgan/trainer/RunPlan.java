@@ -61,6 +61,7 @@ record RunPlan(
     }
   }
 
+  private static final float LEARNING_RATE = 2e-4f;
   private static final String DIGITS = "digits";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
 
@@ -133,18 +134,16 @@ record RunPlan(
             .setLatent(preset.latent)
             .setWidth(preset.width)
             .setSize(preset.isPaper() ? 64 : 28)
-            .setEpochs(preset.epochs)
+            .setEpochs(25)
             .setBatchSize(128)
             .setGeneratorLearningRate(
-                asked.hasLearningRate() ? asked.getLearningRate() : preset.generatorLearningRate)
+                asked.hasLearningRate() ? asked.getLearningRate() : LEARNING_RATE)
             .setDiscriminatorLearningRate(
-                asked.hasLearningRate()
-                    ? asked.getLearningRate()
-                    : preset.discriminatorLearningRate)
+                asked.hasLearningRate() ? asked.getLearningRate() : LEARNING_RATE)
             .setBeta1(0.5f)
             .setBeta2(0.999f)
-            .setLabelSmoothing(preset.labelSmoothing)
-            .setEmaDecay(preset.emaDecay)
+            .setLabelSmoothing(0)
+            .setEmaDecay(0)
             .setDiscriminatorSteps(1)
             .setDevice("auto")
             .setEvaluateEvery(0)

@@ -80,6 +80,18 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     board = new RunBoard(record.folder().board(), firstStep, attempts);
   }
 
+  /** The run carries on from a checkpoint. */
+  void continued(Checkpoints.Kept from) {
+    log.info("carrying on from {}", from.file());
+    event(
+        RunEvent.newBuilder()
+            .setContinued(
+                RunEvent.Continued.newBuilder()
+                    .setEpoch(from.checkpoint().epoch())
+                    .setStep(from.checkpoint().step())
+                    .setCheckpoint(from.file().getFileName().toString())));
+  }
+
   @Override
   public Next onStep(Step step) {
     metrics.onStep(step);

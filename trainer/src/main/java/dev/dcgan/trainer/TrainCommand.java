@@ -120,7 +120,7 @@ final class TrainCommand implements Settings.Command {
     if (RunRecord.isEnd(run.getState())) {
       throw new IOException(
           "--resume %s: it %s (%s); only what was interrupted goes on"
-              .formatted(id, name(run.getState()), run.getReason()));
+              .formatted(id, RunRecord.name(run.getState()), run.getReason()));
     }
     return folder;
   }
@@ -139,9 +139,5 @@ final class TrainCommand implements Settings.Command {
       throw new IOException(run.getReason());
     }
     return run.getState() == RunState.RUN_STATE_STOPPED ? 1 : 0;
-  }
-
-  static String name(RunState state) {
-    return state.name().substring("RUN_STATE_".length());
   }
 }

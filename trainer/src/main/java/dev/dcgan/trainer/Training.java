@@ -9,9 +9,7 @@ import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingLoop;
-import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
-import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -78,6 +76,7 @@ final class Training {
           plan.architecture(), plan.hyperparameters().batchSize(), pictures.training());
       Means means = new Means(device, pictures);
       try (Quality quality = quality(plan, means)) {
+        quality.checkFeatures();
         if (plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST && !quality.isPossible()) {
           throw new IOException(
               "--publish best: %s has no labels to tell the best by; give --features <model.onnx>"
@@ -85,7 +84,7 @@ final class Training {
         }
       }
       return means;
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException e) {
       pictures.close();
       throw e;
     }
@@ -135,7 +134,7 @@ final class Training {
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
       } else {
-        record.update(Run.Builder::clearReason); // Interrupted it was; now it goes on.
+        note(record, ""); // Interrupted it was; now it goes on.
       }
       end(record, run(record, plan, means, control), control);
     } catch (IOException e) {
@@ -164,9 +163,6 @@ final class Training {
             record.run().getBestCheckpoint());
     checkpoints.sweep();
     Optional<Checkpoints.Kept> from = checkpoints.newest();
-    if (from.isPresent()) {
-      continued(record, from.get());
-    }
     try (Quality quality = quality(plan, means);
         RunUpkeep upkeep =
             new RunUpkeep(
@@ -180,6 +176,7 @@ final class Training {
                 metrics,
                 from.map(kept -> kept.checkpoint().step()).orElse(0L),
                 terminal)) {
+      from.ifPresent(upkeep::continued);
       new TrainingLoop(plan.architecture(), plan.hyperparameters(), pictures, upkeep)
           .run(means.device(), from.map(Checkpoints.Kept::checkpoint).orElse(null));
       return upkeep.finish();
@@ -199,23 +196,12 @@ final class Training {
         : "; the last good checkpoint is " + files.get(files.size() - 1);
   }
 
-  private static void continued(RunRecord record, Checkpoints.Kept from) throws IOException {
-    log.info("carrying on from {}", from.file());
-    record.event(
-        RunEvent.newBuilder()
-            .setContinued(
-                RunEvent.Continued.newBuilder()
-                    .setEpoch(from.checkpoint().epoch())
-                    .setStep(from.checkpoint().step())
-                    .setCheckpoint(from.file().getFileName().toString())));
-  }
-
   private static void end(RunRecord record, boolean done, RunControl control) throws IOException {
     String at = "step " + record.run().getProgress().getStep();
     if (done) {
       record.state(RunState.RUN_STATE_SUCCEEDED, "");
     } else if (control.asked() == RunControl.Ask.INTERRUPT) {
-      record.update(run -> run.setReason("interrupted at " + at));
+      note(record, "interrupted at " + at);
       log.info(
           "interrupted at {}; {} goes on from there",
           at,
@@ -225,6 +211,15 @@ final class Training {
     } else {
       record.state(RunState.RUN_STATE_STOPPED, control.reason() + " at " + at);
       log.info("{} at {}", control.reason(), at);
+    }
+  }
+
+  /** Says where a run stands; where that cannot be written it goes on all the same. */
+  private static void note(RunRecord record, String reason) {
+    try {
+      record.update(run -> run.setReason(reason));
+    } catch (IOException e) {
+      log.warn("run {}: its state cannot be written ({})", record.folder().id(), e.toString());
     }
   }
 

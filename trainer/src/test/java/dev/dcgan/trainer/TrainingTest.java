@@ -200,6 +200,31 @@ class TrainingTest {
   }
 
   @Test
+  void train_interruptedWhereTheStateCannotBeWritten_isNoFailure() throws Exception {
+    RunFolder run = create(config -> {});
+    train(run, RunControl::interrupt);
+    Path file = run.path().resolve("run.json");
+    byte[] json = Files.readAllBytes(file);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      Files.delete(file);
+      Files.createDirectories(file.resolve("in the way"));
+      RunControl control = new RunControl();
+      control.interrupt();
+
+      training().train(record, RunPlan.of(record.run().getConfig()), control);
+
+      assertThat(record.run().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    }
+    Files.delete(file.resolve("in the way"));
+    Files.delete(file);
+    Files.write(file, json);
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
   void train_whenItDiverges_failsWithWhatBecameNonFinite() throws Exception {
     RunFolder run = create(config -> config.setLearningRate(1e30f));
 
@@ -271,6 +296,16 @@ class TrainingTest {
         .isThrownBy(
             () -> training().prepare(RunPlan.of(config().setImages(10).setBatchSize(16).build())))
         .withMessageContaining("digits has 10 pictures, too few");
+  }
+
+  @Test
+  void prepare_whenTheFeaturesAreNoModel_saysSo() throws Exception {
+    Path file = Files.writeString(folder.resolve("features.onnx"), "no model");
+
+    assertThatIOException()
+        .isThrownBy(
+            () -> training().prepare(RunPlan.of(config().setFeatures(file.toString()).build())))
+        .withMessageStartingWith(file + " does not load: ");
   }
 
   private RunFolder create(Consumer<RunConfig.Builder> change) throws Exception {

@@ -89,20 +89,16 @@ final class RunLines {
 
   private static String epoch(RunEvent.EpochDone done, int epochs) {
     StepFigures figures = done.getFigures();
-    String line =
-        "epoch %d/%d: loss D %.3f, G %.3f, D(x) %.3f, D(G(z)) %.3f, %d images/s, %s left"
-            .formatted(
-                figures.getEpoch(),
-                epochs,
-                figures.getDiscriminatorLoss(),
-                figures.getGeneratorLoss(),
-                figures.getRealScore(),
-                figures.getFakeScore(),
-                Math.round(figures.getImagesPerSecond()),
-                Pace.text(done.getSecondsLeft()));
-    return done.getDiversity() > 0
-        ? line + ", diversity %.2f".formatted(done.getDiversity())
-        : line;
+    return "epoch %d/%d: loss D %.3f, G %.3f, D(x) %.3f, D(G(z)) %.3f, %d images/s, %s left"
+        .formatted(
+            figures.getEpoch(),
+            epochs,
+            figures.getDiscriminatorLoss(),
+            figures.getGeneratorLoss(),
+            figures.getRealScore(),
+            figures.getFakeScore(),
+            Math.round(figures.getImagesPerSecond()),
+            Pace.text(done.getSecondsLeft()));
   }
 
   private static String evaluated(RunEvent.Evaluated evaluated, int epochs) {

@@ -62,8 +62,8 @@ public final class Classifier implements FeatureExtractor {
    * sha256>-<format>.safetensors}; where there is none, or none that can be used, trains it and
    * writes it there.
    *
-   * @throws IOException pictures without labels, held-out ones of another kind, or pictures or
-   *     files that cannot be read or written
+   * @throws IOException pictures without labels, held-out ones of another kind, or pictures or a
+   *     file that cannot be read
    */
   public static Classifier open(
       Path cache, ImageDataset training, ImageDataset heldOut, TrainingDevice device)
@@ -89,7 +89,7 @@ public final class Classifier implements FeatureExtractor {
             BATCH);
         network.draw(SEED);
         train(network, manager, training, steps);
-        write(file, network, training);
+        keep(file, network, training);
       }
       Classifier classifier = new Classifier(manager, network, training, heldOut);
       log.info(
@@ -102,6 +102,15 @@ public final class Classifier implements FeatureExtractor {
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
+    }
+  }
+
+  /** Written or not, it serves: a full disk costs another training, not the measurement. */
+  private static void keep(Path file, ClassifierNetwork network, ImageDataset training) {
+    try {
+      write(file, network, training);
+    } catch (IOException e) {
+      log.warn("the classifier cannot be kept in {} ({})", file, e.toString());
     }
   }
 
@@ -135,14 +144,14 @@ public final class Classifier implements FeatureExtractor {
     for (int step = 0; step < steps; step++) {
       for (int i = 0; i < BATCH; i++) {
         if (next == order.length) {
-          order = Batches.order(data.size(), epoch++);
+          order = PixelBlocks.order(data.size(), epoch++);
           next = 0;
         }
         batch[i] = order[next++];
         labels[i] = data.label(batch[i]);
       }
       float rate = RATE * (steps - step) / steps;
-      network.learn(manager, Batches.pixels(data, batch, 0, BATCH), labels, rate);
+      network.learn(manager, PixelBlocks.pixels(data, batch, 0, BATCH), labels, rate);
     }
   }
 
@@ -203,12 +212,12 @@ public final class Classifier implements FeatureExtractor {
   }
 
   private double accuracyOn(ImageDataset heldOut) throws IOException {
-    int[] order = Batches.order(heldOut.size(), SEED);
+    int[] order = PixelBlocks.order(heldOut.size(), SEED);
     int count = Math.min(heldOut.size(), MAX_HELD_OUT);
     int right = 0;
     for (int first = 0; first < count; first += BATCH) {
       int n = Math.min(BATCH, count - first);
-      Matrix probabilities = run(Batches.pixels(heldOut, order, first, n), n).probabilities;
+      Matrix probabilities = run(PixelBlocks.pixels(heldOut, order, first, n), n).probabilities;
       for (int i = 0; i < n; i++) {
         if (ClassFigures.likeliest(probabilities, i) == heldOut.label(order[first + i])) {
           right++;

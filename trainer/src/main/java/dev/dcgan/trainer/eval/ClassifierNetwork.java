@@ -147,7 +147,7 @@ final class ClassifierNetwork {
 
   /** The features (n, 128), at least 0, of pictures uint8 (n, h, w, c). */
   NDArray features(NDManager scope, byte[] pixels, int n, boolean training) {
-    float[] planes = Batches.planes(pixels, n, shape);
+    float[] planes = PixelBlocks.planes(pixels, n, shape);
     NDArray images =
         scope
             .create(planes, new Shape(n, shape.channels(), shape.height(), shape.width()))

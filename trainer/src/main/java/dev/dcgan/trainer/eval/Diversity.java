@@ -27,7 +27,7 @@ public final class Diversity {
   public static Diversity of(ImageDataset data) throws IOException {
     int count = Math.min(REALS, data.size());
     int size = data.shape().values();
-    byte[] pixels = Batches.pixels(data, Batches.order(data.size(), 0), 0, count);
+    byte[] pixels = PixelBlocks.pixels(data, PixelBlocks.order(data.size(), 0), 0, count);
     List<byte[]> pictures = new ArrayList<>();
     for (int i = 0; i < count; i++) {
       pictures.add(Arrays.copyOfRange(pixels, i * size, (i + 1) * size));

@@ -193,7 +193,7 @@ public final class OnnxFeatures implements FeatureExtractor {
   private float[] images(byte[] pixels, int n, ImageShape shape, ImageShape target) {
     float[] planes =
         resize(
-            Batches.planes(pixels, n, shape),
+            PixelBlocks.planes(pixels, n, shape),
             shape.height(),
             shape.width(),
             target.height(),

@@ -102,7 +102,7 @@ public final class QualityMeter {
    *
    * @throws IOException they cannot be made, or the extractor does not run
    */
-  public QualityReport measure(PictureSource source) throws IOException {
+  public QualityReport measure(PixelSource source) throws IOException {
     Features generated = extract(source, sizes.images);
     return new QualityReport(
         extractor.name(),
@@ -127,7 +127,7 @@ public final class QualityMeter {
             : ClassFigures.of(probabilities, classShares));
   }
 
-  private Features extract(PictureSource source, int count) throws IOException {
+  private Features extract(PixelSource source, int count) throws IOException {
     List<Matrix> values = new ArrayList<>();
     List<Matrix> probabilities = new ArrayList<>();
     int most = Math.max(MIN_BATCH, BATCH_VALUES / shape.values());
@@ -143,9 +143,9 @@ public final class QualityMeter {
         Matrix.stack(values), probabilities.isEmpty() ? null : Matrix.stack(probabilities));
   }
 
-  private static PictureSource reader(ImageDataset data, long seed) {
-    int[] order = Batches.order(data.size(), seed);
-    return (first, n) -> Batches.pixels(data, order, (int) first, n);
+  private static PixelSource reader(ImageDataset data, long seed) {
+    int[] order = PixelBlocks.order(data.size(), seed);
+    return (first, n) -> PixelBlocks.pixels(data, order, (int) first, n);
   }
 
   /** Each class's share of the labels; one more is counted of each, so that none is 0. */

@@ -37,7 +37,7 @@ class ClassifierTest {
 
   @Test
   void extract_givesFeaturesAndProbabilitiesOfEachPictureAlone() throws IOException {
-    byte[] pixels = Batches.pixels(HELD_OUT, Batches.order(500, 1), 0, 20);
+    byte[] pixels = PixelBlocks.pixels(HELD_OUT, PixelBlocks.order(500, 1), 0, 20);
     try (Classifier classifier = open(5)) {
       Features all = classifier.extract(pixels, 20, HELD_OUT.shape());
       byte[] first = new byte[7 * 784];
@@ -57,6 +57,15 @@ class ClassifierTest {
       }
       assertThat(seven.values().values())
           .containsExactly(all.first(7).values().values(), within(1e-4f));
+    }
+  }
+
+  @Test
+  void open_whenItCannotBeKept_servesAllTheSame() throws IOException {
+    Path file = Files.writeString(cache.resolve("a file"), "in the way");
+
+    try (Classifier classifier = Classifier.open(file, TRAINING, HELD_OUT, cpu(), 5)) {
+      assertThat(classifier.accuracy()).isPresent();
     }
   }
 
@@ -140,7 +149,7 @@ class ClassifierTest {
 
   private Features trainAndExtract() throws IOException {
     try (Classifier classifier = open(3)) {
-      byte[] pixels = Batches.pixels(HELD_OUT, Batches.order(500, 1), 0, 20);
+      byte[] pixels = PixelBlocks.pixels(HELD_OUT, PixelBlocks.order(500, 1), 0, 20);
       return classifier.extract(pixels, 20, HELD_OUT.shape());
     }
   }

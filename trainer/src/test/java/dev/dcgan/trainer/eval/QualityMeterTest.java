@@ -64,7 +64,7 @@ class QualityMeterTest {
     ImageDataset others = new DigitsDataset(500, 3);
 
     QualityReport report =
-        meter.measure((first, n) -> Batches.pixels(others, new int[n], 0, n)); // Zero, n times.
+        meter.measure((first, n) -> PixelBlocks.pixels(others, new int[n], 0, n)); // Zero, n times.
 
     assertThat(report.generated().frechetDistance())
         .isGreaterThan(20 * report.floor().frechetDistance());
@@ -99,7 +99,7 @@ class QualityMeterTest {
 
   @Test
   void measure_again_givesTheSame() throws IOException {
-    PictureSource source = source(new DigitsDataset(500, 3));
+    PixelSource source = source(new DigitsDataset(500, 3));
 
     assertThat(meter.measure(source).figures()).isEqualTo(meter.measure(source).figures());
   }
@@ -168,7 +168,7 @@ class QualityMeterTest {
 
   @Test
   void measure_leavesNothingBehind() throws Exception {
-    PictureSource source = source(new DigitsDataset(500, 3));
+    PixelSource source = source(new DigitsDataset(500, 3));
     meter.measure(source);
     int before = held();
 
@@ -196,9 +196,9 @@ class QualityMeterTest {
         .withMessageContaining("at least 2");
   }
 
-  private static PictureSource source(ImageDataset data) {
-    int[] order = Batches.order(data.size(), 7);
-    return (first, n) -> Batches.pixels(data, order, (int) first, n);
+  private static PixelSource source(ImageDataset data) {
+    int[] order = PixelBlocks.order(data.size(), 7);
+    return (first, n) -> PixelBlocks.pixels(data, order, (int) first, n);
   }
 
   private static int held() throws ReflectiveOperationException {

@@ -6,9 +6,9 @@ import java.io.IOException;
 import java.util.Random;
 
 /** Pictures by the batch. */
-final class Batches {
+final class PixelBlocks {
 
-  private Batches() {}
+  private PixelBlocks() {}
 
   /** A fixed permutation of 0..n-1 for each seed (Fisher-Yates): folders may be sorted by class. */
   static int[] order(int n, long seed) {

@@ -4,7 +4,7 @@ import java.io.IOException;
 
 /** A generator's images of fixed latents, by number: the same ones at every asking. */
 @FunctionalInterface
-public interface PictureSource {
+public interface PixelSource {
 
   /**
    * The images {@code [firstIndex, firstIndex + n)}.
