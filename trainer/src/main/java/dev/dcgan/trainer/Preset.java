@@ -2,30 +2,56 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.trainer.net.Architecture;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
  * Named settings to start from.
  *
- * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #PAPER64} is that of Radford
- * et al. 2015.
+ * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #MNIST28_FAST} reaches better
+ * quality with the same data in fewer and shorter epochs, as measured (README); {@link #PAPER64} is
+ * Radford et al. 2015's.
  */
 enum Preset {
-  MNIST28("mnist28", 64, 128),
-  PAPER64("paper64", 100, 128);
+  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),
+  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 5e-4f, 0, 0.995f),
+  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0, 0);
 
   final String label;
   final int latent;
   final int width;
+  final int epochs;
+  final float generatorLearningRate;
+  final float discriminatorLearningRate;
+  final float labelSmoothing;
+  final float emaDecay;
 
-  Preset(String label, int latent, int width) {
+  Preset(
+      String label,
+      int latent,
+      int width,
+      int epochs,
+      float generatorLearningRate,
+      float discriminatorLearningRate,
+      float labelSmoothing,
+      float emaDecay) {
     this.label = label;
     this.latent = latent;
     this.width = width;
+    this.epochs = epochs;
+    this.generatorLearningRate = generatorLearningRate;
+    this.discriminatorLearningRate = discriminatorLearningRate;
+    this.labelSmoothing = labelSmoothing;
+    this.emaDecay = emaDecay;
   }
 
   static Optional<Preset> named(String label) {
     return Stream.of(values()).filter(preset -> preset.label.equals(label)).findFirst();
+  }
+
+  /** For messages: every preset's name. */
+  static String labels() {
+    return Stream.of(values()).map(preset -> preset.label).collect(Collectors.joining(", "));
   }
 
   /** Whether {@code size} and {@code channels} may be chosen. */
@@ -34,8 +60,10 @@ enum Preset {
   }
 
   Architecture architecture(int size, int channels, int latent, int width) {
-    return isPaper()
-        ? Architecture.paper(size, channels, latent, width)
-        : Architecture.mnist28(latent, width);
+    return switch (this) {
+      case MNIST28 -> Architecture.mnist28(latent, width);
+      case MNIST28_FAST -> Architecture.mnist28Fast(latent, width);
+      case PAPER64 -> Architecture.paper(size, channels, latent, width);
+    };
   }
 }

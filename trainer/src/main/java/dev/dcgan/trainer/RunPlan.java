@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
 import java.util.ArrayList;
 import java.util.List;
@@ -61,7 +62,6 @@ record RunPlan(
     }
   }
 
-  private static final float LEARNING_RATE = 2e-4f;
   private static final String DIGITS = "digits";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
 
@@ -79,7 +79,8 @@ record RunPlan(
                 () -> {
                   wrong.add(
                       new Violation(
-                          "preset", "'%s': expected mnist28 or paper64".formatted(presetName)));
+                          "preset",
+                          "'%s': expected one of %s".formatted(presetName, Preset.labels())));
                   return Preset.MNIST28;
                 });
     RunConfig config = complete(asked, preset);
@@ -134,16 +135,18 @@ record RunPlan(
             .setLatent(preset.latent)
             .setWidth(preset.width)
             .setSize(preset.isPaper() ? 64 : 28)
-            .setEpochs(25)
+            .setEpochs(preset.epochs)
             .setBatchSize(128)
             .setGeneratorLearningRate(
-                asked.hasLearningRate() ? asked.getLearningRate() : LEARNING_RATE)
+                asked.hasLearningRate() ? asked.getLearningRate() : preset.generatorLearningRate)
             .setDiscriminatorLearningRate(
-                asked.hasLearningRate() ? asked.getLearningRate() : LEARNING_RATE)
+                asked.hasLearningRate()
+                    ? asked.getLearningRate()
+                    : preset.discriminatorLearningRate)
             .setBeta1(0.5f)
             .setBeta2(0.999f)
-            .setLabelSmoothing(0)
-            .setEmaDecay(0)
+            .setLabelSmoothing(preset.labelSmoothing)
+            .setEmaDecay(preset.emaDecay)
             .setDiscriminatorSteps(1)
             .setDevice("auto")
             .setEvaluateEvery(0)
@@ -244,9 +247,9 @@ record RunPlan(
     fraction("ema_decay", config.getEmaDecay(), 1, wrong);
     range("discriminator_steps", config.getDiscriminatorSteps(), 1, 100, wrong);
     require(
-        config.getDevice().matches("auto|cpu|cuda(:[0-9]{1,2})?"),
+        TrainingDevice.isChoice(config.getDevice()),
         "device",
-        "'%s': expected auto, cpu, cuda or cuda:<number>".formatted(config.getDevice()),
+        "'%s': expected %s".formatted(config.getDevice(), TrainingDevice.CHOICES),
         wrong);
     range("evaluate_every", config.getEvaluateEvery(), 0, 100_000, wrong);
     range("evaluation_images", config.getEvaluationImages(), 100, 100_000, wrong);

@@ -16,7 +16,8 @@ import picocli.CommandLine.Command;
       RunsCommand.class,
       WatchCommand.class,
       ExportCommand.class,
-      EvaluateCommand.class
+      EvaluateCommand.class,
+      BenchmarkCommand.class
     })
 public final class TrainerMain {
 

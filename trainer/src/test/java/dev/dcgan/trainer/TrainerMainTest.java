@@ -91,6 +91,24 @@ class TrainerMainTest {
   }
 
   @Test
+  void benchmark_printsEachPhase_andTheRatioToThePlainFormulation() throws Exception {
+    try (Trainer trainer =
+        start(List.of("benchmark"), "--width=8", "--batch-size=16", "--steps=2", "--turns=2")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("mnist28 (28x28x1, latent 64, width 8), batches of 16, on cpu")
+          .containsPattern("images/s +[0-9.]+ +[0-9.]+ +[0-9.]+")
+          .contains("G forward, for D, ms", "D and G backward, ms", "G update, ms")
+          .containsPattern("of [1-9][0-9]*, a matrix product's +[0-9]+%");
+    }
+    try (Trainer trainer = start(List.of("benchmark"), "--preset=none", "--turns=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output())
+          .contains("--preset none: expected one of mnist28, mnist28-fast, paper64", "--turns 0");
+    }
+  }
+
+  @Test
   void train_whenItDiverges_saysSoInOneLine_andPublishesNothing() throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=3", "--learning-rate=1e30")) {
       assertThat(trainer.exitCode()).isEqualTo(1);

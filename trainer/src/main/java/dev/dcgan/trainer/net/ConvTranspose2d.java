@@ -12,6 +12,7 @@ import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
+import dev.dcgan.trainer.net.Architecture.Layer;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -22,20 +23,25 @@ import org.jspecify.annotations.Nullable;
  * (h - 1) stride - 2 padding + kernel.
  *
  * <p>DJL's PyTorch engine has none ({@code NDArrayEx.deconvolution} throws), so this one calls
- * PyTorch's own through a TorchScript of one line. Gradients flow through it into input, weight and
- * bias.
+ * PyTorch through a TorchScript: its own operator's, or a faster {@link Formulation}. Gradients
+ * flow through it into input, weight and bias.
  */
 final class ConvTranspose2d extends AbstractBlock {
 
   private static final byte VERSION = 1;
 
-  private final Architecture.Layer layer;
+  private final Layer layer;
   private final Parameter weight;
   private final Parameter bias;
   private final PtSymbolBlock script;
+  private final NDList constants;
 
-  /** A block whose script lives as long as {@code manager}. */
-  ConvTranspose2d(NDManager manager, Architecture.Layer layer) {
+  /**
+   * A block whose script lives as long as {@code manager}.
+   *
+   * @param side of the input, which must be what {@code formulation} is for
+   */
+  ConvTranspose2d(NDManager manager, Layer layer, int side, Formulation formulation) {
     super(VERSION);
     this.layer = layer;
     int kernel = layer.kernel();
@@ -53,7 +59,8 @@ final class ConvTranspose2d extends AbstractBlock {
                 .setType(Parameter.Type.BIAS)
                 .optShape(new Shape(layer.out()))
                 .build());
-    script = load(manager, layer.stride(), layer.padding());
+    constants = formulation.constants(manager, layer, side);
+    script = load(manager, formulation.source(layer, side), constants);
   }
 
   @Override
@@ -65,23 +72,28 @@ final class ConvTranspose2d extends AbstractBlock {
     NDArray x = inputs.singletonOrThrow(); // (n, in, h, w)
     NDArray w = parameters.getValue(weight, x.getDevice(), training);
     NDArray b = parameters.getValue(bias, x.getDevice(), training);
+    NDList arguments = new NDList(x, w, b);
+    arguments.addAll(constants);
     // With false in place of true the engine would cut the gradient here, in training too.
-    return IValueUtils.forward(script, new NDList(x, w, b), true);
+    return IValueUtils.forward(script, arguments, true);
   }
 
   @Override
   public Shape[] getOutputShapes(Shape[] inputShapes) {
     Shape in = inputShapes[0];
     return new Shape[] {
-      new Shape(in.get(0), layer.out(), outputSide(in.get(2)), outputSide(in.get(3)))
+      new Shape(
+          in.get(0),
+          layer.out(),
+          layer.outputSide((int) in.get(2)),
+          layer.outputSide((int) in.get(3)))
     };
   }
 
-  private long outputSide(long side) {
-    return (side - 1) * layer.stride() - 2L * layer.padding() + layer.kernel();
-  }
-
-  private static PtSymbolBlock load(NDManager manager, int stride, int padding) {
+  private static PtSymbolBlock load(NDManager manager, String source, NDList constants) {
+    StringBuilder arguments = new StringBuilder("x: Tensor, weight: Tensor, bias: Tensor");
+    constants.forEach(
+        constant -> arguments.append(", ").append(constant.getName()).append(": Tensor"));
     byte[] archive =
         TorchScript.archive(
             """
@@ -89,13 +101,10 @@ final class ConvTranspose2d extends AbstractBlock {
               __parameters__ = []
               __buffers__ = []
               training : bool
-              def forward(self: __torch__.ConvTranspose2d,
-                x: Tensor,
-                weight: Tensor,
-                bias: Tensor) -> Tensor:
-                return torch.conv_transpose2d(x, weight, bias, [%1$d, %1$d], [%2$d, %2$d])
+              def forward(self: __torch__.ConvTranspose2d, %s) -> Tensor:
+            %s
             """
-                .formatted(stride, padding),
+                .formatted(arguments, source.indent(4)),
             "ConvTranspose2d");
     try {
       return JniUtils.loadModule(

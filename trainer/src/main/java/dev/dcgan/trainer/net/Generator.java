@@ -18,17 +18,32 @@ public final class Generator extends Network {
 
   private final Architecture architecture;
 
-  /** A generator with its first weights drawn from {@code seed}. */
+  /** A generator with its first weights drawn from {@code seed}, computed the fastest way. */
   public Generator(NDManager manager, Architecture architecture, long seed) {
-    super(manager, layers(manager, architecture), new Shape(1, architecture.latentSize(), 1, 1));
+    this(manager, architecture, seed, manager.getDevice().isGpu());
+  }
+
+  /**
+   * As above, or {@code plain}: by PyTorch's own operators throughout. The results differ by
+   * rounding alone.
+   */
+  public Generator(NDManager manager, Architecture architecture, long seed, boolean plain) {
+    super(
+        manager,
+        layers(manager, architecture, plain),
+        new Shape(1, architecture.latentSize(), 1, 1));
     this.architecture = architecture;
     initialize(seed, architecture.gammaMean());
   }
 
-  private static SequentialBlock layers(NDManager manager, Architecture architecture) {
+  private static SequentialBlock layers(
+      NDManager manager, Architecture architecture, boolean plain) {
     SequentialBlock block = new SequentialBlock();
+    int side = 1;
     for (Layer layer : architecture.generator()) {
-      block.add(new ConvTranspose2d(manager, layer));
+      Formulation formulation = plain ? Formulation.PLAIN : Formulation.fastestOnCpu(layer, side);
+      block.add(new ConvTranspose2d(manager, layer, side, formulation));
+      side = layer.outputSide(side);
       if (layer.batchNorm()) {
         block.add(BatchNorm.builder().optEpsilon(EPSILON).build()).add(Activation.reluBlock());
       } else {

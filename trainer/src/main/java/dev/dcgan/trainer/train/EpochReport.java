@@ -15,15 +15,12 @@ final class EpochReport implements AutoCloseable {
 
   private static final int FIGURES = 6;
 
-  /** A step whose figures are still on the device. */
-  private record Pending(long step, int images, NDArray figures) {}
-
   private final int epoch;
   private final int atOnce;
   private final TrainingObserver observer;
 
   // Mutable state, of the training thread
-  private final List<Pending> pending = new ArrayList<>();
+  private final List<StepFigures> pending = new ArrayList<>();
   private final double[] sums = new double[FIGURES];
   private long lastFlush = System.nanoTime();
   private int steps;
@@ -36,9 +33,9 @@ final class EpochReport implements AutoCloseable {
     this.observer = observer;
   }
 
-  /** Takes a step's figures (6); returns what the observer wants, as far as it has been told. */
-  Next add(long step, int n, NDArray figures) throws NonFiniteException {
-    pending.add(new Pending(step, n, figures));
+  /** Takes a step's figures; returns what the observer wants, as far as it has been told. */
+  Next add(StepFigures step) throws NonFiniteException {
+    pending.add(step);
     return pending.size() < atOnce ? Next.CONTINUE : flush();
   }
 
@@ -61,28 +58,29 @@ final class EpochReport implements AutoCloseable {
 
   private float[] read() {
     NDList arrays = new NDList();
-    pending.forEach(step -> arrays.add(step.figures));
+    pending.forEach(step -> arrays.add(step.figures()));
     try (arrays;
         NDArray all = NDArrays.stack(arrays)) {
       return all.toFloatArray();
     }
   }
 
-  private Next tell(Pending step, float[] values, int at, double took) throws NonFiniteException {
+  private Next tell(StepFigures step, float[] values, int at, double took)
+      throws NonFiniteException {
     Figures figures = figures(values, at);
     if (!Float.isFinite(figures.discriminatorLoss())) {
-      throw new NonFiniteException("the discriminator's loss", epoch, step.step);
+      throw new NonFiniteException("the discriminator's loss", epoch, step.step());
     }
     if (!Float.isFinite(figures.generatorLoss())) {
-      throw new NonFiniteException("the generator's loss", epoch, step.step);
+      throw new NonFiniteException("the generator's loss", epoch, step.step());
     }
     steps++;
-    images += step.images;
+    images += step.images();
     seconds += took;
     for (int i = 0; i < FIGURES; i++) {
       sums[i] += values[at + i];
     }
-    return observer.onStep(new Step(epoch, step.step, step.images, took, figures));
+    return observer.onStep(new Step(epoch, step.step(), step.images(), took, figures));
   }
 
   /** The means over the steps told of. */
@@ -101,6 +99,6 @@ final class EpochReport implements AutoCloseable {
 
   @Override
   public void close() {
-    pending.forEach(step -> step.figures.close());
+    pending.forEach(step -> step.figures().close());
   }
 }

@@ -11,12 +11,12 @@ import java.util.List;
 import java.util.Objects;
 
 /**
- * A generator whose weights are the exponential moving average of another's (Yazıcı et al. 2019);
- * the running statistics of batch normalisation are averages already and are copied.
+ * A generator whose weights are the exponential moving average of another's (Yazıcı et al. 2019),
+ * and so are the statistics of batch normalisation: the newest would not fit older weights.
  */
 final class GeneratorEma {
 
-  private record Pair(NDArray from, NDArray to, boolean learned) {}
+  private record Pair(NDArray from, NDArray to) {}
 
   private final Generator average;
   private final float decay;
@@ -33,22 +33,23 @@ final class GeneratorEma {
         .forEach(
             (name, parameter) -> {
               Parameter target = Objects.requireNonNull(targets.get(name), name);
-              pairs.add(
-                  new Pair(parameter.getArray(), target.getArray(), parameter.requiresGradient()));
+              pairs.add(new Pair(parameter.getArray(), target.getArray()));
             });
     pairs.forEach(GeneratorEma::copy);
   }
 
-  /** After a step of the generator's: average = decay * average + (1 - decay) * weight. */
-  void update() {
+  /**
+   * After step {@code step} of the generator's, from 1: average = d * average + (1 - d) * weight.
+   *
+   * <p>d is the decay, but less in the first steps, (1 + step) / (10 + step): else the first
+   * weights, which are noise, would stay in the average for epochs.
+   */
+  void update(long step) {
+    float d = Math.min(decay, (1f + step) / (10f + step));
     for (Pair pair : pairs) {
-      if (pair.learned) {
-        try (NDArray difference = pair.from.sub(pair.to)) {
-          difference.muli(1 - decay);
-          pair.to.addi(difference);
-        }
-      } else {
-        copy(pair);
+      try (NDArray difference = pair.from.sub(pair.to)) {
+        difference.muli(1 - d);
+        pair.to.addi(difference);
       }
     }
   }

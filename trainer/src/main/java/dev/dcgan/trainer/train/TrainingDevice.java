@@ -10,17 +10,28 @@ import java.io.IOException;
 /** Where the networks live and learn: the CPU, or the first CUDA device. */
 public final class TrainingDevice {
 
+  private static final String CUDA_N = "cuda:";
+
+  /** For messages: what {@link #select} takes. */
+  public static final String CHOICES = "auto, cpu, cuda or cuda:<number>";
+
   private final Device device;
 
   private TrainingDevice(Device device) {
     this.device = device;
   }
 
+  /** Whether {@link #select} takes it, if the device is there. */
+  public static boolean isChoice(String choice) {
+    return choice.matches("auto|cpu|cuda(:[0-9]{1,2})?");
+  }
+
   /**
    * Starts the engine and chooses the device.
    *
-   * @param choice {@code cpu}, {@code cuda}, or {@code auto}: CUDA where it works, else the CPU
-   * @throws IOException {@code cuda} where CUDA does not work
+   * @param choice {@code cpu}, {@code cuda}, {@code cuda:<number>}, or {@code auto}: CUDA where it
+   *     works, else the CPU
+   * @throws IOException {@code cuda} where CUDA, or the device of that number, does not work
    */
   public static TrainingDevice select(String choice) throws IOException {
     try {
@@ -39,23 +50,28 @@ public final class TrainingDevice {
     if (choice.equals("cpu")) {
       return new TrainingDevice(Device.cpu());
     }
-    if (cudaWorks(engine)) {
-      return new TrainingDevice(Device.gpu());
+    Device cuda =
+        choice.startsWith(CUDA_N)
+            ? Device.gpu(Integer.parseInt(choice.substring(CUDA_N.length())))
+            : Device.gpu();
+    if (cudaWorks(engine, cuda)) {
+      return new TrainingDevice(cuda);
     }
-    if (choice.equals("cuda")) {
-      throw new IOException(
-          "--device cuda: PyTorch finds no CUDA device, or its library is the CPU's; use --device cpu,"
-              + " or see the README on GPU machines");
+    if (choice.equals("auto")) {
+      return new TrainingDevice(Device.cpu());
     }
-    return new TrainingDevice(Device.cpu());
+    throw new IOException(
+        "--device %s: PyTorch counts %d CUDA devices; this one does not work, or the library is the CPU's; use --device cpu,"
+                .formatted(choice, engine.getGpuCount())
+            + " or see the README on GPU machines");
   }
 
   /** By trying: the count of devices says nothing about whether the loaded library can use them. */
-  private static boolean cudaWorks(Engine engine) {
-    if (engine.getGpuCount() == 0) {
+  private static boolean cudaWorks(Engine engine, Device cuda) {
+    if (engine.getGpuCount() <= cuda.getDeviceId()) {
       return false;
     }
-    try (NDManager manager = NDManager.newBaseManager(Device.gpu());
+    try (NDManager manager = NDManager.newBaseManager(cuda);
         NDArray two = manager.create(new float[] {1, 1}).sum()) {
       return two.getDevice().isGpu() && two.getFloat() == 2;
     } catch (EngineException | IllegalArgumentException | UnsupportedOperationException e) {

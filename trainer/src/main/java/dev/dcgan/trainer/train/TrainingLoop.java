@@ -1,27 +1,11 @@
 package dev.dcgan.trainer.train;
 
-import ai.djl.engine.Engine;
-import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.training.GradientCollector;
-import dev.dcgan.model.ImageShape;
-import dev.dcgan.model.Pixels;
-import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.data.Batches;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.net.Discriminator;
-import dev.dcgan.trainer.net.Generator;
-import dev.dcgan.trainer.net.Network;
 import dev.dcgan.trainer.train.TrainingObserver.Next;
 import java.io.IOException;
-import java.util.Arrays;
-import java.util.List;
-import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -35,7 +19,6 @@ import org.jspecify.annotations.Nullable;
  */
 public final class TrainingLoop {
 
-  private static final int SHEET_IMAGES = 25;
   private static final int FIGURES_AT_ONCE = 16;
 
   private final Architecture architecture;
@@ -44,7 +27,6 @@ public final class TrainingLoop {
   private final TrainingObserver observer;
   private final Checkpoint.Dataset dataset;
   private final Randomness randomness;
-  private final int stepsPerEpoch;
 
   /**
    * Prepares to train.
@@ -64,7 +46,6 @@ public final class TrainingLoop {
     this.observer = observer;
     dataset = new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
     randomness = new Randomness(hyperparameters.seed());
-    stepsPerEpoch = hyperparameters.stepsPerEpoch(data.size());
   }
 
   /**
@@ -96,7 +77,14 @@ public final class TrainingLoop {
    */
   public Checkpoint run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
-      Networks networks = new Networks(manager);
+      Networks networks =
+          new Networks(
+              manager,
+              architecture,
+              hyperparameters,
+              dataset,
+              device.device().isGpu(),
+              phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
         requireSame(from);
@@ -136,7 +124,7 @@ public final class TrainingLoop {
     try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
       Next asked = Next.CONTINUE;
       while (networks.epochsDone() < epoch) {
-        asked = networks.step(batches, report);
+        asked = report.add(networks.step(batches::next));
         if (asked != Next.CONTINUE && networks.epochsDone() < epoch) {
           asked = max(asked, report.flush());
           observer.onCheckpoint(networks.checkpoint());
@@ -146,7 +134,7 @@ public final class TrainingLoop {
         }
       }
       asked = max(asked, report.flush());
-      observer.onEpoch(report.epoch(networks.step));
+      observer.onEpoch(report.epoch(networks.steps()));
       return max(asked, observer.atEpochEnd(epoch, networks));
     }
   }
@@ -165,188 +153,6 @@ public final class TrainingLoop {
       throw new IOException(
           "the checkpoint learnt from %s; the pictures are now %s: training cannot carry on with others"
               .formatted(from.dataset(), dataset));
-    }
-  }
-
-  /** Both networks with their optimisers, and how far they are. */
-  private final class Networks implements TrainingObserver.Snapshot {
-
-    private final NDManager manager;
-    private final Generator generator;
-    private final Discriminator discriminator;
-    private final Adam generatorAdam;
-    private final Adam discriminatorAdam;
-    private final @Nullable GeneratorEma average;
-
-    // Mutable state
-    private long step;
-
-    Networks(NDManager manager) {
-      this.manager = manager;
-      generator = new Generator(manager, architecture, randomness.generatorWeights());
-      discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
-      generatorAdam = adam(generator, hyperparameters.generatorLearningRate());
-      discriminatorAdam = adam(discriminator, hyperparameters.discriminatorLearningRate());
-      average =
-          hyperparameters.emaDecay() == 0
-              ? null
-              : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay());
-    }
-
-    private Adam adam(Network network, float learningRate) {
-      return new Adam(
-          manager, network, learningRate, hyperparameters.beta1(), hyperparameters.beta2());
-    }
-
-    int epochsDone() {
-      return (int) (step / stepsPerEpoch);
-    }
-
-    int stepInEpoch() {
-      return (int) (step % stepsPerEpoch);
-    }
-
-    void restore(Checkpoint from) throws IOException {
-      step = from.step();
-      long updates =
-          (long) epochsDone() * hyperparameters.batchesPerEpoch(data.size())
-              + (long) stepInEpoch() * hyperparameters.discriminatorSteps();
-      Tensors.restore(from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
-      generatorAdam.setSteps(step);
-      discriminatorAdam.setSteps(updates);
-      if (average != null) {
-        Tensors.restoreAverage(from.tensors(), average.generator());
-      }
-    }
-
-    /** One step, on as many of the epoch's batches as the discriminator has steps. */
-    Next step(Batches batches, EpochReport report) throws IOException {
-      try (NDManager scope = manager.newSubManager()) {
-        NDList discriminatorFigures;
-        Batch batch;
-        int images = 0;
-        int batchesTaken = 0;
-        long position; // Pictures seen before this batch: it places the noise.
-        do {
-          batch = batches.next();
-          position = (batch.epoch() - 1L) * data.size() + batch.first();
-          discriminatorFigures = discriminatorStep(scope, pictures(scope, batch), position);
-          images += batch.size();
-          batchesTaken++;
-        } while (batchesTaken < hyperparameters.discriminatorSteps() && !batch.last());
-        NDList generatorFigures = generatorStep(scope, position, batch.size());
-        if (average != null) {
-          average.update();
-        }
-        step++;
-        NDArray figures =
-            NDArrays.stack(
-                new NDList(
-                    discriminatorFigures.get(0),
-                    generatorFigures.get(0),
-                    discriminatorFigures.get(1),
-                    discriminatorFigures.get(2),
-                    discriminatorFigures.get(3),
-                    generatorFigures.get(1)));
-        figures.attach(manager);
-        return report.add(step, images, figures);
-      }
-    }
-
-    private NDList discriminatorStep(NDManager scope, NDArray real, long position) {
-      int n = (int) real.size(0);
-      float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
-      // The fakes are made outside the collector: constants to it.
-      NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
-      NDList figures; // loss, D(x), D(G(z)), gradient's norm
-      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-        NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
-        NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
-        NDArray loss =
-            GanLoss.discriminator(realLogits, fakeLogits, hyperparameters.labelSmoothing());
-        figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
-        collector.backward(loss);
-      }
-      figures.add(update(discriminatorAdam, scope));
-      return figures;
-    }
-
-    /** Through a discriminator that stands still; its loss and the norm of its gradient. */
-    private NDList generatorStep(NDManager scope, long position, int n) {
-      float[] z = randomness.generatorNoise(position, n, architecture.latentSize());
-      discriminator.setLearning(false);
-      NDArray noise = latents(scope, z, n);
-      NDArray loss;
-      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-        NDArray logits = discriminator.forward(generator.forward(noise, true), true);
-        loss = GanLoss.generator(logits);
-        collector.backward(loss);
-      }
-      discriminator.setLearning(true);
-      return new NDList(loss, update(generatorAdam, scope));
-    }
-
-    /** Moves a network's parameters; returns the norm of its gradient. */
-    private static NDArray update(Adam adam, NDManager scope) {
-      NDArray norm = adam.update();
-      norm.attach(scope);
-      return norm;
-    }
-
-    @Override
-    public List<byte[]> sheet() {
-      float[] z = randomness.sheet(SHEET_IMAGES, architecture.latentSize());
-      byte[] pixels = pixels(z, SHEET_IMAGES);
-      int size = architecture.shape().values();
-      return IntStream.range(0, SHEET_IMAGES)
-          .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
-          .toList();
-    }
-
-    @Override
-    public byte[] pixels(float[] latents, int n) {
-      Generator published = average == null ? generator : average.generator();
-      try (NDManager scope = manager.newSubManager()) {
-        NDArray images = published.forward(latents(scope, latents, n), false);
-        return Pixels.of(images.toFloatArray(), architecture.shape());
-      }
-    }
-
-    @Override
-    public Checkpoint checkpoint() throws NonFiniteException {
-      Checkpoint checkpoint =
-          new Checkpoint(
-              architecture,
-              hyperparameters,
-              dataset,
-              epochsDone(),
-              step,
-              Tensors.of(
-                  generator,
-                  generatorAdam,
-                  discriminator,
-                  discriminatorAdam,
-                  average == null ? null : average.generator()));
-      for (var entry : checkpoint.tensors().entrySet()) {
-        for (float value : entry.getValue().values()) {
-          if (!Float.isFinite(value)) {
-            throw new NonFiniteException(entry.getKey(), epochsDone() + 1, step);
-          }
-        }
-      }
-      return checkpoint;
-    }
-
-    private NDArray pictures(NDManager scope, Batch batch) {
-      ImageShape shape = architecture.shape();
-      return scope.create(
-          batch.values(),
-          new Shape(batch.size(), shape.channels(), shape.height(), shape.width()),
-          DataType.FLOAT32);
-    }
-
-    private NDArray latents(NDManager scope, float[] z, int n) {
-      return scope.create(z, new Shape(n, architecture.latentSize(), 1, 1));
     }
   }
 }

@@ -24,25 +24,51 @@ class ConvTranspose2dTest {
   private static final int BATCH = 2;
   private static final int IN = 3;
   private static final int OUT = 2;
-  private static final int SIDE = 3;
 
   @ParameterizedTest
-  @CsvSource({"3,1,0", "3,1,1", "3,2,0", "3,2,1", "4,1,0", "4,1,1", "4,2,0", "4,2,1"})
-  void forward_equalsThePlainLoop(int kernel, int stride, int padding) {
-    Case layer = new Case(kernel, stride, padding);
+  @CsvSource({
+    "PLAIN,3,3,1,0",
+    "PLAIN,3,3,2,1",
+    "PLAIN,3,4,1,1",
+    "PLAIN,1,4,1,0",
+    "BIAS_APART,3,3,1,1",
+    "BIAS_APART,3,3,2,0",
+    "BIAS_APART,6,4,2,1",
+    "PRODUCT,1,3,2,0",
+    "PRODUCT,1,4,1,0",
+    "PATCHES,3,4,2,0",
+    "PATCHES,5,4,2,1",
+    "PATCHES,3,2,1,0",
+    "PATCHES,2,6,3,2",
+    "TOOM_COOK,3,4,1,0",
+    "TOOM_COOK,3,3,1,0",
+    "TOOM_COOK,2,2,1,0",
+    "TOOM_COOK,4,3,1,0"
+  })
+  void forward_equalsThePlainLoop(
+      Formulation formulation, int side, int kernel, int stride, int padding) {
+    Case layer = new Case(formulation, side, kernel, stride, padding);
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       NDArray y = layer.forward(manager, layer.block(manager), layer.x);
 
       assertThat(y.getShape()).isEqualTo(new Shape(BATCH, OUT, layer.outputSide, layer.outputSide));
-      assertThat(y.toFloatArray()).usingComparatorWithPrecision(1e-5f).containsExactly(layer.y());
+      // Sums of up to 48 terms near 1; interpolation takes differences of larger ones.
+      float precision = formulation == Formulation.TOOM_COOK ? 1e-4f : 1e-5f;
+      assertThat(y.toFloatArray())
+          .usingComparatorWithPrecision(precision)
+          .containsExactly(layer.y());
     }
   }
 
   @ParameterizedTest
-  @CsvSource({"3,1,0", "3,1,1", "4,2,0", "4,2,1"})
-  void gradients_equalFiniteDifferences(int kernel, int stride, int padding) {
-    Case layer = new Case(kernel, stride, padding);
+  @CsvSource({
+    "PLAIN,3,3,1,0", "PLAIN,3,4,2,1", "BIAS_APART,3,3,2,0", "BIAS_APART,3,4,2,1",
+    "PRODUCT,1,3,2,0", "PATCHES,3,4,2,0", "PATCHES,3,4,2,1", "TOOM_COOK,3,4,1,0"
+  })
+  void gradients_equalFiniteDifferences(
+      Formulation formulation, int side, int kernel, int stride, int padding) {
+    Case layer = new Case(formulation, side, kernel, stride, padding);
     // loss = sum(y * probe): linear in each of x, weight and bias, so central differences are exact
     // but
     // for rounding, which the plain loop keeps small by summing in double.
@@ -50,7 +76,7 @@ class ConvTranspose2dTest {
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       ConvTranspose2d block = layer.block(manager);
-      NDArray x = manager.create(layer.x, new Shape(BATCH, IN, SIDE, SIDE));
+      NDArray x = manager.create(layer.x, layer.inputShape());
       x.setRequiresGradient(true);
       try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
         NDArray y =
@@ -86,22 +112,31 @@ class ConvTranspose2dTest {
 
   /** A layer with weights and input, and the definition of its output as plain loops. */
   private static final class Case {
+    final Formulation formulation;
+    final int side;
     final Layer layer;
     final int outputSide;
-    final float[] x = Latents.of(7, 0, BATCH * IN * SIDE * SIDE);
+    final float[] x;
     final float[] weight;
     final float[] bias = Latents.of(7, 2, OUT);
 
-    Case(int kernel, int stride, int padding) {
+    Case(Formulation formulation, int side, int kernel, int stride, int padding) {
+      this.formulation = formulation;
+      this.side = side;
       layer = new Layer(IN, OUT, kernel, stride, padding, false);
-      outputSide = (SIDE - 1) * stride - 2 * padding + kernel;
+      outputSide = (side - 1) * stride - 2 * padding + kernel;
+      x = Latents.of(7, 0, BATCH * IN * side * side);
       weight = Latents.of(7, 1, IN * OUT * kernel * kernel);
     }
 
+    Shape inputShape() {
+      return new Shape(BATCH, IN, side, side);
+    }
+
     ConvTranspose2d block(NDManager manager) {
-      ConvTranspose2d block = new ConvTranspose2d(manager, layer);
+      ConvTranspose2d block = new ConvTranspose2d(manager, layer, side, formulation);
       block.setInitializer(Initializer.ZEROS, parameter -> true);
-      block.initialize(manager, DataType.FLOAT32, new Shape(BATCH, IN, SIDE, SIDE));
+      block.initialize(manager, DataType.FLOAT32, inputShape());
       set(block.getParameters().get("weight"), weight);
       set(block.getParameters().get("bias"), bias);
       return block;
@@ -112,7 +147,7 @@ class ConvTranspose2dTest {
     }
 
     NDArray forward(NDManager manager, ConvTranspose2d block, float[] input) {
-      NDArray x = manager.create(input, new Shape(BATCH, IN, SIDE, SIDE));
+      NDArray x = manager.create(input, inputShape());
       return block
           .forward(new ParameterStore(manager, false), new NDList(x), false)
           .singletonOrThrow();
@@ -149,14 +184,14 @@ class ConvTranspose2dTest {
           }
         }
         for (int c = 0; c < IN; c++) {
-          for (int i = 0; i < SIDE * SIDE; i++) {
+          for (int i = 0; i < side * side; i++) {
             for (int o = 0; o < OUT; o++) {
               for (int tap = 0; tap < k * k; tap++) {
-                int row = i / SIDE * layer.stride() + tap / k - layer.padding();
-                int column = i % SIDE * layer.stride() + tap % k - layer.padding();
+                int row = i / side * layer.stride() + tap / k - layer.padding();
+                int column = i % side * layer.stride() + tap % k - layer.padding();
                 if (row >= 0 && row < outputSide && column >= 0 && column < outputSide) {
                   y[((n * OUT + o) * outputSide + row) * outputSide + column] +=
-                      (double) x[(n * IN + c) * SIDE * SIDE + i]
+                      (double) x[(n * IN + c) * side * side + i]
                           * weight[((c * OUT + o) * k * k) + tap];
                 }
               }

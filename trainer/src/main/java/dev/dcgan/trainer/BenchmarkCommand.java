@@ -1,0 +1,151 @@
+package dev.dcgan.trainer;
+
+import ai.djl.pytorch.jni.JniUtils;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.Benchmark;
+import dev.dcgan.trainer.train.Benchmark.Turn;
+import dev.dcgan.trainer.train.TrainingDevice;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.ToDoubleFunction;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+
+/** {@code trainer benchmark}: how fast training is on this machine, and where the time goes. */
+@Command(
+    name = "benchmark",
+    description = {
+      "Times training steps on noise, and the same steps with every layer computed by PyTorch's own",
+      "operator, in turn; prints the medians of the turns."
+    },
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    showDefaultValues = true)
+final class BenchmarkCommand implements Settings.Command {
+
+  @Option(
+      names = "--preset",
+      paramLabel = "NAME",
+      description = "The networks to train, as of trainer train.",
+      defaultValue = "mnist28")
+  private String preset = "mnist28";
+
+  @Option(
+      names = "--width",
+      paramLabel = "N",
+      description = "Channels that the generator is multiples of. Default: the preset's",
+      converter = UnsignedConverter.class)
+  private @Nullable Integer width;
+
+  @Option(
+      names = "--batch-size",
+      paramLabel = "N",
+      description = "Pictures in a batch.",
+      defaultValue = "128",
+      converter = UnsignedConverter.class)
+  private int batchSize = 128;
+
+  @Option(
+      names = "--steps",
+      paramLabel = "N",
+      description = "Steps in a turn.",
+      defaultValue = "10",
+      converter = UnsignedConverter.class)
+  private int steps = 10;
+
+  @Option(
+      names = "--turns",
+      paramLabel = "N",
+      description = "Turns of each.",
+      defaultValue = "7",
+      converter = UnsignedConverter.class)
+  private int turns = 7;
+
+  @Option(
+      names = "--device",
+      paramLabel = "DEVICE",
+      description = "auto, cpu, cuda or cuda:N; auto is cuda where it works.",
+      defaultValue = "auto")
+  private String device = "auto";
+
+  @Override
+  public void check(Problems problems) {
+    problems.require(
+        Preset.named(preset).isPresent(),
+        "--preset %s: expected one of %s".formatted(preset, Preset.labels()));
+    problems.require(
+        width == null || (width >= 4 && width <= 512), "--width " + width + ": expected 4 to 512");
+    problems.require(
+        batchSize >= 2 && batchSize <= 4096, "--batch-size " + batchSize + ": expected 2 to 4096");
+    problems.require(steps >= 1, "--steps " + steps + ": expected 1 or more");
+    problems.require(turns >= 1, "--turns " + turns + ": expected 1 or more");
+    problems.require(
+        TrainingDevice.isChoice(device),
+        "--device '%s': expected %s".formatted(device, TrainingDevice.CHOICES));
+    problems.requireNoTelemetry("bin/trainer");
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    TrainingDevice where = TrainingDevice.select(device);
+    Preset chosen = Preset.named(preset).orElseThrow();
+    Architecture architecture =
+        chosen.architecture(64, 3, chosen.latent, width == null ? chosen.width : width);
+    System.out.printf(
+        "%s, batches of %d, on %s (%d threads): medians of %d turns of %d steps%n%n",
+        architecture.title(), batchSize, where, JniUtils.getNumThreads(), turns, steps);
+    List<Turn> ours = new ArrayList<>();
+    List<Turn> plain = new ArrayList<>();
+    List<Double> peaks = new ArrayList<>();
+    try (Benchmark fast = new Benchmark(where, architecture, batchSize, false);
+        Benchmark slow = new Benchmark(where, architecture, batchSize, true)) {
+      for (int i = 0; i < turns; i++) {
+        ours.add(fast.turn(steps));
+        plain.add(slow.turn(steps));
+        peaks.add(Benchmark.peak(where));
+      }
+    }
+    print(ours, plain, median(peaks), Benchmark.operationsPerImage(architecture));
+    return 0;
+  }
+
+  private static void print(
+      List<Turn> ours, List<Turn> plain, double peak, double operationsPerImage) {
+    double rate = median(ours, Turn::imagesPerSecond);
+    double plainRate = median(plain, Turn::imagesPerSecond);
+    System.out.printf("%-26s %10s %10s %8s%n", "", "ours", "plain", "ratio");
+    System.out.printf("%-26s %10.1f %10.1f %8.2f%n", "images/s", rate, plainRate, rate / plainRate);
+    for (String phase : ours.get(0).milliseconds().keySet()) {
+      ToDoubleFunction<Turn> of = turn -> turn.milliseconds().get(phase);
+      double mine = median(ours, of);
+      double theirs = median(plain, of);
+      System.out.printf("%-26s %10.1f %10.1f %8.2f%n", phase + ", ms", mine, theirs, theirs / mine);
+    }
+    System.out.printf(
+        "%-26s %10.1f %10.1f%n",
+        "GFLOP/s by definition",
+        rate * operationsPerImage / 1e9,
+        plainRate * operationsPerImage / 1e9);
+    System.out.printf(
+        "%-26s %9.0f%% %9.0f%%%n",
+        "of %.0f, a matrix product's".formatted(peak / 1e9),
+        100 * rate * operationsPerImage / peak,
+        100 * plainRate * operationsPerImage / peak);
+  }
+
+  private static double median(List<Turn> turns, ToDoubleFunction<Turn> of) {
+    return median(turns.stream().map(of::applyAsDouble).toList());
+  }
+
+  private static double median(List<Double> values) {
+    List<Double> sorted = values.stream().sorted().toList();
+    int middle = sorted.size() / 2;
+    return sorted.size() % 2 == 1
+        ? sorted.get(middle)
+        : (sorted.get(middle - 1) + sorted.get(middle)) / 2;
+  }
+}

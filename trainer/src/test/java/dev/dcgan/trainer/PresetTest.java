@@ -1,0 +1,67 @@
+package dev.dcgan.trainer;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.v1.RunConfig;
+import org.junit.jupiter.api.Test;
+
+class PresetTest {
+
+  @Test
+  void mnist28_isTheArticles() throws Exception {
+    RunPlan plan = plan("");
+
+    assertThat(plan.architecture()).isEqualTo(Architecture.mnist28(64, 128));
+    assertThat(plan.hyperparameters())
+        .isEqualTo(new Hyperparameters(25, 128, 2e-4f, 0.5f, 0.999f, 1));
+  }
+
+  @Test
+  void mnist28Fast_averagesANarrowerGenerator() throws Exception {
+    RunPlan plan = plan("mnist28-fast");
+
+    assertThat(plan.architecture()).isEqualTo(Architecture.mnist28Fast(64, 64));
+    assertThat(plan.hyperparameters())
+        .isEqualTo(new Hyperparameters(10, 128, 1e-3f, 5e-4f, 0.5f, 0.999f, 0, 0.995f, 1, 1));
+    assertThat(plan.config().getModel()).isEqualTo("mnist28-fast");
+  }
+
+  @Test
+  void paper64_isThePapers() throws Exception {
+    RunPlan plan = RunPlan.of(RunConfig.newBuilder().setPreset("paper64").setData("x").build());
+
+    assertThat(plan.architecture()).isEqualTo(Architecture.paper(64, 3, 100, 128));
+  }
+
+  @Test
+  void oneRate_isForBothNetworks_overThePresets() throws Exception {
+    RunPlan plan =
+        RunPlan.of(RunConfig.newBuilder().setPreset("mnist28-fast").setLearningRate(0.01f).build());
+
+    assertThat(plan.hyperparameters().generatorLearningRate()).isEqualTo(0.01f);
+    assertThat(plan.hyperparameters().discriminatorLearningRate()).isEqualTo(0.01f);
+  }
+
+  @Test
+  void unknownPreset_isRefusedWithTheNamesThereAre() {
+    assertThatThrownBy(() -> plan("mnist"))
+        .hasMessageContaining("'mnist': expected one of mnist28, mnist28-fast, paper64");
+  }
+
+  @Test
+  void everyArchitecture_isFoundByTheNameThatACheckpointHas() throws Exception {
+    for (Preset preset : Preset.values()) {
+      Architecture architecture = preset.architecture(64, 3, 16, 8);
+
+      assertThat(Architecture.of(architecture.name(), architecture.shape().channels(), 16, 8))
+          .isEqualTo(architecture);
+    }
+  }
+
+  private static RunPlan plan(String preset) throws Exception {
+    return RunPlan.of(RunConfig.newBuilder().setPreset(preset).build());
+  }
+}
