@@ -6,16 +6,13 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.AbstractBlock;
 import ai.djl.nn.Parameter;
-import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
-import ai.djl.pytorch.jni.JniUtils;
 import ai.djl.training.ParameterStore;
 import ai.djl.util.PairList;
 import dev.dcgan.trainer.net.Architecture.Layer;
-import java.io.ByteArrayInputStream;
-import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -60,7 +57,9 @@ final class ConvTranspose2d extends AbstractBlock {
                 .optShape(new Shape(layer.out()))
                 .build());
     constants = formulation.constants(manager, layer, side);
-    script = load(manager, formulation.source(layer, side), constants);
+    List<String> arguments = new ArrayList<>(List.of("x", "weight", "bias"));
+    constants.forEach(constant -> arguments.add(constant.getName()));
+    script = TorchScript.load(manager, arguments, formulation.source(layer, side));
   }
 
   @Override
@@ -88,29 +87,5 @@ final class ConvTranspose2d extends AbstractBlock {
           layer.outputSide((int) in.get(2)),
           layer.outputSide((int) in.get(3)))
     };
-  }
-
-  private static PtSymbolBlock load(NDManager manager, String source, NDList constants) {
-    StringBuilder arguments = new StringBuilder("x: Tensor, weight: Tensor, bias: Tensor");
-    constants.forEach(
-        constant -> arguments.append(", ").append(constant.getName()).append(": Tensor"));
-    byte[] archive =
-        TorchScript.archive(
-            """
-            class ConvTranspose2d(Module):
-              __parameters__ = []
-              __buffers__ = []
-              training : bool
-              def forward(self: __torch__.ConvTranspose2d, %s) -> Tensor:
-            %s
-            """
-                .formatted(arguments, source.indent(4)),
-            "ConvTranspose2d");
-    try {
-      return JniUtils.loadModule(
-          (PtNDManager) manager, new ByteArrayInputStream(archive), false, false);
-    } catch (IOException e) {
-      throw new UncheckedIOException("reading from memory", e);
-    }
   }
 }

@@ -1,13 +1,19 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValueUtils;
 import dev.dcgan.trainer.net.Network;
+import dev.dcgan.trainer.net.TorchScript;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 
 /**
  * Adam (Kingma and Ba 2015) over one network's parameters, with moments that a checkpoint can keep,
@@ -20,18 +26,14 @@ final class Adam {
   /** A learned parameter and its moments, all of one shape. */
   private record Slot(NDArray weight, NDArray mean, NDArray variance) {}
 
-  private final float learningRate;
-  private final float beta1;
-  private final float beta2;
   private final Map<String, Slot> slots = new LinkedHashMap<>();
+  private final NDManager manager;
+  private final PtSymbolBlock update;
 
   // Mutable state; the moments are too.
   private long steps;
 
   Adam(NDManager manager, Network network, float learningRate, float beta1, float beta2) {
-    this.learningRate = learningRate;
-    this.beta1 = beta1;
-    this.beta2 = beta2;
     for (Map.Entry<String, Parameter> entry : network.parameters().entrySet()) {
       if (entry.getValue().requiresGradient()) {
         NDArray weight = entry.getValue().getArray();
@@ -40,6 +42,47 @@ final class Adam {
             new Slot(weight, manager.zeros(weight.getShape()), manager.zeros(weight.getShape())));
       }
     }
+    this.manager = manager;
+    update = script(manager, slots.size(), learningRate, beta1, beta2);
+  }
+
+  /**
+   * PyTorch's fused kernel: one pass over weight, gradient and moments, where an operator at a time
+   * takes a dozen. Of the step and then weight, gradient, mean and variance of each parameter.
+   */
+  private static PtSymbolBlock script(
+      NDManager manager, int parameters, float learningRate, float beta1, float beta2) {
+    List<String> arguments = new ArrayList<>(List.of("step"));
+    IntStream.range(0, parameters)
+        .forEach(i -> arguments.addAll(List.of("w" + i, "g" + i, "m" + i, "v" + i)));
+    String body =
+        """
+        norm = torch.norm(torch.stack([%s]))
+        gradients = [%s]
+        torch._fused_adam_([%s], gradients, [%s], [%s], annotate(List[Tensor], []), [%s], \
+        lr=%s, beta1=%s, beta2=%s, weight_decay=0.0, eps=%s, amsgrad=False, maximize=False)
+        %s
+        return norm"""
+            .formatted(
+                each(parameters, "torch.norm(g%d)", ", "),
+                each(parameters, "g%d", ", "),
+                each(parameters, "w%d", ", "),
+                each(parameters, "m%d", ", "),
+                each(parameters, "v%d", ", "),
+                each(parameters, "step", ", "),
+                learningRate,
+                beta1,
+                beta2,
+                EPSILON,
+                // By the list: the compiler drops an operator whose lists nothing uses afterwards.
+                each(parameters, "torch.zero_(gradients[%d])", "\n"));
+    return TorchScript.load(manager, arguments, body);
+  }
+
+  private static String each(int parameters, String format, String separator) {
+    return IntStream.range(0, parameters)
+        .mapToObj(format::formatted)
+        .collect(Collectors.joining(separator));
   }
 
   /**
@@ -49,44 +92,16 @@ final class Adam {
    */
   NDArray update() {
     steps++;
-    NDList squares = new NDList();
-    double correction1 = 1 - Math.pow(beta1, (double) steps);
-    double correction2 = 1 - Math.pow(beta2, (double) steps);
-    // The engine's kernel takes the corrections folded into the rate. The paper's update,
-    //   w -= rate * (m / correction1) / (sqrt(v / correction2) + epsilon),
-    // is that with epsilon * sqrt(correction2) in epsilon's place.
-    float rate = (float) (learningRate * Math.sqrt(correction2) / correction1);
-    float epsilon = (float) (EPSILON * Math.sqrt(correction2));
+    NDArray step = manager.create((float) steps);
+    NDList arguments = new NDList(step);
+    NDList temporary = new NDList(step);
     for (Slot slot : slots.values()) {
-      try (NDArray gradient = slot.weight.getGradient()) {
-        squares.add(squaredNorm(gradient)); // Before the update, which clears the gradient.
-        slot.weight
-            .getNDArrayInternal()
-            .adamUpdate(
-                new NDList(slot.weight, gradient, slot.mean, slot.variance),
-                new NDList(slot.weight),
-                learningRate,
-                rate,
-                0, // weight decay
-                1, // gradient scale
-                -1, // no clipping
-                beta1,
-                beta2,
-                epsilon,
-                true,
-                false);
-      }
+      NDArray gradient = slot.weight.getGradient();
+      temporary.add(gradient);
+      arguments.addAll(new NDList(slot.weight, gradient, slot.mean, slot.variance));
     }
-    try (squares;
-        NDArray all = NDArrays.stack(squares);
-        NDArray sum = all.sum()) {
-      return sum.sqrt();
-    }
-  }
-
-  private static NDArray squaredNorm(NDArray gradient) {
-    try (NDArray squares = gradient.square()) {
-      return squares.sum();
+    try (temporary) {
+      return IValueUtils.forward(update, arguments, false).singletonOrThrow();
     }
   }
 
