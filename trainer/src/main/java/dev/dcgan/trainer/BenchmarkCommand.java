@@ -19,8 +19,8 @@ import picocli.CommandLine.Option;
 @Command(
     name = "benchmark",
     description = {
-      "Times training steps on noise, and the same steps with every layer computed by PyTorch's own",
-      "operator, in turn; prints the medians of the turns."
+      "Times training steps on noise and, on a CPU, the same steps with every layer computed by",
+      "PyTorch's own operator, in turn (on a GPU every layer is); prints the medians of the turns."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false,
@@ -101,11 +101,16 @@ final class BenchmarkCommand implements Settings.Command {
     List<Turn> ours = new ArrayList<>();
     List<Turn> plain = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();
-    try (Benchmark fast = new Benchmark(where, architecture, batchSize, false);
-        Benchmark slow = new Benchmark(where, architecture, batchSize, true)) {
+    boolean isGpu = where.device().isGpu();
+    float emaDecay = chosen.emaDecay;
+    try (Benchmark fast = new Benchmark(where, architecture, batchSize, emaDecay, false);
+        @Nullable Benchmark slow =
+            isGpu ? null : new Benchmark(where, architecture, batchSize, emaDecay, true)) {
       for (int i = 0; i < turns; i++) {
         ours.add(fast.turn(steps));
-        plain.add(slow.turn(steps));
+        if (slow != null) {
+          plain.add(slow.turn(steps));
+        }
         peaks.add(Benchmark.peak(where));
       }
     }
@@ -113,28 +118,33 @@ final class BenchmarkCommand implements Settings.Command {
     return 0;
   }
 
+  /** A table of medians; {@code plain} is empty where there is nothing to compare with. */
   private static void print(
       List<Turn> ours, List<Turn> plain, double peak, double operationsPerImage) {
-    double rate = median(ours, Turn::imagesPerSecond);
-    double plainRate = median(plain, Turn::imagesPerSecond);
-    System.out.printf("%-26s %10s %10s %8s%n", "", "ours", "plain", "ratio");
-    System.out.printf("%-26s %10.1f %10.1f %8.2f%n", "images/s", rate, plainRate, rate / plainRate);
+    String head = plain.isEmpty() ? "" : "%11s %8s".formatted("plain", "ratio");
+    System.out.printf("%-26s %10s%s%n", "", "ours", head);
+    ToDoubleFunction<Turn> operations = turn -> turn.imagesPerSecond() * operationsPerImage;
+    row("images/s", ours, plain, Turn::imagesPerSecond);
     for (String phase : ours.get(0).milliseconds().keySet()) {
-      ToDoubleFunction<Turn> of = turn -> turn.milliseconds().get(phase);
-      double mine = median(ours, of);
-      double theirs = median(plain, of);
-      System.out.printf("%-26s %10.1f %10.1f %8.2f%n", phase + ", ms", mine, theirs, theirs / mine);
+      row(phase + ", ms", ours, plain, turn -> turn.milliseconds().get(phase));
     }
-    System.out.printf(
-        "%-26s %10.1f %10.1f%n",
-        "GFLOP/s by definition",
-        rate * operationsPerImage / 1e9,
-        plainRate * operationsPerImage / 1e9);
-    System.out.printf(
-        "%-26s %9.0f%% %9.0f%%%n",
-        "of %.0f, a matrix product's".formatted(peak / 1e9),
-        100 * rate * operationsPerImage / peak,
-        100 * plainRate * operationsPerImage / peak);
+    row("GFLOP/s by definition", ours, plain, turn -> operations.applyAsDouble(turn) / 1e9);
+    row(
+        "%% of a product's %.0f".formatted(peak / 1e9),
+        ours,
+        plain,
+        turn -> 100 * operations.applyAsDouble(turn) / peak);
+  }
+
+  private static void row(
+      String title, List<Turn> ours, List<Turn> plain, ToDoubleFunction<Turn> of) {
+    double mine = median(ours, of);
+    StringBuilder row = new StringBuilder("%-26s %10.1f".formatted(title, mine));
+    if (!plain.isEmpty()) {
+      double theirs = median(plain, of);
+      row.append(" %10.1f %8.2f".formatted(theirs, mine / theirs));
+    }
+    System.out.println(row);
   }
 
   private static double median(List<Turn> turns, ToDoubleFunction<Turn> of) {

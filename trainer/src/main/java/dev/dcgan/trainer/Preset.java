@@ -13,9 +13,9 @@ import java.util.stream.Stream;
  * Radford et al. 2015's.
  */
 enum Preset {
-  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0, 0),
-  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 5e-4f, 0, 0.995f),
-  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0, 0);
+  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0),
+  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 5e-4f, 0.995f),
+  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0);
 
   final String label;
   final int latent;
@@ -23,7 +23,6 @@ enum Preset {
   final int epochs;
   final float generatorLearningRate;
   final float discriminatorLearningRate;
-  final float labelSmoothing;
   final float emaDecay;
 
   Preset(
@@ -33,7 +32,6 @@ enum Preset {
       int epochs,
       float generatorLearningRate,
       float discriminatorLearningRate,
-      float labelSmoothing,
       float emaDecay) {
     this.label = label;
     this.latent = latent;
@@ -41,7 +39,6 @@ enum Preset {
     this.epochs = epochs;
     this.generatorLearningRate = generatorLearningRate;
     this.discriminatorLearningRate = discriminatorLearningRate;
-    this.labelSmoothing = labelSmoothing;
     this.emaDecay = emaDecay;
   }
 

@@ -145,7 +145,7 @@ record RunPlan(
                     : preset.discriminatorLearningRate)
             .setBeta1(0.5f)
             .setBeta2(0.999f)
-            .setLabelSmoothing(preset.labelSmoothing)
+            .setLabelSmoothing(0)
             .setEmaDecay(preset.emaDecay)
             .setDiscriminatorSteps(1)
             .setDevice("auto")
@@ -237,8 +237,11 @@ record RunPlan(
     range("batch_size", config.getBatchSize(), 2, 65_536, wrong);
     if (asked.hasLearningRate()) {
       rate("learning_rate", asked.getLearningRate(), wrong);
-    } else {
+    }
+    if (asked.hasGeneratorLearningRate() || !asked.hasLearningRate()) {
       rate("generator_learning_rate", config.getGeneratorLearningRate(), wrong);
+    }
+    if (asked.hasDiscriminatorLearningRate() || !asked.hasLearningRate()) {
       rate("discriminator_learning_rate", config.getDiscriminatorLearningRate(), wrong);
     }
     fraction("beta1", config.getBeta1(), 1, wrong);

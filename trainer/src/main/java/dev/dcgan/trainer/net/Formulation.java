@@ -9,9 +9,10 @@ import dev.dcgan.trainer.net.Architecture.Layer;
 /**
  * Ways to compute a transposed convolution, as TorchScript; their results differ by rounding alone.
  *
- * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). All but
- * {@link #PLAIN} leave the result's channels next to each other in memory ("channels last"), where
- * the layers that follow are fastest on a CPU.
+ * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
+ * #PRODUCT} and {@link #TOOM_COOK} leave the result's channels next to each other in memory
+ * ("channels last"), and {@link #BIAS_APART} keeps them so: there batch normalisation and
+ * convolutions are fastest on a CPU.
  */
 enum Formulation {
   /** PyTorch's own operator: on a GPU the fastest, and everywhere what the others must equal. */

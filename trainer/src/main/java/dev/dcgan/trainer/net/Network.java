@@ -34,10 +34,10 @@ public abstract sealed class Network permits Generator, Discriminator {
 
   Network(NDManager manager, SequentialBlock block, Shape input) {
     // Gradients are for GradientCollectors: outside of them, weights are written in place and
-    // images
-    // are constants. The engine turns them off itself only on the thread that started it.
+    // images are constants. The engine turns them off itself only on the thread that started it.
     JniUtils.setGradMode(false);
-    // The script of the transposed convolution is one operator: nothing to profile or fuse.
+    // The scripts are a few large operators each: profiling and fusing them costs and gains
+    // nothing.
     JniUtils.setGraphExecutorOptimize(false);
     this.block = block;
     block.setInitializer(Initializer.ZEROS, parameter -> true);

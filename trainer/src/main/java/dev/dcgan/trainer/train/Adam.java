@@ -3,6 +3,7 @@ package dev.dcgan.trainer.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
@@ -27,11 +28,8 @@ final class Adam {
   private record Slot(NDArray weight, NDArray mean, NDArray variance) {}
 
   private final Map<String, Slot> slots = new LinkedHashMap<>();
-  private final NDManager manager;
+  private final NDArray step; // Scalar, on the device: nothing waits for it to get there.
   private final PtSymbolBlock update;
-
-  // Mutable state; the moments are too.
-  private long steps;
 
   Adam(NDManager manager, Network network, float learningRate, float beta1, float beta2) {
     for (Map.Entry<String, Parameter> entry : network.parameters().entrySet()) {
@@ -42,7 +40,7 @@ final class Adam {
             new Slot(weight, manager.zeros(weight.getShape()), manager.zeros(weight.getShape())));
       }
     }
-    this.manager = manager;
+    step = manager.zeros(new Shape());
     update = script(manager, slots.size(), learningRate, beta1, beta2);
   }
 
@@ -57,6 +55,7 @@ final class Adam {
         .forEach(i -> arguments.addAll(List.of("w" + i, "g" + i, "m" + i, "v" + i)));
     String body =
         """
+        torch.add_(step, 1)
         norm = torch.norm(torch.stack([%s]))
         gradients = [%s]
         torch._fused_adam_([%s], gradients, [%s], [%s], annotate(List[Tensor], []), [%s], \
@@ -91,23 +90,21 @@ final class Adam {
    * @return the Euclidean norm of all the gradients together, scalar; the caller's to close
    */
   NDArray update() {
-    steps++;
-    NDArray step = manager.create((float) steps);
     NDList arguments = new NDList(step);
-    NDList temporary = new NDList(step);
+    NDList gradients = new NDList();
     for (Slot slot : slots.values()) {
       NDArray gradient = slot.weight.getGradient();
-      temporary.add(gradient);
+      gradients.add(gradient);
       arguments.addAll(new NDList(slot.weight, gradient, slot.mean, slot.variance));
     }
-    try (temporary) {
+    try (gradients) {
       return IValueUtils.forward(update, arguments, false).singletonOrThrow();
     }
   }
 
   /** Says how many updates the moments have had: zero of a new one, else a checkpoint's. */
   void setSteps(long steps) {
-    this.steps = steps;
+    Network.assign(step, new float[] {steps}); // Exact to 2^24.
   }
 
   /**

@@ -23,9 +23,14 @@ final class GeneratorEma {
   private final List<Pair> pairs = new ArrayList<>();
 
   /** Starts from the weights that {@code generator} has now. */
-  GeneratorEma(NDManager manager, Architecture architecture, Generator generator, float decay) {
+  GeneratorEma(
+      NDManager manager,
+      Architecture architecture,
+      Generator generator,
+      float decay,
+      boolean plain) {
     this.decay = decay;
-    average = new Generator(manager, architecture, 0);
+    average = new Generator(manager, architecture, 0, plain);
     average.setLearning(false);
     var targets = average.parameters();
     generator

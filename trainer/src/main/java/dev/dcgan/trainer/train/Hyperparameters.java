@@ -11,7 +11,8 @@ package dev.dcgan.trainer.train;
  * @param beta2 Adam's decay of the second moment, 0 to 1
  * @param labelSmoothing real pictures are to be told real with probability 1 - labelSmoothing
  *     (Salimans et al. 2016, section 3.4); 0 to below 0.5
- * @param emaDecay of the averaged generator weights, a step (Yazıcı et al. 2019); 0: none
+ * @param emaDecay of the averaged generator, a step (Yazıcı et al. 2019), less in the first steps;
+ *     0: no average
  * @param discriminatorSteps the discriminator's batches for each of the generator's (Goodfellow et
  *     al. 2014, algorithm 1's k); 1 or more
  * @param seed of everything random: first weights, noise, order of the data
@@ -63,8 +64,8 @@ public record Hyperparameters(
   }
 
   private static void requireRate(float rate) {
-    if (!(rate > 0)) {
-      throw new IllegalArgumentException("learning rate " + rate + ": expected above 0");
+    if (!(rate > 0) || Float.isInfinite(rate)) {
+      throw new IllegalArgumentException("learning rate " + rate + ": expected a number above 0");
     }
   }
 

@@ -21,14 +21,14 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** Both networks with their optimisers, how far they are, and one step of either. */
+/** Both networks with their optimisers, how far they are, and a step of both. */
 final class Networks implements TrainingObserver.Snapshot {
 
   private static final int SHEET_IMAGES = 25;
 
   /** The parts of a step, as {@link Laps} are told of them. */
   enum Phase {
-    FAKES("G forward, for D"),
+    FAKES("batch, G forward for D"),
     DISCRIMINATOR("D forward and backward"),
     DISCRIMINATOR_UPDATE("D update"),
     GENERATOR("G and D forward"),
@@ -94,7 +94,7 @@ final class Networks implements TrainingObserver.Snapshot {
     average =
         hyperparameters.emaDecay() == 0
             ? null
-            : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay());
+            : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay(), plain);
   }
 
   private Adam adam(Network network, float learningRate) {

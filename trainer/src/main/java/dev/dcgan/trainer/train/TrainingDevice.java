@@ -7,7 +7,7 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import java.io.IOException;
 
-/** Where the networks live and learn: the CPU, or the first CUDA device. */
+/** Where the networks live and learn: the CPU, or a CUDA device. */
 public final class TrainingDevice {
 
   private static final String CUDA_N = "cuda:";
@@ -84,9 +84,9 @@ public final class TrainingDevice {
     return device;
   }
 
-  /** {@code cpu} or {@code cuda}. */
+  /** {@code cpu} or {@code cuda:<number>}. */
   @Override
   public String toString() {
-    return device.isGpu() ? "cuda" : "cpu";
+    return device.isGpu() ? CUDA_N + device.getDeviceId() : "cpu";
   }
 }

@@ -64,8 +64,8 @@ public interface TrainingObserver {
     Checkpoint checkpoint() throws NonFiniteException;
 
     /**
-     * Images of the published generator's: its weights, or their average where there is one, and
-     * the running statistics.
+     * Images of the published generator's: its weights and running statistics, or their averages
+     * where there are any.
      *
      * @param latents (n, latentSize), row-major
      * @return uint8 (n, height, width, channels)

@@ -69,7 +69,7 @@ class ConvTranspose2dTest {
   void gradients_equalFiniteDifferences(
       Formulation formulation, int side, int kernel, int stride, int padding) {
     Case layer = new Case(formulation, side, kernel, stride, padding);
-    // loss = sum(y * probe): linear in each of x, weight and bias, so central differences are exact
+    // loss = sum(y * probe) is linear in each of x, weight and bias: central differences are exact
     // but
     // for rounding, which the plain loop keeps small by summing in double.
     float[] probe = Latents.of(7, 3, layer.y().length);

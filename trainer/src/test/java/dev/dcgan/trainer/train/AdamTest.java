@@ -13,8 +13,12 @@ import ai.djl.nn.Parameter;
 import ai.djl.training.GradientCollector;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
+import dev.dcgan.trainer.net.Generator;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import org.junit.jupiter.api.Test;
 
 class AdamTest {
@@ -41,6 +45,47 @@ class AdamTest {
       for (int i = 0; i < actual.length; i++) {
         assertThat((double) actual[i]).isCloseTo(reference(initial[i], gradients, i), within(1e-6));
       }
+    }
+  }
+
+  /** Of a generator, whose gradients come through permuted weights, every parameter. */
+  @Test
+  void update_movesEveryParameter_byItsOwnGradient() {
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
+      Generator network = new Generator(manager, Architecture.mnist28(8, 8), 1);
+      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
+      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
+        collector.backward(
+            network.forward(manager.randomNormal(new Shape(4, 8, 1, 1)), true).square().sum());
+      }
+      Map<String, float[]> before = new LinkedHashMap<>();
+      Map<String, float[]> gradients = new LinkedHashMap<>();
+      network
+          .parameters()
+          .forEach(
+              (name, parameter) -> {
+                if (parameter.requiresGradient()) {
+                  before.put(name, parameter.getArray().toFloatArray());
+                  gradients.put(name, parameter.getArray().getGradient().toFloatArray());
+                }
+              });
+
+      adam.update();
+
+      assertThat(before).hasSize(14);
+      before.forEach(
+          (name, values) -> {
+            NDArray weight = Objects.requireNonNull(network.parameters().get(name)).getArray();
+            float[] actual = weight.toFloatArray();
+            for (int i = 0; i < actual.length; i++) {
+              assertThat((double) actual[i])
+                  .as(name)
+                  .isCloseTo(
+                      reference(values[i], List.of(Objects.requireNonNull(gradients.get(name))), i),
+                      within(1e-6));
+            }
+            assertThat(weight.getGradient().toFloatArray()).as(name).containsOnly(0);
+          });
     }
   }
 
