@@ -1,6 +1,5 @@
 package dev.dcgan.trainer;
 
-import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.net.Architecture;
@@ -97,11 +96,11 @@ final class BenchmarkCommand implements Settings.Command {
         chosen.architecture(64, 3, chosen.latent, width == null ? chosen.width : width);
     System.out.printf(
         "%s, batches of %d, on %s (%d threads): medians of %d turns of %d steps%n%n",
-        architecture.title(), batchSize, where, JniUtils.getNumThreads(), turns, steps);
+        architecture.title(), batchSize, where, Benchmark.threads(), turns, steps);
     List<Turn> ours = new ArrayList<>();
     List<Turn> plain = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();
-    boolean isGpu = where.device().isGpu();
+    boolean isGpu = where.isGpu();
     float emaDecay = chosen.emaDecay;
     try (Benchmark fast = new Benchmark(where, architecture, batchSize, emaDecay, false);
         @Nullable Benchmark slow =

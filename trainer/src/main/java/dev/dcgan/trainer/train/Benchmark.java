@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.convolutional.Conv2d;
+import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.net.Architecture;
@@ -70,7 +71,7 @@ public final class Benchmark implements AutoCloseable {
             architecture,
             new Hyperparameters(1, batchSize, 2e-4f, 2e-4f, 0.5f, 0.999f, 0, emaDecay, 1, 1),
             new Checkpoint.Dataset("noise", "", batchSize),
-            plain || device.device().isGpu(),
+            plain || device.isGpu(),
             this::endLap);
     batch = noise(architecture, batchSize);
     turn(2);
@@ -84,6 +85,11 @@ public final class Benchmark implements AutoCloseable {
       buffer.putFloat((float) Math.tanh(value));
     }
     return new Batch(1, 0, IntStream.range(0, n).toArray(), true, buffer.flip());
+  }
+
+  /** The threads that the engine computes with on the CPU. */
+  public static int threads() {
+    return JniUtils.getNumThreads();
   }
 
   /** Runs some steps without looking, then as many with an eye on each part. */

@@ -84,6 +84,11 @@ public final class TrainingDevice {
     return device;
   }
 
+  /** Whether it is a CUDA device. */
+  public boolean isGpu() {
+    return device.isGpu();
+  }
+
   /** {@code cpu} or {@code cuda:<number>}. */
   @Override
   public String toString() {

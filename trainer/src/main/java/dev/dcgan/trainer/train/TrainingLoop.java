@@ -79,12 +79,7 @@ public final class TrainingLoop {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       Networks networks =
           new Networks(
-              manager,
-              architecture,
-              hyperparameters,
-              dataset,
-              device.device().isGpu(),
-              phase -> {});
+              manager, architecture, hyperparameters, dataset, device.isGpu(), phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
         requireSame(from);
@@ -102,7 +97,7 @@ public final class TrainingLoop {
 
   private void train(Networks networks, TrainingDevice device) throws IOException {
     // A GPU works on while the host goes ahead: to read figures each step would stall it.
-    int figuresAtOnce = device.device().isGpu() ? FIGURES_AT_ONCE : 1;
+    int figuresAtOnce = device.isGpu() ? FIGURES_AT_ONCE : 1;
     try (Batches batches =
         new Batches(
             data,
