@@ -20,17 +20,17 @@ public final class Generator extends Network {
 
   /** A generator with its first weights drawn from {@code seed}, computed the fastest way. */
   public Generator(NDManager manager, Architecture architecture, long seed) {
-    this(manager, architecture, seed, manager.getDevice().isGpu());
+    this(manager, architecture, seed, false);
   }
 
   /**
-   * As above, or {@code plain}: by PyTorch's own operators throughout. The results differ by
-   * rounding alone.
+   * As above, or {@code plain}: by PyTorch's own operators throughout, which on a GPU is the
+   * fastest way. The results differ by rounding alone.
    */
   public Generator(NDManager manager, Architecture architecture, long seed, boolean plain) {
     super(
         manager,
-        layers(manager, architecture, plain),
+        layers(manager, architecture, plain || manager.getDevice().isGpu()),
         new Shape(1, architecture.latentSize(), 1, 1));
     this.architecture = architecture;
     initialize(seed, architecture.gammaMean());

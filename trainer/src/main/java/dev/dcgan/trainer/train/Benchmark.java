@@ -71,7 +71,7 @@ public final class Benchmark implements AutoCloseable {
             architecture,
             new Hyperparameters(1, batchSize, 2e-4f, 2e-4f, 0.5f, 0.999f, 0, emaDecay, 1, 1),
             new Checkpoint.Dataset("noise", "", batchSize),
-            plain || device.isGpu(),
+            plain,
             this::endLap);
     batch = noise(architecture, batchSize);
     turn(2);

@@ -78,8 +78,7 @@ public final class TrainingLoop {
   public Checkpoint run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       Networks networks =
-          new Networks(
-              manager, architecture, hyperparameters, dataset, device.isGpu(), phase -> {});
+          new Networks(manager, architecture, hyperparameters, dataset, false, phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
         requireSame(from);
