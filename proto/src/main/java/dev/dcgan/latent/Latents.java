@@ -13,8 +13,8 @@ package dev.dcgan.latent;
  *   z[4b+1] = sqrt(-2 ln u0) sin(2 pi u1)      z[4b+3] = sqrt(-2 ln u2) sin(2 pi u3)
  * </pre>
  *
- * each rounded to float32. {@link StrictMath} makes it bit-exact on every JVM. A longer latent
- * starts with the shorter one.
+ * each rounded to float32. The functions are {@link StrictMath}'s, which makes it bit-exact on
+ * every JVM. A longer latent starts with the shorter one.
  *
  * <p>The first four floats, as bits, for whoever writes the law in another language:
  *
@@ -30,7 +30,7 @@ public final class Latents {
   /** The law's name in a manifest; another law would have another name. */
   public static final String LAW = "philox4x32-10/box-muller/1";
 
-  private static final double TWO_TO_MINUS_32 = 0x1p-32;
+  private static final long HALF_ABOVE_1 = Double.doubleToRawLongBits(1 + 0x1p-33);
 
   private Latents() {}
 
@@ -56,14 +56,20 @@ public final class Latents {
   }
 
   private static void boxMuller(int word0, int word1, double[] normals, int at) {
-    double radius = Math.sqrt(-2 * StrictMath.log(unit(word0)));
-    double angle = 2 * Math.PI * unit(word1);
-    normals[at] = radius * StrictMath.cos(angle);
-    normals[at + 1] = radius * StrictMath.sin(angle);
+    double radius = Math.sqrt(-2 * Fdlibm.ln(unit(word0)));
+    Fdlibm.cosSin(2 * Math.PI * unit(word1), normals, at);
+    normals[at] *= radius;
+    normals[at + 1] *= radius;
   }
 
-  /** In (0, 1): never 0, so the logarithm is finite. */
-  private static double unit(int word) {
-    return ((word & 0xFFFFFFFFL) + 0.5) * TWO_TO_MINUS_32;
+  /**
+   * (word + 0.5) / 2^32, in (0, 1): never 0, so the logarithm is finite.
+   *
+   * <p>The word goes straight into the bits of a double in (1, 2), which is exact and, measured,
+   * halves the time of the whole latent: x86's conversion from long waits for what its register
+   * held before.
+   */
+  static double unit(int word) {
+    return Double.longBitsToDouble(HALF_ABOVE_1 | (word & 0xFFFFFFFFL) << 20) - 1;
   }
 }
