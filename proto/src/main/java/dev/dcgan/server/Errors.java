@@ -20,6 +20,7 @@ import java.util.List;
  *   a request id used before
  *     for something else       ALREADY_EXISTS
  *   a full queue               RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
+ *   too late for its deadline  DEADLINE_EXCEEDED
  *   no model yet, draining     UNAVAILABLE
  *   a fault of ours            INTERNAL             no detail: the log has it
  * </pre>
@@ -97,6 +98,11 @@ public final class Errors {
                     .setNanos(retryAfter.getNano()))
             .build();
     return status(Status.Code.RESOURCE_EXHAUSTED, description, Any.pack(detail));
+  }
+
+  /** It cannot be done before the call's deadline, or was not. */
+  public static StatusRuntimeException deadlineExceeded(String description) {
+    return status(Status.DEADLINE_EXCEEDED, description);
   }
 
   /** This replica cannot serve now; another may, or this one later. */

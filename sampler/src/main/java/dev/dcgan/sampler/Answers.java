@@ -8,6 +8,7 @@ import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.GetLatentsResponse;
 import dev.dcgan.v1.ImageFormat;
 
 /** Answers on the wire: how images become one, and how large it may be before they are made. */
@@ -36,13 +37,26 @@ final class Answers {
     };
   }
 
+  /**
+   * Whether to encode takes so little that it is done at once, on the thread that made the images.
+   */
+  static boolean isCheap(ImageFormat format) {
+    return format == ImageFormat.IMAGE_FORMAT_RAW || format == ImageFormat.IMAGE_FORMAT_FLOAT;
+  }
+
+  /** Whether the answer is sure to take {@code limit} bytes or less. */
+  static boolean fits(ImageRequest asked, ImageShape shape, long limit) {
+    return asked.count() < MORE_THAN_FIT
+        && maxBytes(asked.format(), asked.columns(), shape, (int) asked.count()) <= limit;
+  }
+
   /** The most images whose answer is sure to take {@code limit} bytes or less; may be 0. */
-  static int maxCount(ImageFormat format, ImageShape shape, long limit) {
+  static int maxCount(ImageFormat format, int columns, ImageShape shape, long limit) {
     int fits = 0;
     int tooMany = MORE_THAN_FIT;
     while (tooMany - fits > 1) {
       int count = (fits + tooMany) / 2;
-      if (maxBytes(format, shape, count) <= limit) {
+      if (maxBytes(format, columns, shape, count) <= limit) {
         fits = count;
       } else {
         tooMany = count;
@@ -51,8 +65,27 @@ final class Answers {
     return fits;
   }
 
+  /** The latents of a request, which must fit into an answer. */
+  static GetLatentsResponse latents(LoadedModel model, ImageRequest asked) {
+    int size = model.latentSize();
+    long most = (ImageMaker.MAX_ANSWER_BYTES - ENVELOPE_BYTES) / ((long) size * Float.BYTES);
+    if (asked.count() > most) {
+      throw Refusal.invalid(
+          "count",
+          "count %d exceeds %d latents of %d floats in one answer of at most %d bytes; ask for fewer"
+              .formatted(asked.count(), most, size, ImageMaker.MAX_ANSWER_BYTES));
+    }
+    GetLatentsResponse.Builder answer =
+        GetLatentsResponse.newBuilder().setModel(model.version()).setLatentSize(size);
+    for (float value : asked.source().latents(asked.first(), (int) asked.count(), size)) {
+      answer.addLatents(value);
+    }
+    return answer.build();
+  }
+
   /** Encodes the images [first, first + images.count()). */
-  static GenerateResponse render(LoadedModel model, ImageFormat format, long first, Images images) {
+  static GenerateResponse render(
+      LoadedModel model, ImageFormat format, int columns, long first, Images images) {
     ImageShape shape = model.shape();
     GenerateResponse.Builder answer =
         GenerateResponse.newBuilder()
@@ -66,7 +99,7 @@ final class Answers {
       case IMAGE_FORMAT_RAW -> answer.setPixels(wrap(bytes));
       case IMAGE_FORMAT_FLOAT -> answer.setFloats(wrap(ImageEncoder.channelsLast(shape, bytes)));
       case IMAGE_FORMAT_SHEET ->
-          answer.setSheet(wrap(ImageEncoder.sheet(shape, bytes, images.count())));
+          answer.setSheet(wrap(ImageEncoder.sheet(shape, bytes, images.count(), columns)));
       default -> {
         for (int i = 0; i < images.count(); i++) {
           answer.addPng(wrap(ImageEncoder.png(shape, bytes, i * shape.values())));
@@ -76,12 +109,12 @@ final class Answers {
     return answer.build();
   }
 
-  private static long maxBytes(ImageFormat format, ImageShape shape, int count) {
+  private static long maxBytes(ImageFormat format, int columns, ImageShape shape, int count) {
     return ENVELOPE_BYTES
         + switch (format) {
           case IMAGE_FORMAT_RAW -> (long) count * shape.values();
           case IMAGE_FORMAT_FLOAT -> (long) count * shape.values() * Float.BYTES;
-          case IMAGE_FORMAT_SHEET -> ImageEncoder.maxSheetBytes(shape, count);
+          case IMAGE_FORMAT_SHEET -> ImageEncoder.maxSheetBytes(shape, count, columns);
           default -> count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape));
         };
   }

@@ -1,7 +1,6 @@
 package dev.dcgan.sampler;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
-import dev.dcgan.sampler.batch.Images;
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.v1.GenerateResponse;
 import java.util.ArrayDeque;
@@ -15,8 +14,8 @@ import java.util.concurrent.CompletionException;
  *
  * <p>At most two chunks are under way, from their queueing to their delivery: one that runs while
  * the other is sent. So a reader that stops to read stops the work after those two, and the memory
- * of a stream does not depend on its length. A chunk that the queue refuses is tried again when the
- * other is delivered; a stream with nothing under way fails.
+ * of a stream does not depend on its length. A stream whose first chunk the queue refuses fails; a
+ * later one is tried again when there is room.
  *
  * <p>Thread-safe and never blocking: {@link #pump} is called whenever something may have changed.
  * The stream ends exactly once, by delivery of all, failure, or {@link #cancel}, and then lets go
@@ -24,12 +23,12 @@ import java.util.concurrent.CompletionException;
  */
 final class ImageStream {
 
-  /** One chunk: the images under way, and the answer that they become. */
-  record Chunk(CompletableFuture<Images> images, CompletableFuture<GenerateResponse> answer) {}
-
   /** Starts chunks. */
   interface Source {
-    Chunk start(long first, int count) throws QueueFullException;
+    Pending start(long first, int count) throws QueueFullException;
+
+    /** Completed when there may be room for a chunk that was refused. */
+    CompletableFuture<Void> whenRoom();
   }
 
   /** Takes answers. Called by one thread at a time. */
@@ -54,11 +53,13 @@ final class ImageStream {
   private final int chunkSize;
 
   // Mutable state
-  @GuardedBy("this") private final Deque<Chunk> underWay = new ArrayDeque<>();
+  @GuardedBy("this") private final Deque<Pending> underWay = new ArrayDeque<>();
 
   @GuardedBy("this") private long next;
 
   @GuardedBy("this") private long left;
+
+  @GuardedBy("this") private boolean begun;
 
   @GuardedBy("this") private boolean ended;
 
@@ -94,19 +95,19 @@ final class ImageStream {
   }
 
   @GuardedBy("this") private boolean deliverOldest() {
-    Chunk oldest = underWay.peek();
-    if (oldest == null || !oldest.answer.isDone()) {
+    Pending oldest = underWay.peek();
+    if (oldest == null || !oldest.answer().isDone()) {
       return false;
     }
-    if (oldest.answer.isCompletedExceptionally()) {
-      fail(failureOf(oldest.answer));
+    if (oldest.answer().isCompletedExceptionally()) {
+      fail(failureOf(oldest.answer()));
       return true;
     }
     if (!sink.isReady()) {
       return false;
     }
     underWay.remove();
-    sink.deliver(oldest.answer.join());
+    sink.deliver(oldest.answer().join());
     if (left == 0 && underWay.isEmpty()) {
       end();
       sink.complete();
@@ -119,19 +120,23 @@ final class ImageStream {
       return false;
     }
     int count = (int) Math.min(chunkSize, left);
-    Chunk chunk;
+    Pending chunk;
     try {
       chunk = source.start(next, count);
     } catch (QueueFullException e) {
-      if (underWay.isEmpty()) {
+      if (!begun) {
         fail(e);
+      } else if (underWay.isEmpty()) {
+        // With one under way its delivery is the next occasion.
+        var unused = source.whenRoom().thenRun(this::pump);
       }
       return false;
     }
+    begun = true;
     next += count;
     left -= count;
     underWay.add(chunk);
-    var unused = chunk.answer.whenComplete((answer, failure) -> pump());
+    var unused = chunk.answer().whenComplete((answer, failure) -> pump());
     return true;
   }
 
@@ -142,7 +147,7 @@ final class ImageStream {
 
   @GuardedBy("this") private void end() {
     ended = true;
-    underWay.forEach(chunk -> chunk.images.cancel(false));
+    underWay.forEach(Pending::cancel);
     underWay.clear();
     sink.ended();
   }

@@ -5,7 +5,7 @@ import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.ActiveModel;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
-import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.MetricsEndpoint;
 import dev.dcgan.server.Threads;
@@ -29,8 +29,8 @@ final class Sampler {
    * @param model null: the only one in the repository
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics; 0 for any free one
-   * @param asked the {@code --provider} that led to {@code provider}
-   * @param threads that a run on the CPU uses
+   * @param asked the {@code --provider} that led to the runtime's
+   * @param sessions of each version, that run side by side
    */
   record Config(
       ModelRepository repository,
@@ -38,9 +38,9 @@ final class Sampler {
       Duration poll,
       int port,
       int httpPort,
-      Provider provider,
+      OnnxGenerator.Settings runtime,
       String asked,
-      int threads,
+      int sessions,
       BatchPolicy policy) {}
 
   private static final Logger log = LoggerFactory.getLogger(Sampler.class);
@@ -73,11 +73,12 @@ final class Sampler {
   static Sampler start(Config config) throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
-    metrics.provider(config.provider(), config.asked());
+    metrics.provider(config.runtime().provider(), config.asked());
     ActiveModel active = new ActiveModel();
     ExecutorService encoders = encoders();
     GrpcServer server =
-        GrpcServer.start(config.port(), new SamplerService(active, encoders, metrics), registry);
+        GrpcServer.start(
+            config.port(), new SamplerService(active, new ImageMaker(encoders), metrics), registry);
     MetricsEndpoint endpoint;
     try {
       endpoint = MetricsEndpoint.start(config.httpPort(), registry);
@@ -92,7 +93,7 @@ final class Sampler {
             config.poll(),
             bundle ->
                 LoadedModel.open(
-                    bundle, config.provider(), config.threads(), config.policy(), metrics),
+                    bundle, config.runtime(), config.sessions(), config.policy(), metrics),
             active,
             new ModelWatcher.Listener() {
               @Override

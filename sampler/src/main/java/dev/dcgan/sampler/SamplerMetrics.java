@@ -4,6 +4,7 @@ import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ModelVersion;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
@@ -25,6 +26,7 @@ final class SamplerMetrics implements BatchListener {
   private final Histogram queueWait;
   private final Histogram execution;
   private final Gauge queued;
+  private final Counter padding;
   private final Counter rejected;
   private final Info model;
   private final Info provider;
@@ -64,6 +66,11 @@ final class SamplerMetrics implements BatchListener {
             .name("sampler_queued_images")
             .help("Images that wait for the network.")
             .register(registry);
+    padding =
+        Counter.builder()
+            .name("sampler_padding_images_total")
+            .help("Images computed only because the network runs batches of fixed sizes.")
+            .register(registry);
     rejected =
         Counter.builder()
             .name("sampler_models_rejected_total")
@@ -83,8 +90,8 @@ final class SamplerMetrics implements BatchListener {
             .register(registry);
   }
 
-  void sent(String format, int count) {
-    images.labelValues(format).inc(count);
+  void sent(ImageFormat format, int count) {
+    images.labelValues(Answers.name(format)).inc(count);
   }
 
   void provider(Provider used, String asked) {
@@ -115,8 +122,9 @@ final class SamplerMetrics implements BatchListener {
   }
 
   @Override
-  public void executed(int count, long nanos) {
+  public void executed(int count, int padded, long nanos) {
     batchSize.observe(count);
+    padding.inc(padded - count);
     execution.observe(Unit.nanosToSeconds(nanos));
   }
 

@@ -1,97 +1,136 @@
 package dev.dcgan.sampler;
 
-import dev.dcgan.latent.Latents;
-import dev.dcgan.model.ImageShape;
-import dev.dcgan.sampler.batch.Images;
+import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.Request;
+import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.ActiveModel;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.server.Errors;
+import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.GetLatentsRequest;
+import dev.dcgan.v1.GetLatentsResponse;
 import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.InterpolateRequest;
 import dev.dcgan.v1.SamplerServiceGrpc;
+import io.grpc.Context;
+import io.grpc.Deadline;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
-import java.util.Locale;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
-import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
- * The gRPC adapter: checks requests, queues their images, sends what came of them. Thread-safe;
- * never blocks. Images are encoded on {@code encoders}, not on the inference thread.
+ * The gRPC adapter: has requests checked, their images made, and sends what came of them.
+ * Thread-safe; never blocks.
  */
 final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
-  /** The limit on what a client receives in one message, unless it was told otherwise. */
-  static final int MAX_ANSWER_BYTES = 4 << 20;
-
-  static final int MAX_CHUNK_BYTES = (1 << 20) - 1;
-
-  private static final Logger log = LoggerFactory.getLogger(SamplerService.class);
-  private static final float MAX_TEMPERATURE = 2;
-
   private final ActiveModel models;
-  private final Executor encoders;
+  private final ImageMaker maker;
   private final SamplerMetrics metrics;
 
-  SamplerService(ActiveModel models, Executor encoders, SamplerMetrics metrics) {
+  SamplerService(ActiveModel models, ImageMaker maker, SamplerMetrics metrics) {
     this.models = models;
-    this.encoders = encoders;
+    this.maker = maker;
     this.metrics = metrics;
   }
 
+  /** What is done with a version once there is one; it must release it. */
+  private interface Use {
+    void with(LoadedModel model) throws QueueFullException, TooLateException;
+  }
+
   @Override
-  public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-    LoadedModel model = null;
+  public void generate(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
+    use(
+        asked.getModel(),
+        asked.getVersion(),
+        observer,
+        model -> answer(model, ImageRequest.of(asked), observer));
+  }
+
+  @Override
+  public void decode(DecodeRequest asked, StreamObserver<GenerateResponse> observer) {
+    use(
+        asked.getModel(),
+        asked.getVersion(),
+        observer,
+        model -> answer(model, ImageRequest.of(asked, model), observer));
+  }
+
+  @Override
+  public void interpolate(InterpolateRequest asked, StreamObserver<GenerateResponse> observer) {
+    use(
+        asked.getModel(),
+        asked.getVersion(),
+        observer,
+        model -> answer(model, ImageRequest.of(asked, model), observer));
+  }
+
+  @Override
+  public void getLatents(GetLatentsRequest asked, StreamObserver<GetLatentsResponse> observer) {
+    use(
+        asked.getModel(),
+        asked.getVersion(),
+        observer,
+        model -> {
+          GetLatentsResponse latents = Answers.latents(model, ImageRequest.of(asked));
+          model.release();
+          observer.onNext(latents);
+          observer.onCompleted();
+        });
+  }
+
+  @Override
+  public void generateStream(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
+    use(
+        asked.getModel(),
+        asked.getVersion(),
+        observer,
+        model -> {
+          ImageRequest wanted = ImageRequest.of(asked);
+          if (wanted.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
+            throw Refusal.invalid("format", "SHEET is one picture; use Generate");
+          }
+          int chunkSize = maker.chunkSize(wanted, model);
+          Request request = model.batcher().admit(wanted.count(), wanted.priority(), nanosLeft());
+          // From here on the stream releases the version, once, however it ends.
+          stream(
+              wanted,
+              model,
+              request,
+              chunkSize,
+              (ServerCallStreamObserver<GenerateResponse>) observer);
+        });
+  }
+
+  private void use(String model, long version, StreamObserver<?> observer, Use use) {
+    LoadedModel loaded = null;
     try {
-      check(request);
-      model = acquire(request);
-      checkUnary(request, model);
-      answer(request, model, (ServerCallStreamObserver<GenerateResponse>) observer);
-    } catch (QueueFullException | RuntimeException | Error e) {
+      loaded = acquire(model, version);
+      use.with(loaded);
+    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
       // Whatever it was: a use that is never released would keep the version open for ever.
-      release(model);
+      if (loaded != null) {
+        loaded.release();
+      }
       observer.onError(told(e));
     }
   }
 
-  @Override
-  public void generateStream(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-    LoadedModel model = null;
-    int chunkSize;
-    try {
-      check(request);
-      if (request.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET) {
-        throw Errors.invalidArgument("format", "SHEET is one picture; use Generate");
-      }
-      model = acquire(request);
-      chunkSize = chunkSize(request, model);
-    } catch (StatusRuntimeException e) {
-      release(model);
-      observer.onError(e);
-      return;
-    }
-    // From here on the stream releases the version, once, however it ends.
-    stream(request, model, chunkSize, (ServerCallStreamObserver<GenerateResponse>) observer);
-  }
-
   private void answer(
-      GenerateRequest request,
-      LoadedModel model,
-      ServerCallStreamObserver<GenerateResponse> observer)
-      throws QueueFullException {
-    ImageStream.Chunk chunk = start(request, model, request.getFirstIndex(), request.getCount());
-    observer.setOnCancelHandler(() -> chunk.images().cancel(false));
+      LoadedModel model, ImageRequest wanted, StreamObserver<GenerateResponse> observer)
+      throws QueueFullException, TooLateException {
+    Pending pending = maker.answer(model, wanted, nanosLeft());
+    ((ServerCallStreamObserver<GenerateResponse>) observer).setOnCancelHandler(pending::cancel);
     var unused =
-        chunk
+        pending
             .answer()
             .whenComplete(
                 (answer, failure) -> {
@@ -101,22 +140,33 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
                     return;
                   }
                   observer.onNext(answer);
-                  sent(request, answer);
+                  metrics.sent(wanted.format(), answer.getCount());
                   observer.onCompleted();
                 });
   }
 
   private void stream(
-      GenerateRequest request,
+      ImageRequest wanted,
       LoadedModel model,
+      Request request,
       int chunkSize,
       ServerCallStreamObserver<GenerateResponse> observer) {
     ImageStream stream =
         new ImageStream(
-            request.getFirstIndex(),
-            Integer.toUnsignedLong(request.getCount()),
+            wanted.first(),
+            wanted.count(),
             chunkSize,
-            (first, count) -> start(request, model, first, count),
+            new ImageStream.Source() {
+              @Override
+              public Pending start(long first, int count) throws QueueFullException {
+                return maker.start(model, request, wanted, first, count);
+              }
+
+              @Override
+              public CompletableFuture<Void> whenRoom() {
+                return model.batcher().whenRoom();
+              }
+            },
             new ImageStream.Sink() {
               @Override
               public boolean isReady() {
@@ -126,7 +176,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
               @Override
               public void deliver(GenerateResponse answer) {
                 observer.onNext(answer);
-                sent(request, answer);
+                metrics.sent(wanted.format(), answer.getCount());
               }
 
               @Override
@@ -149,136 +199,43 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     stream.pump();
   }
 
-  /** Queues the images [first, first + count), to be encoded once they are made. */
-  private ImageStream.Chunk start(GenerateRequest request, LoadedModel model, long first, int count)
-      throws QueueFullException {
-    ImageFormat format = request.getFormat();
-    CompletableFuture<Images> images =
-        model
-            .batcher()
-            .submit(latents(request, model.latentSize(), first, count), Answers.output(format));
-    return new ImageStream.Chunk(
-        images,
-        images.thenApplyAsync(made -> Answers.render(model, format, first, made), encoders));
-  }
-
-  /** (count, size): by the latent law, times the temperature. */
-  private static float[] latents(GenerateRequest request, int size, long first, int count) {
-    float[] z = new float[count * size];
-    for (int i = 0; i < count; i++) {
-      Latents.fill(request.getSeed(), first + i, z, i * size, size);
-    }
-    if (request.hasTemperature()) {
-      for (int i = 0; i < z.length; i++) {
-        z[i] *= request.getTemperature();
-      }
-    }
-    return z;
-  }
-
-  private static void check(GenerateRequest request) {
-    long count = Integer.toUnsignedLong(request.getCount());
-    if (count == 0) {
-      throw Errors.invalidArgument("count", "count 0: ask for 1 image or more");
-    }
-    // A negative long is 2^63 or more.
-    if (request.getFirstIndex() < 0 || request.getFirstIndex() - 1 > Long.MAX_VALUE - count) {
-      throw Errors.invalidArgument(
-          "first_index",
-          "first_index %s and count %d: their sum must not pass 2^63"
-              .formatted(Long.toUnsignedString(request.getFirstIndex()), count));
-    }
-    if (request.getFormat() == ImageFormat.UNRECOGNIZED) {
-      throw Errors.invalidArgument(
-          "format",
-          "format %d: expected PNG (1), RAW (2), FLOAT (3) or SHEET (4)"
-              .formatted(request.getFormatValue()));
-    }
-    float temperature = request.getTemperature();
-    if (request.hasTemperature() && !(temperature > 0 && temperature <= MAX_TEMPERATURE)) {
-      throw Errors.invalidArgument(
-          "temperature", "temperature %s: expected above 0, at most 2".formatted(temperature));
-    }
-  }
-
-  private LoadedModel acquire(GenerateRequest request) {
+  private LoadedModel acquire(String name, long version) {
     LoadedModel model = models.acquire();
     if (model == null) {
-      throw Errors.unavailable("no model is served here now; try again later");
+      throw Refusal.of(Refusal.Kind.UNAVAILABLE, "no model is served here now; try again later");
     }
-    String name = model.version().getName();
-    long version = model.version().getVersion();
-    boolean named = request.getModel().isEmpty() || request.getModel().equals(name);
-    if (named && (request.getVersion() == 0 || request.getVersion() == version)) {
+    String served = model.version().getName();
+    long servedVersion = model.version().getVersion();
+    boolean named = name.isEmpty() || name.equals(served);
+    if (named && (version == 0 || version == servedVersion)) {
       return model;
     }
     model.release();
-    throw Errors.notFound(
+    throw Refusal.of(
+        Refusal.Kind.NOT_FOUND,
         named
             ? "version %s of %s is not served; %d is"
-                .formatted(Long.toUnsignedString(request.getVersion()), name, version)
-            : "model '%s' is not served; '%s' is".formatted(request.getModel(), name));
+                .formatted(Long.toUnsignedString(version), served, servedVersion)
+            : "model '%s' is not served; '%s' is".formatted(name, served));
   }
 
-  private static void checkUnary(GenerateRequest request, LoadedModel model) {
-    long count = Integer.toUnsignedLong(request.getCount());
-    int fit = Answers.maxCount(request.getFormat(), model.shape(), MAX_ANSWER_BYTES);
-    int most = Math.min(fit, model.batcher().policy().maxQueueImages());
-    if (count > most) {
-      throw Errors.invalidArgument(
-          "count",
-          "count %d exceeds %d images of %s as %s in one answer of at most %d bytes; %s"
-              .formatted(
-                  count,
-                  most,
-                  model.shape(),
-                  Answers.name(request.getFormat()).toUpperCase(Locale.ROOT),
-                  MAX_ANSWER_BYTES,
-                  request.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET
-                      ? "ask for fewer, or for PNG and use GenerateStream"
-                      : "use GenerateStream"));
-    }
-  }
-
-  private static int chunkSize(GenerateRequest request, LoadedModel model) {
-    ImageShape shape = model.shape();
-    int fit = Answers.maxCount(request.getFormat(), shape, MAX_CHUNK_BYTES);
-    if (fit == 0) {
-      throw Errors.invalidArgument(
-          "format",
-          "one image of %s as %s exceeds %d bytes; ask for another format"
-              .formatted(shape, Answers.name(request.getFormat()), MAX_CHUNK_BYTES));
-    }
-    // No more than a batch, so that a stream holds no more of the queue than keeps it going.
-    var policy = model.batcher().policy();
-    return Math.min(fit, Math.min(policy.maxBatch(), policy.maxQueueImages()));
-  }
-
-  private void sent(GenerateRequest request, GenerateResponse answer) {
-    metrics.sent(Answers.name(request.getFormat()), answer.getCount());
-  }
-
-  private static void release(@Nullable LoadedModel model) {
-    if (model != null) {
-      model.release();
-    }
+  /** Until the deadline of the call that this thread is handling. */
+  private static long nanosLeft() {
+    @Nullable Deadline deadline = Context.current().getDeadline();
+    return deadline == null ? Batcher.NO_DEADLINE : deadline.timeRemaining(TimeUnit.NANOSECONDS);
   }
 
   private static StatusRuntimeException told(Throwable failure) {
-    Throwable cause =
-        failure instanceof CompletionException && failure.getCause() != null
-            ? failure.getCause()
-            : failure;
-    if (cause instanceof StatusRuntimeException status) {
-      return status;
-    }
-    if (cause instanceof QueueFullException full) {
-      return Errors.overloaded(String.valueOf(full.getMessage()), full.retryAfter());
-    }
-    if (cause instanceof CancellationException) {
-      return Status.CANCELLED.withDescription("the call was cancelled").asRuntimeException();
-    }
-    log.error("images could not be made", cause);
-    return Errors.internal();
+    Refusal refusal = Refusal.of(failure);
+    String message = String.valueOf(refusal.getMessage());
+    return switch (refusal.kind()) {
+      case INVALID -> Errors.invalidArgument(refusal.field(), message);
+      case NOT_FOUND -> Errors.notFound(message);
+      case OVERLOADED -> Errors.overloaded(message, refusal.retryAfter());
+      case TOO_LATE -> Errors.deadlineExceeded(message);
+      case UNAVAILABLE -> Errors.unavailable(message);
+      case CANCELLED -> Status.CANCELLED.withDescription(message).asRuntimeException();
+      case FAULT -> Errors.internal();
+    };
   }
 }

@@ -38,7 +38,9 @@ final class ServeCommand implements Settings.Command {
   }
 
   private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
+  private static final int MOST_SESSIONS = 256;
   private static final int MOST_THREADS = 1024;
+  private static final int GPU_SESSIONS = 2;
   private static final int LONGEST_QUEUE = 1_000_000;
 
   @Option(names = "--repository", description = "The folder with the models.")
@@ -62,11 +64,28 @@ final class ServeCommand implements Settings.Command {
       description = "What runs the network: ${COMPLETION-CANDIDATES}. auto: CUDA, else the CPU.")
   private Wanted provider = Wanted.auto;
 
-  @Option(names = "--intra-op-threads", description = "CPU threads a run; 0: one a core.")
+  @Option(
+      names = "--sessions",
+      description = "Runs side by side, of each version; 0: on the CPU one a core, on a GPU two.")
+  private int sessions;
+
+  @Option(
+      names = "--intra-op-threads",
+      description = "CPU threads a run; 0: as many as leave one a core to all sessions.")
   private int threads;
 
-  @Option(names = "--max-batch", description = "Images that the network runs at once.")
-  private int maxBatch = 32;
+  @Option(
+      names = "--max-batch",
+      description =
+          "The most images that the network runs at once. Where an image gets no cheaper in large"
+              + " batches, as measured when a version is loaded, they are smaller.")
+  private int maxBatch = 256;
+
+  @Option(names = "--allow-tf32", description = "Let a GPU round the factors of products.")
+  private boolean allowTf32;
+
+  @Option(names = "--gpu-memory", description = "MiB that a session may take on a GPU; 0: any.")
+  private int gpuMemory;
 
   @Option(
       names = "--max-delay",
@@ -100,7 +119,9 @@ final class ServeCommand implements Settings.Command {
   public void check(Problems problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
+    problems.requireRange("--sessions", sessions, 0, MOST_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
+    problems.requireRange("--gpu-memory", gpuMemory, 0, 1 << 20);
     problems.requireRange("--max-batch", maxBatch, 1, BatchPolicy.LARGEST_BATCH);
     problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
@@ -118,6 +139,8 @@ final class ServeCommand implements Settings.Command {
   public Integer call() throws IOException, InterruptedException {
     ModelRepository models = new ModelRepository(repository);
     requireOneModel(models);
+    Provider chosen = chooseProvider();
+    int side = sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : GPU_SESSIONS;
     Sampler.Config config =
         new Sampler.Config(
             models,
@@ -125,9 +148,13 @@ final class ServeCommand implements Settings.Command {
             poll,
             port,
             httpPort,
-            chooseProvider(),
+            new OnnxGenerator.Settings(
+                chosen,
+                threads > 0 ? threads : Math.max(1, cores() / side),
+                allowTf32,
+                gpuMemory * 1024L * 1024),
             provider.name(),
-            threads == 0 ? Runtime.getRuntime().availableProcessors() : threads,
+            side,
             new BatchPolicy(maxBatch, maxDelay, maxQueueImages));
     Shutdown shutdown = Shutdown.onSignal();
     Sampler sampler = Sampler.start(config);
@@ -148,6 +175,10 @@ final class ServeCommand implements Settings.Command {
       throw new IOException(
           "%s holds several models %s; say which with --model".formatted(repository, names));
     }
+  }
+
+  private static int cores() {
+    return Runtime.getRuntime().availableProcessors();
   }
 
   private Provider chooseProvider() throws IOException {

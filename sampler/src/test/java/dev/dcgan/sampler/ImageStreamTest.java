@@ -14,13 +14,14 @@ import org.junit.jupiter.api.Test;
 
 class ImageStreamTest {
 
-  private final List<ImageStream.Chunk> started = new ArrayList<>();
+  private final List<Pending> started = new ArrayList<>();
   private final List<Long> firstIndexes = new ArrayList<>();
   private final List<String> heard = new ArrayList<>();
+  private final CompletableFuture<Void> room = new CompletableFuture<>();
   private boolean ready = true;
   private @Nullable QueueFullException full;
   private @Nullable RuntimeException fault;
-  private final ImageStream stream = new ImageStream(100, 7, 3, this::start, new Reader());
+  private final ImageStream stream = new ImageStream(100, 7, 3, new Maker(), new Reader());
 
   @Test
   void chunks_areAtMostTwoUnderWay_andDeliveredInOrder() {
@@ -85,7 +86,7 @@ class ImageStreamTest {
   }
 
   @Test
-  void fullQueue_withNothingUnderWay_failsTheStream() {
+  void fullQueue_atTheFirstChunk_failsTheStream() {
     full = fullQueue();
     stream.pump();
     assertThat(heard).containsExactly("ended", "failed: " + full.getMessage());
@@ -104,26 +105,19 @@ class ImageStreamTest {
     assertThat(firstIndexes).containsExactly(100L, 103L, 106L);
   }
 
-  private ImageStream.Chunk start(long first, int count) throws QueueFullException {
-    if (full != null) {
-      throw full;
-    }
-    if (fault != null) {
-      throw fault;
-    }
-    CompletableFuture<Images> images = new CompletableFuture<>();
-    ImageStream.Chunk chunk =
-        new ImageStream.Chunk(
-            images,
-            images.thenApply(
-                made ->
-                    GenerateResponse.newBuilder()
-                        .setFirstIndex(first)
-                        .setCount(made.count())
-                        .build()));
-    firstIndexes.add(first);
-    started.add(chunk);
-    return chunk;
+  @Test
+  void fullQueue_withNothingUnderWayAnyMore_isTriedAgainWhenThereIsRoom() {
+    stream.pump();
+    full = fullQueue();
+    finish(0);
+    finish(1);
+    assertThat(heard).containsExactly("100+3", "103+3");
+    assertThat(started).hasSize(2);
+
+    full = null;
+    room.complete(null);
+    finish(2);
+    assertThat(heard).endsWith("106+1", "ended", "complete");
   }
 
   private void finish(int chunk) {
@@ -137,6 +131,36 @@ class ImageStreamTest {
 
   private static QueueFullException fullQueue() {
     return new QueueFullException(1, 9, 9, Duration.ofMillis(5));
+  }
+
+  private final class Maker implements ImageStream.Source {
+    @Override
+    public Pending start(long first, int count) throws QueueFullException {
+      if (full != null) {
+        throw full;
+      }
+      if (fault != null) {
+        throw fault;
+      }
+      CompletableFuture<Images> images = new CompletableFuture<>();
+      Pending chunk =
+          new Pending(
+              images,
+              images.thenApply(
+                  made ->
+                      GenerateResponse.newBuilder()
+                          .setFirstIndex(first)
+                          .setCount(made.count())
+                          .build()));
+      firstIndexes.add(first);
+      started.add(chunk);
+      return chunk;
+    }
+
+    @Override
+    public CompletableFuture<Void> whenRoom() {
+      return room;
+    }
   }
 
   private final class Reader implements ImageStream.Sink {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.util.Durations;
 import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
 import dev.dcgan.model.ModelRepository;
@@ -32,6 +33,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
@@ -44,7 +46,7 @@ import org.junit.jupiter.api.io.TempDir;
 class SamplerServiceTest {
 
   private static final int MAX_BATCH = 4;
-  private static final int MAX_QUEUE = 10;
+  private static final int MAX_QUEUE = 16;
 
   @TempDir private Path root;
 
@@ -62,14 +64,17 @@ class SamplerServiceTest {
         LoadedModel.start(
             TestModels.publish(new ModelRepository(root), "digits", 1, 1),
             Provider.CPU,
-            network,
+            List.of(network),
+            GatedNetwork.TIMES,
             new BatchPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
             watch);
     active.swap(model);
     PrometheusRegistry registry = new PrometheusRegistry();
     server =
         GrpcServer.start(
-            0, new SamplerService(active, Runnable::run, new SamplerMetrics(registry)), registry);
+            0,
+            new SamplerService(active, new ImageMaker(Runnable::run), new SamplerMetrics(registry)),
+            registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -94,10 +99,10 @@ class SamplerServiceTest {
     assertInvalid(request().setTemperature(0), "temperature", "above 0, at most 2");
     assertInvalid(request().setTemperature(2.5f), "temperature", "2.5");
     assertInvalid(request().setTemperature(Float.NaN), "temperature", "NaN");
-    assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 10 images");
-    assertInvalid(request().setCount(11), "count", "use GenerateStream");
+    assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 16 images");
+    assertInvalid(request().setCount(17), "count", "use GenerateStream");
     assertInvalid(
-        request().setCount(11).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "ask for fewer");
+        request().setCount(17).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "ask for fewer");
   }
 
   @Test
@@ -138,24 +143,24 @@ class SamplerServiceTest {
   @Test
   void fullQueue_isRefused_withWhenToComeBack() throws Exception {
     Future<GenerateResponse> running = occupy();
-    Future<GenerateResponse> queued = later(request().setCount(9));
-    watch.awaitQueued(9);
+    Future<GenerateResponse> queued = later(request().setCount(15));
+    watch.awaitQueued(15);
 
     StatusRuntimeException full = refusal(request().setCount(2));
     assertThat(full.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
-    assertThat(full.getStatus().getDescription()).contains("9 images are queued of at most 10");
-    assertThat(detail(full, RetryInfo.class).getRetryDelay().getSeconds()).isEqualTo(1);
+    assertThat(full.getStatus().getDescription()).contains("15 images are queued of at most 16");
+    assertThat(Durations.toMillis(detail(full, RetryInfo.class).getRetryDelay())).isEqualTo(1);
 
     network.permit(10);
     assertThat(running.get(30, TimeUnit.SECONDS).getCount()).isEqualTo(1);
-    assertThat(queued.get(30, TimeUnit.SECONDS).getCount()).isEqualTo(9);
+    assertThat(queued.get(30, TimeUnit.SECONDS).getCount()).isEqualTo(15);
   }
 
   @Test
   void cancelledCall_freesTheQueue() throws Exception {
     Future<GenerateResponse> running = occupy();
-    Future<GenerateResponse> queued = later(request().setCount(9));
-    watch.awaitQueued(9);
+    Future<GenerateResponse> queued = later(request().setCount(15));
+    watch.awaitQueued(15);
     queued.cancel(true);
     watch.awaitQueued(0);
     assertThat(running.isDone()).isFalse();
@@ -169,7 +174,7 @@ class SamplerServiceTest {
             StatusRuntimeException.class,
             () ->
                 stub.withDeadlineAfter(Duration.ofMillis(300))
-                    .generate(request().setCount(9).build()));
+                    .generate(request().setCount(15).build()));
     assertThat(expired.getStatus().getCode()).isEqualTo(Status.Code.DEADLINE_EXCEEDED);
     watch.awaitQueued(0);
     assertThat(running.isDone()).isFalse();
@@ -196,7 +201,8 @@ class SamplerServiceTest {
         LoadedModel.start(
             TestModels.publish(new ModelRepository(root), "digits", 1, 2),
             Provider.CPU,
-            second,
+            List.of(second),
+            GatedNetwork.TIMES,
             model.batcher().policy(),
             watch);
     active.swap(next);
@@ -231,7 +237,8 @@ class SamplerServiceTest {
         LoadedModel.start(
             TestModels.publish(new ModelRepository(root), "digits", 1, 2),
             Provider.CPU,
-            other,
+            List.of(other),
+            GatedNetwork.TIMES,
             model.batcher().policy(),
             watch));
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);

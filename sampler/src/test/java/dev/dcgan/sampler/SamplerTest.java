@@ -7,6 +7,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.trainer.net.GeneratorWeights;
 import dev.dcgan.v1.GenerateRequest;
@@ -343,7 +344,7 @@ class SamplerTest {
         Duration.ofMillis(10),
         0,
         0,
-        Provider.CPU,
+        new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
         "auto",
         2,
         new BatchPolicy(maxBatch, Duration.ofMillis(2), 8192));

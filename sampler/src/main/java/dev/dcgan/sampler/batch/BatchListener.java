@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.batch;
 
-/** Hears what a batcher does. Called under its lock or on its thread: must be quick. */
+/** Hears what a batcher does. Called under its lock or on its threads: must be quick. */
 public interface BatchListener {
 
   /** The queue grew, or shrank, by so many images. */
@@ -9,6 +9,11 @@ public interface BatchListener {
   /** A share of a batch starts to run, so long after its job arrived. */
   void waited(long nanos);
 
-  /** A batch of so many images ran for so long. */
-  void executed(int images, long nanos);
+  /**
+   * A batch ran.
+   *
+   * @param images that it had
+   * @param padded that the network computed for it: as many, or more
+   */
+  void executed(int images, int padded, long nanos);
 }

@@ -3,72 +3,113 @@ package dev.dcgan.sampler.batch;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.Threads;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Joins the images of many callers into batches for one network.
+ * Joins the images of many callers into batches for the sessions of one network.
  *
- * <p>The unit of scheduling is the image: a job larger than a batch is split over several, small
- * jobs share one. First come, first served. A batch closes
+ * <p>The unit of scheduling is the image: a request larger than a batch is split over several,
+ * small ones share one. Whose images are next is {@link FairQueue}'s law: newcomers first, then
+ * turns by deficit round-robin, tight deadlines before others.
+ *
+ * <p>How many images a batch takes follows from the network's measured times ({@link BatchTimes}):
+ * at most as many as make an image cheaper, and where several sessions are idle, a share each, if
+ * that ends sooner. A batch closes
  *
  * <ul>
- *   <li>when it is full;
- *   <li>when its oldest job has waited for the policy's delay: with a delay of zero, always at
- *       once;
- *   <li>at once when its oldest job came to an idle batcher, nothing queued and nothing running:
- *       there is no sign of other callers, and those who come meanwhile share the next batch;
+ *   <li>when it has that many;
+ *   <li>at once when nothing suggests that waiting pays: at the rate at which jobs have been
+ *       arriving, the next is further away than the time that it would save by joining. So a lone
+ *       caller never waits, and on a CPU, where joining saves next to nothing, nobody does;
+ *   <li>else when an image has waited for the policy's delay, or when nobody came for as long as
+ *       joining would save;
  *   <li>at once when the batcher is closed, because then nothing else is coming.
  * </ul>
  *
- * <p>A job that does not fit into the queue's bound is refused whole. An accepted one's future is
- * completed exactly once, on the inference thread: with its images, or with what the network threw.
- * Cancelling the future removes the job's queued images before the next batch forms; images that
- * are running are thrown away.
+ * <p>A job that does not fit into the queue's bound is refused whole, and so is a request that at
+ * the measured rate could not be done by its deadline. An accepted job's future is completed
+ * exactly once, on an inference thread: with its images, or with what the network threw. Cancelling
+ * the future removes the job's queued images before the next batch forms, and so does its deadline;
+ * images that are running are thrown away.
  *
- * <p>Thread-safe. One thread, started here, runs the network and at the end closes it.
+ * <p>Thread-safe. A thread a session, started here, runs its network and at the end closes it.
  */
 public final class Batcher implements AutoCloseable {
 
-  private static final double RATE_SMOOTHING = 0.1;
+  /** Of a request that may take as long as it likes. */
+  public static final long NO_DEADLINE = Long.MAX_VALUE;
 
-  private final Network network;
+  private static final double SMOOTHING = 0.1;
+  private static final long LONGEST_GAP_NANOS = 1_000_000_000;
+
+  private final List<Network> networks;
+  private final BatchTimes times;
   private final BatchPolicy policy;
   private final BatchListener listener;
   private final LongSupplier nanoClock;
-  private final Thread thread;
+  private final List<Thread> threads = new ArrayList<>();
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition changed = lock.newCondition();
 
   // Mutable state
-  @GuardedBy("lock") private final BatchQueue queue;
+  @GuardedBy("lock") private final FairQueue queue = new FairQueue();
 
-  @GuardedBy("lock") private boolean running;
+  @GuardedBy("lock") private List<CompletableFuture<Void>> waitingForRoom = new ArrayList<>();
+
+  @GuardedBy("lock") private int idle;
 
   @GuardedBy("lock") private boolean closed;
 
-  /** Smoothed; 0 until the first batch has run. */
-  @GuardedBy("lock") private double imagesPerSecond;
+  @GuardedBy("lock") private long requests;
+
+  @GuardedBy("lock") private long lastArrival;
+
+  /** Between the arrivals of jobs, smoothed. */
+  @GuardedBy("lock") private double gapNanos = LONGEST_GAP_NANOS;
+
+  /** With all sessions at work, smoothed; as they were measured before the first batch. */
+  @GuardedBy("lock") private double nanosPerImage;
 
   private Batcher(
-      Network network, BatchPolicy policy, BatchListener listener, LongSupplier nanoClock) {
-    this.network = network;
+      List<Network> networks,
+      BatchTimes times,
+      BatchPolicy policy,
+      BatchListener listener,
+      LongSupplier nanoClock) {
+    this.networks = List.copyOf(networks);
+    this.times = times;
     this.policy = policy;
     this.listener = listener;
     this.nanoClock = nanoClock;
-    this.queue = new BatchQueue(policy);
-    this.thread = Threads.named("inference").newThread(this::runBatches);
+    this.lastArrival = nanoClock.getAsLong();
+    this.nanosPerImage = measuredNanosPerImage();
   }
 
-  /** Starts a batcher, which owns the network from now on. */
+  /**
+   * Starts a batcher, which owns the networks from now on.
+   *
+   * @param networks the same one, a session each
+   */
   public static Batcher start(
-      Network network, BatchPolicy policy, BatchListener listener, LongSupplier nanoClock) {
-    Batcher batcher = new Batcher(network, policy, listener, nanoClock);
-    batcher.thread.start();
+      List<Network> networks,
+      BatchTimes times,
+      BatchPolicy policy,
+      BatchListener listener,
+      LongSupplier nanoClock) {
+    Batcher batcher = new Batcher(networks, times, policy, listener, nanoClock);
+    ThreadFactory factory = Threads.named("inference");
+    for (Network network : batcher.networks) {
+      batcher.threads.add(factory.newThread(() -> batcher.runBatches(network)));
+    }
+    batcher.threads.forEach(Thread::start);
     return batcher;
   }
 
@@ -76,16 +117,51 @@ public final class Batcher implements AutoCloseable {
     return policy;
   }
 
+  /** The most images that a session runs at once. */
+  public int largestBatch() {
+    return Math.min(policy.maxBatch(), times.best());
+  }
+
   /**
-   * Queues a job; cancel the future to take it back.
+   * Lets a request in, whose images are then submitted.
+   *
+   * @param images of the whole request, above 0
+   * @param nanosLeft until its deadline; {@link #NO_DEADLINE}: it has none
+   * @throws TooLateException it could not be done by then
+   */
+  public Request admit(long images, Priority priority, long nanosLeft) throws TooLateException {
+    lock.lock();
+    try {
+      if (nanosLeft == NO_DEADLINE) {
+        return new Request(priority, false, 0, requests++);
+      }
+      double needed = nanosToFinish(images);
+      if (nanosLeft < needed) {
+        throw new TooLateException(
+            "%d images would take about %d ms with %d queued; the call's deadline is in %d ms: allow more time, or ask for fewer"
+                .formatted(
+                    images,
+                    (long) Math.ceil(needed / 1e6),
+                    queue.images(),
+                    TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
+      }
+      return new Request(priority, true, nanoClock.getAsLong() + nanosLeft, requests++);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /**
+   * Queues images of a request, after those that it has queued before; cancel the future to take
+   * them back.
    *
    * @param latents (n, latentSize), not to be changed any more
    * @throws QueueFullException nothing was queued
    * @throws IllegalStateException the batcher is closed
    */
-  public CompletableFuture<Images> submit(float[] latents, Output output)
+  public CompletableFuture<Images> submit(Request request, float[] latents, Output output)
       throws QueueFullException {
-    Job job = new Job(network, latents, output);
+    Job job = new Job(request, networks.get(0), latents, output);
     lock.lock();
     try {
       if (closed) {
@@ -95,129 +171,240 @@ public final class Batcher implements AutoCloseable {
         throw new QueueFullException(
             job.count, queue.images(), policy.maxQueueImages(), timeToClear());
       }
-      queue.add(job, nanoClock.getAsLong(), !running);
+      long now = nanoClock.getAsLong();
+      arrived(now);
+      job.arrived = now;
+      queue.add(job, now);
       listener.queueChanged(job.count);
-      changed.signal();
+      if (idle > 0) {
+        changed.signal();
+      }
     } finally {
       lock.unlock();
     }
     // Whoever ends the future, the caller or a failure, what is still queued has no taker.
-    var unused = job.future.whenComplete((images, failure) -> forget(job));
+    var unused =
+        job.future.whenComplete(
+            (images, failure) -> {
+              if (failure != null) {
+                forget(job);
+              }
+            });
     return job.future;
   }
 
-  /** Refuses jobs from now on; those accepted are finished, then the network is closed. */
+  /** Completed when images have left the queue, for who was refused. */
+  public CompletableFuture<Void> whenRoom() {
+    CompletableFuture<Void> room = new CompletableFuture<>();
+    lock.lock();
+    try {
+      if (queue.images() > 0) {
+        waitingForRoom.add(room);
+        return room;
+      }
+    } finally {
+      lock.unlock();
+    }
+    room.complete(null);
+    return room;
+  }
+
+  /** Refuses jobs from now on; those accepted are finished, then the networks are closed. */
   @Override
   public void close() {
     lock.lock();
     try {
       closed = true;
-      changed.signal();
+      changed.signalAll();
     } finally {
       lock.unlock();
     }
   }
 
-  /** Waits until the network is closed; false if that took longer than {@code limit}. */
+  /** Waits until the networks are closed; false if that took longer than {@code limit}. */
   public boolean awaitClosed(Duration limit) throws InterruptedException {
-    TimeUnit.NANOSECONDS.timedJoin(thread, limit.toNanos());
-    return !thread.isAlive();
+    long end = System.nanoTime() + limit.toNanos();
+    for (Thread thread : threads) {
+      TimeUnit.NANOSECONDS.timedJoin(thread, Math.max(1, end - System.nanoTime()));
+      if (thread.isAlive()) {
+        return false;
+      }
+    }
+    return true;
   }
 
   private void forget(Job job) {
+    List<CompletableFuture<Void>> room = List.of();
     lock.lock();
     try {
       int removed = queue.remove(job);
       if (removed > 0) {
         listener.queueChanged(-removed);
+        room = takeWaitingForRoom();
       }
     } finally {
       lock.unlock();
     }
+    room.forEach(waiting -> waiting.complete(null));
   }
 
-  private void runBatches() {
+  @GuardedBy("lock") private void arrived(long now) {
+    long gap = Math.min(LONGEST_GAP_NANOS, now - lastArrival);
+    gapNanos += SMOOTHING * (gap - gapNanos);
+    lastArrival = now;
+  }
+
+  private void runBatches(Network network) {
     try (network) {
-      for (List<Slice> batch = next(); !batch.isEmpty(); batch = next()) {
-        execute(batch);
+      for (Turn turn = next(); !turn.last; turn = next()) {
+        turn.expired.forEach(job -> job.future.completeExceptionally(expired(job)));
+        turn.room.forEach(waiting -> waiting.complete(null));
+        if (!turn.batch.isEmpty()) {
+          execute(network, turn.batch);
+        }
       }
     } catch (InterruptedException e) {
       throw new IllegalStateException("the inference thread is nobody's to interrupt", e);
     }
   }
 
-  /** Waits for the next batch to close; empty at the end. */
-  private List<Slice> next() throws InterruptedException {
+  /**
+   * What a session does next, outside the lock.
+   *
+   * @param last nothing is queued, nor will be
+   */
+  private record Turn(
+      List<Slice> batch, List<Job> expired, List<CompletableFuture<Void>> room, boolean last) {}
+
+  /** Waits for the next batch to close. */
+  private Turn next() throws InterruptedException {
     lock.lock();
     try {
-      running = false;
-      while (true) {
-        if (queue.images() == 0) {
-          if (closed) {
-            return List.of();
-          }
-          changed.await();
-          continue;
-        }
-        long closesIn = closed ? 0 : queue.closesIn(nanoClock.getAsLong());
-        if (closesIn <= 0) {
-          running = true;
-          return take();
-        }
-        changed.awaitNanos(closesIn);
+      idle++;
+      Turn turn = turn();
+      while (turn == null) {
+        changed.awaitNanos(closesIn(nanoClock.getAsLong()));
+        turn = turn();
       }
+      idle--;
+      return turn;
     } finally {
       lock.unlock();
     }
   }
 
-  @GuardedBy("lock") private List<Slice> take() {
-    int before = queue.images();
-    List<Slice> batch = queue.take();
-    listener.queueChanged(queue.images() - before);
+  /** What there is to do now; null where that is to wait. */
+  @GuardedBy("lock") private @Nullable Turn turn() {
     long now = nanoClock.getAsLong();
-    batch.forEach(slice -> listener.waited(now - slice.job().arrived));
+    int before = queue.images();
+    List<Job> expired = queue.removeExpired(now);
+    if (!expired.isEmpty()) {
+      listener.queueChanged(queue.images() - before);
+      return new Turn(List.of(), expired, takeWaitingForRoom(), false);
+    }
+    if (queue.images() == 0 && closed) {
+      return new Turn(List.of(), List.of(), List.of(), true);
+    }
+    return closesIn(now) > 0 ? null : new Turn(take(now), List.of(), takeWaitingForRoom(), false);
+  }
+
+  /** Nanoseconds until the next batch closes, 0 or less if it does now. */
+  @GuardedBy("lock") private long closesIn(long now) {
+    int queued = queue.images();
+    if (queued == 0) {
+      return Long.MAX_VALUE;
+    }
+    if (closed || queued >= largestBatch()) {
+      return 0;
+    }
+    long saved = times.saved(queued);
+    if (gapNanos >= saved) {
+      return 0;
+    }
+    return Math.min(
+        policy.maxDelay().toNanos() - (now - queue.waitingSince()), saved - (now - lastArrival));
+  }
+
+  @GuardedBy("lock") private List<Slice> take(long now) {
+    int room = Math.min(policy.maxBatch(), times.size(queue.images(), idle));
+    int before = queue.images();
+    List<Slice> batch = queue.take(room, now, nanosPerImage);
+    listener.queueChanged(queue.images() - before);
+    for (Slice slice : batch) {
+      listener.waited(now - slice.job().arrived);
+    }
+    if (queue.images() > 0 && idle > 1) {
+      changed.signal(); // There is a share for another session.
+    }
     return batch;
   }
 
-  private void execute(List<Slice> batch) {
-    int images = batch.stream().mapToInt(Slice::count).sum();
+  @GuardedBy("lock") private List<CompletableFuture<Void>> takeWaitingForRoom() {
+    if (waitingForRoom.isEmpty()) {
+      return List.of();
+    }
+    List<CompletableFuture<Void>> waiting = waitingForRoom;
+    waitingForRoom = new ArrayList<>();
+    return waiting;
+  }
+
+  private void execute(Network network, List<Slice> batch) {
+    int images = 0;
+    for (Slice slice : batch) {
+      images += slice.count();
+    }
     long start = nanoClock.getAsLong();
     try {
       network.run(batch);
       long nanos = nanoClock.getAsLong() - start;
-      listener.executed(images, nanos);
-      measure(images, nanos);
+      listener.executed(images, network.padded(images), nanos);
+      measured(images, nanos);
     } catch (RuntimeException | Error e) {
       // Not even an OutOfMemoryError may leave callers waiting for a thread that is gone.
       batch.forEach(slice -> slice.job().future.completeExceptionally(e));
       return;
     }
     for (Slice slice : batch) {
-      Job job = slice.job();
-      job.done += slice.count();
-      if (job.done == job.count) {
-        job.future.complete(job.images());
-      }
+      slice.job().done(slice.count());
     }
   }
 
-  private void measure(int images, long nanos) {
-    double now = images / (Math.max(nanos, 1) / 1e9);
+  private void measured(int images, long nanos) {
     lock.lock();
     try {
-      imagesPerSecond =
-          imagesPerSecond == 0 ? now : imagesPerSecond + RATE_SMOOTHING * (now - imagesPerSecond);
+      double now = (double) Math.max(nanos, 1) / images / networks.size();
+      nanosPerImage += SMOOTHING * (now - nanosPerImage);
     } finally {
       lock.unlock();
     }
   }
 
-  @GuardedBy("lock") private Duration timeToClear() {
-    if (imagesPerSecond == 0) {
-      return Duration.ofSeconds(1);
+  private double measuredNanosPerImage() {
+    int size = largestBatch();
+    return (double) times.nanos(size) / size / networks.size();
+  }
+
+  /**
+   * How long a request of so many images takes at least: those queued go before it, but of each
+   * other request no more images than its own, since turns are fair.
+   */
+  @GuardedBy("lock") private double nanosToFinish(long images) {
+    int queued = queue.images();
+    if (queued == 0) {
+      // The measured figure: a smoothed one that one bad moment spoilt would get no chance to mend.
+      return Math.max((double) times.nanos(1), images * measuredNanosPerImage());
     }
-    long millis = (long) Math.ceil(1000.0 * queue.images() / imagesPerSecond);
+    double before = Math.min(queued, (double) queue.requests() * images);
+    return Math.max((double) times.nanos(1), (before + images) * nanosPerImage);
+  }
+
+  @GuardedBy("lock") private Duration timeToClear() {
+    long millis = (long) Math.ceil(queue.images() * nanosPerImage / 1e6);
     return Duration.ofMillis(Math.max(1, Math.min(millis, 60_000)));
+  }
+
+  private static TooLateException expired(Job job) {
+    return new TooLateException(
+        "the call's deadline passed before all of its %d images were made".formatted(job.count));
   }
 }

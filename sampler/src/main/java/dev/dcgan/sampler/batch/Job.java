@@ -1,16 +1,18 @@
 package dev.dcgan.sampler.batch;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One caller's images, from their latents to the last byte.
+ * Images of a request that are queued together, from their latents to the last byte.
  *
- * <p>The scheduling fields are guarded by the lock of the batcher that holds the job; the result is
- * touched by the inference thread alone until the job is complete.
+ * <p>{@code taken} is guarded by the lock of the batcher that holds the job. Inference threads
+ * write their slices' images side by side; whoever writes the last completes the job.
  */
 final class Job {
 
+  final Request request;
   final float[] latents;
   final int latentSize;
   final int count;
@@ -20,12 +22,12 @@ final class Job {
 
   // Mutable state
   long arrived;
-  boolean alone;
   int taken;
-  int done;
+  private final AtomicInteger left;
   private byte @Nullable [] result;
 
-  Job(Network network, float[] latents, Output output) {
+  Job(Request request, Network network, float[] latents, Output output) {
+    this.request = request;
     this.latents = latents;
     this.latentSize = network.latentSize();
     this.count = latents.length / latentSize;
@@ -35,14 +37,22 @@ final class Job {
       throw new IllegalArgumentException(
           "%d floats; expected one or more latents of %d".formatted(latents.length, latentSize));
     }
+    this.left = new AtomicInteger(count);
   }
 
   /** Made on first use, so that a queue full of jobs holds no room for their images. */
-  byte[] result() {
+  synchronized byte[] result() {
     if (result == null) {
       result = new byte[Math.multiplyExact(count, imageBytes)];
     }
     return result;
+  }
+
+  /** So many more images are in the result; completes the job with the last. */
+  void done(int images) {
+    if (left.addAndGet(-images) == 0) {
+      future.complete(images());
+    }
   }
 
   Images images() {

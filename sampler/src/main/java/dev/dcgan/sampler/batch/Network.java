@@ -11,6 +11,11 @@ public interface Network extends AutoCloseable {
   /** Bytes in one image of the given form. */
   int imageBytes(Output output);
 
+  /** Images that a run of n computes: n, or more where the network knows only some sizes. */
+  default int padded(int n) {
+    return n;
+  }
+
   /**
    * Makes the images of all slices in one run.
    *
@@ -20,7 +25,7 @@ public interface Network extends AutoCloseable {
 
   /** Makes the images of some latents by themselves: {@code latents} is (n, latentSize). */
   default Images generate(float[] latents, Output output) {
-    Job job = new Job(this, latents, output);
+    Job job = new Job(new Request(Priority.NORMAL, false, 0, 0), this, latents, output);
     run(List.of(new Slice(job, 0, job.count)));
     return job.images();
   }

@@ -6,7 +6,9 @@ import java.util.Arrays;
 /** Puts images into the forms in which callers get them. Thread-safe. */
 public final class ImageEncoder {
 
-  private static final int SHEET_COLUMNS = 5;
+  /** Images in a row of a sheet, unless another number is asked for. */
+  public static final int DEFAULT_COLUMNS = 5;
+
   private static final int GAP = 2;
   private static final byte WHITE = (byte) 0xFF;
 
@@ -26,20 +28,20 @@ public final class ImageEncoder {
   }
 
   /**
-   * A contact sheet as PNG: {@code count} images row by row, five wide, on white.
+   * A contact sheet as PNG: {@code count} images row by row on white.
    *
    * @param pixels uint8 (count, h, w, c)
    */
-  public static byte[] sheet(ImageShape shape, byte[] pixels, int count) {
-    int height = Math.toIntExact(sheetSide(rows(count), shape.height()));
-    int width = Math.toIntExact(sheetSide(columns(count), shape.width()));
+  public static byte[] sheet(ImageShape shape, byte[] pixels, int count, int columns) {
+    int height = Math.toIntExact(sheetSide(rows(count, columns), shape.height()));
+    int width = Math.toIntExact(sheetSide(Math.min(count, columns), shape.width()));
     int stride = width * shape.channels();
     byte[] sheet = new byte[Math.multiplyExact(height, stride)];
     Arrays.fill(sheet, WHITE);
     int row = shape.width() * shape.channels();
     for (int i = 0; i < count; i++) {
-      int top = GAP + i / SHEET_COLUMNS * (shape.height() + GAP);
-      int left = (GAP + i % SHEET_COLUMNS * (shape.width() + GAP)) * shape.channels();
+      int top = GAP + i / columns * (shape.height() + GAP);
+      int left = (GAP + i % columns * (shape.width() + GAP)) * shape.channels();
       for (int y = 0; y < shape.height(); y++) {
         System.arraycopy(
             pixels, i * shape.values() + y * row, sheet, (top + y) * stride + left, row);
@@ -49,10 +51,10 @@ public final class ImageEncoder {
   }
 
   /** What {@link #sheet} gives at most, in bytes. */
-  public static long maxSheetBytes(ImageShape shape, int count) {
+  public static long maxSheetBytes(ImageShape shape, int count, int columns) {
     return PngEncoder.maxBytes(
-        sheetSide(rows(count), shape.height()),
-        sheetSide(columns(count), shape.width()),
+        sheetSide(rows(count, columns), shape.height()),
+        sheetSide(Math.min(count, columns), shape.width()),
         shape.channels());
   }
 
@@ -80,12 +82,8 @@ public final class ImageEncoder {
     return out;
   }
 
-  private static long rows(int count) {
-    return (count + SHEET_COLUMNS - 1L) / SHEET_COLUMNS;
-  }
-
-  private static long columns(int count) {
-    return Math.min(count, SHEET_COLUMNS);
+  private static long rows(int count, int columns) {
+    return (count + columns - 1L) / columns;
   }
 
   private static long sheetSide(long images, int side) {

@@ -1,15 +1,22 @@
 package dev.dcgan.sampler.model;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.Network;
+import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * One version, ready to serve, with a batcher of its own.
@@ -19,6 +26,8 @@ import java.util.concurrent.atomic.AtomicInteger;
  * network is closed; that does not block the one who released it.
  */
 public final class LoadedModel {
+
+  private static final Logger log = LoggerFactory.getLogger(LoadedModel.class);
 
   private final ModelVersion version;
   private final ImageShape shape;
@@ -38,37 +47,65 @@ public final class LoadedModel {
   }
 
   /**
-   * Opens a version, verifies it by its golden vectors and makes it ready; the caller is its first
-   * user.
+   * Opens a version, verifies it by its golden vectors, measures it and makes it ready; the caller
+   * is its first user.
    *
+   * @param sessions that run side by side, 1 or more
    * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
    */
   public static LoadedModel open(
       ModelBundle bundle,
-      Provider provider,
-      int threads,
+      OnnxGenerator.Settings settings,
+      int sessions,
       BatchPolicy policy,
       BatchListener listener)
       throws IOException {
-    Network network = OnnxGenerator.open(bundle, provider, policy.maxBatch(), threads);
+    List<Network> networks = new ArrayList<>();
     try {
-      GoldenCheck.verify(bundle, network);
+      for (int i = 0; i < sessions; i++) {
+        networks.add(OnnxGenerator.open(bundle, settings, policy.maxBatch()));
+      }
+      BatchTimes times = warm(bundle, settings.provider(), networks, policy.maxBatch());
+      return start(bundle, settings.provider(), networks, times, policy, listener);
     } catch (IOException | RuntimeException | Error e) {
-      network.close();
+      networks.forEach(Network::close);
       throw e;
     }
-    return start(bundle, provider, network, policy, listener);
   }
 
   /** Makes a version ready whose network is known to be good; the caller is its first user. */
   public static LoadedModel start(
       ModelBundle bundle,
       Provider provider,
-      Network network,
+      List<Network> networks,
+      BatchTimes times,
       BatchPolicy policy,
       BatchListener listener) {
-    Batcher batcher = Batcher.start(network, policy, listener, System::nanoTime);
+    Batcher batcher = Batcher.start(networks, times, policy, listener, System::nanoTime);
     return new LoadedModel(bundle, provider, batcher);
+  }
+
+  /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */
+  private static BatchTimes warm(
+      ModelBundle bundle, Provider provider, List<Network> networks, int maxBatch)
+      throws InvalidModelException {
+    try {
+      GoldenCheck.verify(bundle, networks.get(0));
+      boolean all = provider == Provider.CUDA;
+      BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, all, System::nanoTime);
+      for (Network network : networks.subList(1, networks.size())) {
+        if (all) {
+          var unused = BatchTimes.measure(network, maxBatch, true, System::nanoTime);
+        } else {
+          network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
+        }
+      }
+      log.info("{} on {}: {} (batches of {})", bundle, provider, times, times.best());
+      return times;
+    } catch (IllegalStateException e) {
+      throw new InvalidModelException(
+          "%s: %s: %s".formatted(bundle.folder(), e.getMessage(), e.getCause()), e);
+    }
   }
 
   public ModelVersion version() {

@@ -22,20 +22,31 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.util.Arrays;
+import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /**
  * A published generator in ONNX Runtime: owns the session and the memory that it reads and writes.
  *
  * <p>{@code z} (n, latent) goes in; {@code pixels} uint8 (n, h, w, c) and {@code image} float32 (n,
  * c, h, w) come out, each copied only where a slice asks for it. On CUDA every new batch shape is
- * tuned afresh, so batches are padded to powers of two, all of which {@link #open} warms. Not
- * thread-safe.
+ * tuned afresh, so batches are padded to powers of two, which are to be run before the first caller
+ * comes. Not thread-safe.
  */
 public final class OnnxGenerator implements Network {
+
+  /**
+   * How ONNX Runtime is to run a network.
+   *
+   * @param threads that a run on the CPU uses
+   * @param tf32 whether a GPU may round the factors of products to 10 bits
+   * @param gpuMemoryBytes that a session may take on a GPU; 0: as much as there is
+   */
+  public record Settings(Provider provider, int threads, boolean tf32, long gpuMemoryBytes) {}
 
   private static final String LATENT = "z";
 
@@ -56,7 +67,7 @@ public final class OnnxGenerator implements Network {
   private final int maxBatch;
   private final int latentSize;
   private final ImageShape shape;
-  private final ByteBuffer z;
+  private final FloatBuffer latents;
   private final ByteBuffer pixels;
   private final ByteBuffer floats;
 
@@ -67,26 +78,25 @@ public final class OnnxGenerator implements Network {
     this.maxBatch = maxBatch;
     this.latentSize = bundle.latentSize();
     this.shape = bundle.shape();
-    this.z = buffer(latentSize * Float.BYTES);
+    this.latents = buffer(latentSize * Float.BYTES).asFloatBuffer();
     this.pixels = buffer(imageBytes(Output.PIXELS));
     this.floats = buffer(imageBytes(Output.FLOATS));
   }
 
   /**
-   * Opens a version, compares it with its manifest and warms it for every batch it will meet.
+   * Opens a version and compares its signature with its manifest.
    *
    * @param maxBatch images in the largest batch
-   * @param threads that a run on the CPU uses
    * @throws InvalidModelException ONNX Runtime refuses the model, or it is not what its manifest
    *     says
    * @throws IOException the version cannot be read
    */
-  public static OnnxGenerator open(ModelBundle bundle, Provider provider, int maxBatch, int threads)
+  public static OnnxGenerator open(ModelBundle bundle, Settings settings, int maxBatch)
       throws IOException {
     byte[] onnx = bundle.readModel();
     OrtSession session;
     try (SessionOptions options = new SessionOptions()) {
-      configure(options, provider, threads);
+      configure(options, settings);
       session = ENVIRONMENT.createSession(onnx, options);
     } catch (OrtException e) {
       throw new InvalidModelException(
@@ -94,9 +104,7 @@ public final class OnnxGenerator implements Network {
     }
     try {
       checkSignature(session, bundle);
-      OnnxGenerator generator = new OnnxGenerator(session, bundle, provider, maxBatch);
-      generator.warm();
-      return generator;
+      return new OnnxGenerator(session, bundle, settings.provider, maxBatch);
     } catch (OrtException e) {
       closeAfter(session, e);
       throw new InvalidModelException(
@@ -125,7 +133,7 @@ public final class OnnxGenerator implements Network {
   /** Runs a convolution of four numbers with themselves. */
   static float[] runProbe(Provider provider) throws OrtException {
     try (SessionOptions options = new SessionOptions()) {
-      configure(options, provider, 1);
+      configure(options, new Settings(provider, 1, false, 0));
       if (provider == Provider.CUDA) {
         options.addConfigEntry("session.disable_cpu_ep_fallback", "1");
       }
@@ -151,13 +159,26 @@ public final class OnnxGenerator implements Network {
   }
 
   @Override
+  public int padded(int n) {
+    return provider == Provider.CUDA
+        ? Math.min(maxBatch, n == 1 ? 1 : Integer.highestOneBit(n - 1) << 1)
+        : n;
+  }
+
+  @Override
   public void run(List<Slice> batch) {
-    int n = batch.stream().mapToInt(Slice::count).sum();
-    int padded = provider == Provider.CUDA ? bucket(n) : n;
-    var latents = z.clear().asFloatBuffer();
-    batch.forEach(slice -> slice.putLatents(latents));
-    latents.put(new float[(padded - n) * latentSize]);
-    List<Output> outputs = batch.stream().map(Slice::output).distinct().toList();
+    latents.clear();
+    EnumSet<Output> outputs = EnumSet.noneOf(Output.class);
+    int n = 0;
+    for (Slice slice : batch) {
+      slice.putLatents(latents);
+      outputs.add(slice.output());
+      n += slice.count();
+    }
+    int padded = padded(n);
+    while (latents.position() < padded * latentSize) {
+      latents.put(0);
+    }
     try {
       run(padded, outputs);
     } catch (OrtException e) {
@@ -179,12 +200,11 @@ public final class OnnxGenerator implements Network {
     }
   }
 
-  /** Runs the first n latents of {@link #z} into the first n images. */
-  private void run(int n, List<Output> outputs) throws OrtException {
+  /** Runs the first n latents into the first n images. */
+  private void run(int n, Set<Output> outputs) throws OrtException {
     Map<String, OnnxValue> pinned = new HashMap<>();
-    try (OnnxTensor input =
-        OnnxTensor.createTensor(
-            ENVIRONMENT, z.clear().asFloatBuffer().limit(n * latentSize), batchOf(n, latentSize))) {
+    latents.clear().limit(n * latentSize);
+    try (OnnxTensor input = OnnxTensor.createTensor(ENVIRONMENT, latents, batchOf(n, latentSize))) {
       for (Output output : outputs) {
         pinned.put(name(output), pinned(output, n));
       }
@@ -209,18 +229,6 @@ public final class OnnxGenerator implements Network {
     return (output == Output.PIXELS ? pixels : floats).clear();
   }
 
-  private void warm() throws OrtException {
-    for (int n = 1; n < maxBatch && provider == Provider.CUDA; n *= 2) {
-      run(n, List.of(Output.values()));
-    }
-    run(maxBatch, List.of(Output.values()));
-  }
-
-  /** The next power of two, or maxBatch where that is less. */
-  private int bucket(int n) {
-    return Math.min(maxBatch, n == 1 ? 1 : Integer.highestOneBit(n - 1) << 1);
-  }
-
   private ByteBuffer buffer(int bytesEach) throws IOException {
     long bytes = (long) maxBatch * bytesEach;
     if (bytes > Integer.MAX_VALUE) {
@@ -231,13 +239,14 @@ public final class OnnxGenerator implements Network {
     return ByteBuffer.allocateDirect((int) bytes).order(ByteOrder.nativeOrder());
   }
 
-  private static void configure(SessionOptions options, Provider provider, int threads)
-      throws OrtException {
+  private static void configure(SessionOptions options, Settings settings) throws OrtException {
     options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
     options.setInterOpNumThreads(1);
-    options.setIntraOpNumThreads(threads);
-    if (provider == Provider.CUDA) {
-      addCuda(options);
+    options.setIntraOpNumThreads(settings.threads);
+    // Threads that wait sleep: the cores have other sessions, and callers, to serve.
+    options.addConfigEntry("session.intra_op.allow_spinning", "0");
+    if (settings.provider == Provider.CUDA) {
+      addCuda(options, settings);
     }
   }
 
@@ -245,11 +254,14 @@ public final class OnnxGenerator implements Network {
    * Options of the CUDA execution provider: the same image must come out the same, and memory must
    * not double whenever it grows.
    */
-  private static void addCuda(SessionOptions options) throws OrtException {
+  private static void addCuda(SessionOptions options, Settings settings) throws OrtException {
     try (OrtCUDAProviderOptions cuda = new OrtCUDAProviderOptions(0)) {
       cuda.add("cudnn_conv_algo_search", "HEURISTIC");
       cuda.add("arena_extend_strategy", "kSameAsRequested");
-      cuda.add("use_tf32", "0");
+      cuda.add("use_tf32", settings.tf32 ? "1" : "0");
+      if (settings.gpuMemoryBytes > 0) {
+        cuda.add("gpu_mem_limit", Long.toString(settings.gpuMemoryBytes));
+      }
       options.addCUDA(cuda);
       options.setDeterministicCompute(true);
     }

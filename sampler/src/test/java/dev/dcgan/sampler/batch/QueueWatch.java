@@ -24,7 +24,7 @@ public final class QueueWatch implements BatchListener {
   public void waited(long nanos) {}
 
   @Override
-  public synchronized void executed(int images, long nanos) {
+  public synchronized void executed(int images, int padded, long nanos) {
     batches.add(images);
   }
 

@@ -48,7 +48,7 @@ class ImageEncoderTest {
     int count = 12;
     byte[] pixels = pixels(count * shape.values(), 2);
 
-    byte[] png = ImageEncoder.sheet(shape, pixels, count);
+    byte[] png = ImageEncoder.sheet(shape, pixels, count, 5);
 
     ImageShape sheet = new ImageShape(2 + 3 * (6 + 2), 2 + 5 * (4 + 2), 3);
     byte[] expected = new byte[sheet.values()];
@@ -63,13 +63,13 @@ class ImageEncoderTest {
       }
     }
     assertThat(decode(png, sheet)).isEqualTo(expected);
-    assertThat((long) png.length).isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count));
+    assertThat((long) png.length).isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, 5));
   }
 
   @Test
   void sheet_ofFewImages_isNoWiderThanThey() throws IOException {
     ImageShape shape = new ImageShape(5, 5, 1);
-    byte[] png = ImageEncoder.sheet(shape, new byte[2 * 25], 2);
+    byte[] png = ImageEncoder.sheet(shape, new byte[2 * 25], 2, 5);
     BufferedImage image = ImageIO.read(new ByteArrayInputStream(png));
     assertThat(image.getWidth()).isEqualTo(2 + 2 * 7);
     assertThat(image.getHeight()).isEqualTo(2 + 7);

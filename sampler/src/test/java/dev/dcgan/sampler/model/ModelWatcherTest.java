@@ -12,6 +12,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
@@ -118,7 +119,8 @@ class ModelWatcherTest {
     return LoadedModel.start(
         bundle,
         Provider.CPU,
-        new GatedNetwork(TestModels.LATENT, 14 * 14),
+        List.of(new GatedNetwork(TestModels.LATENT, 14 * 14)),
+        GatedNetwork.TIMES,
         new BatchPolicy(1, Duration.ZERO, 1),
         new QueueWatch());
   }

@@ -41,7 +41,7 @@ class OnnxGeneratorTest {
   @ValueSource(ints = {1, 3})
   void images_doNotDependOnTheBatchTheyAreMadeIn(int channels) throws IOException {
     ModelBundle bundle = TestModels.publish(repository(), "m", channels, 1);
-    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 9, 2)) {
+    try (Network network = open(bundle, 9, 2)) {
       for (Output output : Output.values()) {
         byte[] together = network.generate(Z, output).bytes();
         int size = network.imageBytes(output);
@@ -57,7 +57,7 @@ class OnnxGeneratorTest {
   @Test
   void pixels_areTheFloatsRounded_channelsLast() throws IOException {
     ModelBundle bundle = TestModels.publish(repository(), "m", 3, 1);
-    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 9, 1)) {
+    try (Network network = open(bundle, 9, 1)) {
       byte[] pixels = network.generate(Z, Output.PIXELS).bytes();
       var floats =
           ByteBuffer.wrap(network.generate(Z, Output.FLOATS).bytes())
@@ -78,7 +78,7 @@ class OnnxGeneratorTest {
   void verify_acceptsImagesWithinTheTolerance() throws IOException {
     GoldenVector off = shifted(golden(), 1);
     ModelBundle bundle = publish(m -> m.setGolden(0, off));
-    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 2, 1)) {
+    try (Network network = open(bundle, 2, 1)) {
       GoldenCheck.verify(bundle, network);
     }
   }
@@ -87,7 +87,7 @@ class OnnxGeneratorTest {
   void verify_whenImageIsFurtherOff_refusesTheVersion() throws IOException {
     GoldenVector off = shifted(golden(), 2);
     ModelBundle bundle = publish(m -> m.setGolden(0, off));
-    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 2, 1)) {
+    try (Network network = open(bundle, 2, 1)) {
       assertThatThrownBy(() -> GoldenCheck.verify(bundle, network))
           .isInstanceOf(InvalidModelException.class)
           .hasMessageEndingWith(
@@ -98,7 +98,7 @@ class OnnxGeneratorTest {
   @Test
   void verify_whenManifestAllowsAnything_refusesTheVersion() throws IOException {
     ModelBundle bundle = publish(m -> m.setPixelTolerance(255));
-    try (Network network = OnnxGenerator.open(bundle, Provider.CPU, 2, 1)) {
+    try (Network network = open(bundle, 2, 1)) {
       assertThatThrownBy(() -> GoldenCheck.verify(bundle, network))
           .isInstanceOf(InvalidModelException.class)
           .hasMessageContaining("allows its images to be 255 grey levels off; expected at most 1");
@@ -162,7 +162,7 @@ class OnnxGeneratorTest {
   }
 
   private static void assertRefused(ModelBundle bundle, String why) {
-    assertThatThrownBy(() -> OnnxGenerator.open(bundle, Provider.CPU, 2, 1).close())
+    assertThatThrownBy(() -> open(bundle, 2, 1).close())
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining(why);
   }
@@ -199,5 +199,10 @@ class OnnxGeneratorTest {
       Latents.fill(3, i, z, i * LATENT, LATENT);
     }
     return z;
+  }
+
+  private static Network open(ModelBundle bundle, int maxBatch, int threads) throws IOException {
+    return OnnxGenerator.open(
+        bundle, new OnnxGenerator.Settings(Provider.CPU, threads, false, 0), maxBatch);
   }
 }

@@ -1,0 +1,117 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.sampler.batch.Batcher;
+import dev.dcgan.sampler.batch.Images;
+import dev.dcgan.sampler.batch.Output;
+import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.Request;
+import dev.dcgan.sampler.batch.TooLateException;
+import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.v1.ImageFormat;
+import java.util.Locale;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+
+/**
+ * From a checked request to its answer: what all doors share. Thread-safe; never blocks.
+ *
+ * <p>Latents are made on the caller's thread, beside inference. Pictures are compressed on {@code
+ * encoders}; where the network runs on the CPU, answers that need no compression are put together
+ * on the inference thread, which costs less than a change of thread.
+ */
+final class ImageMaker {
+
+  /** The limit on what a client receives in one message, unless it was told otherwise. */
+  static final int MAX_ANSWER_BYTES = 4 << 20;
+
+  static final int MAX_CHUNK_BYTES = (1 << 20) - 1;
+
+  // Enough to keep two sessions busy while the chunk before is on its way.
+  private static final int CHUNK_IMAGES = 256;
+
+  private final Executor encoders;
+
+  ImageMaker(Executor encoders) {
+    this.encoders = encoders;
+  }
+
+  /**
+   * Starts to make all images of a request as one answer.
+   *
+   * @param nanosLeft until the caller's deadline, or {@link Batcher#NO_DEADLINE}
+   * @throws Refusal too many for one answer
+   */
+  Pending answer(LoadedModel model, ImageRequest asked, long nanosLeft)
+      throws QueueFullException, TooLateException {
+    requireFits(asked, model);
+    Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
+    return start(model, request, asked, asked.first(), (int) asked.count());
+  }
+
+  /** Starts to make images [first, first + count) of a request that was admitted. */
+  Pending start(LoadedModel model, Request request, ImageRequest asked, long first, int count)
+      throws QueueFullException {
+    ImageFormat format = asked.format();
+    CompletableFuture<Images> images =
+        model
+            .batcher()
+            .submit(
+                request,
+                asked.source().latents(first, count, model.latentSize()),
+                Answers.output(format));
+    Executor encoder =
+        model.provider() == Provider.CPU && Answers.isCheap(format) ? Runnable::run : encoders;
+    return new Pending(
+        images,
+        images.thenApplyAsync(
+            made -> Answers.render(model, format, asked.columns(), first, made), encoder));
+  }
+
+  /**
+   * Starts to make the images of some latents.
+   *
+   * @param latents (n, latentSize), not to be changed any more
+   */
+  CompletableFuture<Images> images(
+      LoadedModel model, float[] latents, Output output, ImageRequest asked, long nanosLeft)
+      throws QueueFullException, TooLateException {
+    Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
+    return model.batcher().submit(request, latents, output);
+  }
+
+  /** Images in a chunk of a stream. */
+  int chunkSize(ImageRequest asked, LoadedModel model) {
+    ImageShape shape = model.shape();
+    int fit = Answers.maxCount(asked.format(), asked.columns(), shape, MAX_CHUNK_BYTES);
+    if (fit == 0) {
+      throw Refusal.invalid(
+          "format",
+          "one image of %s as %s exceeds %d bytes; ask for another format"
+              .formatted(shape, Answers.name(asked.format()), MAX_CHUNK_BYTES));
+    }
+    // A short queue has room for others too.
+    int share = Math.max(1, model.batcher().policy().maxQueueImages() / 4);
+    return Math.min(fit, Math.min(CHUNK_IMAGES, share));
+  }
+
+  private static void requireFits(ImageRequest asked, LoadedModel model) {
+    int queue = model.batcher().policy().maxQueueImages();
+    if (asked.count() > queue || !Answers.fits(asked, model.shape(), MAX_ANSWER_BYTES)) {
+      int fit = Answers.maxCount(asked.format(), asked.columns(), model.shape(), MAX_ANSWER_BYTES);
+      throw Refusal.invalid(
+          "count",
+          "count %d exceeds %d images of %s as %s in one answer of at most %d bytes; %s"
+              .formatted(
+                  asked.count(),
+                  Math.min(fit, queue),
+                  model.shape(),
+                  Answers.name(asked.format()).toUpperCase(Locale.ROOT),
+                  MAX_ANSWER_BYTES,
+                  asked.format() == ImageFormat.IMAGE_FORMAT_SHEET
+                      ? "ask for fewer, or for PNG and use GenerateStream"
+                      : "use GenerateStream"));
+    }
+  }
+}

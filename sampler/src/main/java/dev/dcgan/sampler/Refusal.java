@@ -1,0 +1,90 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.TooLateException;
+import java.time.Duration;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletionException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Why a caller gets no images, as every door tells it in its own words. */
+final class Refusal extends RuntimeException {
+
+  /** What kind of reason it is. */
+  enum Kind {
+    /** The request is wrong. */
+    INVALID,
+    /** There is no such model or version. */
+    NOT_FOUND,
+    /** Too much is queued; come back later. */
+    OVERLOADED,
+    /** It could not be done in time, or was not. */
+    TOO_LATE,
+    /** This replica cannot serve now. */
+    UNAVAILABLE,
+    /** The caller went away. */
+    CANCELLED,
+    /** A fault of ours, which the log has. */
+    FAULT
+  }
+
+  private static final long serialVersionUID = 1L;
+  private static final Logger log = LoggerFactory.getLogger(Refusal.class);
+
+  private final Kind kind;
+  private final String field;
+  private final Duration retryAfter;
+
+  private Refusal(Kind kind, String field, String message, Duration retryAfter) {
+    super(message, null, false, false); // It is the caller's affair, so nobody needs the stack.
+    this.kind = kind;
+    this.field = field;
+    this.retryAfter = retryAfter;
+  }
+
+  /** A field of the request is wrong: {@code message} says what was found and expected. */
+  static Refusal invalid(String field, String message) {
+    return new Refusal(Kind.INVALID, field, message, Duration.ZERO);
+  }
+
+  static Refusal of(Kind kind, String message) {
+    return new Refusal(kind, "", message, Duration.ZERO);
+  }
+
+  /** What a failure means to the caller; a fault of ours is logged here. */
+  static Refusal of(Throwable failure) {
+    Throwable cause = failure;
+    while (cause instanceof CompletionException && cause.getCause() != null) {
+      cause = cause.getCause();
+    }
+    if (cause instanceof Refusal refusal) {
+      return refusal;
+    }
+    if (cause instanceof QueueFullException full) {
+      return new Refusal(Kind.OVERLOADED, "", String.valueOf(full.getMessage()), full.retryAfter());
+    }
+    if (cause instanceof TooLateException) {
+      return of(Kind.TOO_LATE, String.valueOf(cause.getMessage()));
+    }
+    if (cause instanceof CancellationException) {
+      return of(Kind.CANCELLED, "the call was cancelled");
+    }
+    log.error("images could not be made", cause);
+    return of(Kind.FAULT, "internal error; the server's log has the cause");
+  }
+
+  Kind kind() {
+    return kind;
+  }
+
+  /** Of the request, where it is wrong; else empty. */
+  String field() {
+    return field;
+  }
+
+  /** When to come back, where too much is queued. */
+  Duration retryAfter() {
+    return retryAfter;
+  }
+}

@@ -1,0 +1,36 @@
+package dev.dcgan.sampler.batch;
+
+import java.util.ArrayDeque;
+import java.util.Deque;
+
+/**
+ * A caller's request as the queue sees it: what shares are dealt to. Its images come in one job or,
+ * of a stream, in one after the other.
+ */
+public final class Request {
+
+  final Priority priority;
+  final boolean hasDeadline;
+  final long deadline;
+  final long number;
+
+  // Mutable state, guarded by the lock of the batcher
+  final Deque<Job> jobs = new ArrayDeque<>(2);
+  int waiting;
+  int deficit;
+  int granted;
+  boolean served;
+
+  /**
+   * A request as it arrives.
+   *
+   * @param deadline on the batcher's clock; of no meaning without {@code hasDeadline}
+   * @param number ascending: tells requests with one deadline apart
+   */
+  Request(Priority priority, boolean hasDeadline, long deadline, long number) {
+    this.priority = priority;
+    this.hasDeadline = hasDeadline;
+    this.deadline = deadline;
+    this.number = number;
+  }
+}
