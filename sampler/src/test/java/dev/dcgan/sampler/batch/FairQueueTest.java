@@ -61,7 +61,8 @@ class FairQueueTest {
     names.put(add(10_000, Priority.LOW), "low");
     names.put(add(10_000, Priority.NORMAL), "normal");
     names.put(add(10_000, Priority.HIGH), "high");
-    take(21); // Their first turns.
+    take(21); // Their first turns, of which the last may be cut short,
+    take(21); // and continued here.
     Map<String, Integer> images = new HashMap<>();
     for (int i = 0; i < 100; i++) {
       take(21).forEach(slice -> images.merge(names.get(slice.job()), slice.count(), Integer::sum));
