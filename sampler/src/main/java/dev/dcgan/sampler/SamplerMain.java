@@ -1,5 +1,6 @@
 package dev.dcgan.sampler;
 
+import dev.dcgan.sampler.client.BenchCommand;
 import dev.dcgan.sampler.client.GenerateCommand;
 import dev.dcgan.server.Settings;
 import picocli.CommandLine.Command;
@@ -8,8 +9,8 @@ import picocli.CommandLine.Command;
 @Command(
     name = "sampler",
     mixinStandardHelpOptions = true,
-    description = "Serves a trained generator over gRPC, and calls one.",
-    subcommands = {ServeCommand.class, GenerateCommand.class})
+    description = "Serves a trained generator over gRPC, calls one, and measures one.",
+    subcommands = {ServeCommand.class, GenerateCommand.class, BenchCommand.class})
 public final class SamplerMain {
 
   private SamplerMain() {}

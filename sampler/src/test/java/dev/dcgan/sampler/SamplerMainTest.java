@@ -89,6 +89,23 @@ class SamplerMainTest {
           .startsWith("error: " + target + " answered INVALID_ARGUMENT: count 100000 exceeds ")
           .hasLineCount(1);
 
+      Path json = root.resolve("bench.json");
+      Ended bench =
+          run(
+              "bench",
+              "--target",
+              target,
+              "--duration",
+              "300ms",
+              "--warm-up",
+              "0",
+              "--json",
+              json.toString());
+      assertThat(bench.exitCode()).as(bench.err()).isZero();
+      assertThat(bench.err()).isEmpty();
+      assertThat(bench.out()).contains(", model digits/1, provider cpu, ").contains("images/s ");
+      assertThat(json).content().contains("\"images_per_second\": ");
+
       server.destroy(); // SIGTERM
       assertThat(server.waitFor(30, TimeUnit.SECONDS)).isTrue();
       assertThat(server.exitValue()).isZero();
@@ -103,6 +120,64 @@ class SamplerMainTest {
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).isEmpty();
     assertThat(ended.err()).startsWith("error: cannot reach localhost:1 (").hasLineCount(1);
+  }
+
+  @Test
+  void bench_whereNothingListens_saysSoInOneLine() throws Exception {
+    Ended ended = run("bench", "--target", "localhost:1");
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.out()).isEmpty();
+    assertThat(ended.err()).startsWith("error: cannot reach localhost:1 (").hasLineCount(1);
+  }
+
+  @Test
+  void bench_reportsAllWrongOptionsAtOnce() throws Exception {
+    Ended ended =
+        run(
+            "bench",
+            "--target",
+            " ",
+            "--mode",
+            "open",
+            "--concurrency",
+            "2",
+            "--connections",
+            "3",
+            "--count",
+            "0",
+            "--format",
+            "sheet",
+            "--stream",
+            "--duration",
+            "0",
+            "--warm-up",
+            "2h",
+            "--timeout",
+            "2h",
+            "--priority",
+            "urgent",
+            "--seed",
+            "-1");
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.err())
+        .contains("--target is empty")
+        .contains("--mode open needs --rate")
+        .contains("--connections 3: --concurrency 2 cannot use more than one each")
+        .contains("--count 0: expected 1 to 4294967295")
+        .contains("--stream has no sheets")
+        .contains("--duration (in ms) 0: expected 1 to 86400000")
+        .contains("--warm-up (in ms) 7200000: expected 0 to 3600000")
+        .contains("--timeout (in ms) 7200000: expected 0 to 3600000")
+        .contains("urgent")
+        .contains("'-1' is not a seed");
+
+    Ended more = run("bench", "--rate", "0", "--concurrency", "0", "--format", "gif");
+    assertThat(more.exitCode()).isEqualTo(2);
+    assertThat(more.err())
+        .contains("--rate 0.0: expected above 0, at most 1000000")
+        .contains("--rate is of --mode open")
+        .contains("--concurrency 0: expected 1 to 10000")
+        .contains("--format 'gif': expected one of [float, png, raw, sheet]");
   }
 
   @ParameterizedTest
