@@ -1,16 +1,24 @@
 package dev.dcgan.sampler;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.sampler.batch.Images;
 import dev.dcgan.sampler.batch.QueueFullException;
-import dev.dcgan.sampler.model.ActiveModel;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelStatus;
+import dev.dcgan.sampler.model.Models;
+import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.server.Errors;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.GetModelRequest;
 import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.ListModelsRequest;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.ServedModel;
+import dev.dcgan.v1.SetServingVersionRequest;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
@@ -20,7 +28,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.Executor;
-import org.jspecify.annotations.Nullable;
+import java.util.function.Consumer;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -38,11 +46,11 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   private static final Logger log = LoggerFactory.getLogger(SamplerService.class);
   private static final float MAX_TEMPERATURE = 2;
 
-  private final ActiveModel models;
+  private final Models models;
   private final Executor encoders;
   private final SamplerMetrics metrics;
 
-  SamplerService(ActiveModel models, Executor encoders, SamplerMetrics metrics) {
+  SamplerService(Models models, Executor encoders, SamplerMetrics metrics) {
     this.models = models;
     this.encoders = encoders;
     this.metrics = metrics;
@@ -50,46 +58,179 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-    LoadedModel model = null;
+    Call<GenerateResponse> call = new Call<>(observer);
     try {
       check(request);
-      model = acquire(request);
-      checkUnary(request, model);
-      answer(request, model, (ServerCallStreamObserver<GenerateResponse>) observer);
-    } catch (QueueFullException | RuntimeException | Error e) {
-      // Whatever it was: a use that is never released would keep the version open for ever.
-      release(model);
-      observer.onError(told(e));
+    } catch (StatusRuntimeException e) {
+      observer.onError(e);
+      return;
     }
+    withModel(
+        request.getModel(),
+        request.getVersion(),
+        call,
+        model -> {
+          try {
+            checkUnary(request, model);
+            answer(request, model, call);
+          } catch (QueueFullException | RuntimeException | Error e) {
+            // Whatever it was: a use that is never released would keep the version open for ever.
+            model.release();
+            observer.onError(told(e));
+          }
+        });
   }
 
   @Override
   public void generateStream(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-    LoadedModel model = null;
-    int chunkSize;
+    Call<GenerateResponse> call = new Call<>(observer);
     try {
       check(request);
       if (request.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET) {
         throw Errors.invalidArgument("format", "SHEET is one picture; use Generate");
       }
-      model = acquire(request);
-      chunkSize = chunkSize(request, model);
     } catch (StatusRuntimeException e) {
-      release(model);
       observer.onError(e);
       return;
     }
-    // From here on the stream releases the version, once, however it ends.
-    stream(request, model, chunkSize, (ServerCallStreamObserver<GenerateResponse>) observer);
+    withModel(
+        request.getModel(),
+        request.getVersion(),
+        call,
+        model -> {
+          int chunkSize;
+          try {
+            chunkSize = chunkSize(request, model);
+          } catch (StatusRuntimeException e) {
+            model.release();
+            observer.onError(e);
+            return;
+          }
+          // From here on the stream releases the version, once, however it ends.
+          stream(request, model, chunkSize, call);
+        });
   }
 
-  private void answer(
-      GenerateRequest request,
-      LoadedModel model,
-      ServerCallStreamObserver<GenerateResponse> observer)
+  @Override
+  public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
+    observer.onNext(ModelAnswers.of(models.list()));
+    observer.onCompleted();
+  }
+
+  @Override
+  public void getModel(GetModelRequest request, StreamObserver<ServedModel> observer) {
+    answer(() -> models.get(request.getModel(), request.getVersion()), observer);
+  }
+
+  @Override
+  public void setServingVersion(
+      SetServingVersionRequest request, StreamObserver<ServedModel> observer) {
+    answer(() -> models.setServing(request.getModel(), request.getVersion()), observer);
+  }
+
+  private interface Question {
+    CompletableFuture<ModelStatus> ask() throws NotServedException;
+  }
+
+  private static void answer(Question question, StreamObserver<ServedModel> observer) {
+    Call<ServedModel> call = new Call<>(observer);
+    CompletableFuture<ModelStatus> status;
+    try {
+      status = question.ask();
+    } catch (NotServedException e) {
+      observer.onError(told(e));
+      return;
+    }
+    var unused =
+        status.whenComplete(
+            (found, failure) -> {
+              if (failure != null) {
+                call.observer.onError(told(failure));
+                return;
+              }
+              call.observer.onNext(ModelAnswers.of(found));
+              call.observer.onCompleted();
+            });
+  }
+
+  /**
+   * Does something with a version: at once where it is in memory, otherwise on an encoder's thread
+   * when it is; or answers why not. {@code use} releases the version.
+   */
+  private void withModel(String name, long version, Call<?> call, Consumer<LoadedModel> use) {
+    CompletableFuture<LoadedModel> acquired;
+    try {
+      acquired = models.acquire(name, version);
+    } catch (NotServedException e) {
+      call.observer.onError(told(e));
+      return;
+    }
+    if (acquired.isDone() && !acquired.isCompletedExceptionally()) {
+      use.accept(acquired.join());
+      return;
+    }
+    call.onCancel(() -> acquired.cancel(false));
+    var unused =
+        acquired.whenCompleteAsync(
+            (model, failure) -> {
+              if (failure != null) {
+                call.observer.onError(told(failure));
+                return;
+              }
+              use.accept(model);
+            },
+            encoders);
+  }
+
+  /** A call's observer, and what to do when its caller goes away or reads on: that may change. */
+  private static final class Call<T> {
+
+    private final ServerCallStreamObserver<T> observer;
+
+    // Mutable state
+    @GuardedBy("this") private boolean cancelled;
+
+    @GuardedBy("this") private Runnable onCancel = () -> {};
+
+    private volatile Runnable onReady = () -> {};
+
+    /** Within the call of the method: gRPC takes no handlers later. */
+    Call(StreamObserver<T> observer) {
+      this.observer = (ServerCallStreamObserver<T>) observer;
+      this.observer.setOnCancelHandler(this::cancel);
+      this.observer.setOnReadyHandler(() -> onReady.run());
+    }
+
+    /** Sets what to do in place of what was to be done before; at once if it has happened. */
+    void onCancel(Runnable action) {
+      synchronized (this) {
+        onCancel = action;
+        if (!cancelled) {
+          return;
+        }
+      }
+      action.run();
+    }
+
+    void onReady(Runnable action) {
+      onReady = action;
+    }
+
+    private void cancel() {
+      Runnable action;
+      synchronized (this) {
+        cancelled = true;
+        action = onCancel;
+      }
+      action.run();
+    }
+  }
+
+  private void answer(GenerateRequest request, LoadedModel model, Call<GenerateResponse> call)
       throws QueueFullException {
+    ServerCallStreamObserver<GenerateResponse> observer = call.observer;
     ImageStream.Chunk chunk = start(request, model, request.getFirstIndex(), request.getCount());
-    observer.setOnCancelHandler(() -> chunk.images().cancel(false));
+    call.onCancel(() -> chunk.images().cancel(false));
     var unused =
         chunk
             .answer()
@@ -107,10 +248,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   }
 
   private void stream(
-      GenerateRequest request,
-      LoadedModel model,
-      int chunkSize,
-      ServerCallStreamObserver<GenerateResponse> observer) {
+      GenerateRequest request, LoadedModel model, int chunkSize, Call<GenerateResponse> call) {
+    ServerCallStreamObserver<GenerateResponse> observer = call.observer;
     ImageStream stream =
         new ImageStream(
             request.getFirstIndex(),
@@ -144,8 +283,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
                 model.release();
               }
             });
-    observer.setOnReadyHandler(stream::pump);
-    observer.setOnCancelHandler(stream::cancel);
+    call.onReady(stream::pump);
+    call.onCancel(stream::cancel);
     stream.pump();
   }
 
@@ -201,25 +340,6 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     }
   }
 
-  private LoadedModel acquire(GenerateRequest request) {
-    LoadedModel model = models.acquire();
-    if (model == null) {
-      throw Errors.unavailable("no model is served here now; try again later");
-    }
-    String name = model.version().getName();
-    long version = model.version().getVersion();
-    boolean named = request.getModel().isEmpty() || request.getModel().equals(name);
-    if (named && (request.getVersion() == 0 || request.getVersion() == version)) {
-      return model;
-    }
-    model.release();
-    throw Errors.notFound(
-        named
-            ? "version %s of %s is not served; %d is"
-                .formatted(Long.toUnsignedString(request.getVersion()), name, version)
-            : "model '%s' is not served; '%s' is".formatted(request.getModel(), name));
-  }
-
   private static void checkUnary(GenerateRequest request, LoadedModel model) {
     long count = Integer.toUnsignedLong(request.getCount());
     int fit = Answers.maxCount(request.getFormat(), model.shape(), MAX_ANSWER_BYTES);
@@ -258,12 +378,6 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     metrics.sent(Answers.name(request.getFormat()), answer.getCount());
   }
 
-  private static void release(@Nullable LoadedModel model) {
-    if (model != null) {
-      model.release();
-    }
-  }
-
   private static StatusRuntimeException told(Throwable failure) {
     Throwable cause =
         failure instanceof CompletionException && failure.getCause() != null
@@ -275,10 +389,24 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
     if (cause instanceof QueueFullException full) {
       return Errors.overloaded(String.valueOf(full.getMessage()), full.retryAfter());
     }
+    if (cause instanceof NotServedException refused) {
+      return refusal(refused);
+    }
     if (cause instanceof CancellationException) {
       return Status.CANCELLED.withDescription("the call was cancelled").asRuntimeException();
     }
     log.error("images could not be made", cause);
     return Errors.internal();
+  }
+
+  private static StatusRuntimeException refusal(NotServedException refused) {
+    String message = String.valueOf(refused.getMessage());
+    return switch (refused.why()) {
+      case AMBIGUOUS -> Errors.invalidArgument("model", message);
+      case NOT_FOUND -> Errors.notFound(message);
+      case UNAVAILABLE -> Errors.unavailable(message);
+      case WRONG_STATE -> Errors.failedPrecondition(message);
+      case FORBIDDEN -> Errors.permissionDenied(message);
+    };
   }
 }

@@ -10,8 +10,9 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.GatedNetwork;
 import dev.dcgan.sampler.batch.QueueWatch;
-import dev.dcgan.sampler.model.ActiveModel;
+import dev.dcgan.sampler.model.EmptyShelf;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.v1.GenerateRequest;
@@ -50,7 +51,7 @@ class SamplerServiceTest {
 
   private final GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
   private final QueueWatch watch = new QueueWatch();
-  private final ActiveModel active = new ActiveModel();
+  private final Models models = EmptyShelf.models();
   private LoadedModel model;
   private GrpcServer server;
   private ManagedChannel channel;
@@ -65,11 +66,11 @@ class SamplerServiceTest {
             network,
             new BatchPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
             watch);
-    active.swap(model);
+    models.serve(model);
     PrometheusRegistry registry = new PrometheusRegistry();
     server =
         GrpcServer.start(
-            0, new SamplerService(active, Runnable::run, new SamplerMetrics(registry)), registry);
+            0, new SamplerService(models, Runnable::run, new SamplerMetrics(registry)), registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -81,7 +82,7 @@ class SamplerServiceTest {
     channel.shutdownNow();
     network.permit(1000);
     server.drain(Duration.ZERO, Duration.ofSeconds(10));
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(network.awaitClosed()).as("all uses of the version were released").isTrue();
   }
 
@@ -124,7 +125,7 @@ class SamplerServiceTest {
     StatusRuntimeException version = refusal(request().setVersion(2));
     assertThat(version.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
     assertThat(version.getStatus().getDescription())
-        .isEqualTo("version 2 of digits is not served; 1 is");
+        .isEqualTo("version 2 of digits is not in the repository; it has 1");
     StatusRuntimeException name = refusal(request().setModel("cats"));
     assertThat(name.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
     assertThat(name.getStatus().getDescription())
@@ -199,7 +200,7 @@ class SamplerServiceTest {
             second,
             model.batcher().policy(),
             watch);
-    active.swap(next);
+    models.serve(next);
 
     assertThat(stub.generate(request().build()).getModel().getVersion()).isEqualTo(2);
     network.permit(1000);
@@ -227,7 +228,7 @@ class SamplerServiceTest {
   void faultBeforeTheQueue_isInternal_andReleasesTheVersion() throws Exception {
     // One latent of the manifest's size is not a whole number of this network's.
     GatedNetwork other = new GatedNetwork(TestModels.LATENT + 1, 14 * 14);
-    active.swap(
+    models.serve(
         LoadedModel.start(
             TestModels.publish(new ModelRepository(root), "digits", 1, 2),
             Provider.CPU,
@@ -240,14 +241,14 @@ class SamplerServiceTest {
             StatusRuntimeException.class, () -> stub.generateStream(request().build()).next());
     assertThat(streamed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
 
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(other.awaitClosed()).isTrue();
   }
 
   @Test
   void withoutAModel_callsAreUnavailable() throws InterruptedException {
     network.permit(1000);
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
   }
 

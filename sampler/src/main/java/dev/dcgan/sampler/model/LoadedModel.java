@@ -6,6 +6,7 @@ import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.Network;
+import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
@@ -14,13 +15,14 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * One version, ready to serve, with a batcher of its own.
  *
- * <p>Thread-safe. Counts its users: the {@link ActiveModel} that offers it is one, every request
- * and stream another. When the last has released it the batcher finishes what it has and the
- * network is closed; that does not block the one who released it.
+ * <p>Thread-safe. Counts its users: the {@link Models} that have it are one, every request and
+ * stream another. When the last has released it the batcher finishes what it has and the network is
+ * closed; that does not block the one who released it.
  */
 public final class LoadedModel {
 
-  private final ModelVersion version;
+  private final ModelManifest manifest;
+  private final boolean unverified;
   private final ImageShape shape;
   private final int latentSize;
   private final Provider provider;
@@ -30,7 +32,8 @@ public final class LoadedModel {
   private final AtomicInteger users = new AtomicInteger(1);
 
   private LoadedModel(ModelBundle bundle, Provider provider, Batcher batcher) {
-    this.version = bundle.manifest().getModel();
+    this.manifest = bundle.manifest();
+    this.unverified = bundle.unverified();
     this.shape = bundle.shape();
     this.latentSize = bundle.latentSize();
     this.provider = provider;
@@ -71,8 +74,17 @@ public final class LoadedModel {
     return new LoadedModel(bundle, provider, batcher);
   }
 
+  public ModelManifest manifest() {
+    return manifest;
+  }
+
   public ModelVersion version() {
-    return version;
+    return manifest.getModel();
+  }
+
+  /** Whether it has no manifest on disk. */
+  public boolean isUnverified() {
+    return unverified;
   }
 
   public ImageShape shape() {
@@ -101,12 +113,25 @@ public final class LoadedModel {
   /** Name and version, as a person reads them: {@code mnist/3}. */
   @Override
   public String toString() {
-    return version.getName() + "/" + version.getVersion();
+    return version().getName() + "/" + version().getVersion();
   }
 
   /** Begins a use, unless the last one has ended. */
   boolean retain() {
     return users.getAndUpdate(n -> n == 0 ? 0 : n + 1) > 0;
+  }
+
+  /** Whether those who offer it are its only user. */
+  boolean isIdle() {
+    return users.get() == 1;
+  }
+
+  boolean isClosed() {
+    try {
+      return batcher.awaitClosed(Duration.ZERO);
+    } catch (InterruptedException e) {
+      throw new AssertionError("did not wait", e);
+    }
   }
 
   boolean awaitClosed(Duration limit) throws InterruptedException {

@@ -17,15 +17,19 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.Slice;
+import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A published generator in ONNX Runtime: owns the session and the memory that it reads and writes.
@@ -89,8 +93,7 @@ public final class OnnxGenerator implements Network {
       configure(options, provider, threads);
       session = ENVIRONMENT.createSession(onnx, options);
     } catch (OrtException e) {
-      throw new InvalidModelException(
-          "%s: ONNX Runtime refuses it: %s".formatted(bundle.folder(), e.getMessage()), e);
+      throw failure(bundle.folder(), "refuses", e);
     }
     try {
       checkSignature(session, bundle);
@@ -99,13 +102,110 @@ public final class OnnxGenerator implements Network {
       return generator;
     } catch (OrtException e) {
       closeAfter(session, e);
-      throw new InvalidModelException(
-          "%s: ONNX Runtime cannot run it: %s".formatted(bundle.folder(), e.getMessage()), e);
+      throw failure(bundle.folder(), "cannot run", e);
     } catch (IOException | RuntimeException | Error e) {
       // Errors too: there may be no direct memory left, and the watcher will come again.
       closeAfter(session, e);
       throw e;
     }
+  }
+
+  /** A model as its own tensors tell: for versions that have no manifest. */
+  static ModelManifest describe(Path folder, byte[] onnx) throws IOException {
+    return signature(folder, onnx).toManifest();
+  }
+
+  /**
+   * What goes into a model and comes out of it.
+   *
+   * @throws InvalidModelException not one float latent goes in, or no images come out
+   */
+  static Signature signature(Path folder, byte[] onnx) throws IOException {
+    try (SessionOptions options = new SessionOptions()) {
+      configure(options, Provider.CPU, 1);
+      options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
+      try (OrtSession session = ENVIRONMENT.createSession(onnx, options)) {
+        return signature(folder, session);
+      }
+    } catch (OrtException e) {
+      throw failure(folder, "refuses", e);
+    }
+  }
+
+  private static Signature signature(Path folder, OrtSession session)
+      throws OrtException, InvalidModelException {
+    Map<String, NodeInfo> inputs = session.getInputInfo();
+    String input = inputs.size() == 1 ? inputs.keySet().iterator().next() : "";
+    long[] latent = dimensions(inputs.get(input), OnnxJavaType.FLOAT);
+    boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
+    if (!(fourDimensional || latent.length == 2) || latent[0] != -1 || latent[1] < 1) {
+      throw new InvalidModelException(
+          "%s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
+              .formatted(folder, tensors(inputs)));
+    }
+    Map<String, NodeInfo> outputs = session.getOutputInfo();
+    String image = null;
+    String pixels = null;
+    long[] hwc = {};
+    for (Map.Entry<String, NodeInfo> output : outputs.entrySet()) {
+      long[] floats = dimensions(output.getValue(), OnnxJavaType.FLOAT);
+      long[] bytes = dimensions(output.getValue(), OnnxJavaType.UINT8);
+      if (floats.length == 4 && image == null) {
+        image = output.getKey();
+        hwc = pixels == null ? new long[] {floats[2], floats[3], floats[1]} : hwc;
+      } else if (bytes.length == 4 && pixels == null) {
+        pixels = output.getKey();
+        hwc = new long[] {bytes[1], bytes[2], bytes[3]};
+      }
+    }
+    try {
+      ImageShape shape = new ImageShape(side(hwc, 0), side(hwc, 1), side(hwc, 2));
+      return new Signature(
+          input, Math.toIntExact(latent[1]), fourDimensional, shape, image, pixels);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw new InvalidModelException(
+          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width) or UINT8 (-1, height, width, channels): %s"
+              .formatted(folder, tensors(outputs), e.getMessage()),
+          e);
+    }
+  }
+
+  private static int side(long[] dimensions, int i) {
+    return dimensions.length == 0 ? 0 : Math.toIntExact(dimensions[i]);
+  }
+
+  /** Of a tensor of that type; empty where it is none. */
+  private static long[] dimensions(@Nullable NodeInfo node, OnnxJavaType type) {
+    return node != null && node.getInfo() instanceof TensorInfo tensor && tensor.type == type
+        ? tensor.getShape()
+        : new long[0];
+  }
+
+  private static String tensors(Map<String, NodeInfo> nodes) {
+    return nodes.values().stream()
+        .map(
+            node ->
+                node.getInfo() instanceof TensorInfo tensor
+                    ? "'%s' %s (%s)".formatted(node.getName(), tensor.type, join(tensor.getShape()))
+                    : "'" + node.getName() + "'")
+        .toList()
+        .toString();
+  }
+
+  /** Invalid for good, or, where memory was short, an ordinary failure: that may pass. */
+  static IOException failure(Path folder, String does, OrtException e) {
+    String message =
+        "%s: ONNX Runtime %s it: %s".formatted(folder, does, String.valueOf(e.getMessage()));
+    return isOutOfMemory(e) ? new IOException(message, e) : new InvalidModelException(message, e);
+  }
+
+  /** By the words: ONNX Runtime has no code for it. */
+  private static boolean isOutOfMemory(OrtException e) {
+    String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
+    return message.contains("failed to allocate memory")
+        || message.contains("out of memory")
+        || message.contains("bad_alloc")
+        || message.contains("bad allocation");
   }
 
   /**
