@@ -12,6 +12,7 @@ import dev.dcgan.sampler.batch.GatedNetwork;
 import dev.dcgan.sampler.batch.QueueWatch;
 import dev.dcgan.sampler.model.EmptyShelf;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.GrpcServer;
@@ -33,8 +34,11 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -243,6 +247,75 @@ class SamplerServiceTest {
 
     assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(other.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void versionOnDemand_isWaitedFor_andACallerThatGoesAwayLeavesItToOthers() throws Exception {
+    ModelRepository repository = new ModelRepository(root);
+    TestModels.publish(repository, "digits", 1, 2);
+    CountDownLatch loading = new CountDownLatch(1);
+    Semaphore gate = new Semaphore(0);
+    GatedNetwork old = new GatedNetwork(TestModels.LATENT, 14 * 14);
+    old.permit(1000);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    SamplerMetrics metrics = new SamplerMetrics(registry);
+    ModelWatcher watcher =
+        new ModelWatcher(
+            new ModelWatcher.Config(
+                repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
+            bundle -> {
+              if (bundle.version() == 1) {
+                loading.countDown();
+                gate.acquireUninterruptibly();
+              }
+              return LoadedModel.start(
+                  bundle,
+                  Provider.CPU,
+                  bundle.version() == 1 ? old : new GatedNetwork(TestModels.LATENT, 14 * 14),
+                  model.batcher().policy(),
+                  watch);
+            },
+            metrics);
+    CountDownLatch ready = new CountDownLatch(1);
+    watcher.start(ready::countDown);
+    GrpcServer other =
+        GrpcServer.start(0, new SamplerService(watcher.models(), Runnable::run, metrics), registry);
+    ManagedChannel toOther =
+        Grpc.newChannelBuilder("127.0.0.1:" + other.port(), InsecureChannelCredentials.create())
+            .build();
+    try {
+      assertThat(ready.await(30, TimeUnit.SECONDS)).isTrue();
+      GenerateRequest.Builder request = request().setVersion(1);
+      var patient = SamplerServiceGrpc.newFutureStub(toOther);
+      Future<GenerateResponse> first = patient.generate(request.build());
+      assertThat(loading.await(30, TimeUnit.SECONDS)).isTrue();
+      StatusRuntimeException expired =
+          catchThrowableOfType(
+              StatusRuntimeException.class,
+              () ->
+                  SamplerServiceGrpc.newBlockingStub(toOther)
+                      .withDeadlineAfter(Duration.ofMillis(300))
+                      .generate(request.build()));
+      assertThat(expired.getStatus().getCode()).isEqualTo(Status.Code.DEADLINE_EXCEEDED);
+      Iterator<GenerateResponse> stream =
+          SamplerServiceGrpc.newBlockingStub(toOther)
+              .generateStream(request.clone().setCount(40).build());
+      gate.release();
+      assertThat(first.get(30, TimeUnit.SECONDS).getModel().getVersion()).isEqualTo(1);
+      int images = 0;
+      while (stream.hasNext()) {
+        images += stream.next().getCount();
+      }
+      assertThat(images).isEqualTo(40);
+    } finally {
+      gate.release();
+      toOther.shutdownNow();
+      watcher.close();
+      other.drain(Duration.ZERO, Duration.ofSeconds(10));
+      assertThat(watcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+      assertThat(watcher.models().close(Duration.ofSeconds(30))).isTrue();
+      assertThat(old.awaitClosed()).as("all uses of the version were released").isTrue();
+    }
   }
 
   @Test

@@ -222,6 +222,11 @@ public final class OnnxGenerator implements Network {
     }
   }
 
+  /** A model, but no generator. */
+  static byte[] probe() {
+    return PROBE.clone();
+  }
+
   /** Runs a convolution of four numbers with themselves. */
   static float[] runProbe(Provider provider) throws OrtException {
     try (SessionOptions options = new SessionOptions()) {
