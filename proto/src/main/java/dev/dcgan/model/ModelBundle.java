@@ -18,7 +18,8 @@ import java.security.MessageDigest;
  * agree.
  *
  * <p>An instance exists only for a version whose manifest, size, digest and golden latents were
- * found right; the golden images are for who runs the network to check. Immutable.
+ * found right, the golden images are for who runs the network to check; or, where it was asked for,
+ * for one that has no manifest at all. Immutable.
  */
 public final class ModelBundle {
 
@@ -36,12 +37,25 @@ public final class ModelBundle {
   // A model is read into one array, because what was digested must be what is run.
   private static final long MAX_MODEL_BYTES = 1L << 30;
 
+  /** Reads from a model itself what a manifest would say. */
+  public interface Describer {
+
+    /**
+     * Shape and latent size, and what else the model tells.
+     *
+     * @throws InvalidModelException it is no generator; {@code folder} is for the message
+     */
+    ModelManifest describe(Path folder, byte[] onnx) throws IOException;
+  }
+
   private final Path folder;
   private final ModelManifest manifest;
+  private final boolean unverified;
 
-  private ModelBundle(Path folder, ModelManifest manifest) {
+  private ModelBundle(Path folder, ModelManifest manifest, boolean unverified) {
     this.folder = folder;
     this.manifest = manifest;
+    this.unverified = unverified;
   }
 
   /**
@@ -59,9 +73,40 @@ public final class ModelBundle {
   static ModelBundle validate(Path folder) throws IOException {
     ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
     check(folder, manifest);
-    ModelBundle bundle = new ModelBundle(folder, manifest);
+    ModelBundle bundle = new ModelBundle(folder, manifest, false);
     bundle.readModel();
     return bundle;
+  }
+
+  /** Whether {@code folder} has a model, but no manifest that would tell whether it is the one. */
+  static boolean isBare(Path folder) {
+    return Files.isRegularFile(folder.resolve(MODEL_FILE))
+        && Files.notExists(folder.resolve(MANIFEST_FILE));
+  }
+
+  /**
+   * Opens a version without a manifest. Its digest is that of the bytes which are there now, and it
+   * has no golden vectors.
+   *
+   * @throws InvalidModelException it does not describe a generator
+   */
+  static ModelBundle openUnverified(Path folder, String name, long version, Describer describer)
+      throws IOException {
+    Path file = folder.resolve(MODEL_FILE);
+    sizeOf(file, MAX_MODEL_BYTES);
+    byte[] onnx = Files.readAllBytes(file);
+    ModelManifest.Builder manifest =
+        describer.describe(folder, onnx).toBuilder()
+            .setOnnxBytes(onnx.length)
+            .setLatentLaw(Latents.LAW)
+            .setNormalisation(NORMALISATION);
+    manifest
+        .getModelBuilder()
+        .setName(name)
+        .setVersion(version)
+        .setSha256(new Sha256().add(onnx).hex());
+    checkSizes(folder, manifest.build());
+    return new ModelBundle(folder, manifest.build(), true);
   }
 
   /**
@@ -93,6 +138,11 @@ public final class ModelBundle {
 
   public ModelManifest manifest() {
     return manifest;
+  }
+
+  /** Whether there is no manifest on disk: nothing says what the model should be. */
+  public boolean unverified() {
+    return unverified;
   }
 
   public String name() {
@@ -169,6 +219,22 @@ public final class ModelBundle {
   }
 
   private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
+    ImageShape shape = checkSizes(folder, manifest);
+    if (!manifest.getLatentLaw().equals(Latents.LAW)) {
+      throw new InvalidModelException(
+          "%s uses the latent law '%s'; this program knows '%s'"
+              .formatted(folder, manifest.getLatentLaw(), Latents.LAW));
+    }
+    if (manifest.getGoldenCount() == 0) {
+      throw new InvalidModelException(folder + " has no golden vectors: nothing to verify it by");
+    }
+    for (GoldenVector golden : manifest.getGoldenList()) {
+      checkGolden(folder, manifest.getLatentSize(), shape, golden);
+    }
+  }
+
+  private static ImageShape checkSizes(Path folder, ModelManifest manifest)
+      throws InvalidModelException {
     ImageShape shape;
     try {
       shape = ImageShape.fromProto(manifest.getShape());
@@ -181,17 +247,7 @@ public final class ModelBundle {
               .formatted(
                   folder, Integer.toUnsignedString(manifest.getLatentSize()), MAX_LATENT_SIZE));
     }
-    if (!manifest.getLatentLaw().equals(Latents.LAW)) {
-      throw new InvalidModelException(
-          "%s uses the latent law '%s'; this program knows '%s'"
-              .formatted(folder, manifest.getLatentLaw(), Latents.LAW));
-    }
-    if (manifest.getGoldenCount() == 0) {
-      throw new InvalidModelException(folder + " has no golden vectors: nothing to verify it by");
-    }
-    for (GoldenVector golden : manifest.getGoldenList()) {
-      checkGolden(folder, manifest.getLatentSize(), shape, golden);
-    }
+    return shape;
   }
 
   private static void checkGolden(

@@ -16,6 +16,7 @@ import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -24,16 +25,19 @@ import java.util.stream.Stream;
  * the layout that Triton and TensorFlow Serving use too.
  *
  * <p>A reader sees a whole version or none: {@link #publish} prepares a hidden folder beside the
- * versions, checks it and renames it. Any number of processes may read and publish at once on one
- * POSIX file system; publishers of one model take turns by a lock on its hidden file {@code .lock}.
+ * versions, checks it and renames it. A pinned version's number stands in the model's hidden file
+ * {@code .serving-version}. Any number of processes may read and publish at once on one POSIX file
+ * system; publishers of one model take turns by a lock on its hidden file {@code .lock}.
  */
 public final class ModelRepository {
 
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
   private static final String LAST_VERSION = ".last-version";
+  private static final String SERVING_VERSION = ".serving-version";
   private static final String LOCK = ".lock";
   private static final String UNPUBLISHED = ".publishing";
+  private static final int MOST_OF_A_PIN = 40;
   private static final Object PUBLISHING = new Object();
 
   private final Path root;
@@ -86,6 +90,68 @@ public final class ModelRepository {
    */
   public ModelBundle open(String model, long version) throws IOException {
     return ModelBundle.open(folder(model).resolve(Long.toString(version)));
+  }
+
+  /** Whether a version has a model but no manifest, as one that was put there by hand. */
+  public boolean isBare(String model, long version) throws IOException {
+    return ModelBundle.isBare(folder(model).resolve(Long.toString(version)));
+  }
+
+  /**
+   * Opens a version that has no manifest.
+   *
+   * @throws InvalidModelException it does not describe a generator
+   */
+  public ModelBundle openUnverified(String model, long version, ModelBundle.Describer describer)
+      throws IOException {
+    return ModelBundle.openUnverified(
+        folder(model).resolve(Long.toString(version)), model, version, describer);
+  }
+
+  /**
+   * The version that {@link #pin} put in service for all samplers, if one did.
+   *
+   * @throws InvalidModelException the file that says so is damaged
+   */
+  public OptionalLong pinned(String model) throws IOException {
+    Path file = pinFile(model);
+    if (Files.notExists(file)) {
+      return OptionalLong.empty();
+    }
+    if (!Files.isRegularFile(file)) {
+      throw new InvalidModelException(file + " is not a file; expected one, or nothing there");
+    }
+    String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).strip();
+    if (!VERSION.matcher(text).matches()) {
+      throw new InvalidModelException(
+          "%s holds '%s'; expected the number of a version: pin one again, or delete the file"
+              .formatted(
+                  file,
+                  text.substring(0, Math.min(text.length(), MOST_OF_A_PIN))
+                      .replaceAll("\\p{Cntrl}", "?")));
+    }
+    return OptionalLong.of(Long.parseLong(text));
+  }
+
+  /** Makes all samplers serve one version, whether or not there are newer ones. */
+  public void pin(String model, long version) throws IOException {
+    if (version < 1 || !VERSION.matcher(Long.toString(version)).matches()) {
+      throw new IllegalArgumentException(
+          "version " + Long.toUnsignedString(version) + " cannot be pinned; expected 1 or more");
+    }
+    DurableFiles.replace(pinFile(model), StandardCharsets.UTF_8.encode(version + "\n"));
+  }
+
+  /** Lets the newest valid version be served again. */
+  public void unpin(String model) throws IOException {
+    if (Files.deleteIfExists(pinFile(model))) {
+      DurableFiles.syncFolder(folder(model));
+    }
+  }
+
+  /** Holds the pinned version's number. */
+  public Path pinFile(String model) throws InvalidModelException {
+    return folder(model).resolve(SERVING_VERSION);
   }
 
   /**

@@ -19,6 +19,8 @@ import java.util.List;
  *   a state that forbids it    FAILED_PRECONDITION
  *   a request id used before
  *     for something else       ALREADY_EXISTS
+ *   what this server was not
+ *     started to allow         PERMISSION_DENIED
  *   a full queue               RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
  *   too late for its deadline  DEADLINE_EXCEEDED
  *   no model yet, draining     UNAVAILABLE
@@ -81,6 +83,11 @@ public final class Errors {
   /** The state of what the request names does not allow it; the caller must change that first. */
   public static StatusRuntimeException failedPrecondition(String description) {
     return status(Status.FAILED_PRECONDITION, description);
+  }
+
+  /** This server was started without what would allow it; the description says how to allow it. */
+  public static StatusRuntimeException permissionDenied(String description) {
+    return status(Status.PERMISSION_DENIED, description);
   }
 
   /** What was to be made exists, and is another. */

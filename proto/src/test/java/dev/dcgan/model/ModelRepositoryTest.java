@@ -102,6 +102,63 @@ class ModelRepositoryTest {
   }
 
   @Test
+  void pin_isReadByOthers_untilUnpinned() throws IOException {
+    publish("digits");
+    assertThat(repository.pinned("digits")).isEmpty();
+
+    repository.pin("digits", 1);
+    repository.pin("digits", 12);
+    assertThat(new ModelRepository(repository.root()).pinned("digits")).hasValue(12);
+    assertThat(repository.versions("digits")).containsExactly(1L);
+
+    repository.unpin("digits");
+    repository.unpin("digits");
+    assertThat(repository.pinned("digits")).isEmpty();
+    assertThat(repository.pinFile("digits")).doesNotExist();
+  }
+
+  @Test
+  void pinned_whenTheFileIsDamaged_saysWhatToDo() throws IOException {
+    publish("digits");
+    for (byte[] damaged : List.of(new byte[0], new byte[] {(byte) 0xFF, 0, 1}, new byte[100_000])) {
+      Files.write(repository.pinFile("digits"), damaged);
+      assertThatThrownBy(() -> repository.pinned("digits"))
+          .isInstanceOf(InvalidModelException.class)
+          .hasMessageContaining("pin one again, or delete the file");
+    }
+  }
+
+  @Test
+  void pin_ofNoVersion_isAFaultOfTheCaller() {
+    assertThatThrownBy(() -> repository.pin("digits", 0))
+        .isInstanceOf(IllegalArgumentException.class);
+    assertThatThrownBy(() -> repository.pin("digits", -1))
+        .hasMessageContaining("18446744073709551615");
+  }
+
+  @Test
+  void openUnverified_takesShapeFromTheModel_andDigestFromTheBytes() throws IOException {
+    Path folder = Files.createDirectories(repository.root().resolve("cats/3"));
+    assertThat(repository.isBare("cats", 3)).isFalse();
+    Files.write(folder.resolve("model.onnx"), Models.ONNX);
+    assertThat(repository.isBare("cats", 3)).isTrue();
+
+    ModelManifest described = Models.draft("any").clearModel().clearGolden().build();
+    ModelBundle bundle = repository.openUnverified("cats", 3, (where, onnx) -> described);
+    assertThat(bundle.unverified()).isTrue();
+    assertThat(bundle).hasToString("cats/3");
+    assertThat(bundle.manifest().getModel().getSha256())
+        .isEqualTo(new Sha256().add(Models.ONNX).hex());
+    assertThat(bundle.readModel()).isEqualTo(Models.ONNX);
+    assertThatThrownBy(
+            () ->
+                repository.openUnverified(
+                    "cats", 3, (where, onnx) -> ModelManifest.getDefaultInstance()))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("image of 0 x 0 pixels");
+  }
+
+  @Test
   void publish_afterTheNewestWasDeleted_doesNotReuseItsNumber() throws IOException {
     publish("digits");
     delete(publish("digits").folder());

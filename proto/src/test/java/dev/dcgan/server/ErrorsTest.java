@@ -87,6 +87,9 @@ class ErrorsTest {
     assertThat(Errors.alreadyExists("request id 'x' is taken").getStatus())
         .returns(Status.Code.ALREADY_EXISTS, Status::getCode)
         .returns("request id 'x' is taken", Status::getDescription);
+    assertThat(Errors.permissionDenied("start it with --allow-pin").getStatus())
+        .returns(Status.Code.PERMISSION_DENIED, Status::getCode)
+        .returns("start it with --allow-pin", Status::getDescription);
     assertThat(Errors.internal().getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
   }
 

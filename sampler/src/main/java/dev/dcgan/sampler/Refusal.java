@@ -2,6 +2,7 @@ package dev.dcgan.sampler;
 
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.TooLateException;
+import dev.dcgan.sampler.model.NotServedException;
 import java.time.Duration;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletionException;
@@ -23,6 +24,10 @@ final class Refusal extends RuntimeException {
     TOO_LATE,
     /** This replica cannot serve now. */
     UNAVAILABLE,
+    /** The version or the repository must be put right first. */
+    WRONG_STATE,
+    /** This sampler was not started to allow it. */
+    FORBIDDEN,
     /** The caller went away. */
     CANCELLED,
     /** A fault of ours, which the log has. */
@@ -64,6 +69,9 @@ final class Refusal extends RuntimeException {
     if (cause instanceof QueueFullException full) {
       return new Refusal(Kind.OVERLOADED, "", String.valueOf(full.getMessage()), full.retryAfter());
     }
+    if (cause instanceof NotServedException refused) {
+      return of(refused);
+    }
     if (cause instanceof TooLateException) {
       return of(Kind.TOO_LATE, String.valueOf(cause.getMessage()));
     }
@@ -72,6 +80,17 @@ final class Refusal extends RuntimeException {
     }
     log.error("images could not be made", cause);
     return of(Kind.FAULT, "internal error; the server's log has the cause");
+  }
+
+  private static Refusal of(NotServedException refused) {
+    String message = String.valueOf(refused.getMessage());
+    return switch (refused.why()) {
+      case AMBIGUOUS -> invalid("model", message);
+      case NOT_FOUND -> of(Kind.NOT_FOUND, message);
+      case UNAVAILABLE -> of(Kind.UNAVAILABLE, message);
+      case WRONG_STATE -> of(Kind.WRONG_STATE, message);
+      case FORBIDDEN -> of(Kind.FORBIDDEN, message);
+    };
   }
 
   Kind kind() {

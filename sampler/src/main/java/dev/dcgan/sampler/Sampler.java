@@ -1,8 +1,6 @@
 package dev.dcgan.sampler;
 
-import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
-import dev.dcgan.sampler.model.ActiveModel;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
@@ -16,7 +14,6 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -26,16 +23,13 @@ final class Sampler {
   /**
    * What a sampler is started with.
    *
-   * @param model null: the only one in the repository
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics; 0 for any free one
    * @param asked the {@code --provider} that led to the runtime's
    * @param sessions of each version, that run side by side
    */
   record Config(
-      ModelRepository repository,
-      @Nullable String model,
-      Duration poll,
+      ModelWatcher.Config models,
       int port,
       int httpPort,
       OnnxGenerator.Settings runtime,
@@ -46,19 +40,13 @@ final class Sampler {
   private static final Logger log = LoggerFactory.getLogger(Sampler.class);
   private static final int ENCODINGS_WAITING = 64;
 
-  private final ActiveModel active;
   private final ExecutorService encoders;
   private final GrpcServer server;
   private final MetricsEndpoint endpoint;
   private final ModelWatcher watcher;
 
   private Sampler(
-      ActiveModel active,
-      ExecutorService encoders,
-      GrpcServer server,
-      MetricsEndpoint endpoint,
-      ModelWatcher watcher) {
-    this.active = active;
+      ExecutorService encoders, GrpcServer server, MetricsEndpoint endpoint, ModelWatcher watcher) {
     this.encoders = encoders;
     this.server = server;
     this.endpoint = endpoint;
@@ -66,7 +54,7 @@ final class Sampler {
   }
 
   /**
-   * Starts to serve; ready as soon as there is a model.
+   * Starts to serve; ready as soon as there are models.
    *
    * @throws IOException a port cannot be bound
    */
@@ -74,11 +62,19 @@ final class Sampler {
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
     metrics.provider(config.runtime().provider(), config.asked());
-    ActiveModel active = new ActiveModel();
+    ModelWatcher watcher =
+        new ModelWatcher(
+            config.models(),
+            bundle ->
+                LoadedModel.open(
+                    bundle, config.runtime(), config.sessions(), config.policy(), metrics),
+            metrics);
     ExecutorService encoders = encoders();
     GrpcServer server =
         GrpcServer.start(
-            config.port(), new SamplerService(active, new ImageMaker(encoders), metrics), registry);
+            config.port(),
+            new SamplerService(watcher.models(), new ImageMaker(encoders), metrics, encoders),
+            registry);
     MetricsEndpoint endpoint;
     try {
       endpoint = MetricsEndpoint.start(config.httpPort(), registry);
@@ -86,28 +82,8 @@ final class Sampler {
       server.close();
       throw e;
     }
-    ModelWatcher watcher =
-        ModelWatcher.start(
-            config.repository(),
-            config.model(),
-            config.poll(),
-            bundle ->
-                LoadedModel.open(
-                    bundle, config.runtime(), config.sessions(), config.policy(), metrics),
-            active,
-            new ModelWatcher.Listener() {
-              @Override
-              public void serving(LoadedModel model) {
-                metrics.serving(model);
-                server.setReady(true);
-              }
-
-              @Override
-              public void rejected() {
-                metrics.rejected();
-              }
-            });
-    return new Sampler(active, encoders, server, endpoint, watcher);
+    watcher.start(() -> server.setReady(true));
+    return new Sampler(encoders, server, endpoint, watcher);
   }
 
   int port() {
@@ -126,7 +102,7 @@ final class Sampler {
     if (!watcher.awaitClosed(grace)) {
       log.warn("a version was still being loaded after {} s", grace.toSeconds());
     }
-    if (!active.close(grace)) {
+    if (!watcher.models().close(grace)) {
       log.warn("the network still ran after {} s", grace.toSeconds());
     }
     encoders.shutdown();

@@ -3,6 +3,7 @@ package dev.dcgan.sampler;
 import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ModelVersion;
@@ -13,9 +14,10 @@ import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
 import java.util.stream.DoubleStream;
+import org.jspecify.annotations.Nullable;
 
 /** What the sampler says of itself to Prometheus, besides its calls. Thread-safe. */
-final class SamplerMetrics implements BatchListener {
+final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
 
   private static final double[] WAITS = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
@@ -28,6 +30,10 @@ final class SamplerMetrics implements BatchListener {
   private final Gauge queued;
   private final Counter padding;
   private final Counter rejected;
+  private final Counter swaps;
+  private final Counter onDemandLoads;
+  private final Gauge loaded;
+  private final Gauge pinned;
   private final Info model;
   private final Info provider;
 
@@ -76,10 +82,31 @@ final class SamplerMetrics implements BatchListener {
             .name("sampler_models_rejected_total")
             .help("Versions found in the repository that could not be used.")
             .register(registry);
+    swaps =
+        Counter.builder()
+            .name("sampler_swaps_total")
+            .help("Versions that took over from another one.")
+            .register(registry);
+    onDemandLoads =
+        Counter.builder()
+            .name("sampler_on_demand_loads_total")
+            .help("Versions that were loaded because a caller named them.")
+            .register(registry);
+    loaded =
+        Gauge.builder()
+            .name("sampler_models_loaded")
+            .help("Versions in memory.")
+            .register(registry);
+    pinned =
+        Gauge.builder()
+            .name("sampler_model_pinned")
+            .help("The version that is pinned; 0: none.")
+            .labelNames("model")
+            .register(registry);
     model =
         Info.builder()
             .name("sampler_model_info")
-            .help("The version that new requests get.")
+            .help("The version that new requests get, by model.")
             .labelNames("model", "version", "sha256", "provider")
             .register(registry);
     provider =
@@ -98,16 +125,32 @@ final class SamplerMetrics implements BatchListener {
     provider.setLabelValues(used.toString(), asked);
   }
 
-  void serving(LoadedModel served) {
-    ModelVersion version = served.version();
-    model.setLabelValues(
-        version.getName(),
-        Long.toString(version.getVersion()),
-        version.getSha256(),
-        served.provider().toString());
+  @Override
+  public void serving(LoadedModel served, @Nullable LoadedModel before) {
+    if (before != null) {
+      model.remove(labels(before));
+      swaps.inc();
+    }
+    model.addLabelValues(labels(served));
   }
 
-  void rejected() {
+  @Override
+  public void fetched() {
+    onDemandLoads.inc();
+  }
+
+  @Override
+  public void inMemory(int versions) {
+    loaded.set(versions);
+  }
+
+  @Override
+  public void pinned(String name, long version) {
+    pinned.labelValues(name).set((double) version);
+  }
+
+  @Override
+  public void rejected() {
     rejected.inc();
   }
 
@@ -126,6 +169,16 @@ final class SamplerMetrics implements BatchListener {
     batchSize.observe(count);
     padding.inc(padded - count);
     execution.observe(Unit.nanosToSeconds(nanos));
+  }
+
+  private static String[] labels(LoadedModel served) {
+    ModelVersion version = served.version();
+    return new String[] {
+      version.getName(),
+      Long.toString(version.getVersion()),
+      version.getSha256(),
+      served.provider().toString()
+    };
   }
 
   private static double[] powersOfTwo() {

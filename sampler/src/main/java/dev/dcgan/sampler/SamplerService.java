@@ -1,29 +1,28 @@
 package dev.dcgan.sampler;
 
-import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.Request;
 import dev.dcgan.sampler.batch.TooLateException;
-import dev.dcgan.sampler.model.ActiveModel;
 import dev.dcgan.sampler.model.LoadedModel;
-import dev.dcgan.server.Errors;
+import dev.dcgan.sampler.model.ModelStatus;
+import dev.dcgan.sampler.model.Models;
+import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.GetLatentsRequest;
 import dev.dcgan.v1.GetLatentsResponse;
+import dev.dcgan.v1.GetModelRequest;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.InterpolateRequest;
+import dev.dcgan.v1.ListModelsRequest;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
-import io.grpc.Context;
-import io.grpc.Deadline;
-import io.grpc.Status;
-import io.grpc.StatusRuntimeException;
-import io.grpc.stub.ServerCallStreamObserver;
+import dev.dcgan.v1.ServedModel;
+import dev.dcgan.v1.SetServingVersionRequest;
 import io.grpc.stub.StreamObserver;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.TimeUnit;
-import org.jspecify.annotations.Nullable;
+import java.util.concurrent.Executor;
 
 /**
  * The gRPC adapter: has requests checked, their images made, and sends what came of them.
@@ -31,104 +30,138 @@ import org.jspecify.annotations.Nullable;
  */
 final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
-  private final ActiveModel models;
+  private final Models models;
   private final ImageMaker maker;
   private final SamplerMetrics metrics;
+  private final Executor later;
 
-  SamplerService(ActiveModel models, ImageMaker maker, SamplerMetrics metrics) {
+  /**
+   * The service.
+   *
+   * @param later runs calls that had to wait for their version
+   */
+  SamplerService(Models models, ImageMaker maker, SamplerMetrics metrics, Executor later) {
     this.models = models;
     this.maker = maker;
     this.metrics = metrics;
-  }
-
-  /** What is done with a version once there is one; it must release it. */
-  private interface Use {
-    void with(LoadedModel model) throws QueueFullException, TooLateException;
+    this.later = later;
   }
 
   @Override
   public void generate(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
-    use(
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    call.use(
+        models,
         asked.getModel(),
         asked.getVersion(),
-        observer,
-        model -> answer(model, ImageRequest.of(asked), observer));
+        later,
+        model -> answer(call, model, ImageRequest.of(asked)));
   }
 
   @Override
   public void decode(DecodeRequest asked, StreamObserver<GenerateResponse> observer) {
-    use(
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    call.use(
+        models,
         asked.getModel(),
         asked.getVersion(),
-        observer,
-        model -> answer(model, ImageRequest.of(asked, model), observer));
+        later,
+        model -> answer(call, model, ImageRequest.of(asked, model)));
   }
 
   @Override
   public void interpolate(InterpolateRequest asked, StreamObserver<GenerateResponse> observer) {
-    use(
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    call.use(
+        models,
         asked.getModel(),
         asked.getVersion(),
-        observer,
-        model -> answer(model, ImageRequest.of(asked, model), observer));
+        later,
+        model -> answer(call, model, ImageRequest.of(asked, model)));
   }
 
   @Override
   public void getLatents(GetLatentsRequest asked, StreamObserver<GetLatentsResponse> observer) {
-    use(
+    ServiceCall<GetLatentsResponse> call = new ServiceCall<>(observer);
+    call.use(
+        models,
         asked.getModel(),
         asked.getVersion(),
-        observer,
+        later,
         model -> {
           GetLatentsResponse latents = Answers.latents(model, ImageRequest.of(asked));
           model.release();
-          observer.onNext(latents);
-          observer.onCompleted();
+          call.answer(latents);
         });
   }
 
   @Override
   public void generateStream(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
-    use(
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    call.use(
+        models,
         asked.getModel(),
         asked.getVersion(),
-        observer,
+        later,
         model -> {
           ImageRequest wanted = ImageRequest.of(asked);
           if (wanted.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
             throw Refusal.invalid("format", "SHEET is one picture; use Generate");
           }
           int chunkSize = maker.chunkSize(wanted, model);
-          Request request = model.batcher().admit(wanted.count(), wanted.priority(), nanosLeft());
+          Request request =
+              model.batcher().admit(wanted.count(), wanted.priority(), call.nanosLeft());
           // From here on the stream releases the version, once, however it ends.
-          stream(
-              wanted,
-              model,
-              request,
-              chunkSize,
-              (ServerCallStreamObserver<GenerateResponse>) observer);
+          stream(call, model, wanted, request, chunkSize);
         });
   }
 
-  private void use(String model, long version, StreamObserver<?> observer, Use use) {
-    LoadedModel loaded = null;
-    try {
-      loaded = acquire(model, version);
-      use.with(loaded);
-    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
-      // Whatever it was: a use that is never released would keep the version open for ever.
-      if (loaded != null) {
-        loaded.release();
-      }
-      observer.onError(told(e));
-    }
+  @Override
+  public void listModels(ListModelsRequest asked, StreamObserver<ListModelsResponse> observer) {
+    observer.onNext(ModelAnswers.of(models.list()));
+    observer.onCompleted();
   }
 
-  private void answer(
-      LoadedModel model, ImageRequest wanted, StreamObserver<GenerateResponse> observer)
+  @Override
+  public void getModel(GetModelRequest asked, StreamObserver<ServedModel> observer) {
+    ServiceCall<ServedModel> call = new ServiceCall<>(observer);
+    answer(call, () -> models.get(asked.getModel(), asked.getVersion()));
+  }
+
+  @Override
+  public void setServingVersion(
+      SetServingVersionRequest asked, StreamObserver<ServedModel> observer) {
+    ServiceCall<ServedModel> call = new ServiceCall<>(observer);
+    answer(call, () -> models.setServing(asked.getModel(), asked.getVersion()));
+  }
+
+  private interface Question {
+    CompletableFuture<ModelStatus> ask() throws NotServedException;
+  }
+
+  private static void answer(ServiceCall<ServedModel> call, Question question) {
+    CompletableFuture<ModelStatus> status;
+    try {
+      status = question.ask();
+    } catch (NotServedException e) {
+      call.refuse(e);
+      return;
+    }
+    var unused =
+        status.whenComplete(
+            (found, failure) -> {
+              if (failure != null) {
+                call.refuse(failure);
+              } else {
+                call.answer(ModelAnswers.of(found));
+              }
+            });
+  }
+
+  private void answer(ServiceCall<GenerateResponse> call, LoadedModel model, ImageRequest wanted)
       throws QueueFullException, TooLateException {
-    Pending pending = maker.answer(model, wanted, nanosLeft());
-    ((ServerCallStreamObserver<GenerateResponse>) observer).setOnCancelHandler(pending::cancel);
+    Pending pending = maker.answer(model, wanted, call.nanosLeft());
+    call.onCancel(pending::cancel);
     var unused =
         pending
             .answer()
@@ -136,21 +169,21 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
                 (answer, failure) -> {
                   model.release();
                   if (failure != null) {
-                    observer.onError(told(failure));
+                    call.refuse(failure);
                     return;
                   }
-                  observer.onNext(answer);
+                  call.send(answer);
                   metrics.sent(wanted.format(), answer.getCount());
-                  observer.onCompleted();
+                  call.complete();
                 });
   }
 
   private void stream(
-      ImageRequest wanted,
+      ServiceCall<GenerateResponse> call,
       LoadedModel model,
+      ImageRequest wanted,
       Request request,
-      int chunkSize,
-      ServerCallStreamObserver<GenerateResponse> observer) {
+      int chunkSize) {
     ImageStream stream =
         new ImageStream(
             wanted.first(),
@@ -170,23 +203,23 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
             new ImageStream.Sink() {
               @Override
               public boolean isReady() {
-                return observer.isReady();
+                return call.isReady();
               }
 
               @Override
               public void deliver(GenerateResponse answer) {
-                observer.onNext(answer);
+                call.send(answer);
                 metrics.sent(wanted.format(), answer.getCount());
               }
 
               @Override
               public void complete() {
-                observer.onCompleted();
+                call.complete();
               }
 
               @Override
               public void fail(Throwable cause) {
-                observer.onError(told(cause));
+                call.refuse(cause);
               }
 
               @Override
@@ -194,48 +227,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
                 model.release();
               }
             });
-    observer.setOnReadyHandler(stream::pump);
-    observer.setOnCancelHandler(stream::cancel);
+    call.onReady(stream::pump);
+    call.onCancel(stream::cancel);
     stream.pump();
-  }
-
-  private LoadedModel acquire(String name, long version) {
-    LoadedModel model = models.acquire();
-    if (model == null) {
-      throw Refusal.of(Refusal.Kind.UNAVAILABLE, "no model is served here now; try again later");
-    }
-    String served = model.version().getName();
-    long servedVersion = model.version().getVersion();
-    boolean named = name.isEmpty() || name.equals(served);
-    if (named && (version == 0 || version == servedVersion)) {
-      return model;
-    }
-    model.release();
-    throw Refusal.of(
-        Refusal.Kind.NOT_FOUND,
-        named
-            ? "version %s of %s is not served; %d is"
-                .formatted(Long.toUnsignedString(version), served, servedVersion)
-            : "model '%s' is not served; '%s' is".formatted(name, served));
-  }
-
-  /** Until the deadline of the call that this thread is handling. */
-  private static long nanosLeft() {
-    @Nullable Deadline deadline = Context.current().getDeadline();
-    return deadline == null ? Batcher.NO_DEADLINE : deadline.timeRemaining(TimeUnit.NANOSECONDS);
-  }
-
-  private static StatusRuntimeException told(Throwable failure) {
-    Refusal refusal = Refusal.of(failure);
-    String message = String.valueOf(refusal.getMessage());
-    return switch (refusal.kind()) {
-      case INVALID -> Errors.invalidArgument(refusal.field(), message);
-      case NOT_FOUND -> Errors.notFound(message);
-      case OVERLOADED -> Errors.overloaded(message, refusal.retryAfter());
-      case TOO_LATE -> Errors.deadlineExceeded(message);
-      case UNAVAILABLE -> Errors.unavailable(message);
-      case CANCELLED -> Status.CANCELLED.withDescription(message).asRuntimeException();
-      case FAULT -> Errors.internal();
-    };
   }
 }

@@ -2,6 +2,7 @@ package dev.dcgan.sampler;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
@@ -11,7 +12,6 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
@@ -25,7 +25,7 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Serves the newest valid version of a model, and newer ones as they are published.",
+      "Serves the newest valid version of each model, and newer ones as they are published.",
       "Every option has an environment variable: --max-batch, DCGAN_MAX_BATCH."
     })
 final class ServeCommand implements Settings.Command {
@@ -42,16 +42,40 @@ final class ServeCommand implements Settings.Command {
   private static final int MOST_THREADS = 1024;
   private static final int GPU_SESSIONS = 2;
   private static final int LONGEST_QUEUE = 1_000_000;
+  private static final int MOST_VERSIONS = 1000;
+  private static final int MOST_MEMORY = 1 << 20;
 
   @Option(names = "--repository", description = "The folder with the models.")
   private Path repository = Path.of("models");
 
   @Option(
       names = "--model",
+      split = ",",
       description =
-          "The model to serve. Not needed where the repository holds exactly one; an empty one is"
-              + " waited for until it does.")
-  private @Nullable String model;
+          "A model to serve; given more than once, or with commas, several. Without it, all in the"
+              + " repository are served; an empty one is waited for.")
+  private List<String> models = List.of();
+
+  @Option(
+      names = "--keep-versions",
+      description =
+          "Versions of each model that stay in memory: the one in service and the newest others.")
+  private int keepVersions = 1;
+
+  @Option(
+      names = "--model-memory",
+      description =
+          "MiB for versions that are loaded because a caller names them, by the size of their"
+              + " model.onnx.")
+  private int modelMemory = 1024;
+
+  @Option(
+      names = "--allow-pin",
+      description = "Let callers choose the version in service, by SetServingVersion.")
+  private boolean allowPin;
+
+  @Option(names = "--allow-unverified", description = "Serve versions without a manifest.json too.")
+  private boolean allowUnverified;
 
   @Option(names = "--port", description = "gRPC; 0 for any free one.")
   private int port = 50051;
@@ -128,24 +152,32 @@ final class ServeCommand implements Settings.Command {
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
     problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
     problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
-    problems.require(
-        model == null || ModelRepository.isName(model),
-        "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-            .formatted(model));
+    problems.requireRange("--keep-versions", keepVersions, 1, MOST_VERSIONS);
+    problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MOST_MEMORY);
+    for (String model : models) {
+      problems.require(
+          ModelRepository.isName(model),
+          "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
+              .formatted(model));
+    }
     problems.requireNoTelemetry("bin/sampler");
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    ModelRepository models = new ModelRepository(repository);
-    requireOneModel(models);
     Provider chosen = chooseProvider();
     int side = sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : GPU_SESSIONS;
     Sampler.Config config =
         new Sampler.Config(
-            models,
-            model,
-            poll,
+            new ModelWatcher.Config(
+                new ModelRepository(repository),
+                models,
+                poll,
+                keepVersions,
+                (long) modelMemory << 20,
+                side,
+                allowPin,
+                allowUnverified),
             port,
             httpPort,
             new OnnxGenerator.Settings(
@@ -167,14 +199,6 @@ final class ServeCommand implements Settings.Command {
     sampler.drain(drainDelay, drainGrace);
     log.info("ended");
     return 0;
-  }
-
-  private void requireOneModel(ModelRepository models) throws IOException {
-    List<String> names = models.models();
-    if (model == null && names.size() > 1) {
-      throw new IOException(
-          "%s holds several models %s; say which with --model".formatted(repository, names));
-    }
   }
 
   private static int cores() {

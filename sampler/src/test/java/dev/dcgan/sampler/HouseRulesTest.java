@@ -23,7 +23,7 @@ class HouseRulesTest {
                   "dev.dcgan.server..",
                   "dev.dcgan.sampler.client..",
                   "dev.dcgan.trainer.client.."))
-          .and(areNotPartsOf("Service"))
+          .and(areNotPartsOf("Service", "ServiceCall"))
           .should()
           .dependOnClassesThat()
           .resideInAPackage("io.grpc..");

@@ -216,15 +216,6 @@ class SamplerMainTest {
   }
 
   @Test
-  void serve_ofSeveralModels_asksWhich() throws Exception {
-    TestModels.publish(new ModelRepository(root), "cats", 1, 1);
-    TestModels.publish(new ModelRepository(root), "digits", 1, 1);
-    Ended ended = run("serve", "--repository", root.toString(), "--provider", "cpu");
-    assertThat(ended.exitCode()).isEqualTo(1);
-    assertThat(ended.err()).contains("[cats, digits]; say which with --model").hasLineCount(1);
-  }
-
-  @Test
   void wrongOptions_areAllReportedAtOnce() throws Exception {
     Ended ended =
         run(
@@ -238,7 +229,9 @@ class SamplerMainTest {
             "--max-delay",
             "2",
             "--model",
-            "A/B",
+            "digits,A/B",
+            "--keep-versions",
+            "0",
             "--provider",
             "tpu");
     assertThat(ended.exitCode()).isEqualTo(2);
@@ -247,6 +240,7 @@ class SamplerMainTest {
         .contains("--max-batch 0: expected 1 to 4096")
         .contains("'2' is not a duration; expected a whole number with us, ms, s, m or h")
         .contains("--model 'A/B'")
+        .contains("--keep-versions 0: expected 1 to 1000")
         .contains("tpu");
   }
 

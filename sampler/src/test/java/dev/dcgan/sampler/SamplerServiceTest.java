@@ -11,8 +11,10 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.GatedNetwork;
 import dev.dcgan.sampler.batch.QueueWatch;
-import dev.dcgan.sampler.model.ActiveModel;
+import dev.dcgan.sampler.model.EmptyShelf;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelWatcher;
+import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.v1.GenerateRequest;
@@ -35,7 +37,9 @@ import java.time.Duration;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Future;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -52,7 +56,7 @@ class SamplerServiceTest {
 
   private final GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
   private final QueueWatch watch = new QueueWatch();
-  private final ActiveModel active = new ActiveModel();
+  private final Models models = EmptyShelf.models();
   private LoadedModel model;
   private GrpcServer server;
   private ManagedChannel channel;
@@ -68,13 +72,9 @@ class SamplerServiceTest {
             GatedNetwork.TIMES,
             new BatchPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
             watch);
-    active.swap(model);
+    models.serve(model);
     PrometheusRegistry registry = new PrometheusRegistry();
-    server =
-        GrpcServer.start(
-            0,
-            new SamplerService(active, new ImageMaker(Runnable::run), new SamplerMetrics(registry)),
-            registry);
+    server = GrpcServer.start(0, service(models, new SamplerMetrics(registry)), registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -86,7 +86,7 @@ class SamplerServiceTest {
     channel.shutdownNow();
     network.permit(1000);
     server.drain(Duration.ZERO, Duration.ofSeconds(10));
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(network.awaitClosed()).as("all uses of the version were released").isTrue();
   }
 
@@ -129,7 +129,7 @@ class SamplerServiceTest {
     StatusRuntimeException version = refusal(request().setVersion(2));
     assertThat(version.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
     assertThat(version.getStatus().getDescription())
-        .isEqualTo("version 2 of digits is not served; 1 is");
+        .isEqualTo("version 2 of digits is not in the repository; it has 1");
     StatusRuntimeException name = refusal(request().setModel("cats"));
     assertThat(name.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
     assertThat(name.getStatus().getDescription())
@@ -205,7 +205,7 @@ class SamplerServiceTest {
             GatedNetwork.TIMES,
             model.batcher().policy(),
             watch);
-    active.swap(next);
+    models.serve(next);
 
     assertThat(stub.generate(request().build()).getModel().getVersion()).isEqualTo(2);
     network.permit(1000);
@@ -233,7 +233,7 @@ class SamplerServiceTest {
   void faultBeforeTheQueue_isInternal_andReleasesTheVersion() throws Exception {
     // One latent of the manifest's size is not a whole number of this network's.
     GatedNetwork other = new GatedNetwork(TestModels.LATENT + 1, 14 * 14);
-    active.swap(
+    models.serve(
         LoadedModel.start(
             TestModels.publish(new ModelRepository(root), "digits", 1, 2),
             Provider.CPU,
@@ -247,15 +247,89 @@ class SamplerServiceTest {
             StatusRuntimeException.class, () -> stub.generateStream(request().build()).next());
     assertThat(streamed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
 
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(other.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void versionOnDemand_isWaitedFor_andACallerThatGoesAwayLeavesItToOthers() throws Exception {
+    ModelRepository repository = new ModelRepository(root);
+    TestModels.publish(repository, "digits", 1, 2);
+    CountDownLatch loading = new CountDownLatch(1);
+    Semaphore gate = new Semaphore(0);
+    GatedNetwork old = new GatedNetwork(TestModels.LATENT, 14 * 14);
+    old.permit(1000);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    SamplerMetrics metrics = new SamplerMetrics(registry);
+    ModelWatcher watcher =
+        new ModelWatcher(
+            new ModelWatcher.Config(
+                repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
+            bundle -> {
+              if (bundle.version() == 1) {
+                loading.countDown();
+                gate.acquireUninterruptibly();
+              }
+              return LoadedModel.start(
+                  bundle,
+                  Provider.CPU,
+                  List.of(
+                      bundle.version() == 1 ? old : new GatedNetwork(TestModels.LATENT, 14 * 14)),
+                  GatedNetwork.TIMES,
+                  model.batcher().policy(),
+                  watch);
+            },
+            metrics);
+    CountDownLatch ready = new CountDownLatch(1);
+    watcher.start(ready::countDown);
+    GrpcServer other = GrpcServer.start(0, service(watcher.models(), metrics), registry);
+    ManagedChannel toOther =
+        Grpc.newChannelBuilder("127.0.0.1:" + other.port(), InsecureChannelCredentials.create())
+            .build();
+    try {
+      assertThat(ready.await(30, TimeUnit.SECONDS)).isTrue();
+      GenerateRequest.Builder request = request().setVersion(1);
+      var patient = SamplerServiceGrpc.newFutureStub(toOther);
+      Future<GenerateResponse> first = patient.generate(request.build());
+      assertThat(loading.await(30, TimeUnit.SECONDS)).isTrue();
+      StatusRuntimeException expired =
+          catchThrowableOfType(
+              StatusRuntimeException.class,
+              () ->
+                  SamplerServiceGrpc.newBlockingStub(toOther)
+                      .withDeadlineAfter(Duration.ofMillis(300))
+                      .generate(request.build()));
+      assertThat(expired.getStatus().getCode()).isEqualTo(Status.Code.DEADLINE_EXCEEDED);
+      Iterator<GenerateResponse> stream =
+          SamplerServiceGrpc.newBlockingStub(toOther)
+              .generateStream(request.clone().setCount(40).build());
+      gate.release();
+      assertThat(first.get(30, TimeUnit.SECONDS).getModel().getVersion()).isEqualTo(1);
+      int images = 0;
+      while (stream.hasNext()) {
+        images += stream.next().getCount();
+      }
+      assertThat(images).isEqualTo(40);
+    } finally {
+      gate.release();
+      toOther.shutdownNow();
+      watcher.close();
+      other.drain(Duration.ZERO, Duration.ofSeconds(10));
+      assertThat(watcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+      assertThat(watcher.models().close(Duration.ofSeconds(30))).isTrue();
+      assertThat(old.awaitClosed()).as("all uses of the version were released").isTrue();
+    }
   }
 
   @Test
   void withoutAModel_callsAreUnavailable() throws InterruptedException {
     network.permit(1000);
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+  }
+
+  private static SamplerService service(Models models, SamplerMetrics metrics) {
+    return new SamplerService(models, new ImageMaker(Runnable::run), metrics, Runnable::run);
   }
 
   private void assertInvalid(GenerateRequest.Builder request, String field, String description)

@@ -7,6 +7,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.trainer.net.GeneratorWeights;
@@ -189,6 +190,8 @@ class SamplerTest {
     assertThat(stub.generate(raw(1).setCount(3).build()).getCount()).isEqualTo(3);
     assertThat(metrics())
         .contains("sampler_model_info{model=\"digits\",provider=\"cpu\"")
+        .contains("sampler_models_loaded 1.0")
+        .contains("sampler_model_pinned{model=\"digits\"} 0.0")
         .contains("sampler_provider_info{asked=\"auto\",provider=\"cpu\"} 1")
         .contains("sampler_images_total{format=\"raw\"} 3.0")
         .contains("sampler_batch_size_count 1")
@@ -264,15 +267,6 @@ class SamplerTest {
   }
 
   @Test
-  void severalModels_areNotServed_untilOneIsNamed() throws Exception {
-    TestModels.publish(repository(), "cats", 1, 1);
-    TestModels.publish(repository(), "digits", 1, 2);
-    SamplerServiceBlockingStub stub = start(config(32, "digits"));
-    awaitHealth(ServingStatus.SERVING);
-    assertThat(stub.generate(raw(1).build()).getModel().getName()).isEqualTo("digits");
-  }
-
-  @Test
   void stream_ofManyImages_comesInChunksBelowOneMiB() throws Exception {
     TestModels.publish(repository(), "digits", 3, 1);
     SamplerServiceBlockingStub stub = startServing(4096);
@@ -319,7 +313,7 @@ class SamplerTest {
 
   /** Starts, whether or not there is a model. */
   private SamplerServiceBlockingStub start(int maxBatch) throws IOException {
-    return start(config(maxBatch, null));
+    return start(config(maxBatch));
   }
 
   private SamplerServiceBlockingStub start(Sampler.Config config) throws IOException {
@@ -337,11 +331,10 @@ class SamplerTest {
     return stub;
   }
 
-  private Sampler.Config config(int maxBatch, @Nullable String model) {
+  private Sampler.Config config(int maxBatch) {
     return new Sampler.Config(
-        repository(),
-        model,
-        Duration.ofMillis(10),
+        new ModelWatcher.Config(
+            repository(), List.of(), Duration.ofMillis(10), 1, 0, 1, false, false),
         0,
         0,
         new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),

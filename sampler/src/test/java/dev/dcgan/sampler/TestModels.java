@@ -1,5 +1,10 @@
 package dev.dcgan.sampler;
 
+import ai.onnx.proto.OnnxMl.GraphProto;
+import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import ai.onnx.proto.OnnxMl.ValueInfoProto;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
@@ -38,6 +43,47 @@ public final class TestModels {
 
   public static byte[] onnx(GeneratorWeights weights) {
     return GeneratorExporter.toOnnx(weights, Map.of());
+  }
+
+  /**
+   * The same network as another exporter might write it: other names, a latent of four dimensions,
+   * and floats only.
+   */
+  public static byte[] handmade(GeneratorWeights weights) throws IOException {
+    ModelProto ours = ModelProto.parseFrom(onnx(weights));
+    GraphProto.Builder graph = ours.getGraph().toBuilder();
+    List<NodeProto> nodes = graph.getNodeList();
+    graph.clearNode().clearInput().clearOutput();
+    // Our graph begins with the Reshape of z and ends with what makes pixels of the image.
+    for (NodeProto node : nodes.subList(1, nodes.size())) {
+      NodeProto.Builder renamed = node.toBuilder();
+      for (int i = 0; i < node.getInputCount(); i++) {
+        renamed.setInput(i, node.getInput(i).equals("z4d") ? "noise" : node.getInput(i));
+      }
+      boolean last = node.getOutput(0).equals("image");
+      if (last) {
+        renamed.setOutput(0, "output");
+      }
+      graph.addNode(renamed);
+      if (last) {
+        break;
+      }
+    }
+    ImageShape shape = weights.shape();
+    graph.addInput(floats("noise", weights.latentSize(), 1, 1));
+    graph.addOutput(floats("output", shape.channels(), shape.height(), shape.width()));
+    return ours.toBuilder().setGraph(graph).clearMetadataProps().build().toByteArray();
+  }
+
+  private static ValueInfoProto floats(String name, long... dims) {
+    ValueInfoProto.Builder info = ValueInfoProto.newBuilder().setName(name);
+    var tensor =
+        info.getTypeBuilder().getTensorTypeBuilder().setElemType(DataType.FLOAT.getNumber());
+    tensor.getShapeBuilder().addDimBuilder().setDimParam("batch");
+    for (long dim : dims) {
+      tensor.getShapeBuilder().addDimBuilder().setDimValue(dim);
+    }
+    return info.build();
   }
 
   /** Publishes the next version of the model. */

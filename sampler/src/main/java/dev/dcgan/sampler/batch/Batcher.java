@@ -233,6 +233,16 @@ public final class Batcher implements AutoCloseable {
     return true;
   }
 
+  /** Sessions that wait for work. */
+  int idle() {
+    lock.lock();
+    try {
+      return idle;
+    } finally {
+      lock.unlock();
+    }
+  }
+
   private void forget(Job job) {
     List<CompletableFuture<Void>> room = List.of();
     lock.lock();

@@ -1,7 +1,6 @@
 package dev.dcgan.sampler.model;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
@@ -9,6 +8,7 @@ import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
+import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
@@ -21,15 +21,16 @@ import org.slf4j.LoggerFactory;
 /**
  * One version, ready to serve, with a batcher of its own.
  *
- * <p>Thread-safe. Counts its users: the {@link ActiveModel} that offers it is one, every request
- * and stream another. When the last has released it the batcher finishes what it has and the
- * network is closed; that does not block the one who released it.
+ * <p>Thread-safe. Counts its users: the {@link Models} that have it are one, every request and
+ * stream another. When the last has released it the batcher finishes what it has and the network is
+ * closed; that does not block the one who released it.
  */
 public final class LoadedModel {
 
   private static final Logger log = LoggerFactory.getLogger(LoadedModel.class);
 
-  private final ModelVersion version;
+  private final ModelManifest manifest;
+  private final boolean unverified;
   private final ImageShape shape;
   private final int latentSize;
   private final Provider provider;
@@ -39,7 +40,8 @@ public final class LoadedModel {
   private final AtomicInteger users = new AtomicInteger(1);
 
   private LoadedModel(ModelBundle bundle, Provider provider, Batcher batcher) {
-    this.version = bundle.manifest().getModel();
+    this.manifest = bundle.manifest();
+    this.unverified = bundle.unverified();
     this.shape = bundle.shape();
     this.latentSize = bundle.latentSize();
     this.provider = provider;
@@ -85,31 +87,17 @@ public final class LoadedModel {
     return new LoadedModel(bundle, provider, batcher);
   }
 
-  /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */
-  private static BatchTimes warm(
-      ModelBundle bundle, Provider provider, List<Network> networks, int maxBatch)
-      throws InvalidModelException {
-    try {
-      GoldenCheck.verify(bundle, networks.get(0));
-      boolean all = provider == Provider.CUDA;
-      BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, all, System::nanoTime);
-      for (Network network : networks.subList(1, networks.size())) {
-        if (all) {
-          var unused = BatchTimes.measure(network, maxBatch, true, System::nanoTime);
-        } else {
-          network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
-        }
-      }
-      log.info("{} on {}: {} (batches of {})", bundle, provider, times, times.best());
-      return times;
-    } catch (IllegalStateException e) {
-      throw new InvalidModelException(
-          "%s: %s: %s".formatted(bundle.folder(), e.getMessage(), e.getCause()), e);
-    }
+  public ModelManifest manifest() {
+    return manifest;
   }
 
   public ModelVersion version() {
-    return version;
+    return manifest.getModel();
+  }
+
+  /** Whether it has no manifest on disk. */
+  public boolean isUnverified() {
+    return unverified;
   }
 
   public ImageShape shape() {
@@ -138,7 +126,7 @@ public final class LoadedModel {
   /** Name and version, as a person reads them: {@code mnist/3}. */
   @Override
   public String toString() {
-    return version.getName() + "/" + version.getVersion();
+    return version().getName() + "/" + version().getVersion();
   }
 
   /** Begins a use, unless the last one has ended. */
@@ -146,7 +134,42 @@ public final class LoadedModel {
     return users.getAndUpdate(n -> n == 0 ? 0 : n + 1) > 0;
   }
 
+  /** Whether those who offer it are its only user. */
+  boolean isIdle() {
+    return users.get() == 1;
+  }
+
+  boolean isClosed() {
+    try {
+      return batcher.awaitClosed(Duration.ZERO);
+    } catch (InterruptedException e) {
+      throw new AssertionError("did not wait", e);
+    }
+  }
+
   boolean awaitClosed(Duration limit) throws InterruptedException {
     return batcher.awaitClosed(limit);
+  }
+
+  /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */
+  private static BatchTimes warm(
+      ModelBundle bundle, Provider provider, List<Network> networks, int maxBatch)
+      throws IOException {
+    try {
+      GoldenCheck.verify(bundle, networks.get(0));
+      boolean all = provider == Provider.CUDA;
+      BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, all, System::nanoTime);
+      for (Network network : networks.subList(1, networks.size())) {
+        if (all) {
+          var unused = BatchTimes.measure(network, maxBatch, true, System::nanoTime);
+        } else {
+          network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
+        }
+      }
+      log.info("{} on {}: {} (batches of {})", bundle, provider, times, times.best());
+      return times;
+    } catch (IllegalStateException e) {
+      throw OnnxGenerator.failure(bundle.folder(), e);
+    }
   }
 }

@@ -14,20 +14,25 @@ import ai.onnxruntime.providers.OrtCUDAProviderOptions;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.Slice;
+import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A published generator in ONNX Runtime: owns the session and the memory that it reads and writes.
@@ -63,6 +68,7 @@ public final class OnnxGenerator implements Network {
       OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "sampler");
 
   private final OrtSession session;
+  private final Signature tensors;
   private final Provider provider;
   private final int maxBatch;
   private final int latentSize;
@@ -71,13 +77,14 @@ public final class OnnxGenerator implements Network {
   private final ByteBuffer pixels;
   private final ByteBuffer floats;
 
-  private OnnxGenerator(OrtSession session, ModelBundle bundle, Provider provider, int maxBatch)
+  private OnnxGenerator(OrtSession session, Signature tensors, Provider provider, int maxBatch)
       throws IOException {
     this.session = session;
+    this.tensors = tensors;
     this.provider = provider;
     this.maxBatch = maxBatch;
-    this.latentSize = bundle.latentSize();
-    this.shape = bundle.shape();
+    this.latentSize = tensors.latentSize();
+    this.shape = tensors.shape();
     this.latents = buffer(latentSize * Float.BYTES).asFloatBuffer();
     this.pixels = buffer(imageBytes(Output.PIXELS));
     this.floats = buffer(imageBytes(Output.FLOATS));
@@ -99,21 +106,136 @@ public final class OnnxGenerator implements Network {
       configure(options, settings);
       session = ENVIRONMENT.createSession(onnx, options);
     } catch (OrtException e) {
-      throw new InvalidModelException(
-          "%s: ONNX Runtime refuses it: %s".formatted(bundle.folder(), e.getMessage()), e);
+      throw failure(bundle.folder(), "refuses", e);
     }
     try {
-      checkSignature(session, bundle);
-      return new OnnxGenerator(session, bundle, settings.provider, maxBatch);
+      Signature tensors =
+          bundle.unverified()
+              ? signature(bundle.folder(), session)
+              : checkedSignature(session, bundle);
+      return new OnnxGenerator(session, tensors, settings.provider, maxBatch);
     } catch (OrtException e) {
       closeAfter(session, e);
-      throw new InvalidModelException(
-          "%s: ONNX Runtime cannot run it: %s".formatted(bundle.folder(), e.getMessage()), e);
+      throw failure(bundle.folder(), "cannot run", e);
     } catch (IOException | RuntimeException | Error e) {
       // Errors too: there may be no direct memory left, and the watcher will come again.
       closeAfter(session, e);
       throw e;
     }
+  }
+
+  /** A model as its own tensors tell: for versions that have no manifest. */
+  static ModelManifest describe(Path folder, byte[] onnx) throws IOException {
+    return signature(folder, onnx).toManifest();
+  }
+
+  /**
+   * What goes into a model and comes out of it.
+   *
+   * @throws InvalidModelException not one float latent goes in, or no images come out
+   */
+  static Signature signature(Path folder, byte[] onnx) throws IOException {
+    try (SessionOptions options = new SessionOptions()) {
+      configure(options, new Settings(Provider.CPU, 1, false, 0));
+      options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
+      try (OrtSession session = ENVIRONMENT.createSession(onnx, options)) {
+        return signature(folder, session);
+      }
+    } catch (OrtException e) {
+      throw failure(folder, "refuses", e);
+    }
+  }
+
+  private static Signature signature(Path folder, OrtSession session)
+      throws OrtException, InvalidModelException {
+    Map<String, NodeInfo> inputs = session.getInputInfo();
+    String input = inputs.size() == 1 ? inputs.keySet().iterator().next() : "";
+    long[] latent = dimensions(inputs.get(input), OnnxJavaType.FLOAT);
+    boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
+    if (!(fourDimensional || latent.length == 2) || latent[0] != -1 || latent[1] < 1) {
+      throw new InvalidModelException(
+          "%s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
+              .formatted(folder, tensors(inputs)));
+    }
+    Map<String, NodeInfo> outputs = session.getOutputInfo();
+    String image = null;
+    String pixels = null;
+    long[] hwc = {};
+    for (Map.Entry<String, NodeInfo> output : outputs.entrySet()) {
+      long[] floats = dimensions(output.getValue(), OnnxJavaType.FLOAT);
+      long[] bytes = dimensions(output.getValue(), OnnxJavaType.UINT8);
+      if (floats.length == 4 && image == null) {
+        image = output.getKey();
+        hwc = new long[] {floats[2], floats[3], floats[1]};
+      }
+      if (bytes.length == 4 && pixels == null) {
+        pixels = output.getKey();
+      }
+    }
+    if (image == null) {
+      throw new InvalidModelException(
+          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
+              .formatted(folder, tensors(outputs)));
+    }
+    if (!Arrays.equals(batchOf(-1, hwc), dimensions(outputs.get(pixels), OnnxJavaType.UINT8))) {
+      pixels = null; // Of another shape: not the same images.
+    }
+    try {
+      ImageShape shape = new ImageShape(side(hwc, 0), side(hwc, 1), side(hwc, 2));
+      return new Signature(
+          input, Math.toIntExact(latent[1]), fourDimensional, shape, image, pixels);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw new InvalidModelException(
+          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
+              .formatted(folder, tensors(outputs), e.getMessage()),
+          e);
+    }
+  }
+
+  private static int side(long[] dimensions, int i) {
+    return dimensions.length == 0 ? 0 : Math.toIntExact(dimensions[i]);
+  }
+
+  /** Of a tensor of that type; empty where it is none. */
+  private static long[] dimensions(@Nullable NodeInfo node, OnnxJavaType type) {
+    return node != null && node.getInfo() instanceof TensorInfo tensor && tensor.type == type
+        ? tensor.getShape()
+        : new long[0];
+  }
+
+  private static String tensors(Map<String, NodeInfo> nodes) {
+    return nodes.values().stream()
+        .map(
+            node ->
+                node.getInfo() instanceof TensorInfo tensor
+                    ? "'%s' %s (%s)".formatted(node.getName(), tensor.type, join(tensor.getShape()))
+                    : "'" + node.getName() + "'")
+        .toList()
+        .toString();
+  }
+
+  /** What a fault of {@link #run} says of the version; others are thrown on. */
+  static IOException failure(Path folder, RuntimeException fault) {
+    if (fault.getCause() instanceof OrtException e) {
+      return failure(folder, "cannot run", e);
+    }
+    throw fault;
+  }
+
+  /** Invalid for good, or, where memory was short, an ordinary failure: that may pass. */
+  static IOException failure(Path folder, String does, OrtException e) {
+    String message =
+        "%s: ONNX Runtime %s it: %s".formatted(folder, does, String.valueOf(e.getMessage()));
+    return isOutOfMemory(e) ? new IOException(message, e) : new InvalidModelException(message, e);
+  }
+
+  /** By the words: ONNX Runtime has no code for it. */
+  private static boolean isOutOfMemory(OrtException e) {
+    String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
+    return message.contains("failed to allocate memory")
+        || message.contains("out of memory")
+        || message.contains("bad_alloc")
+        || message.contains("bad allocation");
   }
 
   /**
@@ -128,6 +250,11 @@ public final class OnnxGenerator implements Network {
     } catch (OrtException e) {
       throw new IOException("CUDA cannot be used here (%s)".formatted(firstLine(e)), e);
     }
+  }
+
+  /** A model, but no generator. */
+  static byte[] probe() {
+    return PROBE.clone();
   }
 
   /** Runs a convolution of four numbers with themselves. */
@@ -204,29 +331,36 @@ public final class OnnxGenerator implements Network {
   private void run(int n, Set<Output> outputs) throws OrtException {
     Map<String, OnnxValue> pinned = new HashMap<>();
     latents.clear().limit(n * latentSize);
-    try (OnnxTensor input = OnnxTensor.createTensor(ENVIRONMENT, latents, batchOf(n, latentSize))) {
-      for (Output output : outputs) {
-        pinned.put(name(output), pinned(output, n));
+    long[] dimensions =
+        tensors.fourDimensional() ? new long[] {n, latentSize, 1, 1} : new long[] {n, latentSize};
+    boolean toPixels = outputs.contains(Output.PIXELS) && tensors.pixels() == null;
+    try (OnnxTensor input = OnnxTensor.createTensor(ENVIRONMENT, latents, dimensions)) {
+      if (outputs.contains(Output.FLOATS) || toPixels) {
+        pinned.put(tensors.image(), pinned(Output.FLOATS, OnnxJavaType.FLOAT, n));
+      }
+      if (outputs.contains(Output.PIXELS) && !toPixels) {
+        pinned.put(tensors.pixels(), pinned(Output.PIXELS, OnnxJavaType.UINT8, n));
       }
       // Empty: nothing was allocated, the images are in the pinned tensors.
-      session.run(Map.of(LATENT, input), pinned).close();
+      session.run(Map.of(tensors.input(), input), pinned).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
     }
+    if (toPixels) {
+      float[] images = new float[n * shape.values()];
+      memory(Output.FLOATS).asFloatBuffer().get(images);
+      memory(Output.PIXELS).put(Pixels.of(images, shape));
+    }
   }
 
-  private OnnxTensor pinned(Output output, int n) throws OrtException {
+  private OnnxTensor pinned(Output output, OnnxJavaType type, int n) throws OrtException {
     ByteBuffer into =
         memory(output).limit(n * imageBytes(output)).slice().order(ByteOrder.nativeOrder());
-    return output == Output.PIXELS
-        ? OnnxTensor.createTensor(
-            ENVIRONMENT, into, batchOf(n, dimensions(output, shape)), OnnxJavaType.UINT8)
-        : OnnxTensor.createTensor(
-            ENVIRONMENT, into, batchOf(n, dimensions(output, shape)), OnnxJavaType.FLOAT);
+    return OnnxTensor.createTensor(ENVIRONMENT, into, batchOf(n, dimensions(output, shape)), type);
   }
 
   private ByteBuffer memory(Output output) {
-    return (output == Output.PIXELS ? pixels : floats).clear();
+    return (output == Output.PIXELS ? pixels : floats).clear().order(ByteOrder.nativeOrder());
   }
 
   private ByteBuffer buffer(int bytesEach) throws IOException {
@@ -267,7 +401,8 @@ public final class OnnxGenerator implements Network {
     }
   }
 
-  private static void checkSignature(OrtSession session, ModelBundle bundle)
+  /** The tensors that a published version must have. */
+  private static Signature checkedSignature(OrtSession session, ModelBundle bundle)
       throws OrtException, InvalidModelException {
     checkTensor(
         bundle, "input", session.getInputInfo(), LATENT, OnnxJavaType.FLOAT, bundle.latentSize());
@@ -285,6 +420,13 @@ public final class OnnxGenerator implements Network {
           output == Output.PIXELS ? OnnxJavaType.UINT8 : OnnxJavaType.FLOAT,
           dimensions(output, bundle.shape()));
     }
+    return new Signature(
+        LATENT,
+        bundle.latentSize(),
+        false,
+        bundle.shape(),
+        name(Output.FLOATS),
+        name(Output.PIXELS));
   }
 
   private static void checkTensor(

@@ -226,6 +226,9 @@ class BatcherTest {
             new BatchPolicy(8, Duration.ZERO, 100),
             both,
             clock::get)) {
+      while (shared.idle() < 2) {
+        Thread.onSpinWait();
+      }
       CompletableFuture<Images> images =
           shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS);
       one.awaitStarted();

@@ -46,6 +46,10 @@ public final class GatedNetwork implements Network {
     }
   }
 
+  public boolean isClosed() {
+    return closed.getCount() == 0;
+  }
+
   public boolean awaitClosed() throws InterruptedException {
     return closed.await(30, TimeUnit.SECONDS);
   }

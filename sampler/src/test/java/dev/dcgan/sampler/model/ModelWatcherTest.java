@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowable;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -8,12 +9,19 @@ import dev.dcgan.sampler.TestModels;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.GatedNetwork;
 import dev.dcgan.sampler.batch.QueueWatch;
+import dev.dcgan.sampler.model.NotServedException.Why;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
@@ -25,22 +33,31 @@ import org.junit.jupiter.api.io.TempDir;
 
 class ModelWatcherTest {
 
+  private static final long A_MIB = 1 << 20;
+
   @TempDir private Path root;
 
-  private final ActiveModel active = new ActiveModel();
   private final BlockingQueue<String> served = new LinkedBlockingQueue<>();
+  private final BlockingQueue<String> loads = new LinkedBlockingQueue<>();
+  private final Map<String, GatedNetwork> networks = new ConcurrentHashMap<>();
+  private final Map<String, Semaphore> gates = new ConcurrentHashMap<>();
   private final AtomicInteger rejected = new AtomicInteger();
+  private final AtomicInteger fetched = new AtomicInteger();
+  private final AtomicInteger inMemory = new AtomicInteger();
   private final Semaphore failedLoads = new Semaphore(0);
+  private final Semaphore looks = new Semaphore(0);
   private volatile @Nullable Throwable failure;
   private @Nullable ModelWatcher watcher;
 
   @AfterEach
   void end() throws InterruptedException {
+    gates.values().forEach(gate -> gate.release(1000));
     if (watcher != null) {
       watcher.close();
       assertThat(watcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+      assertThat(watcher.models().close(Duration.ofSeconds(30))).isTrue();
     }
-    assertThat(active.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(networks.values()).allMatch(GatedNetwork::isClosed);
   }
 
   @Test
@@ -56,11 +73,12 @@ class ModelWatcherTest {
   @Test
   void repositoryThatVanishes_isServedOn_andNewerVersionsAreFoundWhenItIsBack() throws Exception {
     publish(1);
-    watch();
+    Models models = watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
     Path away = root.resolveSibling(root.getFileName() + "-away");
     Files.move(root, away);
-    assertThat(active.acquire()).isNotNull().satisfies(LoadedModel::release);
+    awaitLook();
+    use(models, "", 0);
 
     Files.move(away, root);
     publish(2);
@@ -68,11 +86,289 @@ class ModelWatcherTest {
     assertThat(rejected).hasValue(0);
   }
 
+  @Test
+  void versionsToKeep_areTheOneInServiceAndTheNewestOthers() throws Exception {
+    for (int version = 1; version <= 4; version++) {
+      publish(version);
+    }
+    Models models = watch(2, 0);
+    assertThat(nextServed()).isEqualTo("digits/4");
+    awaitLook();
+    assertThat(List.of(loads.take(), loads.take())).containsExactly("digits/4", "digits/3");
+    use(models, "digits", 3);
+    assertThat(refusal(models, "digits", 2)).contains("there is no room for version 2 of digits");
+
+    publish(5);
+    assertThat(nextServed()).isEqualTo("digits/5");
+    assertThat(network("digits/3").awaitClosed()).isTrue();
+    use(models, "digits", 4);
+    awaitLook();
+    assertThat(inMemory).hasValue(2);
+    assertThat(loads).containsExactly("digits/5");
+  }
+
+  @Test
+  void versionOnDemand_isLoadedOnce_forAllWhoWait() throws Exception {
+    publish(1);
+    publish(2);
+    Semaphore gate = gate("digits/1");
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    List<CompletableFuture<LoadedModel>> waiters = new ArrayList<>();
+    for (int i = 0; i < 5; i++) {
+      waiters.add(models.acquire("digits", 1));
+    }
+    assertThat(waiters).noneMatch(CompletableFuture::isDone);
+    assertThat(waiters.get(2).cancel(false)).isTrue();
+    gate.release();
+
+    for (CompletableFuture<LoadedModel> waiter : waiters) {
+      if (!waiter.isCancelled()) {
+        LoadedModel model = waiter.get(30, TimeUnit.SECONDS);
+        assertThat(model).hasToString("digits/1");
+        model.release();
+      }
+    }
+    CompletableFuture<LoadedModel> again = models.acquire("digits", 1);
+    assertThat(again).as("in memory").isDone();
+    again.join().release();
+    awaitLook();
+    assertThat(loads).containsExactly("digits/2", "digits/1");
+    assertThat(fetched).hasValue(1);
+    assertThat(models.loaded()).isEqualTo(2);
+  }
+
+  @Test
+  void versionThatNobodyWaitsForAnyMore_isNotLoaded() throws Exception {
+    for (int version = 1; version <= 3; version++) {
+      publish(version);
+    }
+    Semaphore gate = gate("digits/1");
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    CompletableFuture<LoadedModel> first = models.acquire("digits", 1);
+    CompletableFuture<LoadedModel> second = models.acquire("digits", 2);
+    second.cancel(false);
+    gate.release();
+    first.get(30, TimeUnit.SECONDS).release();
+    awaitLook();
+    assertThat(loads).containsExactly("digits/3", "digits/1");
+  }
+
+  @Test
+  void memory_isTakenFromTheLeastRecentlyUsed_thatNobodyUses() throws Exception {
+    for (int version = 1; version <= 4; version++) {
+      publish(version);
+    }
+    long each = new ModelRepository(root).open("digits", 1).manifest().getOnnxBytes();
+    Models models = watch(1, 2 * each);
+    assertThat(nextServed()).isEqualTo("digits/4");
+    awaitLook();
+    use(models, "digits", 1);
+    use(models, "digits", 2);
+    use(models, "digits", 1);
+    LoadedModel third = models.acquire("digits", 3).get(30, TimeUnit.SECONDS);
+    assertThat(network("digits/2").awaitClosed()).as("used before 1 was").isTrue();
+    assertThat(network("digits/1").isClosed()).isFalse();
+
+    LoadedModel first = models.acquire("digits", 1).get(30, TimeUnit.SECONDS);
+    assertThat(refusal(models, "digits", 2)).contains("are in use");
+    assertThat(network("digits/1").isClosed()).isFalse();
+    third.release();
+    use(models, "digits", 2);
+    assertThat(network("digits/3").awaitClosed()).isTrue();
+    first.release();
+    awaitLook();
+    assertThat(inMemory).hasValue(3);
+  }
+
+  @Test
+  void versionThatProvesInvalidOnDemand_isRefused_countedOnce_untilItsFilesChange()
+      throws Exception {
+    publish(1);
+    publish(2);
+    Path onnx = root.resolve("digits/1/model.onnx");
+    byte[] bytes = Files.readAllBytes(onnx);
+    Files.write(onnx, new byte[] {1});
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    assertThat(refusal(models, "digits", 1)).contains("version 1 of digits cannot be used");
+    assertThat(refusal(models, "digits", 1)).contains("has 1 bytes; its manifest says");
+    assertThat(models.list().get(0).available()).containsExactly(2L);
+    assertThat(rejected).hasValue(1);
+
+    Files.write(onnx, bytes);
+    awaitLook();
+    use(models, "digits", 1);
+    assertThat(models.list().get(0).available()).containsExactly(2L, 1L);
+  }
+
+  @Test
+  void versionThatCannotBeLoadedNow_isUnavailable_andLoadedLater() throws Exception {
+    publish(1);
+    publish(2);
+    publish(3);
+    failure = new IOException("the disk is gone");
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    Throwable refused = catchThrowable(() -> acquire(models, "digits", 2));
+    assertThat(((NotServedException) refused).why()).isEqualTo(Why.UNAVAILABLE);
+    failure = null;
+    use(models, "digits", 2);
+  }
+
+  @Test
+  void versionThatIsDeleted_leavesMemory_butTheOneInServiceStays() throws Exception {
+    publish(1);
+    publish(2);
+    publish(3);
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    use(models, "digits", 1);
+    delete(root.resolve("digits/1"));
+    delete(root.resolve("digits/3"));
+    awaitLook();
+    assertThat(network("digits/1").awaitClosed()).isTrue();
+    use(models, "digits", 3);
+    assertThat(refusal(models, "digits", 1))
+        .isEqualTo("version 1 of digits is not in the repository; it has 2, 3");
+  }
+
+  @Test
+  void pin_isFollowed_whoeverWroteIt_andUnpinned() throws Exception {
+    publish(1);
+    publish(2);
+    Models models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    ModelRepository another = new ModelRepository(root);
+    another.pin("digits", 1);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    publish(3);
+    awaitLook();
+    assertThat(models.list().get(0))
+        .returns(1L, ModelStatus::serving)
+        .returns(1L, ModelStatus::pinned)
+        .returns(List.of(3L, 2L, 1L), ModelStatus::available);
+    Files.writeString(another.pinFile("digits"), "damaged");
+    awaitLook();
+    assertThat(models.list().get(0)).returns(1L, ModelStatus::serving);
+    another.unpin("digits");
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    assertThat(models.list().get(0)).returns(0L, ModelStatus::pinned);
+  }
+
+  @Test
+  void pinOfAVersionThatIsMissingOrInvalid_changesNothing() throws Exception {
+    publish(1);
+    publish(2);
+    Files.write(root.resolve("digits/2/model.onnx"), new byte[] {1});
+    new ModelRepository(root).pin("digits", 7);
+    Models models = watch(1, 0);
+    assertThat(nextServed())
+        .as("the newest valid one, as none is in service")
+        .isEqualTo("digits/1");
+    new ModelRepository(root).pin("digits", 2);
+    publish(3);
+    awaitLook();
+    assertThat(models.list().get(0)).returns(1L, ModelStatus::serving);
+    assertThat(rejected).hasValue(1);
+  }
+
+  @Test
+  void setServing_isRefused_andChangesNothing_whereTheVersionIsNotValid() throws Exception {
+    publish(1);
+    publish(2);
+    publish(3);
+    Files.write(root.resolve("digits/1/model.onnx"), new byte[] {1});
+    Models models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    assertThat(setServingRefused(models, 1)).isEqualTo(Why.WRONG_STATE);
+    assertThat(setServingRefused(models, 9)).isEqualTo(Why.NOT_FOUND);
+    failure = new IOException("the disk is gone");
+    assertThat(setServingRefused(models, 2)).isEqualTo(Why.UNAVAILABLE);
+    failure = null;
+    // What cannot be replaced by a file.
+    Files.createDirectories(root.resolve("digits/.serving-version/x"));
+    assertThat(setServingRefused(models, 2)).isEqualTo(Why.WRONG_STATE);
+    awaitLook();
+    assertThat(models.list().get(0))
+        .returns(3L, ModelStatus::serving)
+        .returns(0L, ModelStatus::pinned);
+    assertThat(network("digits/2").awaitClosed()).as("loaded for nothing").isTrue();
+  }
+
+  @Test
+  void setServing_answersWhenItIsSo() throws Exception {
+    publish(1);
+    publish(2);
+    Models models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    ModelStatus pinned = models.setServing("digits", 1).get(30, TimeUnit.SECONDS);
+    assertThat(pinned).returns(1L, ModelStatus::serving).returns(1L, ModelStatus::pinned);
+    assertThat(new ModelRepository(root).pinned("digits")).hasValue(1);
+    use(models, "", 1);
+    ModelStatus unpinned = models.setServing("", 0).get(30, TimeUnit.SECONDS);
+    assertThat(unpinned).returns(2L, ModelStatus::serving).returns(0L, ModelStatus::pinned);
+    assertThat(new ModelRepository(root).pinned("digits")).isEmpty();
+  }
+
+  @Test
+  void severalModels_areServedSideBySide() throws Exception {
+    publish("cats");
+    publish("digits");
+    publish("faces");
+    Models models = watch(List.of("digits", "faces"), 1, 0);
+    assertThat(List.of(nextServed(), nextServed())).containsExactly("digits/1", "faces/1");
+    awaitLook();
+    use(models, "faces", 0);
+    use(models, "digits", 1);
+    assertThat(refusal(models, "", 0))
+        .isEqualTo("several models are served (digits, faces): say which");
+    assertThat(refusal(models, "cats", 0))
+        .isEqualTo("model 'cats' is not served; 'digits' and 'faces' are");
+    assertThat(models.list())
+        .extracting(status -> status.manifest().getModel().getName())
+        .containsExactly("digits", "faces");
+  }
+
+  @Test
+  void ready_waitsForAllThatWereNamed() throws Exception {
+    publish("digits");
+    watch(List.of("digits", "faces"), 1, 0);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    assertThat(looks.availablePermits()).isZero();
+    publish("faces");
+    assertThat(nextServed()).isEqualTo("faces/1");
+    awaitLook();
+  }
+
+  @Test
+  void afterTheEnd_callsAreUnavailable_alsoThoseWhoWait() throws Exception {
+    publish(1);
+    publish(2);
+    Semaphore gate = gate("digits/1");
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    CompletableFuture<LoadedModel> waiting = models.acquire("digits", 1);
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
+    assertThat(catchThrowable(waiting::join)).hasCauseInstanceOf(NotServedException.class);
+    assertThat(refusal(models, "digits", 0)).startsWith("no model is served here now");
+    gate.release();
+  }
+
   private void assertServesTheOneBefore(Throwable trouble) throws Exception {
     publish(1);
     publish(2);
     failure = trouble;
-    watch();
+    watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
     assertThat(failedLoads.tryAcquire(3, 30, TimeUnit.SECONDS)).as("tried again").isTrue();
     assertThat(rejected).hasValue(1);
@@ -85,17 +381,30 @@ class ModelWatcherTest {
     TestModels.publish(new ModelRepository(root), "digits", 1, seed);
   }
 
-  private void watch() {
-    watcher =
-        ModelWatcher.start(
-            new ModelRepository(root),
-            "digits",
-            Duration.ofMillis(10),
+  private void publish(String model) throws IOException {
+    TestModels.publish(new ModelRepository(root), model, 1, 1);
+  }
+
+  private Models watch(int keepVersions, long onDemandBytes) {
+    return watch(List.of(), keepVersions, onDemandBytes);
+  }
+
+  private Models watch(List<String> names, int keepVersions, long onDemandBytes) {
+    ModelWatcher started =
+        new ModelWatcher(
+            new ModelWatcher.Config(
+                new ModelRepository(root),
+                names,
+                Duration.ofMillis(10),
+                keepVersions,
+                onDemandBytes,
+                1,
+                true,
+                false),
             this::load,
-            active,
             new ModelWatcher.Listener() {
               @Override
-              public void serving(LoadedModel model) {
+              public void serving(LoadedModel model, @Nullable LoadedModel before) {
                 served.add(model.toString());
               }
 
@@ -103,7 +412,23 @@ class ModelWatcherTest {
               public void rejected() {
                 rejected.incrementAndGet();
               }
+
+              @Override
+              public void fetched() {
+                fetched.incrementAndGet();
+              }
+
+              @Override
+              public void inMemory(int versions) {
+                inMemory.set(versions);
+              }
+
+              @Override
+              public void pinned(String model, long version) {}
             });
+    watcher = started;
+    started.start(looks::release);
+    return started.models();
   }
 
   /** Version 2 has the trouble, while there is one. */
@@ -116,16 +441,72 @@ class ModelWatcherTest {
       }
       throw (Error) trouble;
     }
+    Semaphore gate = gates.get(bundle.toString());
+    if (gate != null) {
+      gate.acquireUninterruptibly();
+    }
+    loads.add(bundle.toString());
+    GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
+    networks.put(bundle.toString(), network);
     return LoadedModel.start(
         bundle,
         Provider.CPU,
-        List.of(new GatedNetwork(TestModels.LATENT, 14 * 14)),
+        List.of(network),
         GatedNetwork.TIMES,
         new BatchPolicy(1, Duration.ZERO, 1),
         new QueueWatch());
   }
 
+  /** Loading the version waits for it. */
+  private Semaphore gate(String version) {
+    Semaphore gate = new Semaphore(0);
+    gates.put(version, gate);
+    return gate;
+  }
+
+  private GatedNetwork network(String version) {
+    return Objects.requireNonNull(networks.get(version), version + " was not loaded");
+  }
+
   private @Nullable String nextServed() throws InterruptedException {
     return served.poll(30, TimeUnit.SECONDS);
+  }
+
+  /** Waits for the end of a look that began after this call. */
+  private void awaitLook() throws InterruptedException {
+    looks.drainPermits();
+    assertThat(looks.tryAcquire(2, 30, TimeUnit.SECONDS)).isTrue();
+  }
+
+  private static LoadedModel acquire(Models models, String model, long version) throws Throwable {
+    try {
+      return models.acquire(model, version).get(30, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static void use(Models models, String model, long version) throws Exception {
+    LoadedModel used = models.acquire(model, version).get(30, TimeUnit.SECONDS);
+    if (version != 0) {
+      assertThat(used.version().getVersion()).isEqualTo(version);
+    }
+    used.release();
+  }
+
+  private static String refusal(Models models, String model, long version) {
+    return String.valueOf(catchThrowable(() -> acquire(models, model, version)).getMessage());
+  }
+
+  private static Why setServingRefused(Models models, long version) {
+    Throwable refused =
+        catchThrowable(() -> models.setServing("digits", version).get(30, TimeUnit.SECONDS));
+    return ((NotServedException) Objects.requireNonNull(refused.getCause())).why();
+  }
+
+  private static void delete(Path folder) throws IOException {
+    Files.delete(folder.resolve("model.onnx"));
+    Files.delete(folder.resolve("manifest.json"));
+    Files.delete(folder);
   }
 }

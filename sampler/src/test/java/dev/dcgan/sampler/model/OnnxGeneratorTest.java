@@ -22,8 +22,10 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -145,6 +147,62 @@ class OnnxGeneratorTest {
   }
 
   @Test
+  void signature_isReadFromTheModelItself() throws IOException {
+    byte[] onnx = TestModels.onnx(TestModels.weights(3, 1));
+    assertThat(OnnxGenerator.signature(root, onnx))
+        .isEqualTo(
+            new Signature(
+                "z", LATENT, false, new dev.dcgan.model.ImageShape(14, 14, 3), "image", "pixels"));
+  }
+
+  @Test
+  void modelOfSomebodyElses_hasTheSameImages() throws IOException {
+    GeneratorWeights weights = TestModels.weights(3, 1);
+    byte[] onnx = TestModels.handmade(weights);
+    assertThat(OnnxGenerator.signature(root, onnx))
+        .isEqualTo(
+            new Signature(
+                "noise", LATENT, true, new dev.dcgan.model.ImageShape(14, 14, 3), "output", null));
+    Path folder = Files.createDirectories(root.resolve("m/1"));
+    Files.write(folder.resolve("model.onnx"), onnx);
+    ModelBundle bundle = repository().openUnverified("m", 1, OnnxGenerator::describe);
+    float[] latents = Latents.of(1, 0, 3 * LATENT);
+    try (Network theirs = open(bundle, 4, 1);
+        Network ours = open(TestModels.publish(repository(), "ours", 3, 1), 4, 1)) {
+      for (Output output : Output.values()) {
+        assertThat(theirs.generate(latents, output).bytes())
+            .isEqualTo(ours.generate(latents, output).bytes());
+      }
+    }
+  }
+
+  @Test
+  void signature_ofWhatIsNoGenerator_isRefused() {
+    assertThatThrownBy(() -> OnnxGenerator.signature(root, new byte[] {1, 2, 3}))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("ONNX Runtime refuses it");
+    assertThatThrownBy(() -> OnnxGenerator.signature(root, OnnxGenerator.probe()))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining(
+            "inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)");
+  }
+
+  @Test
+  void failureForWantOfMemory_isNoFaultOfTheVersion() {
+    for (String message :
+        List.of(
+            "Failed to allocate memory for requested buffer of size 4294967296",
+            "CUDA failure 2: out of memory",
+            "std::bad_alloc")) {
+      assertThat(OnnxGenerator.failure(root, "refuses", new OrtException(message)))
+          .isNotInstanceOf(InvalidModelException.class)
+          .hasMessageContaining(message);
+    }
+    assertThat(OnnxGenerator.failure(root, "refuses", new OrtException("No graph was found")))
+        .isInstanceOf(InvalidModelException.class);
+  }
+
+  @Test
   void probe_isAModelThatRuns() throws OrtException {
     // On CUDA it must fail for no other reason than CUDA.
     assertThat(OnnxGenerator.runProbe(Provider.CPU)).containsExactly(1, 4, 4, 6, 20, 16, 9, 24, 16);
@@ -187,6 +245,12 @@ class OnnxGeneratorTest {
     byte[] pixels = golden.getPixels().toByteArray();
     pixels[5] += (byte) ((pixels[5] & 0xFF) < 128 ? by : -by);
     return golden.toBuilder().setPixels(ByteString.copyFrom(pixels)).build();
+  }
+
+  private static byte[] renamed(byte[] onnx, String from, String to) {
+    String bytes = new String(onnx, StandardCharsets.ISO_8859_1);
+    assertThat(bytes).contains(from);
+    return bytes.replace(from, to).getBytes(StandardCharsets.ISO_8859_1);
   }
 
   private ModelRepository repository() {

@@ -1,0 +1,29 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.sampler.model.ModelStatus;
+import dev.dcgan.v1.ListModelsResponse;
+import dev.dcgan.v1.ServedModel;
+import java.util.List;
+
+/** What is known of models, on the wire. */
+final class ModelAnswers {
+
+  private ModelAnswers() {}
+
+  static ListModelsResponse of(List<ModelStatus> models) {
+    return ListModelsResponse.newBuilder()
+        .addAllModels(models.stream().map(ModelAnswers::of).toList())
+        .build();
+  }
+
+  static ServedModel of(ModelStatus status) {
+    return ServedModel.newBuilder()
+        .setManifest(status.manifest())
+        .setProvider(status.provider().toString())
+        .setServingVersion(status.serving())
+        .setPinnedVersion(status.pinned())
+        .addAllAvailableVersions(status.available())
+        .setUnverified(status.unverified())
+        .build();
+  }
+}

@@ -1,0 +1,154 @@
+package dev.dcgan.sampler;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.sampler.batch.Batcher;
+import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.TooLateException;
+import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.Models;
+import dev.dcgan.sampler.model.NotServedException;
+import dev.dcgan.server.Errors;
+import io.grpc.Context;
+import io.grpc.Deadline;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A call of one of the gRPC services: who waits, until when, and what to do when the caller goes
+ * away or reads on. Thread-safe; made within the call of the method, because gRPC takes no handlers
+ * later.
+ */
+final class ServiceCall<T> {
+
+  /** What is done with a version. It releases it, unless it throws. */
+  interface Use {
+    void with(LoadedModel model) throws QueueFullException, TooLateException;
+  }
+
+  private final ServerCallStreamObserver<T> observer;
+  private final @Nullable Deadline deadline = Context.current().getDeadline();
+
+  // Mutable state
+  @GuardedBy("this") private boolean cancelled;
+
+  @GuardedBy("this") private Runnable onCancel = () -> {};
+
+  private volatile Runnable onReady = () -> {};
+
+  ServiceCall(StreamObserver<T> observer) {
+    this.observer = (ServerCallStreamObserver<T>) observer;
+    this.observer.setOnCancelHandler(this::cancel);
+    this.observer.setOnReadyHandler(() -> onReady.run());
+  }
+
+  /** Until the caller's deadline, or {@link Batcher#NO_DEADLINE}. */
+  long nanosLeft() {
+    return deadline == null ? Batcher.NO_DEADLINE : deadline.timeRemaining(TimeUnit.NANOSECONDS);
+  }
+
+  /** Sets what to do in place of what was to be done before; at once if it has happened. */
+  void onCancel(Runnable action) {
+    synchronized (this) {
+      onCancel = action;
+      if (!cancelled) {
+        return;
+      }
+    }
+    action.run();
+  }
+
+  void onReady(Runnable action) {
+    onReady = action;
+  }
+
+  boolean isReady() {
+    return observer.isReady();
+  }
+
+  void send(T answer) {
+    observer.onNext(answer);
+  }
+
+  void complete() {
+    observer.onCompleted();
+  }
+
+  void answer(T answer) {
+    observer.onNext(answer);
+    observer.onCompleted();
+  }
+
+  /** Tells the caller why not. */
+  void refuse(Throwable failure) {
+    observer.onError(told(Refusal.of(failure)));
+  }
+
+  /**
+   * Does something with a version: at once where it is in memory, otherwise on {@code later} when
+   * it is; or tells the caller why not.
+   */
+  void use(Models models, String name, long version, Executor later, Use use) {
+    CompletableFuture<LoadedModel> acquired;
+    try {
+      acquired = models.acquire(name, version);
+    } catch (NotServedException e) {
+      refuse(e);
+      return;
+    }
+    if (acquired.isDone() && !acquired.isCompletedExceptionally()) {
+      use(acquired.join(), use);
+      return;
+    }
+    onCancel(() -> acquired.cancel(false));
+    var unused =
+        acquired.whenCompleteAsync(
+            (model, failure) -> {
+              if (failure != null) {
+                refuse(failure);
+              } else {
+                use(model, use);
+              }
+            },
+            later);
+  }
+
+  private void use(LoadedModel model, Use use) {
+    try {
+      use.with(model);
+    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
+      // Whatever it was: a use that is never released would keep the version open for ever.
+      model.release();
+      refuse(e);
+    }
+  }
+
+  private void cancel() {
+    Runnable action;
+    synchronized (this) {
+      cancelled = true;
+      action = onCancel;
+    }
+    action.run();
+  }
+
+  private static StatusRuntimeException told(Refusal refusal) {
+    String message = String.valueOf(refusal.getMessage());
+    return switch (refusal.kind()) {
+      case INVALID -> Errors.invalidArgument(refusal.field(), message);
+      case NOT_FOUND -> Errors.notFound(message);
+      case OVERLOADED -> Errors.overloaded(message, refusal.retryAfter());
+      case TOO_LATE -> Errors.deadlineExceeded(message);
+      case UNAVAILABLE -> Errors.unavailable(message);
+      case WRONG_STATE -> Errors.failedPrecondition(message);
+      case FORBIDDEN -> Errors.permissionDenied(message);
+      case CANCELLED -> Status.CANCELLED.withDescription(message).asRuntimeException();
+      case FAULT -> Errors.internal();
+    };
+  }
+}

@@ -1,0 +1,527 @@
+package dev.dcgan.sampler.model;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.model.NotServedException.Why;
+import dev.dcgan.v1.ModelManifest;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.NavigableMap;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The models that are served, and the versions of each that are in memory.
+ *
+ * <p>Each model has one version in service, which is what callers get that name none. It stays in
+ * memory, and so do the {@code keepVersions - 1} newest others. Any other version is fetched from
+ * the {@link Shelf} when a caller names it, and stays until its room is needed: the least recently
+ * used that nobody uses goes first. Callers of the same version share one fetch.
+ *
+ * <p>Thread-safe; no method blocks but {@link #close}. Whoever acquires a version keeps that one
+ * until releasing it, whatever happens here meanwhile; a version that leaves closes after its last
+ * user. Once closed it stays closed. Versions come in, and {@link #makeRoom} is called, on one
+ * thread at a time.
+ */
+public final class Models {
+
+  private static final int MOST_NAMED = 10;
+  private static final String NOTHING = "no model is served here now; try again later";
+
+  /** A version in memory, which this object uses once. Guarded by the lock of its models. */
+  private static final class Slot {
+    final LoadedModel model;
+    boolean onDemand;
+    long lastUse;
+
+    Slot(LoadedModel model, boolean onDemand) {
+      this.model = model;
+      this.onDemand = onDemand;
+    }
+  }
+
+  /** What is known of one model. Guarded by the lock of its models. */
+  private static final class Entry {
+    final String name;
+    final NavigableMap<Long, Slot> slots = new TreeMap<>(Comparator.reverseOrder());
+    final Map<Long, List<CompletableFuture<LoadedModel>>> waiting = new HashMap<>();
+    @Nullable Slot serving;
+    List<Long> available = List.of();
+    Map<Long, String> invalid = Map.of();
+    long pinned;
+
+    Entry(String name) {
+      this.name = name;
+    }
+  }
+
+  private final int keepVersions;
+  private final long onDemandBytes;
+  private final int sessions;
+  private final Shelf shelf;
+
+  // Mutable state
+  @GuardedBy("this") private final NavigableMap<String, Entry> entries = new TreeMap<>();
+
+  @GuardedBy("this") private final List<LoadedModel> retired = new ArrayList<>();
+
+  /** The model of callers that name none, where exactly one is served. */
+  @GuardedBy("this") private @Nullable Entry only;
+
+  @GuardedBy("this") private long uses;
+
+  @GuardedBy("this") private boolean closed;
+
+  /**
+   * No models yet.
+   *
+   * @param keepVersions of each model, 1 or more
+   * @param onDemandBytes what the versions that were fetched may take together
+   * @param sessions that run each version
+   */
+  public Models(int keepVersions, long onDemandBytes, int sessions, Shelf shelf) {
+    this.keepVersions = keepVersions;
+    this.onDemandBytes = onDemandBytes;
+    this.sessions = sessions;
+    this.shelf = shelf;
+  }
+
+  /**
+   * A version to serve with, to be released exactly once: complete already where it is in memory.
+   * Cancelling the future ends this caller's wait; a future that completed with a version has
+   * passed it on.
+   *
+   * @param model empty: the only one that is served
+   * @param version 0: the one in service
+   * @throws NotServedException as the future fails too, where that turns out later
+   */
+  public CompletableFuture<LoadedModel> acquire(String model, long version)
+      throws NotServedException {
+    CompletableFuture<LoadedModel> waiter;
+    String name;
+    synchronized (this) {
+      Entry entry = resolve(model);
+      Slot slot = version == 0 ? entry.serving : entry.slots.get(version);
+      if (slot != null) {
+        return CompletableFuture.completedFuture(use(slot));
+      }
+      requireAvailable(entry, version);
+      name = entry.name;
+      waiter = new CompletableFuture<>();
+      List<CompletableFuture<LoadedModel>> others = entry.waiting.get(version);
+      if (others != null) {
+        others.add(waiter);
+        return waiter;
+      }
+      entry.waiting.put(version, new ArrayList<>(List.of(waiter)));
+    }
+    shelf.fetch(name, version);
+    return waiter;
+  }
+
+  /** The models that are served, by name, each with the version in service. */
+  public synchronized List<ModelStatus> list() {
+    List<ModelStatus> all = new ArrayList<>();
+    for (Entry entry : entries.values()) {
+      if (entry.serving != null) {
+        all.add(status(entry, entry.serving.model));
+      }
+    }
+    return all;
+  }
+
+  /** What is known of a version; it is opened for that, but not loaded, where it is not loaded. */
+  public CompletableFuture<ModelStatus> get(String model, long version) throws NotServedException {
+    String name;
+    synchronized (this) {
+      Entry entry = resolve(model);
+      Slot slot = version == 0 ? entry.serving : entry.slots.get(version);
+      if (slot != null) {
+        return CompletableFuture.completedFuture(status(entry, slot.model));
+      }
+      requireAvailable(entry, version);
+      name = entry.name;
+    }
+    return shelf.open(name, version).thenApply(bundle -> status(name, bundle));
+  }
+
+  /** As {@link Shelf#setServing}; the status is that of the version in service then. */
+  public CompletableFuture<ModelStatus> setServing(String model, long version)
+      throws NotServedException {
+    String name;
+    synchronized (this) {
+      name = resolve(model).name;
+    }
+    return shelf.setServing(name, version).thenApply(serving -> status(name));
+  }
+
+  /**
+   * Puts a version in service, whose first use passes to this object; the one before leaves, unless
+   * it is one of those to keep. False, and the version is released, where this is closed.
+   */
+  public synchronized boolean serve(LoadedModel next) {
+    Slot slot = add(next, false);
+    if (slot == null) {
+      return false;
+    }
+    serve(entry(next.version().getName()), slot);
+    return true;
+  }
+
+  /** Ends all waiting, and waits until all versions are closed; false if that took too long. */
+  public boolean close(Duration limit) throws InterruptedException {
+    List<CompletableFuture<LoadedModel>> waiters = new ArrayList<>();
+    List<LoadedModel> closing;
+    synchronized (this) {
+      closed = true;
+      for (Entry entry : entries.values()) {
+        entry.waiting.values().forEach(waiters::addAll);
+        entry.waiting.clear();
+        entry.slots.values().forEach(slot -> retire(slot.model));
+        entry.slots.clear();
+        entry.serving = null;
+      }
+      only = null;
+      closing = List.copyOf(retired);
+    }
+    waiters.forEach(
+        waiter -> waiter.completeExceptionally(new NotServedException(Why.UNAVAILABLE, NOTHING)));
+    return awaitClosed(closing, limit);
+  }
+
+  // What follows is for the thread that loads.
+
+  /** The version in service; 0: none. */
+  synchronized long serving(String model) {
+    Entry entry = entries.get(model);
+    return entry == null || entry.serving == null ? 0 : version(entry.serving);
+  }
+
+  /** How many versions are in memory. */
+  synchronized int loaded() {
+    return entries.values().stream().mapToInt(entry -> entry.slots.size()).sum();
+  }
+
+  synchronized boolean holds(String model, long version) {
+    Entry entry = entries.get(model);
+    return entry != null && entry.slots.containsKey(version);
+  }
+
+  /** Puts a version in service that is in memory; null: it is not. */
+  synchronized @Nullable LoadedModel serve(String model, long version) {
+    Entry entry = entries.get(model);
+    Slot slot = entry == null ? null : entry.slots.get(version);
+    if (entry == null || slot == null) {
+      return null;
+    }
+    serve(entry, slot);
+    return slot.model;
+  }
+
+  /**
+   * Takes in a version to keep, as {@link #serve(LoadedModel)} but without putting it in service.
+   */
+  synchronized void keep(LoadedModel model) {
+    if (add(model, false) != null) {
+      trim(entry(model.version().getName()));
+    }
+  }
+
+  /** Keeps a version that is in memory; false: it is not. */
+  synchronized boolean keep(String model, long version) {
+    Entry entry = entries.get(model);
+    Slot slot = entry == null ? null : entry.slots.get(version);
+    if (entry == null || slot == null) {
+      return false;
+    }
+    slot.onDemand = false;
+    trim(entry);
+    return true;
+  }
+
+  /**
+   * What a look at the repository found; versions that are there no more leave, but for the one in
+   * service.
+   *
+   * @param onDisk the versions, newest first
+   * @param invalid why some of them cannot be used
+   * @param pinned 0: none
+   */
+  synchronized void seen(String model, List<Long> onDisk, Map<Long, String> invalid, long pinned) {
+    Entry entry = entry(model);
+    entry.available = onDisk.stream().filter(version -> !invalid.containsKey(version)).toList();
+    entry.invalid = Map.copyOf(invalid);
+    entry.pinned = pinned;
+    for (Slot slot : List.copyOf(entry.slots.values())) {
+      if (slot != entry.serving && !onDisk.contains(version(slot))) {
+        remove(entry, slot);
+      }
+    }
+  }
+
+  /** Whether someone still waits for a version; if not, it need not be fetched. */
+  synchronized boolean isAwaited(String model, long version) {
+    Entry entry = entries.get(model);
+    if (entry == null) {
+      return false;
+    }
+    var waiters = entry.waiting.getOrDefault(version, List.of());
+    if (waiters.stream().allMatch(CompletableFuture::isDone)) {
+      entry.waiting.remove(version);
+      return false;
+    }
+    return true;
+  }
+
+  /**
+   * Makes room for a version to fetch, by letting others go.
+   *
+   * @return those that went: their memory is free once they are closed
+   * @throws NotServedException there is no room, and nothing has changed
+   */
+  synchronized List<LoadedModel> makeRoom(ModelManifest wanted) throws NotServedException {
+    long needed = bytes(wanted);
+    List<Slot> onDemand = new ArrayList<>();
+    for (Entry entry : entries.values()) {
+      entry.slots.values().stream().filter(slot -> slot.onDemand).forEach(onDemand::add);
+    }
+    onDemand.sort(Comparator.comparingLong(slot -> slot.lastUse));
+    long taken = onDemand.stream().mapToLong(slot -> bytes(slot.model.manifest())).sum();
+    List<Slot> going = new ArrayList<>();
+    for (Slot slot : onDemand) {
+      if (taken + needed > onDemandBytes && slot.model.isIdle()) {
+        going.add(slot);
+        taken -= bytes(slot.model.manifest());
+      }
+    }
+    if (taken + needed > onDemandBytes) {
+      throw new NotServedException(
+          Why.NOT_FOUND,
+          "there is no room for version %d of %s: it takes %d KiB; --model-memory gives %d KiB to versions that are loaded on demand, and %d KiB of that are in use"
+              .formatted(
+                  wanted.getModel().getVersion(),
+                  wanted.getModel().getName(),
+                  kib(needed),
+                  kib(onDemandBytes),
+                  kib(taken)));
+    }
+    going.forEach(slot -> remove(entry(slot.model.version().getName()), slot));
+    return going.stream().map(slot -> slot.model).toList();
+  }
+
+  /** A version was fetched, whose first use passes to this object. */
+  void fetched(LoadedModel model) {
+    synchronized (this) {
+      if (add(model, true) == null) {
+        return;
+      }
+    }
+    handOut(model.version().getName(), model.version().getVersion());
+  }
+
+  /** Gives those who wait for a version the one that is in memory. */
+  void handOut(String model, long version) {
+    List<CompletableFuture<LoadedModel>> waiters;
+    LoadedModel found;
+    synchronized (this) {
+      Entry entry = entry(model);
+      Slot slot = entry.slots.get(version);
+      waiters = entry.waiting.remove(version);
+      if (slot == null || waiters == null) {
+        return;
+      }
+      waiters.forEach(waiter -> use(slot));
+      found = slot.model;
+    }
+    for (CompletableFuture<LoadedModel> waiter : waiters) {
+      if (!waiter.complete(found)) {
+        found.release();
+      }
+    }
+  }
+
+  /** A version cannot be fetched. */
+  void notFetched(String model, long version, Exception why) {
+    List<CompletableFuture<LoadedModel>> waiters;
+    synchronized (this) {
+      waiters = entry(model).waiting.remove(version);
+    }
+    if (waiters != null) {
+      waiters.forEach(waiter -> waiter.completeExceptionally(why));
+    }
+  }
+
+  @GuardedBy("this") private Entry entry(String model) {
+    return entries.computeIfAbsent(model, Entry::new);
+  }
+
+  /** The model of that name, which has a version in service. */
+  @GuardedBy("this") private Entry resolve(String model) throws NotServedException {
+    Entry entry = model.isEmpty() ? only : entries.get(model);
+    if (entry != null && entry.serving != null) {
+      return entry;
+    }
+    List<String> served =
+        entries.values().stream().filter(e -> e.serving != null).map(e -> e.name).toList();
+    if (served.isEmpty()) {
+      throw new NotServedException(Why.UNAVAILABLE, NOTHING);
+    }
+    if (model.isEmpty()) {
+      throw new NotServedException(
+          Why.AMBIGUOUS,
+          "several models are served (%s): say which".formatted(String.join(", ", served)));
+    }
+    if (entry != null) {
+      throw new NotServedException(
+          Why.UNAVAILABLE, "no version of %s can be served now; try again later".formatted(model));
+    }
+    String last = "'" + served.get(served.size() - 1) + "'";
+    String first =
+        served.stream()
+            .limit(served.size() - 1)
+            .map(name -> "'" + name + "'")
+            .collect(Collectors.joining(", "));
+    throw new NotServedException(
+        Why.NOT_FOUND,
+        "model '%s' is not served; %s"
+            .formatted(model, first.isEmpty() ? last + " is" : first + " and " + last + " are"));
+  }
+
+  @GuardedBy("this") private void requireAvailable(Entry entry, long version) throws NotServedException {
+    String invalid = entry.invalid.get(version);
+    if (invalid != null) {
+      throw new NotServedException(
+          Why.NOT_FOUND,
+          "version %d of %s cannot be used: %s".formatted(version, entry.name, invalid));
+    }
+    if (!entry.available.contains(version)) {
+      TreeSet<Long> known = new TreeSet<>(entry.available);
+      known.addAll(entry.slots.keySet());
+      throw new NotServedException(
+          Why.NOT_FOUND,
+          "version %s of %s is not in the repository; it has %s"
+              .formatted(Long.toUnsignedString(version), entry.name, named(List.copyOf(known))));
+    }
+  }
+
+  private static String named(List<Long> versions) {
+    String newest =
+        versions.stream()
+            .skip(Math.max(0, versions.size() - MOST_NAMED))
+            .map(String::valueOf)
+            .collect(Collectors.joining(", "));
+    return versions.size() > MOST_NAMED ? "older ones and " + newest : newest;
+  }
+
+  @GuardedBy("this") private LoadedModel use(Slot slot) {
+    slot.lastUse = ++uses;
+    if (!slot.model.retain()) {
+      throw new IllegalStateException(slot.model + " was released too often");
+    }
+    return slot.model;
+  }
+
+  /** Null, and the version is released, where this is closed. */
+  @GuardedBy("this") private @Nullable Slot add(LoadedModel model, boolean onDemand) {
+    if (closed) {
+      retire(model);
+      return null;
+    }
+    Slot slot = new Slot(model, onDemand);
+    slot.lastUse = ++uses;
+    Slot before = entry(model.version().getName()).slots.put(version(slot), slot);
+    if (before != null) {
+      retire(before.model);
+    }
+    return slot;
+  }
+
+  @GuardedBy("this") private void serve(Entry entry, Slot slot) {
+    slot.onDemand = false;
+    entry.serving = slot;
+    trim(entry);
+    List<Entry> served = entries.values().stream().filter(e -> e.serving != null).toList();
+    only = served.size() == 1 ? served.get(0) : null;
+  }
+
+  /** Lets go what is beyond the versions to keep. */
+  @GuardedBy("this") private void trim(Entry entry) {
+    int kept = 1;
+    for (Slot slot : List.copyOf(entry.slots.values())) {
+      if (slot != entry.serving && !slot.onDemand && ++kept > keepVersions) {
+        remove(entry, slot);
+      }
+    }
+  }
+
+  @GuardedBy("this") private void remove(Entry entry, Slot slot) {
+    entry.slots.remove(version(slot));
+    retire(slot.model);
+  }
+
+  /** Ends this object's use, and remembers the version until it is closed. */
+  @GuardedBy("this") private void retire(LoadedModel model) {
+    model.release();
+    retired.removeIf(LoadedModel::isClosed);
+    retired.add(model);
+  }
+
+  private synchronized ModelStatus status(String model) {
+    Entry entry = entry(model);
+    if (entry.serving == null) {
+      throw new CompletionException(new NotServedException(Why.UNAVAILABLE, NOTHING));
+    }
+    return status(entry, entry.serving.model);
+  }
+
+  private synchronized ModelStatus status(String model, ModelBundle bundle) {
+    ModelStatus serving = status(model);
+    return new ModelStatus(
+        bundle.manifest(),
+        bundle.unverified(),
+        serving.provider(),
+        serving.serving(),
+        serving.pinned(),
+        serving.available());
+  }
+
+  @GuardedBy("this") private ModelStatus status(Entry entry, LoadedModel model) {
+    return new ModelStatus(
+        model.manifest(),
+        model.isUnverified(),
+        model.provider(),
+        entry.serving == null ? 0 : version(entry.serving),
+        entry.pinned,
+        entry.available);
+  }
+
+  private static boolean awaitClosed(List<LoadedModel> models, Duration limit)
+      throws InterruptedException {
+    long start = System.nanoTime();
+    boolean all = true;
+    for (LoadedModel model : models) {
+      all &= model.awaitClosed(limit.minusNanos(System.nanoTime() - start));
+    }
+    return all;
+  }
+
+  private long bytes(ModelManifest manifest) {
+    return manifest.getOnnxBytes() * sessions;
+  }
+
+  private static long kib(long bytes) {
+    return (bytes + 1023) / 1024;
+  }
+
+  private static long version(Slot slot) {
+    return slot.model.version().getVersion();
+  }
+}

@@ -1,0 +1,161 @@
+package dev.dcgan.sampler.model;
+
+import dev.dcgan.model.InvalidModelException;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Opens versions and makes them ready, and remembers those that proved invalid until their files
+ * change: each is named in the log once and counted once. Not thread-safe.
+ */
+final class VersionLoader {
+
+  /** Makes a version ready to serve. */
+  interface Loader {
+    LoadedModel load(ModelBundle bundle) throws IOException;
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(VersionLoader.class);
+
+  private record Id(String model, long version) {
+    @Override
+    public String toString() {
+      return model + "/" + version;
+    }
+  }
+
+  private record Rejected(String fingerprint, String why) {}
+
+  private final ModelRepository repository;
+  private final boolean allowUnverified;
+  private final Loader loader;
+  private final Runnable counter;
+
+  // Mutable state
+  private final Map<Id, Rejected> rejected = new HashMap<>();
+  private final Set<Id> warned = new HashSet<>();
+
+  /**
+   * Nothing rejected yet.
+   *
+   * @param allowUnverified open versions without a manifest too
+   * @param counter hears of each version that is rejected
+   */
+  VersionLoader(
+      ModelRepository repository, boolean allowUnverified, Loader loader, Runnable counter) {
+    this.repository = repository;
+    this.allowUnverified = allowUnverified;
+    this.loader = loader;
+    this.counter = counter;
+  }
+
+  /**
+   * Opens a version, but does not load it.
+   *
+   * @param meanwhile what goes on where it is rejected, for the log
+   * @throws InvalidModelException it is rejected, now or since its files last changed
+   */
+  ModelBundle open(String model, long version, String meanwhile) throws IOException {
+    return attempt(new Id(model, version), meanwhile, () -> open(model, version));
+  }
+
+  /** Loads a version that was opened; all else as {@link #open}. */
+  LoadedModel load(ModelBundle bundle, String meanwhile) throws IOException {
+    return attempt(new Id(bundle.name(), bundle.version()), meanwhile, () -> loader.load(bundle));
+  }
+
+  /** Why some of the versions are rejected; forgets those whose files have changed or gone. */
+  Map<Long, String> invalid(String model, List<Long> versions) {
+    rejected
+        .entrySet()
+        .removeIf(
+            entry ->
+                entry.getKey().model.equals(model)
+                    && (!versions.contains(entry.getKey().version)
+                        || hasChanged(entry.getKey(), entry.getValue())));
+    Map<Long, String> invalid = new HashMap<>();
+    rejected.forEach(
+        (id, why) -> {
+          if (id.model.equals(model)) {
+            invalid.put(id.version, why.why);
+          }
+        });
+    return invalid;
+  }
+
+  private interface Attempt<T> {
+    T make() throws IOException;
+  }
+
+  private <T> T attempt(Id id, String meanwhile, Attempt<T> attempt) throws IOException {
+    // Before it is read: what changes meanwhile is read again.
+    String fingerprint = fingerprint(id);
+    Rejected before = rejected.get(id);
+    if (before != null && before.fingerprint.equals(fingerprint)) {
+      throw new InvalidModelException(before.why);
+    }
+    try {
+      return attempt.make();
+    } catch (InvalidModelException e) {
+      String why = String.valueOf(e.getMessage());
+      rejected.put(id, new Rejected(fingerprint, why));
+      counter.run();
+      log.error("skipped {}, {}: {}", id, meanwhile, why);
+      throw e;
+    }
+  }
+
+  private ModelBundle open(String model, long version) throws IOException {
+    if (!repository.isBare(model, version)) {
+      return repository.open(model, version);
+    }
+    if (!allowUnverified) {
+      throw new InvalidModelException(
+          "%s/%d has no manifest.json to verify it by: publish it with the trainer, or start with --allow-unverified"
+              .formatted(repository.root().resolve(model), version));
+    }
+    ModelBundle bundle = repository.openUnverified(model, version, OnnxGenerator::describe);
+    if (warned.add(new Id(model, version))) {
+      log.warn("{} has no manifest.json: it is not verified", bundle);
+    }
+    return bundle;
+  }
+
+  private boolean hasChanged(Id id, Rejected since) {
+    try {
+      return !fingerprint(id).equals(since.fingerprint);
+    } catch (IOException | UncheckedIOException e) {
+      return true;
+    }
+  }
+
+  /** Changes when a file of the version does. */
+  private String fingerprint(Id id) throws IOException {
+    Path folder = repository.root().resolve(id.model).resolve(Long.toString(id.version));
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.sorted().map(VersionLoader::sizeAndTime).collect(Collectors.joining(";"));
+    }
+  }
+
+  private static String sizeAndTime(Path file) {
+    try {
+      return "%s %d %s"
+          .formatted(file.getFileName(), Files.size(file), Files.getLastModifiedTime(file));
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}
