@@ -113,7 +113,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
-    observer.onNext(ModelAnswers.of(models.list()));
+    observer.onNext(ModelAnswers.of(models.list(), MAX_ANSWER_BYTES));
     observer.onCompleted();
   }
 
