@@ -10,7 +10,6 @@ import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
-import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
 /** What {@link Models} know of one model. Guarded by their lock. */
@@ -113,6 +112,6 @@ final class ModelEntry {
     versions.stream()
         .skip(Math.max(0, versions.size() - MOST_NAMED))
         .forEach(version -> newest.add(version.toString()));
-    return newest.stream().collect(Collectors.joining(", "));
+    return String.join(", ", newest);
   }
 }
