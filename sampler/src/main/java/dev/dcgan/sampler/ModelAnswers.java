@@ -10,10 +10,15 @@ final class ModelAnswers {
 
   private ModelAnswers() {}
 
-  static ListModelsResponse of(List<ModelStatus> models) {
-    return ListModelsResponse.newBuilder()
-        .addAllModels(models.stream().map(ModelAnswers::of).toList())
-        .build();
+  /** Without the golden vectors where they would make it larger than clients receive. */
+  static ListModelsResponse of(List<ModelStatus> models, int maxBytes) {
+    ListModelsResponse.Builder answer =
+        ListModelsResponse.newBuilder()
+            .addAllModels(models.stream().map(ModelAnswers::of).toList());
+    if (answer.build().getSerializedSize() > maxBytes) {
+      answer.getModelsBuilderList().forEach(model -> model.getManifestBuilder().clearGolden());
+    }
+    return answer.build();
   }
 
   static ServedModel of(ModelStatus status) {

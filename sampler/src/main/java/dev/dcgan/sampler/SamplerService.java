@@ -118,7 +118,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void listModels(ListModelsRequest asked, StreamObserver<ListModelsResponse> observer) {
-    observer.onNext(ModelAnswers.of(models.list()));
+    observer.onNext(ModelAnswers.of(models.list(), ImageMaker.MAX_ANSWER_BYTES));
     observer.onCompleted();
   }
 

@@ -245,6 +245,14 @@ class SamplerMainTest {
   }
 
   @Test
+  void severalModels_mayStandInTheEnvironment() throws Exception {
+    ProcessBuilder program = program("serve", "--port", "-1");
+    program.environment().put("DCGAN_MODEL", "A,digits,B");
+    Ended ended = finish(program.start());
+    assertThat(ended.err()).contains("--model 'A'", "--model 'B'").doesNotContain("'digits'");
+  }
+
+  @Test
   void serve_withTelemetryOn_isRefused() throws Exception {
     ProcessBuilder program = program("serve", "--repository", root.toString());
     program.environment().remove("ORT_DISABLE_TELEMETRY");

@@ -2,17 +2,16 @@ package dev.dcgan.sampler.model;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.model.ModelEntry.Slot;
 import dev.dcgan.sampler.model.NotServedException.Why;
 import dev.dcgan.v1.ModelManifest;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
-import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.stream.Collectors;
@@ -33,35 +32,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Models {
 
-  private static final int MOST_NAMED = 10;
   private static final String NOTHING = "no model is served here now; try again later";
-
-  /** A version in memory, which this object uses once. Guarded by the lock of its models. */
-  private static final class Slot {
-    final LoadedModel model;
-    boolean onDemand;
-    long lastUse;
-
-    Slot(LoadedModel model, boolean onDemand) {
-      this.model = model;
-      this.onDemand = onDemand;
-    }
-  }
-
-  /** What is known of one model. Guarded by the lock of its models. */
-  private static final class Entry {
-    final String name;
-    final NavigableMap<Long, Slot> slots = new TreeMap<>(Comparator.reverseOrder());
-    final Map<Long, List<CompletableFuture<LoadedModel>>> waiting = new HashMap<>();
-    @Nullable Slot serving;
-    List<Long> available = List.of();
-    Map<Long, String> invalid = Map.of();
-    long pinned;
-
-    Entry(String name) {
-      this.name = name;
-    }
-  }
 
   private final int keepVersions;
   private final long onDemandBytes;
@@ -69,12 +40,12 @@ public final class Models {
   private final Shelf shelf;
 
   // Mutable state
-  @GuardedBy("this") private final NavigableMap<String, Entry> entries = new TreeMap<>();
+  @GuardedBy("this") private final NavigableMap<String, ModelEntry> entries = new TreeMap<>();
 
   @GuardedBy("this") private final List<LoadedModel> retired = new ArrayList<>();
 
   /** The model of callers that name none, where exactly one is served. */
-  @GuardedBy("this") private @Nullable Entry only;
+  @GuardedBy("this") private @Nullable ModelEntry only;
 
   @GuardedBy("this") private long uses;
 
@@ -108,12 +79,12 @@ public final class Models {
     CompletableFuture<LoadedModel> waiter;
     String name;
     synchronized (this) {
-      Entry entry = resolve(model);
-      Slot slot = version == 0 ? entry.serving : entry.slots.get(version);
+      ModelEntry entry = resolve(model);
+      Slot slot = entry.slot(version);
       if (slot != null) {
         return CompletableFuture.completedFuture(use(slot));
       }
-      requireAvailable(entry, version);
+      entry.requireAvailable(version);
       name = entry.name;
       waiter = new CompletableFuture<>();
       List<CompletableFuture<LoadedModel>> others = entry.waiting.get(version);
@@ -130,9 +101,9 @@ public final class Models {
   /** The models that are served, by name, each with the version in service. */
   public synchronized List<ModelStatus> list() {
     List<ModelStatus> all = new ArrayList<>();
-    for (Entry entry : entries.values()) {
+    for (ModelEntry entry : entries.values()) {
       if (entry.serving != null) {
-        all.add(status(entry, entry.serving.model));
+        all.add(entry.status(entry.serving.model));
       }
     }
     return all;
@@ -142,12 +113,12 @@ public final class Models {
   public CompletableFuture<ModelStatus> get(String model, long version) throws NotServedException {
     String name;
     synchronized (this) {
-      Entry entry = resolve(model);
-      Slot slot = version == 0 ? entry.serving : entry.slots.get(version);
+      ModelEntry entry = resolve(model);
+      Slot slot = entry.slot(version);
       if (slot != null) {
-        return CompletableFuture.completedFuture(status(entry, slot.model));
+        return CompletableFuture.completedFuture(entry.status(slot.model));
       }
-      requireAvailable(entry, version);
+      entry.requireAvailable(version);
       name = entry.name;
     }
     return shelf.open(name, version).thenApply(bundle -> status(name, bundle));
@@ -182,7 +153,7 @@ public final class Models {
     List<LoadedModel> closing;
     synchronized (this) {
       closed = true;
-      for (Entry entry : entries.values()) {
+      for (ModelEntry entry : entries.values()) {
         entry.waiting.values().forEach(waiters::addAll);
         entry.waiting.clear();
         entry.slots.values().forEach(slot -> retire(slot.model));
@@ -201,8 +172,8 @@ public final class Models {
 
   /** The version in service; 0: none. */
   synchronized long serving(String model) {
-    Entry entry = entries.get(model);
-    return entry == null || entry.serving == null ? 0 : version(entry.serving);
+    ModelEntry entry = entries.get(model);
+    return entry == null || entry.serving == null ? 0 : entry.serving.version();
   }
 
   /** How many versions are in memory. */
@@ -211,13 +182,13 @@ public final class Models {
   }
 
   synchronized boolean holds(String model, long version) {
-    Entry entry = entries.get(model);
+    ModelEntry entry = entries.get(model);
     return entry != null && entry.slots.containsKey(version);
   }
 
   /** Puts a version in service that is in memory; null: it is not. */
   synchronized @Nullable LoadedModel serve(String model, long version) {
-    Entry entry = entries.get(model);
+    ModelEntry entry = entries.get(model);
     Slot slot = entry == null ? null : entry.slots.get(version);
     if (entry == null || slot == null) {
       return null;
@@ -237,7 +208,7 @@ public final class Models {
 
   /** Keeps a version that is in memory; false: it is not. */
   synchronized boolean keep(String model, long version) {
-    Entry entry = entries.get(model);
+    ModelEntry entry = entries.get(model);
     Slot slot = entry == null ? null : entry.slots.get(version);
     if (entry == null || slot == null) {
       return false;
@@ -256,20 +227,13 @@ public final class Models {
    * @param pinned 0: none
    */
   synchronized void seen(String model, List<Long> onDisk, Map<Long, String> invalid, long pinned) {
-    Entry entry = entry(model);
-    entry.available = onDisk.stream().filter(version -> !invalid.containsKey(version)).toList();
-    entry.invalid = Map.copyOf(invalid);
-    entry.pinned = pinned;
-    for (Slot slot : List.copyOf(entry.slots.values())) {
-      if (slot != entry.serving && !onDisk.contains(version(slot))) {
-        remove(entry, slot);
-      }
-    }
+    ModelEntry entry = entry(model);
+    entry.seen(onDisk, invalid, pinned).forEach(slot -> remove(entry, slot));
   }
 
   /** Whether someone still waits for a version; if not, it need not be fetched. */
   synchronized boolean isAwaited(String model, long version) {
-    Entry entry = entries.get(model);
+    ModelEntry entry = entries.get(model);
     if (entry == null) {
       return false;
     }
@@ -290,7 +254,7 @@ public final class Models {
   synchronized List<LoadedModel> makeRoom(ModelManifest wanted) throws NotServedException {
     long needed = bytes(wanted);
     List<Slot> onDemand = new ArrayList<>();
-    for (Entry entry : entries.values()) {
+    for (ModelEntry entry : entries.values()) {
       entry.slots.values().stream().filter(slot -> slot.onDemand).forEach(onDemand::add);
     }
     onDemand.sort(Comparator.comparingLong(slot -> slot.lastUse));
@@ -332,7 +296,7 @@ public final class Models {
     List<CompletableFuture<LoadedModel>> waiters;
     LoadedModel found;
     synchronized (this) {
-      Entry entry = entry(model);
+      ModelEntry entry = entry(model);
       Slot slot = entry.slots.get(version);
       waiters = entry.waiting.remove(version);
       if (slot == null || waiters == null) {
@@ -359,13 +323,13 @@ public final class Models {
     }
   }
 
-  @GuardedBy("this") private Entry entry(String model) {
-    return entries.computeIfAbsent(model, Entry::new);
+  @GuardedBy("this") private ModelEntry entry(String model) {
+    return entries.computeIfAbsent(model, ModelEntry::new);
   }
 
   /** The model of that name, which has a version in service. */
-  @GuardedBy("this") private Entry resolve(String model) throws NotServedException {
-    Entry entry = model.isEmpty() ? only : entries.get(model);
+  @GuardedBy("this") private ModelEntry resolve(String model) throws NotServedException {
+    ModelEntry entry = model.isEmpty() ? only : entries.get(model);
     if (entry != null && entry.serving != null) {
       return entry;
     }
@@ -395,32 +359,6 @@ public final class Models {
             .formatted(model, first.isEmpty() ? last + " is" : first + " and " + last + " are"));
   }
 
-  @GuardedBy("this") private void requireAvailable(Entry entry, long version) throws NotServedException {
-    String invalid = entry.invalid.get(version);
-    if (invalid != null) {
-      throw new NotServedException(
-          Why.NOT_FOUND,
-          "version %d of %s cannot be used: %s".formatted(version, entry.name, invalid));
-    }
-    if (!entry.available.contains(version)) {
-      TreeSet<Long> known = new TreeSet<>(entry.available);
-      known.addAll(entry.slots.keySet());
-      throw new NotServedException(
-          Why.NOT_FOUND,
-          "version %s of %s is not in the repository; it has %s"
-              .formatted(Long.toUnsignedString(version), entry.name, named(List.copyOf(known))));
-    }
-  }
-
-  private static String named(List<Long> versions) {
-    String newest =
-        versions.stream()
-            .skip(Math.max(0, versions.size() - MOST_NAMED))
-            .map(String::valueOf)
-            .collect(Collectors.joining(", "));
-    return versions.size() > MOST_NAMED ? "older ones and " + newest : newest;
-  }
-
   @GuardedBy("this") private LoadedModel use(Slot slot) {
     slot.lastUse = ++uses;
     if (!slot.model.retain()) {
@@ -437,33 +375,28 @@ public final class Models {
     }
     Slot slot = new Slot(model, onDemand);
     slot.lastUse = ++uses;
-    Slot before = entry(model.version().getName()).slots.put(version(slot), slot);
+    Slot before = entry(model.version().getName()).slots.put(slot.version(), slot);
     if (before != null) {
       retire(before.model);
     }
     return slot;
   }
 
-  @GuardedBy("this") private void serve(Entry entry, Slot slot) {
+  @GuardedBy("this") private void serve(ModelEntry entry, Slot slot) {
     slot.onDemand = false;
     entry.serving = slot;
     trim(entry);
-    List<Entry> served = entries.values().stream().filter(e -> e.serving != null).toList();
+    List<ModelEntry> served = entries.values().stream().filter(e -> e.serving != null).toList();
     only = served.size() == 1 ? served.get(0) : null;
   }
 
   /** Lets go what is beyond the versions to keep. */
-  @GuardedBy("this") private void trim(Entry entry) {
-    int kept = 1;
-    for (Slot slot : List.copyOf(entry.slots.values())) {
-      if (slot != entry.serving && !slot.onDemand && ++kept > keepVersions) {
-        remove(entry, slot);
-      }
-    }
+  @GuardedBy("this") private void trim(ModelEntry entry) {
+    entry.beyond(keepVersions).forEach(slot -> remove(entry, slot));
   }
 
-  @GuardedBy("this") private void remove(Entry entry, Slot slot) {
-    entry.slots.remove(version(slot));
+  @GuardedBy("this") private void remove(ModelEntry entry, Slot slot) {
+    entry.slots.remove(slot.version());
     retire(slot.model);
   }
 
@@ -475,11 +408,11 @@ public final class Models {
   }
 
   private synchronized ModelStatus status(String model) {
-    Entry entry = entry(model);
+    ModelEntry entry = entry(model);
     if (entry.serving == null) {
       throw new CompletionException(new NotServedException(Why.UNAVAILABLE, NOTHING));
     }
-    return status(entry, entry.serving.model);
+    return entry.status(entry.serving.model);
   }
 
   private synchronized ModelStatus status(String model, ModelBundle bundle) {
@@ -491,16 +424,6 @@ public final class Models {
         serving.serving(),
         serving.pinned(),
         serving.available());
-  }
-
-  @GuardedBy("this") private ModelStatus status(Entry entry, LoadedModel model) {
-    return new ModelStatus(
-        model.manifest(),
-        model.isUnverified(),
-        model.provider(),
-        entry.serving == null ? 0 : version(entry.serving),
-        entry.pinned,
-        entry.available);
   }
 
   private static boolean awaitClosed(List<LoadedModel> models, Duration limit)
@@ -519,9 +442,5 @@ public final class Models {
 
   private static long kib(long bytes) {
     return (bytes + 1023) / 1024;
-  }
-
-  private static long version(Slot slot) {
-    return slot.model.version().getVersion();
   }
 }

@@ -23,12 +23,7 @@ import org.slf4j.LoggerFactory;
  */
 final class VersionLoader {
 
-  /** Makes a version ready to serve. */
-  interface Loader {
-    LoadedModel load(ModelBundle bundle) throws IOException;
-  }
-
-  private static final Logger log = LoggerFactory.getLogger(VersionLoader.class);
+  private static final Logger log = LoggerFactory.getLogger(ModelWatcher.class);
 
   private record Id(String model, long version) {
     @Override
@@ -41,7 +36,7 @@ final class VersionLoader {
 
   private final ModelRepository repository;
   private final boolean allowUnverified;
-  private final Loader loader;
+  private final ModelWatcher.Loader loader;
   private final Runnable counter;
 
   // Mutable state
@@ -55,7 +50,10 @@ final class VersionLoader {
    * @param counter hears of each version that is rejected
    */
   VersionLoader(
-      ModelRepository repository, boolean allowUnverified, Loader loader, Runnable counter) {
+      ModelRepository repository,
+      boolean allowUnverified,
+      ModelWatcher.Loader loader,
+      Runnable counter) {
     this.repository = repository;
     this.allowUnverified = allowUnverified;
     this.loader = loader;
