@@ -247,12 +247,6 @@ class OnnxGeneratorTest {
     return golden.toBuilder().setPixels(ByteString.copyFrom(pixels)).build();
   }
 
-  private static byte[] renamed(byte[] onnx, String from, String to) {
-    String bytes = new String(onnx, StandardCharsets.ISO_8859_1);
-    assertThat(bytes).contains(from);
-    return bytes.replace(from, to).getBytes(StandardCharsets.ISO_8859_1);
-  }
-
   private ModelRepository repository() {
     return new ModelRepository(root);
   }
