@@ -6,13 +6,13 @@ import java.util.Arrays;
 /** Puts images into the forms in which callers get them. Thread-safe. */
 public final class ImageEncoder {
 
-  /** Images in a row of a sheet, unless another number is asked for. */
+  /** How wide a sheet is where nobody says. */
   public static final int DEFAULT_COLUMNS = 5;
 
   private static final int GAP = 2;
   private static final byte WHITE = (byte) 0xFF;
 
-  // A Deflater is costly to make and holds native memory: one a thread, for the thread's life.
+  // A Deflater is costly to make and holds native memory: one encoder a thread, for its life.
   private static final ThreadLocal<PngEncoder> PNG = ThreadLocal.withInitial(PngEncoder::new);
 
   private ImageEncoder() {}
@@ -28,9 +28,11 @@ public final class ImageEncoder {
   }
 
   /**
-   * A contact sheet as PNG: {@code count} images row by row on white.
+   * A contact sheet as PNG: {@code count} images row by row, {@code columns} wide, or as wide as
+   * they are where they are fewer, on white.
    *
    * @param pixels uint8 (count, h, w, c)
+   * @param columns 1 or more
    */
   public static byte[] sheet(ImageShape shape, byte[] pixels, int count, int columns) {
     int height = Math.toIntExact(sheetSide(rows(count, columns), shape.height()));
@@ -83,7 +85,10 @@ public final class ImageEncoder {
   }
 
   private static long rows(int count, int columns) {
-    return (count + columns - 1L) / columns;
+    if (columns < 1) {
+      throw new IllegalArgumentException("%d columns; a sheet has 1 or more".formatted(columns));
+    }
+    return (count - 1L + columns) / columns;
   }
 
   private static long sheetSide(long images, int side) {

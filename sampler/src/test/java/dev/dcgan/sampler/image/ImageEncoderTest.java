@@ -1,17 +1,23 @@
 package dev.dcgan.sampler.image;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.model.ImageShape;
-import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Random;
+import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class ImageEncoderTest {
 
@@ -19,60 +25,103 @@ class ImageEncoderTest {
 
   @Test
   void png_ofAnyShapeAndContent_isReadBackByImageIo() throws IOException {
-    for (int i = 0; i < 300; i++) {
-      ImageShape shape = shape(1 + random.nextInt(70), 1 + random.nextInt(70));
-      int offset = random.nextInt(10);
-      byte[] pixels = pixels(offset + shape.values(), random.nextInt(3));
-
-      byte[] png = ImageEncoder.png(shape, pixels, offset);
-
-      byte[] expected = Arrays.copyOfRange(pixels, offset, offset + shape.values());
-      assertThat(decode(png, shape)).as("%s", shape).isEqualTo(expected);
-      assertThat((long) png.length).isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape));
+    for (int[] side : new int[][] {{1, 1}, {1, 300}, {200, 1}, {2, 3}, {28, 28}, {64, 64}}) {
+      for (Content content : Content.values()) {
+        checkPng(new ImageShape(side[0], side[1], 1), content);
+        checkPng(new ImageShape(side[0], side[1], 3), content);
+      }
     }
+    for (int i = 0; i < 400; i++) {
+      int height = 1 + random.nextInt(1 + random.nextInt(200));
+      int width = 1 + random.nextInt(1 + random.nextInt(300));
+      int channels = random.nextBoolean() ? 1 : 3;
+      checkPng(new ImageShape(height, width, channels), Content.values()[i % 6]);
+    }
+  }
+
+  private void checkPng(ImageShape shape, Content content) throws IOException {
+    int offset = random.nextInt(10);
+    byte[] pixels = new byte[offset + shape.values() + random.nextInt(10)];
+    random.nextBytes(pixels);
+    byte[] expected = content.draw(shape, random);
+    System.arraycopy(expected, 0, pixels, offset, shape.values());
+
+    byte[] png = ImageEncoder.png(shape, pixels, offset);
+
+    assertThat(decode(png, shape)).as("%s, %s", shape, content).isEqualTo(expected);
+    assertThat((long) png.length)
+        .as("%s, %s", shape, content)
+        .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape));
+  }
+
+  /** ImageIO does not look at them. */
+  @Test
+  void png_hasTheChecksumsOfItsChunks() {
+    ImageShape shape = new ImageShape(28, 28, 1);
+    ByteBuffer png =
+        ByteBuffer.wrap(ImageEncoder.png(shape, Content.DRAWING.draw(shape, random), 0));
+    assertThat(png.getLong()).isEqualTo(0x89504E470D0A1A0AL);
+    List<String> types = new ArrayList<>();
+    while (png.hasRemaining()) {
+      byte[] typeAndData = new byte[4 + png.getInt()];
+      png.get(typeAndData);
+      CRC32 crc = new CRC32();
+      crc.update(typeAndData);
+      assertThat(png.getInt()).isEqualTo((int) crc.getValue());
+      types.add(new String(typeAndData, 0, 4, StandardCharsets.US_ASCII));
+    }
+    assertThat(types).containsExactly("IHDR", "IDAT", "IEND");
   }
 
   @Test
   void png_ofNoise_staysWithinItsBound() {
     for (int side : new int[] {1, 28, 64, 128, 512, 1024}) {
       ImageShape shape = new ImageShape(side, side, 3);
-      byte[] png = ImageEncoder.png(shape, pixels(shape.values(), 2), 0);
+      byte[] png = ImageEncoder.png(shape, Content.NOISE.draw(shape, random), 0);
       assertThat((long) png.length)
           .isBetween((long) shape.values(), ImageEncoder.maxPngBytes(shape));
     }
   }
 
   @Test
-  void sheet_isFiveWideOnWhite_withEveryImageInItsPlace() throws IOException {
+  void png_ofOneColour_isSmall() {
+    ImageShape shape = new ImageShape(64, 64, 3);
+    assertThat(ImageEncoder.png(shape, new byte[shape.values()], 0)).hasSizeLessThan(200);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"12, 5", "12, 1", "12, 12", "12, 11", "3, 5", "1, 1", "10, 5", "7, 2147483647"})
+  void sheet_hasEveryImageInItsPlaceOnWhite(int count, int columns) throws IOException {
     ImageShape shape = new ImageShape(6, 4, 3);
-    int count = 12;
-    byte[] pixels = pixels(count * shape.values(), 2);
+    byte[] pixels = Content.NOISE.draw(new ImageShape(count * 6, 4, 3), random);
 
-    byte[] png = ImageEncoder.sheet(shape, pixels, count, 5);
+    byte[] png = ImageEncoder.sheet(shape, pixels, count, columns);
 
-    ImageShape sheet = new ImageShape(2 + 3 * (6 + 2), 2 + 5 * (4 + 2), 3);
+    int wide = Math.min(count, columns);
+    int high = (count + wide - 1) / wide;
+    ImageShape sheet = new ImageShape(2 + high * (6 + 2), 2 + wide * (4 + 2), 3);
     byte[] expected = new byte[sheet.values()];
     Arrays.fill(expected, (byte) 255);
     for (int i = 0; i < count; i++) {
       for (int y = 0; y < 6; y++) {
         for (int x = 0; x < 4 * 3; x++) {
-          int row = 2 + i / 5 * 8 + y;
-          int column = (2 + i % 5 * 6) * 3 + x;
+          int row = 2 + i / wide * 8 + y;
+          int column = (2 + i % wide * 6) * 3 + x;
           expected[row * sheet.width() * 3 + column] = pixels[i * shape.values() + y * 12 + x];
         }
       }
     }
     assertThat(decode(png, sheet)).isEqualTo(expected);
-    assertThat((long) png.length).isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, 5));
+    assertThat((long) png.length)
+        .isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, columns));
   }
 
   @Test
-  void sheet_ofFewImages_isNoWiderThanThey() throws IOException {
-    ImageShape shape = new ImageShape(5, 5, 1);
-    byte[] png = ImageEncoder.sheet(shape, new byte[2 * 25], 2, 5);
-    BufferedImage image = ImageIO.read(new ByteArrayInputStream(png));
-    assertThat(image.getWidth()).isEqualTo(2 + 2 * 7);
-    assertThat(image.getHeight()).isEqualTo(2 + 7);
+  void sheet_withoutColumns_isRefused() {
+    ImageShape shape = new ImageShape(1, 1, 1);
+    assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("0 columns; a sheet has 1 or more");
   }
 
   @Test
@@ -88,24 +137,6 @@ class ImageEncoderTest {
   void channelsLast_ofGrey_isTheSameArray() {
     byte[] floats = bytes(1, 2, 3, 4);
     assertThat(ImageEncoder.channelsLast(new ImageShape(2, 2, 1), floats)).isSameAs(floats);
-  }
-
-  private ImageShape shape(int height, int width) {
-    return new ImageShape(height, width, random.nextBoolean() ? 1 : 3);
-  }
-
-  /** Flat, a few values, or noise. */
-  private byte[] pixels(int size, int kind) {
-    byte[] pixels = new byte[size];
-    if (kind == 0) {
-      Arrays.fill(pixels, (byte) random.nextInt(256));
-    } else {
-      random.nextBytes(pixels);
-    }
-    for (int i = 0; i < size && kind == 1; i++) {
-      pixels[i] &= (byte) 0xC0;
-    }
-    return pixels;
   }
 
   private static byte[] decode(byte[] png, ImageShape shape) throws IOException {
@@ -125,5 +156,38 @@ class ImageEncoderTest {
     ByteBuffer bytes = ByteBuffer.allocate(values.length * Float.BYTES);
     bytes.asFloatBuffer().put(values);
     return bytes.array();
+  }
+
+  private enum Content {
+    FLAT,
+    BANDS,
+    GRADIENT,
+    PHOTOGRAPH,
+    DRAWING,
+    NOISE;
+
+    /** Uint8 (h, w, c). */
+    byte[] draw(ImageShape shape, Random random) {
+      byte[] pixels = new byte[shape.values()];
+      int flat = random.nextInt(256);
+      int slope = 1 + random.nextInt(4);
+      for (int i = 0; i < pixels.length; i++) {
+        int x = i / shape.channels() % shape.width();
+        int y = i / shape.channels() / shape.width();
+        int channel = i % shape.channels();
+        pixels[i] =
+            (byte)
+                switch (this) {
+                  case FLAT -> flat;
+                  case BANDS -> y / 3 * 50;
+                  case GRADIENT -> x * slope + y + channel * 40;
+                  case PHOTOGRAPH ->
+                      128 + 100 * Math.sin((x + slope * y) / 20.0 + channel) + random.nextInt(6);
+                  case DRAWING -> Math.hypot(x - 14, y - 14) < 10 ? 255 - random.nextInt(9) : 0;
+                  case NOISE -> random.nextInt(256);
+                };
+      }
+      return pixels;
+    }
   }
 }
