@@ -9,16 +9,13 @@ import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Priority;
 import dev.dcgan.v1.SamplerServiceGrpc;
-import io.grpc.ManagedChannel;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -184,14 +181,19 @@ public final class BenchCommand implements Settings.Command {
     GenerateRequest.Builder request = request();
     Map<String, Object> doing = doing(probe(request), request.getSeed());
     console.println(inWords(doing));
+    if (json != null && json.toAbsolutePath().getParent() != null) {
+      Files.createDirectories(json.toAbsolutePath().getParent());
+    }
     LoadReport report = run(request);
+    if (report.succeeded() > 0) {
+      LoadTable.lines(report).forEach(console::println);
+    }
     if (json != null) {
       Files.writeString(json, LoadTable.json(doing, report));
     }
     if (report.succeeded() == 0) {
       throw new IOException(noneSucceeded(report));
     }
-    LoadTable.lines(report).forEach(console::println);
     return 0;
   }
 
@@ -258,15 +260,8 @@ public final class BenchCommand implements Settings.Command {
             warmUp,
             duration,
             timeout);
-    List<ManagedChannel> channels = new ArrayList<>();
-    try {
-      for (int i = 0; i < connections; i++) {
-        // Without a thread of its own, and without what a retry would need.
-        channels.add(SamplerClient.channel(target, made -> made.directExecutor().disableRetry()));
-      }
-      return Load.run(plan, channels);
-    } finally {
-      channels.forEach(ManagedChannel::shutdownNow);
+    try (Connections shared = Connections.to(target, connections)) {
+      return Load.run(plan, shared.channels());
     }
   }
 

@@ -53,7 +53,7 @@ public final class Load {
   /**
    * Does as planned, and returns when all calls have ended.
    *
-   * @param channels among which the callers are dealt; they should have a direct executor
+   * @param channels among which the callers are dealt; best {@link Connections}'
    * @throws InterruptedException calls may still be under way; shut the channels down
    */
   public static <Q> LoadReport run(LoadPlan<Q> plan, List<? extends Channel> channels)

@@ -17,9 +17,8 @@ import java.util.function.LongFunction;
  *     answered
  * @param warmUp how long calls go on before any count
  * @param duration how long they go on after that
- * @param timeout each call's deadline, from when it is sent; 0: none, which spares both sides a
- *     timer a call (a third of what a call costs the client), but a call that is never answered is
- *     waited for for ever
+ * @param timeout each call's deadline, from when it is sent; 0: none, and a call that is never
+ *     answered is waited for for ever
  */
 public record LoadPlan<Q>(
     MethodDescriptor<Q, Answer> method,

@@ -7,7 +7,6 @@ import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingV2Stub;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
-import io.grpc.ManagedChannelBuilder;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
@@ -17,7 +16,6 @@ import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Calls a sampler, and says in one line what went wrong. */
@@ -47,17 +45,11 @@ final class SamplerClient implements AutoCloseable {
    * @param timeout how long to wait for each answer
    */
   static SamplerClient of(String target, Duration timeout) throws IOException {
-    return new SamplerClient(target, channel(target, builder -> {}), timeout);
-  }
-
-  /** A channel to the target, with what {@code settings} sets. */
-  static ManagedChannel channel(String target, Consumer<ManagedChannelBuilder<?>> settings)
-      throws IOException {
     try {
-      ManagedChannelBuilder<?> builder =
-          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create());
-      settings.accept(builder);
-      return builder.build();
+      return new SamplerClient(
+          target,
+          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build(),
+          timeout);
     } catch (IllegalArgumentException e) {
       throw new IOException(
           "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);

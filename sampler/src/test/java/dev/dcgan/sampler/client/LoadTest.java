@@ -41,17 +41,19 @@ class LoadTest {
 
   private final FakeClock clock = new FakeClock();
   private FakeSampler server;
+  private Connections connections;
   private List<ManagedChannel> channels;
 
   @BeforeEach
   void serve() throws IOException {
     server = FakeSampler.start();
-    channels = List.of(connect(), connect());
+    connections = Connections.to(server.target(), 2);
+    channels = connections.channels();
   }
 
   @AfterEach
   void end() {
-    channels.forEach(ManagedChannel::shutdownNow);
+    connections.close();
     server.close();
   }
 
@@ -297,11 +299,6 @@ class LoadTest {
   private void refuse(StreamObserver<GenerateResponse> observer, Status status) {
     // In no time, so that the answered calls alone fill it.
     observer.onError(status.asRuntimeException());
-  }
-
-  private ManagedChannel connect() throws IOException {
-    return SamplerClient.channel(
-        server.target(), builder -> builder.directExecutor().disableRetry());
   }
 
   /** Each look at the clock takes a tick. */
