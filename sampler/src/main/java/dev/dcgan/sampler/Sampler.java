@@ -96,8 +96,9 @@ final class Sampler {
 
   /** Ends without dropping a call; see {@link GrpcServer#drain}. */
   void drain(Duration delay, Duration grace) throws InterruptedException {
-    watcher.close();
+    watcher.stopLooking();
     server.drain(delay, grace);
+    watcher.close();
     // A process that ends while ONNX Runtime is at work may crash.
     if (!watcher.awaitClosed(grace)) {
       log.warn("a version was still being loaded after {} s", grace.toSeconds());

@@ -135,6 +135,26 @@ class SamplerModelsTest {
   }
 
   @Test
+  void whileItDrains_olderVersionsAreStillLoaded() throws Exception {
+    publish("digits", 1);
+    publish("digits", 2);
+    SamplerServiceBlockingStub stub = start(List.of(), 1, 1 << 20, false);
+    Sampler draining = Objects.requireNonNull(sampler);
+    sampler = null;
+    Future<?> drained =
+        callers.submit(
+            () -> {
+              draining.drain(Duration.ofSeconds(3), Duration.ofSeconds(30));
+              return null;
+            });
+    awaitHealth(ServingStatus.NOT_SERVING);
+    assertThat(stub.generate(raw("digits", 1).build()).getModel().getVersion()).isEqualTo(1);
+    // The watch on its health is a call under way.
+    Objects.requireNonNull(channel).shutdownNow();
+    drained.get(60, TimeUnit.SECONDS);
+  }
+
+  @Test
   void withoutMemoryForIt_anOlderVersionIsRefused() throws Exception {
     publish("digits", 1);
     publish("digits", 2);
@@ -325,15 +345,19 @@ class SamplerModelsTest {
         Grpc.newChannelBuilder("127.0.0.1:" + started.port(), InsecureChannelCredentials.create())
             .build();
     channel = open;
+    awaitHealth(ServingStatus.SERVING);
+    return SamplerServiceGrpc.newBlockingStub(open);
+  }
+
+  private void awaitHealth(ServingStatus status) {
     Iterator<HealthCheckResponse> changes =
-        HealthGrpc.newBlockingStub(open)
+        HealthGrpc.newBlockingStub(Objects.requireNonNull(channel))
             .withDeadlineAfter(Duration.ofSeconds(60))
             .watch(HealthCheckRequest.newBuilder().setService(SERVICE).build());
     ServingStatus found;
     do {
       found = changes.next().getStatus();
-    } while (found != ServingStatus.SERVING);
-    return SamplerServiceGrpc.newBlockingStub(open);
+    } while (found != status);
   }
 
   private void stop() throws InterruptedException {

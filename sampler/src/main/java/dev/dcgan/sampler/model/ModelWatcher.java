@@ -85,6 +85,9 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
   private final ScheduledExecutorService thread =
       Executors.newSingleThreadScheduledExecutor(Threads.named("model-watcher"));
 
+  // Mutable state
+  private volatile boolean looking = true;
+
   /** Does nothing before {@link #start}. */
   public ModelWatcher(Config config, Loader loader, Listener listener) {
     this.config = config;
@@ -108,13 +111,18 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
     var unused =
         thread.scheduleWithFixedDelay(
             () -> {
-              if (keeper.look()) {
+              if (looking && keeper.look()) {
                 ready.run();
               }
             },
             0,
             config.poll.toNanos(),
             TimeUnit.NANOSECONDS);
+  }
+
+  /** Changes nothing any more of itself; versions are still fetched for those who name them. */
+  public void stopLooking() {
+    looking = false;
   }
 
   /** Stops to look and to fetch; does not wait for a version that is being loaded. */
