@@ -118,7 +118,7 @@ final class ServeCommand implements Settings.Command {
   private Duration maxDelay = Duration.ofMillis(2);
 
   @Option(names = "--max-queue-images", description = "Images that may wait; more are refused.")
-  private int maxQueueImages = 8192;
+  private int maxQueueImages = 32_768;
 
   @Option(
       names = "--poll",

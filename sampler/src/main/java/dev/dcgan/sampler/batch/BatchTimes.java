@@ -16,8 +16,8 @@ public final class BatchTimes {
   private static final double WORTH_IT = 0.97;
   // Two runs at once must each end so much sooner than one of both would.
   private static final double WORTH_SPLITTING = 0.8;
-  private static final int MOST_REPETITIONS = 5;
-  private static final long LONG_ENOUGH_NANOS = 100_000_000;
+  private static final int MOST_ROUNDS = 9;
+  private static final long LONG_ENOUGH_NANOS = 500_000_000;
 
   private final int[] sizes;
   private final long[] nanos;
@@ -48,26 +48,33 @@ public final class BatchTimes {
   }
 
   /**
-   * Runs batches of 1, 2, 4 and so on images until an image gets no cheaper, and takes the fastest
-   * of a few runs of each.
+   * Runs batches of 1, 2, 4 and so on images until an image gets no cheaper; then all those again,
+   * in turn, so that a moment in which the machine is busy spoils none of them. The fastest of each
+   * counts.
    *
    * @param all go on to {@code maxBatch} in any case: every size is to be warmed
    */
   public static BatchTimes measure(
       Network network, int maxBatch, boolean all, LongSupplier nanoClock) {
+    long start = nanoClock.getAsLong();
     int[] sizes = new int[Integer.SIZE];
     long[] nanos = new long[Integer.SIZE];
     int measured = 0;
     double cheapest = Double.MAX_VALUE;
     int noCheaper = 0;
-    for (int size = 1; size <= maxBatch; size = next(size, maxBatch)) {
+    for (int size = 1; size <= maxBatch && (all || noCheaper < 2); size = next(size, maxBatch)) {
+      run(network, size, nanoClock); // The first run of a size may tune itself.
       sizes[measured] = size;
-      nanos[measured] = fastest(network, size, nanoClock);
+      nanos[measured] = run(network, size, nanoClock);
       double each = (double) nanos[measured++] / size;
       noCheaper = each < WORTH_IT * cheapest ? 0 : noCheaper + 1;
       cheapest = Math.min(cheapest, each);
-      if (noCheaper == 2 && !all) {
-        break;
+    }
+    for (int round = 0;
+        round < MOST_ROUNDS && nanoClock.getAsLong() - start < LONG_ENOUGH_NANOS;
+        round++) {
+      for (int i = 0; i < measured; i++) {
+        nanos[i] = Math.min(nanos[i], run(network, sizes[i], nanoClock));
       }
     }
     return new BatchTimes(Arrays.copyOf(sizes, measured), Arrays.copyOf(nanos, measured));
@@ -123,19 +130,11 @@ public final class BatchTimes {
     return size < maxBatch ? Math.min(2 * size, maxBatch) : maxBatch + 1;
   }
 
-  private static long fastest(Network network, int size, LongSupplier nanoClock) {
+  private static long run(Network network, int size, LongSupplier nanoClock) {
     float[] latents = new float[size * network.latentSize()];
     Arrays.fill(latents, 0.5f);
-    network.generate(latents, Output.PIXELS); // The first run of a size may tune itself.
-    long fastest = Long.MAX_VALUE;
-    long total = 0;
-    for (int i = 0; i < MOST_REPETITIONS && total < LONG_ENOUGH_NANOS; i++) {
-      long start = nanoClock.getAsLong();
-      network.generate(latents, Output.PIXELS);
-      long took = Math.max(1, nanoClock.getAsLong() - start);
-      fastest = Math.min(fastest, took);
-      total += took;
-    }
-    return fastest;
+    long start = nanoClock.getAsLong();
+    network.generate(latents, Output.PIXELS);
+    return Math.max(1, nanoClock.getAsLong() - start);
   }
 }

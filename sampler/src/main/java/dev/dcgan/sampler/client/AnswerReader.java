@@ -11,11 +11,11 @@ import org.jspecify.annotations.Nullable;
  * Checks a GenerateResponse without parsing it: reads its numbers, and of the images the lengths,
  * which for RAW and FLOAT must be what the count and the shape make.
  */
-final class AnswerReader implements Answer.Reader {
+public final class AnswerReader implements Answer.Reader {
 
   private final ImageFormat format;
 
-  AnswerReader(ImageFormat format) {
+  public AnswerReader(ImageFormat format) {
     this.format = format;
   }
 

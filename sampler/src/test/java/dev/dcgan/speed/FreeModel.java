@@ -1,0 +1,76 @@
+package dev.dcgan.speed;
+
+import ai.onnx.proto.OnnxMl.AttributeProto;
+import ai.onnx.proto.OnnxMl.GraphProto;
+import ai.onnx.proto.OnnxMl.ModelProto;
+import ai.onnx.proto.OnnxMl.NodeProto;
+import ai.onnx.proto.OnnxMl.OperatorSetIdProto;
+import ai.onnx.proto.OnnxMl.TensorProto;
+import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import ai.onnx.proto.OnnxMl.ValueInfoProto;
+
+/**
+ * A generator that costs next to nothing: its image (1, 8, 8) is the latent's 64 values. What it
+ * leaves is the service's own ceiling.
+ */
+final class FreeModel {
+
+  static final int LATENT = 64;
+
+  private FreeModel() {}
+
+  static byte[] onnx() {
+    GraphProto.Builder graph = GraphProto.newBuilder().setName("free");
+    constant(graph, "shape", 1, 8, 8);
+    constant(graph, "pixel_shape", 8, 8, 1);
+    graph.addInput(info("z", DataType.FLOAT, LATENT));
+    graph.addOutput(info("image", DataType.FLOAT, 1, 8, 8));
+    graph.addOutput(info("pixels", DataType.UINT8, 8, 8, 1));
+    graph.addNode(node("Reshape", "image", "z", "shape"));
+    graph.addNode(
+        node("Cast", "bytes", "z")
+            .addAttribute(
+                AttributeProto.newBuilder()
+                    .setName("to")
+                    .setType(AttributeProto.AttributeType.INT)
+                    .setI(DataType.UINT8.getNumber())));
+    graph.addNode(node("Reshape", "pixels", "bytes", "pixel_shape"));
+    return ModelProto.newBuilder()
+        .setIrVersion(8)
+        .addOpsetImport(OperatorSetIdProto.newBuilder().setDomain("").setVersion(17))
+        .setGraph(graph)
+        .build()
+        .toByteArray();
+  }
+
+  private static NodeProto.Builder node(String type, String output, String... inputs) {
+    return NodeProto.newBuilder()
+        .setOpType(type)
+        .addAllInput(java.util.List.of(inputs))
+        .addOutput(output);
+  }
+
+  /** In a Reshape's shape, 0 keeps the dimension: the batch. */
+  private static void constant(GraphProto.Builder graph, String name, long... rest) {
+    TensorProto.Builder tensor =
+        TensorProto.newBuilder()
+            .setName(name)
+            .setDataType(DataType.INT64.getNumber())
+            .addDims(1 + rest.length)
+            .addInt64Data(0);
+    for (long side : rest) {
+      tensor.addInt64Data(side);
+    }
+    graph.addInitializer(tensor);
+  }
+
+  private static ValueInfoProto info(String name, DataType type, long... dims) {
+    ValueInfoProto.Builder info = ValueInfoProto.newBuilder().setName(name);
+    var tensor = info.getTypeBuilder().getTensorTypeBuilder().setElemType(type.getNumber());
+    tensor.getShapeBuilder().addDimBuilder().setDimParam("N");
+    for (long dim : dims) {
+      tensor.getShapeBuilder().addDimBuilder().setDimValue(dim);
+    }
+    return info.build();
+  }
+}

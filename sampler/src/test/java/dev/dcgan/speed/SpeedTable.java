@@ -1,0 +1,302 @@
+package dev.dcgan.speed;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.sampler.client.Answer;
+import dev.dcgan.sampler.client.AnswerReader;
+import dev.dcgan.sampler.client.Connections;
+import dev.dcgan.sampler.client.Load;
+import dev.dcgan.sampler.client.LoadPlan;
+import dev.dcgan.sampler.client.LoadReport;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.SamplerServiceGrpc;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The sampler's throughput as shares of a bare loop's, beside a plain service's, all on this
+ * machine and in one run: the loop, the plain service and the sampler take turns, and the median of
+ * the turns' ratios counts.
+ *
+ * <p>Arguments: the sampler's program, a repository with one model, turns, seconds of each
+ * measurement. Servers are processes of their own; the client is this one.
+ */
+public final class SpeedTable {
+
+  private static final Pattern PORT = Pattern.compile("gRPC on port (\\d+)");
+  private static final Duration TIMEOUT = Duration.ofSeconds(60);
+
+  /**
+   * A kind of load.
+   *
+   * @param stream one stream of {@code count} images a caller, instead of calls
+   */
+  private record Scenario(int callers, int count, ImageFormat format, boolean stream) {
+
+    @Override
+    public String toString() {
+      String unit = stream ? "stream of " + count : count == 1 ? "1 image" : count + " images";
+      return "%d x %s, %s".formatted(callers, unit, format.name().replace("IMAGE_FORMAT_", ""));
+    }
+  }
+
+  private static final List<Scenario> SCENARIOS =
+      List.of(
+          raw(64, 1),
+          raw(8, 1),
+          raw(8, 16),
+          raw(64, 16),
+          raw(8, 256),
+          raw(64, 256),
+          new Scenario(1, 100_000, ImageFormat.IMAGE_FORMAT_RAW, true),
+          new Scenario(64, 16, ImageFormat.IMAGE_FORMAT_PNG, false));
+
+  private final int turns;
+  private final Duration duration;
+  private final Map<String, List<Double>> ratios = new LinkedHashMap<>();
+
+  private SpeedTable(int turns, Duration duration) {
+    this.turns = turns;
+    this.duration = duration;
+  }
+
+  public static void main(String[] args) throws Exception {
+    Path program = Path.of(args[0]);
+    Path repository = Path.of(args[1]);
+    SpeedTable table =
+        new SpeedTable(
+            Integer.parseInt(args[2]),
+            Duration.ofMillis((long) (1000 * Double.parseDouble(args[3]))));
+    table.measureModel(program, repository);
+    table.measureCeiling(program);
+  }
+
+  private void measureModel(Path program, Path repository) throws Exception {
+    Path onnx = onlyModel(repository);
+    byte[] bytes = Files.readAllBytes(onnx);
+    ImageShape shape = new ImageShape(28, 28, 1);
+    int cores = Runtime.getRuntime().availableProcessors();
+    try (Server ours = Server.sampler(program, repository);
+        Server plain = Server.plain(onnx, 64);
+        BareLoop loop = new BareLoop(bytes, 64, shape, cores, bestBatch(bytes, shape, cores));
+        BareLoop alone = new BareLoop(bytes, 64, shape, 1, 1)) {
+      run(ours, raw(64, 16), Duration.ofSeconds(5));
+      run(plain, raw(64, 16), Duration.ofSeconds(5));
+      for (int turn = 0; turn < turns; turn++) {
+        for (Scenario scenario : SCENARIOS) {
+          double bare = loop.imagesPerSecond(duration);
+          double served = run(ours, scenario, duration).imagesPerSecond();
+          double again = loop.imagesPerSecond(duration);
+          double yardstick = (bare + again) / 2;
+          add(scenario + ": loop, images/s", yardstick);
+          add(scenario + ": sampler/loop", served / yardstick);
+          if (!scenario.stream && scenario.format == ImageFormat.IMAGE_FORMAT_RAW) {
+            double simple = run(plain, scenario, duration).imagesPerSecond();
+            add(scenario + ": plain/loop", simple / loop.imagesPerSecond(duration));
+          }
+        }
+        double bare = alone.medianMillis(500);
+        LoadReport one = run(ours, raw(1, 1), duration);
+        add("1 x 1 image: bare run, ms", bare);
+        add("1 x 1 image: p50 above it, ms", one.latency().p50() - bare);
+        LoadReport onePlain = run(plain, raw(1, 1), duration);
+        add("1 x 1 image: plain service's p50 above it, ms", onePlain.latency().p50() - bare);
+      }
+    }
+    print();
+  }
+
+  private void measureCeiling(Path program) throws Exception {
+    Path repository = Files.createTempDirectory("free");
+    Path onnx = Files.createDirectories(repository.resolve("free/1")).resolve("model.onnx");
+    Files.write(onnx, FreeModel.onnx());
+    try (Server ours = Server.sampler(program, repository, "--allow-unverified");
+        Server plain = Server.plain(onnx, FreeModel.LATENT)) {
+      run(ours, raw(64, 1), Duration.ofSeconds(10));
+      run(plain, raw(64, 1), Duration.ofSeconds(10));
+      for (int turn = 0; turn < turns; turn++) {
+        add("free model, 64 x 1: calls/s", run(ours, raw(64, 1), duration).callsPerSecond());
+        add(
+            "free model, 64 x 1: plain, calls/s",
+            run(plain, raw(64, 1), duration).callsPerSecond());
+        add("free model, 8 x 256: images/s", run(ours, raw(8, 256), duration).imagesPerSecond());
+        add(
+            "free model, 8 x 256: plain, images/s",
+            run(plain, raw(8, 256), duration).imagesPerSecond());
+      }
+    }
+    print();
+  }
+
+  private static int bestBatch(byte[] onnx, ImageShape shape, int cores) throws Exception {
+    int best = 1;
+    double most = 0;
+    for (int batch : new int[] {1, 2, 4, 8, 16, 32}) {
+      try (BareLoop loop = new BareLoop(onnx, 64, shape, cores, batch)) {
+        loop.imagesPerSecond(Duration.ofMillis(500));
+        double rate = loop.imagesPerSecond(Duration.ofSeconds(1));
+        System.out.printf("loop, batches of %d: %.0f images/s%n", batch, rate);
+        if (rate > most) {
+          most = rate;
+          best = batch;
+        }
+      }
+    }
+    return best;
+  }
+
+  private static LoadReport run(Server server, Scenario scenario, Duration duration)
+      throws IOException, InterruptedException {
+    GenerateRequest template =
+        GenerateRequest.newBuilder()
+            .setSeed(System.nanoTime())
+            .setCount(scenario.count)
+            .setFormat(scenario.format)
+            .build();
+    var method =
+        scenario.stream
+            ? SamplerServiceGrpc.getGenerateStreamMethod()
+            : SamplerServiceGrpc.getGenerateMethod();
+    try (Connections connections = Connections.to("127.0.0.1:" + server.port, 1)) {
+      LoadReport report =
+          Load.run(
+              new LoadPlan<>(
+                  Answer.of(method, new AnswerReader(scenario.format)),
+                  call -> template.toBuilder().setFirstIndex(call * scenario.count).build(),
+                  scenario.count,
+                  scenario.callers,
+                  0,
+                  duration.dividedBy(4),
+                  duration,
+                  scenario.stream ? Duration.ofMinutes(10) : TIMEOUT),
+              connections.channels());
+      if (report.succeeded() != report.calls()) {
+        throw new IOException(scenario + ": " + report.errors());
+      }
+      return report;
+    }
+  }
+
+  private void add(String figure, double value) {
+    ratios.computeIfAbsent(figure, key -> new ArrayList<>()).add(value);
+  }
+
+  private void print() {
+    ratios.forEach(
+        (figure, values) -> {
+          double[] sorted = values.stream().mapToDouble(Double::doubleValue).sorted().toArray();
+          System.out.printf(
+              "%-50s %10.3f   (%.3f to %.3f)%n",
+              figure, sorted[sorted.length / 2], sorted[0], sorted[sorted.length - 1]);
+        });
+    ratios.clear();
+  }
+
+  private static Scenario raw(int callers, int count) {
+    return new Scenario(callers, count, ImageFormat.IMAGE_FORMAT_RAW, false);
+  }
+
+  private static Path onlyModel(Path repository) throws IOException {
+    try (Stream<Path> files = Files.walk(repository)) {
+      return files.filter(file -> file.endsWith("model.onnx")).findFirst().orElseThrow();
+    }
+  }
+
+  /** A server in a process of its own. */
+  private static final class Server implements AutoCloseable {
+
+    private final Process process;
+    private final int port;
+
+    private Server(Process process, String ready) throws IOException {
+      this.process = process;
+      this.port = port(process, ready);
+    }
+
+    static Server sampler(Path program, Path repository, String... options) throws IOException {
+      List<String> command =
+          new ArrayList<>(
+              List.of(
+                  program.toAbsolutePath().toString(),
+                  "serve",
+                  "--repository=" + repository,
+                  "--port=0",
+                  "--http-port=0",
+                  "--drain-delay=0"));
+      command.addAll(Arrays.asList(options));
+      return start(command, " serving ");
+    }
+
+    static Server plain(Path onnx, int latentSize) throws IOException {
+      return start(
+          List.of(
+              Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+              "-cp",
+              System.getProperty("java.class.path"),
+              PlainService.class.getName(),
+              onnx.toString(),
+              Integer.toString(latentSize)),
+          "gRPC");
+    }
+
+    private static Server start(List<String> command, String ready) throws IOException {
+      ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
+      builder.environment().put("ORT_DISABLE_TELEMETRY", "1");
+      return new Server(builder.start(), ready);
+    }
+
+    /** Reads until the server has told its port and said that it is ready. */
+    private static int port(Process process, String ready) throws IOException {
+      BufferedReader lines = process.inputReader();
+      int port = 0;
+      boolean isReady = false;
+      for (@Nullable String line = lines.readLine(); line != null; line = lines.readLine()) {
+        System.out.println("  " + line);
+        Matcher found = PORT.matcher(line);
+        if (found.find()) {
+          port = Integer.parseInt(found.group(1));
+        }
+        isReady |= line.contains(ready);
+        if (port > 0 && isReady) {
+          Thread reader = new Thread(() -> printAll(lines));
+          reader.setDaemon(true);
+          reader.start();
+          return port;
+        }
+      }
+      throw new IOException("the server ended with " + process.exitValue());
+    }
+
+    private static void printAll(BufferedReader lines) {
+      try {
+        for (@Nullable String line = lines.readLine(); line != null; line = lines.readLine()) {
+          System.out.println("  " + line);
+        }
+      } catch (IOException e) {
+        // The server was ended.
+      }
+    }
+
+    @Override
+    public void close() throws IOException {
+      process.destroy();
+      try {
+        process.waitFor();
+      } catch (InterruptedException e) {
+        throw new IOException(e);
+      }
+    }
+  }
+}
