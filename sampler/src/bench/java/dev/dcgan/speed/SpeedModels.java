@@ -8,18 +8,51 @@ import ai.onnx.proto.OnnxMl.OperatorSetIdProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.net.GeneratorWeights;
+import dev.dcgan.trainer.net.GeneratorWeights.Layer;
+import dev.dcgan.trainer.onnx.GeneratorExporter;
+import java.util.List;
+import java.util.Map;
+import java.util.Random;
 
-/**
- * A generator that costs next to nothing: its image (1, 8, 8) is the latent's 64 values. What it
- * leaves is the service's own ceiling.
- */
-final class FreeModel {
+/** The generators that speed is measured with; the latents of both have 64 values. */
+final class SpeedModels {
 
   static final int LATENT = 64;
 
-  private FreeModel() {}
+  private SpeedModels() {}
 
-  static byte[] onnx() {
+  /** {@code mnist28} with random weights: it takes as long as a trained one. */
+  static byte[] mnist28() {
+    Random random = new Random(1);
+    return GeneratorExporter.toOnnx(
+        new GeneratorWeights(
+            "mnist28",
+            LATENT,
+            new ImageShape(28, 28, 1),
+            List.of(
+                layer(random, LATENT, 512, 3, 2),
+                layer(random, 512, 256, 4, 1),
+                layer(random, 256, 128, 3, 2),
+                layer(random, 128, 1, 4, 2))),
+        Map.of());
+  }
+
+  private static Layer layer(Random random, int in, int out, int kernel, int stride) {
+    float[] weight = new float[in * out * kernel * kernel];
+    double spread = 1.5 * stride / Math.sqrt(in * kernel * kernel);
+    for (int i = 0; i < weight.length; i++) {
+      weight[i] = (float) (random.nextGaussian() * spread);
+    }
+    return new Layer(in, out, kernel, stride, 0, weight, new float[out], null);
+  }
+
+  /**
+   * A generator that costs next to nothing: its image (1, 8, 8) is the latent's values. What it
+   * leaves is the service's own ceiling.
+   */
+  static byte[] free() {
     GraphProto.Builder graph = GraphProto.newBuilder().setName("free");
     constant(graph, "shape", 1, 8, 8);
     constant(graph, "pixel_shape", 8, 8, 1);
@@ -44,10 +77,7 @@ final class FreeModel {
   }
 
   private static NodeProto.Builder node(String type, String output, String... inputs) {
-    return NodeProto.newBuilder()
-        .setOpType(type)
-        .addAllInput(java.util.List.of(inputs))
-        .addOutput(output);
+    return NodeProto.newBuilder().setOpType(type).addAllInput(List.of(inputs)).addOutput(output);
   }
 
   /** In a Reshape's shape, 0 keeps the dimension: the batch. */

@@ -16,7 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -30,8 +30,9 @@ import org.jspecify.annotations.Nullable;
  * machine and in one run: the loop, the plain service and the sampler take turns, and the median of
  * the turns' ratios counts.
  *
- * <p>Arguments: the sampler's program, a repository with one model, turns, seconds of each
- * measurement. Servers are processes of their own; the client is this one.
+ * <p>Arguments: the sampler's program, turns, seconds of each measurement. The model is a {@code
+ * mnist28} with random weights, which takes as long as a trained one. Servers are processes of
+ * their own; the client is this one.
  */
 public final class SpeedTable {
 
@@ -74,36 +75,48 @@ public final class SpeedTable {
 
   public static void main(String[] args) throws Exception {
     Path program = Path.of(args[0]);
-    Path repository = Path.of(args[1]);
     SpeedTable table =
         new SpeedTable(
-            Integer.parseInt(args[2]),
-            Duration.ofMillis((long) (1000 * Double.parseDouble(args[3]))));
-    table.measureModel(program, repository);
-    table.measureCeiling(program);
+            Integer.parseInt(args[1]),
+            Duration.ofMillis((long) (1000 * Double.parseDouble(args[2]))));
+    Path repository = Files.createTempDirectory("speed");
+    try {
+      table.measureModel(program, write(repository, "mnist28", SpeedModels.mnist28()));
+      table.measureCeiling(program, write(repository, "free", SpeedModels.free()));
+    } finally {
+      try (Stream<Path> files = Files.walk(repository)) {
+        files.sorted(Comparator.reverseOrder()).forEach(file -> file.toFile().delete());
+      }
+    }
   }
 
-  private void measureModel(Path program, Path repository) throws Exception {
-    Path onnx = onlyModel(repository);
+  private static Path write(Path repository, String name, byte[] onnx) throws IOException {
+    Path folder = Files.createDirectories(repository.resolve(name + "-models/" + name + "/1"));
+    return Files.write(folder.resolve("model.onnx"), onnx);
+  }
+
+  private void measureModel(Path program, Path onnx) throws Exception {
     byte[] bytes = Files.readAllBytes(onnx);
     ImageShape shape = new ImageShape(28, 28, 1);
     int cores = Runtime.getRuntime().availableProcessors();
-    try (Server ours = Server.sampler(program, repository);
-        Server plain = Server.plain(onnx, 64);
+    try (Server ours = Server.sampler(program, onnx);
+        Server plain = Server.plain(onnx, SpeedModels.LATENT);
         BareLoop loop = new BareLoop(bytes, 64, shape, cores, bestBatch(bytes, shape, cores));
         BareLoop alone = new BareLoop(bytes, 64, shape, 1, 1)) {
       run(ours, raw(64, 16), Duration.ofSeconds(5));
       run(plain, raw(64, 16), Duration.ofSeconds(5));
       for (int turn = 0; turn < turns; turn++) {
         for (Scenario scenario : SCENARIOS) {
+          // Turns are fair: all calls of a load end at about the same time, so several must.
+          Duration several = longEnough(scenario);
           double bare = loop.imagesPerSecond(duration);
-          double served = run(ours, scenario, duration).imagesPerSecond();
+          double served = run(ours, scenario, several).imagesPerSecond();
           double again = loop.imagesPerSecond(duration);
           double yardstick = (bare + again) / 2;
           add(scenario + ": loop, images/s", yardstick);
           add(scenario + ": sampler/loop", served / yardstick);
           if (!scenario.stream && scenario.format == ImageFormat.IMAGE_FORMAT_RAW) {
-            double simple = run(plain, scenario, duration).imagesPerSecond();
+            double simple = run(plain, scenario, several).imagesPerSecond();
             add(scenario + ": plain/loop", simple / loop.imagesPerSecond(duration));
           }
         }
@@ -118,12 +131,9 @@ public final class SpeedTable {
     print();
   }
 
-  private void measureCeiling(Path program) throws Exception {
-    Path repository = Files.createTempDirectory("free");
-    Path onnx = Files.createDirectories(repository.resolve("free/1")).resolve("model.onnx");
-    Files.write(onnx, FreeModel.onnx());
-    try (Server ours = Server.sampler(program, repository, "--allow-unverified");
-        Server plain = Server.plain(onnx, FreeModel.LATENT)) {
+  private void measureCeiling(Path program, Path onnx) throws Exception {
+    try (Server ours = Server.sampler(program, onnx);
+        Server plain = Server.plain(onnx, SpeedModels.LATENT)) {
       run(ours, raw(64, 1), Duration.ofSeconds(10));
       run(plain, raw(64, 1), Duration.ofSeconds(10));
       for (int turn = 0; turn < turns; turn++) {
@@ -138,6 +148,11 @@ public final class SpeedTable {
       }
     }
     print();
+  }
+
+  private Duration longEnough(Scenario scenario) {
+    long images = scenario.stream ? 0 : (long) scenario.callers * scenario.count;
+    return Duration.ofMillis(Math.max(duration.toMillis(), images));
   }
 
   private static int bestBatch(byte[] onnx, ImageShape shape, int cores) throws Exception {
@@ -208,12 +223,6 @@ public final class SpeedTable {
     return new Scenario(callers, count, ImageFormat.IMAGE_FORMAT_RAW, false);
   }
 
-  private static Path onlyModel(Path repository) throws IOException {
-    try (Stream<Path> files = Files.walk(repository)) {
-      return files.filter(file -> file.endsWith("model.onnx")).findFirst().orElseThrow();
-    }
-  }
-
   /** A server in a process of its own. */
   private static final class Server implements AutoCloseable {
 
@@ -225,18 +234,18 @@ public final class SpeedTable {
       this.port = port(process, ready);
     }
 
-    static Server sampler(Path program, Path repository, String... options) throws IOException {
-      List<String> command =
-          new ArrayList<>(
-              List.of(
-                  program.toAbsolutePath().toString(),
-                  "serve",
-                  "--repository=" + repository,
-                  "--port=0",
-                  "--http-port=0",
-                  "--drain-delay=0"));
-      command.addAll(Arrays.asList(options));
-      return start(command, " serving ");
+    static Server sampler(Path program, Path onnx) throws IOException {
+      Path repository = onnx.resolve("../../..").normalize();
+      return start(
+          List.of(
+              program.toAbsolutePath().toString(),
+              "serve",
+              "--repository=" + repository,
+              "--allow-unverified",
+              "--port=0",
+              "--http-port=0",
+              "--drain-delay=0"),
+          " serving ");
     }
 
     static Server plain(Path onnx, int latentSize) throws IOException {
