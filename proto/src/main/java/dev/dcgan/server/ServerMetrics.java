@@ -7,11 +7,16 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.grpc.Status;
+import io.prometheus.metrics.core.datapoints.CounterDataPoint;
+import io.prometheus.metrics.core.datapoints.DistributionDataPoint;
+import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
 
 /**
  * Counts and times calls, by service, method and status code, under the names that the gRPC
@@ -23,6 +28,8 @@ final class ServerMetrics implements ServerInterceptor {
   private final Counter handled;
   private final Histogram seconds;
   private final Gauge inFlight;
+  // To look figures up by their labels for every call would cost more than to count.
+  private final Map<String, MethodFigures> methods = new ConcurrentHashMap<>();
 
   ServerMetrics(PrometheusRegistry registry) {
     handled =
@@ -52,7 +59,10 @@ final class ServerMetrics implements ServerInterceptor {
   @Override
   public <ReqT, RespT> ServerCall.Listener<ReqT> interceptCall(
       ServerCall<ReqT, RespT> call, Metadata headers, ServerCallHandler<ReqT, RespT> next) {
-    Timing timing = new Timing(call.getMethodDescriptor());
+    MethodDescriptor<?, ?> method = call.getMethodDescriptor();
+    Timing timing =
+        new Timing(
+            methods.computeIfAbsent(method.getFullMethodName(), name -> new MethodFigures(method)));
     ServerCall<ReqT, RespT> timed =
         new SimpleForwardingServerCall<>(call) {
           @Override
@@ -88,27 +98,55 @@ final class ServerMetrics implements ServerInterceptor {
     }
   }
 
-  private final class Timing {
+  /** The figures of one method. Thread-safe. */
+  private final class MethodFigures {
 
     private final String service;
     private final String method;
+    private final GaugeDataPoint calls;
+    private final Map<Status.Code, CodeFigures> codes = new ConcurrentHashMap<>();
+
+    MethodFigures(MethodDescriptor<?, ?> descriptor) {
+      service = String.valueOf(descriptor.getServiceName());
+      method = String.valueOf(descriptor.getBareMethodName());
+      calls = inFlight.labelValues(service, method);
+    }
+
+    void begin() {
+      calls.inc();
+    }
+
+    void end(Status.Code code, long nanos) {
+      calls.dec();
+      CodeFigures figures =
+          codes.computeIfAbsent(
+              code,
+              ended ->
+                  new CodeFigures(
+                      handled.labelValues(service, method, ended.name()),
+                      seconds.labelValues(service, method, ended.name())));
+      figures.handled.inc();
+      figures.seconds.observe(Unit.nanosToSeconds(nanos));
+    }
+  }
+
+  private record CodeFigures(CounterDataPoint handled, DistributionDataPoint seconds) {}
+
+  private static final class Timing {
+
+    private final MethodFigures method;
     private final long start = System.nanoTime();
 
     // Written by whichever thread closes the call, before gRPC reports its end.
     private volatile Status.Code code = Status.Code.UNKNOWN;
 
-    Timing(MethodDescriptor<?, ?> descriptor) {
-      service = String.valueOf(descriptor.getServiceName());
-      method = String.valueOf(descriptor.getBareMethodName());
-      inFlight.labelValues(service, method).inc();
+    Timing(MethodFigures method) {
+      this.method = method;
+      method.begin();
     }
 
     void end(Status.Code ended) {
-      inFlight.labelValues(service, method).dec();
-      handled.labelValues(service, method, ended.name()).inc();
-      seconds
-          .labelValues(service, method, ended.name())
-          .observe(Unit.nanosToSeconds(System.nanoTime() - start));
+      method.end(ended, System.nanoTime() - start);
     }
   }
 }
