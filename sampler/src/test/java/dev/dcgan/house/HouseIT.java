@@ -137,7 +137,7 @@ class HouseIT {
   @Test
   void serve_startsWithoutNoise() {
     assertThat(sampler.output().lines())
-        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher): .*"));
+        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher|LoadedModel): .*"));
   }
 
   @Test
