@@ -13,6 +13,7 @@ import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
@@ -20,12 +21,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One gRPC service with what every deployment needs around it: health, reflection, metrics, and an
- * end that drops no call.
+ * One gRPC service, or more, with what every deployment needs around it: health, reflection,
+ * metrics, and an end that drops no call.
  *
  * <p>Liveness is the health of service {@code ""}, SERVING from start to end. Readiness is the
- * health of the service's own name, NOT_SERVING until {@link #setReady}. Thread-safe. Calls run on
- * a fixed pool of one thread a core; handlers must not block.
+ * health of the first service's name, NOT_SERVING until {@link #setReady}. Thread-safe. Calls run
+ * on a fixed pool of one thread a core; handlers must not block.
  */
 public final class GrpcServer implements AutoCloseable {
 
@@ -35,6 +36,7 @@ public final class GrpcServer implements AutoCloseable {
 
   private final String service;
   private final HealthStatusManager health;
+  private final Readiness readiness;
   private final ExecutorService executor;
   private final Server server;
 
@@ -42,21 +44,45 @@ public final class GrpcServer implements AutoCloseable {
   @GuardedBy("this") private boolean draining;
 
   private GrpcServer(
-      String service, HealthStatusManager health, ExecutorService executor, Server server) {
+      String service,
+      HealthStatusManager health,
+      Readiness readiness,
+      ExecutorService executor,
+      Server server) {
     this.service = service;
     this.health = health;
+    this.readiness = readiness;
     this.executor = executor;
     this.server = server;
+  }
+
+  /**
+   * Starts to serve one service, alive but not ready.
+   *
+   * @param port 0 for any free one
+   * @throws IOException the port cannot be bound
+   */
+  public static GrpcServer start(int port, BindableService service, PrometheusRegistry registry)
+      throws IOException {
+    return start(port, service, registry, new Readiness(), List.of());
   }
 
   /**
    * Starts to serve, alive but not ready.
    *
    * @param port 0 for any free one
+   * @param service whose name's health is the readiness
+   * @param readiness follows it, for services that tell it in their own way
+   * @param further services
    * @throws IOException the port cannot be bound
    */
   @SuppressWarnings("deprecation") // The reflection of v1alpha: the only one that old clients know.
-  public static GrpcServer start(int port, BindableService service, PrometheusRegistry registry)
+  public static GrpcServer start(
+      int port,
+      BindableService service,
+      PrometheusRegistry registry,
+      Readiness readiness,
+      List<? extends BindableService> further)
       throws IOException {
     String name = service.bindService().getServiceDescriptor().getName();
     HealthStatusManager health = new HealthStatusManager();
@@ -77,8 +103,9 @@ public final class GrpcServer implements AutoCloseable {
             // The last one added sees a call first.
             .intercept(new FaultBarrier())
             .intercept(new ServerMetrics(registry));
+    further.forEach(builder::addService);
     try {
-      return new GrpcServer(name, health, executor, builder.build().start());
+      return new GrpcServer(name, health, readiness, executor, builder.build().start());
     } catch (IOException e) {
       executor.shutdown();
       throw new IOException(
@@ -95,6 +122,7 @@ public final class GrpcServer implements AutoCloseable {
   /** Tells load balancers whether to send calls here; once draining, the answer stays no. */
   public synchronized void setReady(boolean ready) {
     boolean serving = ready && !draining;
+    readiness.set(serving);
     health.setStatus(service, serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
   }
 

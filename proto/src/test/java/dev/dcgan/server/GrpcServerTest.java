@@ -8,6 +8,7 @@ import com.google.common.util.concurrent.ListenableFuture;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.TrainerServiceGrpc;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -71,6 +72,31 @@ class GrpcServerTest {
     server.setReady(false);
     assertThat(health("dcgan.v1.SamplerService")).isEqualTo(ServingStatus.NOT_SERVING);
     assertThat(health("")).isEqualTo(ServingStatus.SERVING);
+  }
+
+  @Test
+  void furtherServices_areServedAndListed_andReadinessTellsThem() throws Exception {
+    server.close();
+    Readiness readiness = new Readiness();
+    server =
+        GrpcServer.start(
+            0,
+            sampler,
+            new PrometheusRegistry(),
+            readiness,
+            List.of(new TrainerServiceGrpc.TrainerServiceImplBase() {}));
+    channel = connect();
+    assertThat(servicesByReflection())
+        .hasSize(SERVICES.size() + 1)
+        .containsAll(SERVICES)
+        .contains("dcgan.v1.TrainerService");
+
+    assertThat(readiness.isReady()).isFalse();
+    server.setReady(true);
+    assertThat(readiness.isReady()).isTrue();
+    server.close();
+    server.setReady(true);
+    assertThat(readiness.isReady()).as("once draining, for good").isFalse();
   }
 
   @Test

@@ -39,9 +39,9 @@ interface LatentSource {
 
   /**
    * On the way from {@code from} to {@code to}: 0 is the one and {@code count - 1} the other, bit
-   * for bit, with equal angles in between (Shoemake 1985, spherical linear interpolation; used for
-   * latents by White 2016). Where the two point the same way, or opposite ways, so that no arc is
-   * defined, along the straight line.
+   * for bit, with equal angles in between where both are of one length (Shoemake 1985, spherical
+   * linear interpolation; used for latents by White 2016). Where the two point the same way, or
+   * opposite ways, or one is zero, so that no arc is defined, along the straight line.
    */
   static LatentSource arc(float[] from, float[] to, long count) {
     double angle = angle(from, to);
@@ -52,7 +52,7 @@ interface LatentSource {
         return;
       }
       double t = (double) index / (count - 1);
-      boolean straight = sine < 1e-6;
+      boolean straight = !(sine >= 1e-6); // NaN: one is zero.
       double a = straight ? 1 - t : StrictMath.sin((1 - t) * angle) / sine;
       double b = straight ? t : StrictMath.sin(t * angle) / sine;
       for (int i = 0; i < size; i++) {

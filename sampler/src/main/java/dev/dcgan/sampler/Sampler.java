@@ -6,10 +6,12 @@ import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.MetricsEndpoint;
+import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -70,11 +72,17 @@ final class Sampler {
                     bundle, config.runtime(), config.sessions(), config.policy(), metrics),
             metrics);
     ExecutorService encoders = encoders();
+    ImageMaker maker = new ImageMaker(encoders);
+    Readiness readiness = new Readiness();
     GrpcServer server =
         GrpcServer.start(
             config.port(),
-            new SamplerService(watcher.models(), new ImageMaker(encoders), metrics, encoders),
-            registry);
+            new SamplerService(watcher.models(), maker, metrics, encoders),
+            registry,
+            readiness,
+            List.of(
+                new InferenceService(
+                    watcher.models(), maker, metrics, encoders, readiness::isReady)));
     MetricsEndpoint endpoint;
     try {
       endpoint = MetricsEndpoint.start(config.httpPort(), registry);

@@ -121,6 +121,11 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
     images.labelValues(Answers.name(format)).inc(count);
   }
 
+  /** Sent by the Open Inference Protocol, which knows no formats. */
+  void inferred(int count) {
+    images.labelValues("infer").inc(count);
+  }
+
   void provider(Provider used, String asked) {
     provider.setLabelValues(used.toString(), asked);
   }

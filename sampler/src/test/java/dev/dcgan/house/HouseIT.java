@@ -15,6 +15,7 @@ import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
@@ -38,7 +39,9 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -134,7 +137,7 @@ class HouseIT {
   @Test
   void serve_startsWithoutNoise() {
     assertThat(sampler.output().lines())
-        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher): .*"));
+        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher|LoadedModel): .*"));
   }
 
   @Test
@@ -234,22 +237,7 @@ class HouseIT {
 
   @Test
   void generate_fromPython_getsTheSameBytes() throws Exception {
-    assumeRuns("python3-grpcio and python3-protobuf", PYTHON, "-c", "import grpc, google.protobuf");
-    assumeRuns("protobuf-compiler", "protoc", "--version");
-    assumeTrue(
-        Files.isExecutable(Path.of("/usr/bin/grpc_python_plugin")),
-        "protobuf-compiler-grpc is absent: not called from Python");
-    Path stubs = Files.createDirectories(folder.resolve("stubs"));
-    Program.run(
-        folder,
-        List.of(
-            "protoc",
-            "-I" + PROTOS.toAbsolutePath(),
-            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
-            "--python_out=" + stubs,
-            "--grpc_python_out=" + stubs,
-            "dcgan/v1/model.proto",
-            "dcgan/v1/sampler.proto"));
+    Path stubs = pythonStubs();
 
     String output =
         Program.run(
@@ -262,6 +250,49 @@ class HouseIT {
                 MessageDigest.getInstance("SHA-256")
                     .digest(stub.generate(raw(-1, 3, 7)).getPixels().toByteArray()));
     assertThat(output.lines()).containsExactly("7 28 28 1", digest, digest, "INVALID_ARGUMENT");
+  }
+
+  @Test
+  void infer_fromPython_asTritonsClientSends_getsTheSameBytes() throws Exception {
+    Path stubs = pythonStubs();
+
+    String output =
+        Program.run(
+            folder,
+            List.of(
+                PYTHON,
+                Path.of("src/test/python/infer.py").toAbsolutePath().toString(),
+                target,
+                stubs.toString()));
+
+    long version = stub.generate(raw(1, 0, 1)).getModel().getVersion();
+    assertThat(output.lines())
+        .containsExactly(
+            "live True, ready True, model True, other False",
+            "onnxruntime_onnx z FP32 [-1, 64] image FP32 [-1, 1, 28, 28] pixels UINT8 [-1, 28, 28, 1]",
+            "mnist28/" + version + " call-1 pixels UINT8 [7, 28, 28, 1] image FP32 [7, 1, 28, 28]",
+            "pixels as Generate gives them: True",
+            "floats as Generate gives them: True",
+            "INVALID_ARGUMENT");
+  }
+
+  @Test
+  void readmesPythonExample_makesTheSheet() throws Exception {
+    Path stubs = pythonStubs();
+    Matcher block =
+        Pattern.compile("```python\n(.*?)```", Pattern.DOTALL)
+            .matcher(Files.readString(Path.of("../README.md")));
+    assertThat(block.find()).isTrue();
+    String code = block.group(1);
+    assertThat(code).contains("\"localhost:50051\"", "\"arithmetic.png\"");
+    Path script =
+        Files.writeString(folder.resolve("readme.py"), code.replace("localhost:50051", target));
+
+    Program.run(folder, List.of("env", "PYTHONPATH=" + stubs, PYTHON, script.toString()));
+
+    BufferedImage sheet = ImageIO.read(folder.resolve("arithmetic.png").toFile());
+    assertThat(sheet.getWidth()).as("three means and what comes of them").isEqualTo(2 + 4 * 30);
+    assertThat(sheet.getHeight()).isEqualTo(2 + 30);
   }
 
   @Test
@@ -333,6 +364,28 @@ class HouseIT {
     sampler.terminate();
 
     assertThat(sampler.awaitExit()).as(sampler.output()).isZero();
+  }
+
+  /** What protoc makes for Python, where it and what that needs are there. */
+  private static Path pythonStubs() throws IOException, InterruptedException {
+    assumeRuns("python3-grpcio and python3-protobuf", PYTHON, "-c", "import grpc, google.protobuf");
+    assumeRuns("protobuf-compiler", "protoc", "--version");
+    assumeTrue(
+        Files.isExecutable(Path.of("/usr/bin/grpc_python_plugin")),
+        "protobuf-compiler-grpc is absent: not called from Python");
+    Path stubs = Files.createDirectories(folder.resolve("stubs"));
+    Program.run(
+        folder,
+        List.of(
+            "protoc",
+            "-I" + PROTOS.toAbsolutePath(),
+            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+            "--python_out=" + stubs,
+            "--grpc_python_out=" + stubs,
+            "dcgan/v1/model.proto",
+            "dcgan/v1/sampler.proto",
+            "inference/grpc_service.proto"));
+    return stubs;
   }
 
   private static GenerateRequest raw(long seed, long first, int count) {

@@ -307,7 +307,7 @@ class SamplerTest {
             .build());
     assertThat(alpha.get().getListServicesResponse().getServiceList())
         .extracting(service -> service.getName())
-        .contains(SERVICE);
+        .contains(SERVICE, "inference.GRPCInferenceService");
     askAlpha.onCompleted();
   }
 

@@ -30,15 +30,24 @@ public final class TestModels {
   private TestModels() {}
 
   public static GeneratorWeights weights(int channels, long seed) {
+    return weights(channels, 12, 7, seed);
+  }
+
+  /** With so many channels between the first layers that the runtime shares them among threads. */
+  public static GeneratorWeights wideWeights(int channels, long seed) {
+    return weights(channels, 128, 64, seed);
+  }
+
+  private static GeneratorWeights weights(int channels, int first, int second, long seed) {
     Random random = new Random(seed);
     return new GeneratorWeights(
         "test",
         LATENT,
         new ImageShape(14, 14, channels),
         List.of(
-            layer(random, LATENT, 12, 3, 2), // (3, 3)
-            layer(random, 12, 7, 4, 1), // (6, 6)
-            layer(random, 7, channels, 4, 2))); // (14, 14)
+            layer(random, LATENT, first, 3, 2), // (3, 3)
+            layer(random, first, second, 4, 1), // (6, 6)
+            layer(random, second, channels, 4, 2))); // (14, 14)
   }
 
   public static byte[] onnx(GeneratorWeights weights) {
@@ -89,7 +98,11 @@ public final class TestModels {
   /** Publishes the next version of the model. */
   public static ModelBundle publish(
       ModelRepository repository, String name, int channels, long seed) throws IOException {
-    GeneratorWeights weights = weights(channels, seed);
+    return publish(repository, name, weights(channels, seed));
+  }
+
+  public static ModelBundle publish(
+      ModelRepository repository, String name, GeneratorWeights weights) throws IOException {
     return repository.publish(manifest(name, weights, golden(weights)), onnx(weights));
   }
 

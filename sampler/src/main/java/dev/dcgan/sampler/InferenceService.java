@@ -1,0 +1,177 @@
+package dev.dcgan.sampler;
+
+import dev.dcgan.sampler.batch.Images;
+import dev.dcgan.sampler.batch.Output;
+import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.TooLateException;
+import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelStatus;
+import dev.dcgan.sampler.model.Models;
+import dev.dcgan.sampler.model.NotServedException;
+import dev.dcgan.sampler.model.NotServedException.Why;
+import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc;
+import dev.dcgan.v1.inference.ModelInferRequest;
+import dev.dcgan.v1.inference.ModelInferResponse;
+import dev.dcgan.v1.inference.ModelMetadataRequest;
+import dev.dcgan.v1.inference.ModelMetadataResponse;
+import dev.dcgan.v1.inference.ModelReadyRequest;
+import dev.dcgan.v1.inference.ModelReadyResponse;
+import dev.dcgan.v1.inference.ServerLiveRequest;
+import dev.dcgan.v1.inference.ServerLiveResponse;
+import dev.dcgan.v1.inference.ServerMetadataRequest;
+import dev.dcgan.v1.inference.ServerMetadataResponse;
+import dev.dcgan.v1.inference.ServerReadyRequest;
+import dev.dcgan.v1.inference.ServerReadyResponse;
+import io.grpc.stub.StreamObserver;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.function.BooleanSupplier;
+
+/**
+ * The gRPC adapter of the Open Inference Protocol, for clients that know Triton or KServe: the same
+ * models, through the same queue. Thread-safe; never blocks.
+ */
+final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServiceImplBase {
+
+  private static final String NAME = "dcgan-sampler";
+
+  private final Models models;
+  private final ImageMaker maker;
+  private final SamplerMetrics metrics;
+  private final Executor later;
+  private final BooleanSupplier ready;
+
+  /**
+   * The service.
+   *
+   * @param later runs calls that had to wait for their version, and makes pixels of floats
+   * @param ready whether calls should be sent here
+   */
+  InferenceService(
+      Models models,
+      ImageMaker maker,
+      SamplerMetrics metrics,
+      Executor later,
+      BooleanSupplier ready) {
+    this.models = models;
+    this.maker = maker;
+    this.metrics = metrics;
+    this.later = later;
+    this.ready = ready;
+  }
+
+  @Override
+  public void serverLive(ServerLiveRequest asked, StreamObserver<ServerLiveResponse> observer) {
+    new ServiceCall<>(observer).answer(ServerLiveResponse.newBuilder().setLive(true).build());
+  }
+
+  @Override
+  public void serverReady(ServerReadyRequest asked, StreamObserver<ServerReadyResponse> observer) {
+    new ServiceCall<>(observer)
+        .answer(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
+  }
+
+  @Override
+  public void modelReady(ModelReadyRequest asked, StreamObserver<ModelReadyResponse> observer) {
+    ServiceCall<ModelReadyResponse> call = new ServiceCall<>(observer);
+    try {
+      long version = InferRequest.version("version", asked.getVersion());
+      call.answer(
+          ModelReadyResponse.newBuilder().setReady(isReady(asked.getName(), version)).build());
+    } catch (NotServedException | Refusal e) {
+      call.refuse(e);
+    }
+  }
+
+  @Override
+  public void serverMetadata(
+      ServerMetadataRequest asked, StreamObserver<ServerMetadataResponse> observer) {
+    // The jar's, as the build wrote it into the manifest.
+    String version = InferenceService.class.getPackage().getImplementationVersion();
+    new ServiceCall<>(observer)
+        .answer(
+            ServerMetadataResponse.newBuilder()
+                .setName(NAME)
+                .setVersion(version == null ? "(not packaged)" : version)
+                .build());
+  }
+
+  @Override
+  public void modelMetadata(
+      ModelMetadataRequest asked, StreamObserver<ModelMetadataResponse> observer) {
+    ServiceCall<ModelMetadataResponse> call = new ServiceCall<>(observer);
+    CompletableFuture<ModelStatus> status;
+    try {
+      status = models.get(asked.getName(), InferRequest.version("version", asked.getVersion()));
+    } catch (NotServedException | Refusal e) {
+      call.refuse(e);
+      return;
+    }
+    var unused =
+        status
+            .thenApply(InferAnswers::metadata)
+            .whenComplete(
+                (answer, failure) -> {
+                  if (failure != null) {
+                    call.refuse(failure);
+                  } else {
+                    call.answer(answer);
+                  }
+                });
+  }
+
+  @Override
+  public void modelInfer(ModelInferRequest asked, StreamObserver<ModelInferResponse> observer) {
+    ServiceCall<ModelInferResponse> call = new ServiceCall<>(observer);
+    long version;
+    try {
+      version = InferRequest.version("model_version", asked.getModelVersion());
+    } catch (Refusal e) {
+      call.refuse(e);
+      return;
+    }
+    call.use(models, asked.getModelName(), version, later, model -> infer(call, model, asked));
+  }
+
+  private boolean isReady(String name, long version) throws NotServedException {
+    try {
+      return InferAnswers.isReady(models.get(name, 0).join(), version);
+    } catch (NotServedException e) {
+      if (e.why() == Why.NOT_FOUND || e.why() == Why.UNAVAILABLE) {
+        return false;
+      }
+      throw e;
+    }
+  }
+
+  private void infer(
+      ServiceCall<ModelInferResponse> call, LoadedModel model, ModelInferRequest asked)
+      throws QueueFullException, TooLateException {
+    InferRequest wanted = InferRequest.of(asked, model);
+    InferAnswers.requireFits(asked, wanted, model);
+    CompletableFuture<Images> images =
+        maker.images(
+            model, wanted.latents(), wanted.networkOutput(), wanted.images(), call.nanosLeft());
+    call.onCancel(() -> images.cancel(false));
+    boolean cheap =
+        model.provider() == Provider.CPU
+            && !(wanted.networkOutput() == Output.FLOATS
+                && wanted.outputs().contains(InferOutput.PIXELS));
+    Executor renderer = cheap ? Runnable::run : later;
+    var unused =
+        images
+            .thenApplyAsync(made -> InferAnswers.render(asked, wanted, model, made), renderer)
+            .whenComplete(
+                (answer, failure) -> {
+                  model.release();
+                  if (failure != null) {
+                    call.refuse(failure);
+                    return;
+                  }
+                  call.send(answer);
+                  metrics.inferred(wanted.count());
+                  call.complete();
+                });
+  }
+}
