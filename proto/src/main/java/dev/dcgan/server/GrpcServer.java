@@ -39,6 +39,8 @@ public final class GrpcServer implements AutoCloseable {
   private final Server server;
 
   // Mutable state
+  @GuardedBy("this") private boolean ready;
+
   @GuardedBy("this") private boolean draining;
 
   private GrpcServer(
@@ -94,8 +96,18 @@ public final class GrpcServer implements AutoCloseable {
 
   /** Tells load balancers whether to send calls here; once draining, the answer stays no. */
   public synchronized void setReady(boolean ready) {
-    boolean serving = ready && !draining;
-    health.setStatus(service, serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+    this.ready = ready;
+    health.setStatus(service, isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+  }
+
+  /** What load balancers are told. */
+  public synchronized boolean isReady() {
+    return ready && !draining;
+  }
+
+  /** Whether it will never be ready again. */
+  public synchronized boolean isDraining() {
+    return draining;
   }
 
   private synchronized void neverReadyAgain() {

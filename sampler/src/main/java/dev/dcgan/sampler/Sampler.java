@@ -5,11 +5,14 @@ import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.server.GrpcServer;
-import dev.dcgan.server.MetricsEndpoint;
+import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -24,7 +27,7 @@ final class Sampler {
    * What a sampler is started with.
    *
    * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics; 0 for any free one
+   * @param httpPort of /metrics and pictures; 0 for any free one
    * @param asked the {@code --provider} that led to the runtime's
    * @param sessions of each version, that run side by side
    */
@@ -42,11 +45,11 @@ final class Sampler {
 
   private final ExecutorService encoders;
   private final GrpcServer server;
-  private final MetricsEndpoint endpoint;
+  private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
 
   private Sampler(
-      ExecutorService encoders, GrpcServer server, MetricsEndpoint endpoint, ModelWatcher watcher) {
+      ExecutorService encoders, GrpcServer server, HttpEndpoint endpoint, ModelWatcher watcher) {
     this.encoders = encoders;
     this.server = server;
     this.endpoint = endpoint;
@@ -70,18 +73,26 @@ final class Sampler {
                     bundle, config.runtime(), config.sessions(), config.policy(), metrics),
             metrics);
     ExecutorService encoders = encoders();
+    ImageMaker maker = new ImageMaker(encoders);
     GrpcServer server =
         GrpcServer.start(
             config.port(),
-            new SamplerService(watcher.models(), new ImageMaker(encoders), metrics, encoders),
+            new SamplerService(watcher.models(), maker, metrics, encoders),
             registry);
-    MetricsEndpoint endpoint;
+    HttpEndpoint endpoint;
     try {
-      endpoint = MetricsEndpoint.start(config.httpPort(), registry);
+      endpoint =
+          HttpEndpoint.start(
+              config.httpPort(),
+              registry,
+              Map.of(
+                  ImageUrl.PATH,
+                  new ImagePage(watcher.models(), maker, metrics, ImagePage.LONGEST_WAIT)));
     } catch (IOException e) {
       server.close();
       throw e;
     }
+    endpoint.setReadiness(() -> whyNotReady(server, config.models().names()));
     watcher.start(() -> server.setReady(true));
     return new Sampler(encoders, server, endpoint, watcher);
   }
@@ -94,7 +105,10 @@ final class Sampler {
     return endpoint.port();
   }
 
-  /** Ends without dropping a call; see {@link GrpcServer#drain}. */
+  /**
+   * Ends without dropping a call; see {@link GrpcServer#drain}. Pictures over HTTP are accepted a
+   * little longer than calls of gRPC are: until the models close, which wait for them.
+   */
   void drain(Duration delay, Duration grace) throws InterruptedException {
     watcher.close();
     server.drain(delay, grace);
@@ -106,7 +120,20 @@ final class Sampler {
       log.warn("the network still ran after {} s", grace.toSeconds());
     }
     encoders.shutdown();
-    endpoint.close();
+    endpoint.drain(grace);
+  }
+
+  private static Optional<String> whyNotReady(GrpcServer server, List<String> named) {
+    if (server.isReady()) {
+      return Optional.empty();
+    }
+    if (server.isDraining()) {
+      return Optional.of("draining");
+    }
+    return Optional.of(
+        named.isEmpty()
+            ? "no model is served yet"
+            : "not all of these models are served yet: " + String.join(", ", named));
   }
 
   /**

@@ -80,7 +80,9 @@ final class ServeCommand implements Settings.Command {
   @Option(names = "--port", description = "gRPC; 0 for any free one.")
   private int port = 50051;
 
-  @Option(names = "--http-port", description = "HTTP, for /metrics; 0 for any free one.")
+  @Option(
+      names = "--http-port",
+      description = "HTTP: /metrics, /healthz, /readyz, /v1/images; 0 for any free one.")
   private int httpPort = 9402;
 
   @Option(
@@ -191,8 +193,10 @@ final class ServeCommand implements Settings.Command {
     Shutdown shutdown = Shutdown.onSignal();
     Sampler sampler = Sampler.start(config);
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics",
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, pictures on"
+            + " http://localhost:{}/v1/images?seed=42",
         sampler.port(),
+        sampler.httpPort(),
         sampler.httpPort());
     shutdown.await();
     log.info("draining");

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 @Timeout(60)
-class MetricsEndpointTest {
+class HttpEndpointTest {
 
   private static final Path PROMTOOL = Path.of("/usr/bin/promtool");
 
@@ -30,7 +30,7 @@ class MetricsEndpointTest {
 
   @Test
   void metrics_areTheJvmsAndTheProcesses() throws Exception {
-    try (MetricsEndpoint endpoint = MetricsEndpoint.start(0, new PrometheusRegistry())) {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
       assertThat(metrics(endpoint))
           .contains("jvm_memory_used_bytes{", "jvm_threads_current ", "process_cpu_seconds_total ")
           .contains("process_resident_memory_bytes ");
@@ -39,22 +39,22 @@ class MetricsEndpointTest {
 
   @Test
   void start_onAPortInUse_saysWhichAndWhatToDo() throws Exception {
-    try (MetricsEndpoint endpoint = MetricsEndpoint.start(0, new PrometheusRegistry())) {
-      assertThatThrownBy(() -> MetricsEndpoint.start(endpoint.port(), new PrometheusRegistry()))
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      assertThatThrownBy(() -> HttpEndpoint.start(endpoint.port(), new PrometheusRegistry()))
           .isInstanceOf(IOException.class)
           .hasMessage(
-              "cannot serve metrics on port %d (Address already in use); choose another with --http-port"
+              "cannot serve HTTP on port %d (Address already in use); choose another with --http-port"
                   .formatted(endpoint.port()));
     }
   }
 
   @Test
   void close_freesThePort() throws Exception {
-    MetricsEndpoint first = MetricsEndpoint.start(0, new PrometheusRegistry());
+    HttpEndpoint first = HttpEndpoint.start(0, new PrometheusRegistry());
     int port = first.port();
     first.close();
 
-    try (MetricsEndpoint second = MetricsEndpoint.start(port, new PrometheusRegistry())) {
+    try (HttpEndpoint second = HttpEndpoint.start(port, new PrometheusRegistry())) {
       assertThat(metrics(second)).contains("jvm_");
     }
   }
@@ -64,7 +64,7 @@ class MetricsEndpointTest {
     assumeThat(PROMTOOL).isExecutable();
     PrometheusRegistry registry = new PrometheusRegistry();
     String text;
-    try (MetricsEndpoint endpoint = MetricsEndpoint.start(0, registry)) {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, registry)) {
       callOnce(registry);
       text = metrics(endpoint);
     }
@@ -98,7 +98,7 @@ class MetricsEndpointTest {
     }
   }
 
-  private static String metrics(MetricsEndpoint endpoint) throws Exception {
+  private static String metrics(HttpEndpoint endpoint) throws Exception {
     URI uri = URI.create("http://127.0.0.1:" + endpoint.port() + "/metrics");
     HttpResponse<String> response =
         HttpClient.newHttpClient()
