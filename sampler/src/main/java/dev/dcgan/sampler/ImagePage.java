@@ -195,10 +195,9 @@ final class ImagePage implements HttpPage {
 
   /** Begins with the parameter, by its name here. */
   private static String named(String field, String message) {
-    String parameter = field.equals("first_index") ? "first" : field;
-    String line = message.replace("first_index", "first");
-    return line.startsWith(parameter) || line.startsWith("parameter ")
-        ? line
-        : parameter + ": " + line;
+    if (field.equals("first_index")) {
+      return message.replace(field, "first");
+    }
+    return message.startsWith(field) ? message : field + ": " + message;
   }
 }

@@ -83,7 +83,8 @@ final class ImageUrl {
       String name = unescaped(equals < 0 ? part : part.substring(0, equals));
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
       if (parameters.putIfAbsent(name, value) != null) {
-        throw Refusal.invalid(name, "parameter '%s' is there more than once".formatted(name));
+        throw Refusal.of(
+            Refusal.Kind.INVALID, "parameter '%s' is there more than once".formatted(name));
       }
     }
     return parameters;
@@ -101,8 +102,9 @@ final class ImageUrl {
       case "columns" -> asked.setColumns(uint32(name, value));
       case "priority" -> asked.setPriority(priority(value));
       default ->
-          throw Refusal.invalid(
-              name, "parameter '%s' is not known; there are %s".formatted(name, NAMES));
+          throw Refusal.of(
+              Refusal.Kind.INVALID,
+              "parameter '%s' is not known; there are %s".formatted(name, NAMES));
     }
   }
 
@@ -171,7 +173,7 @@ final class ImageUrl {
     try {
       return URLDecoder.decode(part, StandardCharsets.UTF_8);
     } catch (IllegalArgumentException e) {
-      throw Refusal.invalid("query", "query: '%s' has a broken %%-escape".formatted(part));
+      throw Refusal.of(Refusal.Kind.INVALID, "'%s' has a broken %%-escape".formatted(part));
     }
   }
 
