@@ -9,8 +9,8 @@ import java.net.InetSocketAddress;
 import java.time.Duration;
 import java.util.Map;
 import java.util.Optional;
-import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -26,26 +26,25 @@ import org.slf4j.LoggerFactory;
  *   <li>the program's own pages
  * </ul>
  *
- * <p>Thread-safe. Bounded in all it holds: connections (512), requests of the program's own pages
- * that are under way (32; more get 503), threads (48: the 16 beyond keep the paths above
- * answering), requests that wait for a thread (64; the connections of more are closed), and the
- * time that a request may take to arrive (10 s) and its answer to be made and taken (120 s): who
- * sends or reads slowly holds a thread no longer than that. The system properties of the JDK's
- * server, {@code sun.net.httpserver.maxReqTime} and others, set other limits. It stands in a
- * trusted network, or behind a proxy: it knows neither TLS nor users.
+ * <p>Thread-safe. Bounded in all it holds: connections (256; more are closed at once), requests of
+ * the program's own pages that are under way (32; more get 503), and the time that a request may
+ * take to arrive (10 s) and its answer to be made and taken (120 s). There are as many threads as
+ * connections, so that those who send or read slowly, or wait for pages, keep nobody from the paths
+ * above. The system properties of the JDK's server, {@code sun.net.httpserver.maxReqTime} and
+ * others, set other limits. It stands in a trusted network, or behind a proxy: it knows neither TLS
+ * nor users.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
   private static final int SLOW_REQUESTS = 32;
-  private static final int THREADS = SLOW_REQUESTS + 16;
-  private static final int WAITING_REQUESTS = 64;
+  private static final int CONNECTIONS = 256;
 
   static {
     // The JDK reads them once, when it makes its first server.
     limit("sun.net.httpserver.maxReqTime", "10"); // seconds
     limit("sun.net.httpserver.maxRspTime", "120"); // seconds
-    limit("jdk.httpserver.maxConnections", "512");
+    limit("jdk.httpserver.maxConnections", Integer.toString(CONNECTIONS));
     // Else a small body waits for the acknowledgement of its headers, 40 ms.
     limit("sun.net.httpserver.nodelay", "true");
   }
@@ -70,16 +69,9 @@ public final class HttpEndpoint implements AutoCloseable {
             pages,
             SLOW_REQUESTS,
             registry);
-    ThreadPoolExecutor threads =
+    executor =
         new ThreadPoolExecutor(
-            THREADS,
-            THREADS,
-            1,
-            TimeUnit.MINUTES,
-            new ArrayBlockingQueue<>(WAITING_REQUESTS),
-            Threads.named("http"));
-    threads.allowCoreThreadTimeOut(true);
-    executor = threads;
+            0, CONNECTIONS, 1, TimeUnit.MINUTES, new SynchronousQueue<>(), Threads.named("http"));
   }
 
   /** Starts to serve, without pages of the program's own. */

@@ -13,6 +13,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.Socket;
+import java.net.SocketTimeoutException;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
@@ -42,7 +43,7 @@ class HttpEndpointTest {
 
   static {
     // Nobody shall wait ten seconds for a slow client to be cut off.
-    System.setProperty("sun.net.httpserver.maxReqTime", "2");
+    System.setProperty("sun.net.httpserver.maxReqTime", "5");
   }
 
   private final HttpClient client = HttpClient.newHttpClient();
@@ -200,9 +201,12 @@ class HttpEndpointTest {
         sockets.add(socket);
         socket.getOutputStream().write("GET /heal".getBytes(StandardCharsets.US_ASCII));
       }
-      // More than there are threads: this one waits until some were cut off.
       assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
       Socket first = sockets.get(0);
+      first.setSoTimeout(1);
+      assertThatThrownBy(() -> first.getInputStream().read())
+          .as("answered before anybody was cut off")
+          .isInstanceOf(SocketTimeoutException.class);
       first.setSoTimeout(30_000);
       assertThat(first.getInputStream().read()).as("closed").isEqualTo(-1);
     } finally {
