@@ -97,6 +97,8 @@ if $keep; then
   cat <<EOF
     Call it from the command line:
       sampler/target/sampler/bin/sampler generate --target localhost:$port --seed 7 --count 10 --out out/seven.png
+    from a browser:
+      http://localhost:$http_port/v1/images?seed=7
     from grpcurl, through reflection:
       grpcurl -plaintext -d '{"seed": 7, "count": 1}' localhost:$port dcgan.v1.SamplerService/Generate
     from Python (pip install grpcio-tools, then

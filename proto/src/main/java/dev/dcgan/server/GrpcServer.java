@@ -1,12 +1,10 @@
 package dev.dcgan.server;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.BindableService;
-import io.grpc.Grpc;
 import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
-import io.grpc.ServerBuilder;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -32,56 +30,61 @@ public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
   private static final int MAX_REQUEST_BYTES = 1 << 20;
+  // Thousands of callers may share a proxy's connection; the rest wait at the client.
+  private static final int MOST_CALLS_OF_A_CONNECTION = 10_000;
   private static final Duration CUT_OFF = Duration.ofSeconds(5);
 
   private final String service;
   private final HealthStatusManager health;
-  private final Readiness readiness;
+  private final ServingState state;
   private final ExecutorService executor;
   private final Server server;
-
-  // Mutable state
-  @GuardedBy("this") private boolean draining;
 
   private GrpcServer(
       String service,
       HealthStatusManager health,
-      Readiness readiness,
+      ServingState state,
       ExecutorService executor,
       Server server) {
     this.service = service;
     this.health = health;
-    this.readiness = readiness;
+    this.state = state;
     this.executor = executor;
     this.server = server;
   }
 
   /**
-   * Starts to serve one service, alive but not ready.
+   * How to serve.
    *
    * @param port 0 for any free one
-   * @throws IOException the port cannot be bound
+   * @param handlersBlock whether handlers may take long, or wait: then calls run on a pool of one
+   *     thread a core. Otherwise they run on the threads that read and write
+   * @param maxConnectionAge after which a client is asked to connect anew, so that it hears of
+   *     other servers; its calls under way go on. Zero: never
    */
+  public record Config(int port, boolean handlersBlock, Duration maxConnectionAge) {}
+
+  /** Starts to serve one service whose handlers may block, on a port of 0 any free one. */
   public static GrpcServer start(int port, BindableService service, PrometheusRegistry registry)
       throws IOException {
-    return start(port, service, registry, new Readiness(), List.of());
+    return start(
+        new Config(port, true, Duration.ZERO), registry, new ServingState(), service, List.of());
   }
 
   /**
    * Starts to serve, alive but not ready.
    *
-   * @param port 0 for any free one
+   * @param state follows this server's
    * @param service whose name's health is the readiness
-   * @param readiness follows it, for services that tell it in their own way
    * @param further services
    * @throws IOException the port cannot be bound
    */
   @SuppressWarnings("deprecation") // The reflection of v1alpha: the only one that old clients know.
   public static GrpcServer start(
-      int port,
-      BindableService service,
+      Config config,
       PrometheusRegistry registry,
-      Readiness readiness,
+      ServingState state,
+      BindableService service,
       List<? extends BindableService> further)
       throws IOException {
     String name = service.bindService().getServiceDescriptor().getName();
@@ -90,9 +93,9 @@ public final class GrpcServer implements AutoCloseable {
     ExecutorService executor =
         Executors.newFixedThreadPool(
             Math.max(2, Runtime.getRuntime().availableProcessors()), Threads.named("grpc"));
-    ServerBuilder<?> builder =
-        Grpc.newServerBuilderForPort(port, InsecureServerCredentials.create())
-            .executor(executor)
+    NettyServerBuilder builder =
+        NettyServerBuilder.forPort(config.port, InsecureServerCredentials.create())
+            .maxConcurrentCallsPerConnection(MOST_CALLS_OF_A_CONNECTION)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             // A caller that vanished without a word is noticed, and what it held is freed.
             .keepAliveTime(1, TimeUnit.MINUTES)
@@ -104,13 +107,21 @@ public final class GrpcServer implements AutoCloseable {
             .intercept(new FaultBarrier())
             .intercept(new ServerMetrics(registry));
     further.forEach(builder::addService);
+    if (config.handlersBlock) {
+      builder.executor(executor);
+    } else {
+      builder.directExecutor();
+    }
+    if (!config.maxConnectionAge.isZero()) {
+      builder.maxConnectionAge(config.maxConnectionAge.toNanos(), TimeUnit.NANOSECONDS);
+    }
     try {
-      return new GrpcServer(name, health, readiness, executor, builder.build().start());
+      return new GrpcServer(name, health, state, executor, builder.build().start());
     } catch (IOException e) {
       executor.shutdown();
       throw new IOException(
           "cannot serve gRPC on port %d (%s); choose another with --port"
-              .formatted(port, rootMessage(e)),
+              .formatted(config.port, rootMessage(e)),
           e);
     }
   }
@@ -121,13 +132,17 @@ public final class GrpcServer implements AutoCloseable {
 
   /** Tells load balancers whether to send calls here; once draining, the answer stays no. */
   public synchronized void setReady(boolean ready) {
-    boolean serving = ready && !draining;
-    readiness.set(serving);
-    health.setStatus(service, serving ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+    state.setReady(ready);
+    health.setStatus(service, state.isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
+  }
+
+  /** What load balancers are told. */
+  public boolean isReady() {
+    return state.isReady();
   }
 
   private synchronized void neverReadyAgain() {
-    draining = true;
+    state.drain();
     setReady(false);
   }
 

@@ -1,16 +1,14 @@
 package dev.dcgan.server;
 
-/** Whether a {@link GrpcServer} says that calls should be sent to it. Thread-safe. */
-public final class Readiness {
+import java.util.Optional;
 
-  // Mutable state
-  private volatile boolean ready;
+/** Whether to send calls here, as load balancers ask. Thread-safe. */
+@FunctionalInterface
+public interface Readiness {
 
-  public boolean isReady() {
-    return ready;
-  }
+  /** Always. */
+  Readiness READY = Optional::empty;
 
-  void set(boolean ready) {
-    this.ready = ready;
-  }
+  /** Why not, in one line; empty: ready. */
+  Optional<String> whyNot();
 }

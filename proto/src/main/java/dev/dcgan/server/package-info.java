@@ -1,3 +1,3 @@
-/** The bootstrap that both services start with: settings, gRPC, metrics, errors. */
+/** The bootstrap that both services start with: settings, gRPC, HTTP, metrics, errors. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.server;

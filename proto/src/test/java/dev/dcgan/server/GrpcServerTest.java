@@ -77,13 +77,13 @@ class GrpcServerTest {
   @Test
   void furtherServices_areServedAndListed_andReadinessTellsThem() throws Exception {
     server.close();
-    Readiness readiness = new Readiness();
+    ServingState state = new ServingState();
     server =
         GrpcServer.start(
-            0,
-            sampler,
+            new GrpcServer.Config(0, false, Duration.ofMinutes(1)),
             new PrometheusRegistry(),
-            readiness,
+            state,
+            sampler,
             List.of(new TrainerServiceGrpc.TrainerServiceImplBase() {}));
     channel = connect();
     assertThat(servicesByReflection())
@@ -91,12 +91,12 @@ class GrpcServerTest {
         .containsAll(SERVICES)
         .contains("dcgan.v1.TrainerService");
 
-    assertThat(readiness.isReady()).isFalse();
+    assertThat(state.isReady()).isFalse();
     server.setReady(true);
-    assertThat(readiness.isReady()).isTrue();
+    assertThat(state.isReady()).isTrue();
     server.close();
     server.setReady(true);
-    assertThat(readiness.isReady()).as("once draining, for good").isFalse();
+    assertThat(state.isReady()).as("once draining, for good").isFalse();
   }
 
   @Test

@@ -45,7 +45,7 @@ final class ImageMaker {
    */
   Pending answer(LoadedModel model, ImageRequest asked, long nanosLeft)
       throws QueueFullException, TooLateException {
-    requireFits(asked, model);
+    requireFits(asked, model, streamAdvice(asked.format()));
     Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
     return start(model, request, asked, asked.first(), (int) asked.count());
   }
@@ -96,7 +96,12 @@ final class ImageMaker {
     return Math.min(fit, Math.min(CHUNK_IMAGES, share));
   }
 
-  private static void requireFits(ImageRequest asked, LoadedModel model) {
+  /**
+   * Checks that all images of a request fit into one answer.
+   *
+   * @param advice to a caller whose images do not
+   */
+  static void requireFits(ImageRequest asked, LoadedModel model, String advice) {
     int queue = model.batcher().policy().maxQueueImages();
     if (asked.count() > queue || !Answers.fits(asked, model.shape(), MAX_ANSWER_BYTES)) {
       int fit = Answers.maxCount(asked.format(), asked.columns(), model.shape(), MAX_ANSWER_BYTES);
@@ -109,9 +114,13 @@ final class ImageMaker {
                   model.shape(),
                   Answers.name(asked.format()).toUpperCase(Locale.ROOT),
                   MAX_ANSWER_BYTES,
-                  asked.format() == ImageFormat.IMAGE_FORMAT_SHEET
-                      ? "ask for fewer, or for PNG and use GenerateStream"
-                      : "use GenerateStream"));
+                  advice));
     }
+  }
+
+  private static String streamAdvice(ImageFormat format) {
+    return format == ImageFormat.IMAGE_FORMAT_SHEET
+        ? "ask for fewer, or for PNG and use GenerateStream"
+        : "use GenerateStream";
   }
 }

@@ -5,13 +5,15 @@ import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.server.GrpcServer;
-import dev.dcgan.server.MetricsEndpoint;
-import dev.dcgan.server.Readiness;
+import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.ServingState;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -26,7 +28,8 @@ final class Sampler {
    * What a sampler is started with.
    *
    * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics; 0 for any free one
+   * @param httpPort of /metrics and pictures; 0 for any free one
+   * @param maxConnectionAge zero: none
    * @param asked the {@code --provider} that led to the runtime's
    * @param sessions of each version, that run side by side
    */
@@ -34,6 +37,7 @@ final class Sampler {
       ModelWatcher.Config models,
       int port,
       int httpPort,
+      Duration maxConnectionAge,
       OnnxGenerator.Settings runtime,
       String asked,
       int sessions,
@@ -44,11 +48,11 @@ final class Sampler {
 
   private final ExecutorService encoders;
   private final GrpcServer server;
-  private final MetricsEndpoint endpoint;
+  private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
 
   private Sampler(
-      ExecutorService encoders, GrpcServer server, MetricsEndpoint endpoint, ModelWatcher watcher) {
+      ExecutorService encoders, GrpcServer server, HttpEndpoint endpoint, ModelWatcher watcher) {
     this.encoders = encoders;
     this.server = server;
     this.endpoint = endpoint;
@@ -73,23 +77,29 @@ final class Sampler {
             metrics);
     ExecutorService encoders = encoders();
     ImageMaker maker = new ImageMaker(encoders);
-    Readiness readiness = new Readiness();
+    ServingState state = new ServingState();
     GrpcServer server =
         GrpcServer.start(
-            config.port(),
-            new SamplerService(watcher.models(), maker, metrics, encoders),
+            new GrpcServer.Config(config.port(), false, config.maxConnectionAge()),
             registry,
-            readiness,
+            state,
+            new SamplerService(watcher.models(), maker, metrics, encoders),
             List.of(
-                new InferenceService(
-                    watcher.models(), maker, metrics, encoders, readiness::isReady)));
-    MetricsEndpoint endpoint;
+                new InferenceService(watcher.models(), maker, metrics, encoders, state::isReady)));
+    HttpEndpoint endpoint;
     try {
-      endpoint = MetricsEndpoint.start(config.httpPort(), registry);
+      endpoint =
+          HttpEndpoint.start(
+              config.httpPort(),
+              registry,
+              Map.of(
+                  ImageUrl.PATH,
+                  new ImagePage(watcher.models(), maker, metrics, ImagePage.LONGEST_WAIT)));
     } catch (IOException e) {
       server.close();
       throw e;
     }
+    endpoint.setReadiness(() -> whyNotReady(state, config.models().names()));
     watcher.start(() -> server.setReady(true));
     return new Sampler(encoders, server, endpoint, watcher);
   }
@@ -102,7 +112,10 @@ final class Sampler {
     return endpoint.port();
   }
 
-  /** Ends without dropping a call; see {@link GrpcServer#drain}. */
+  /**
+   * Ends without dropping a call; see {@link GrpcServer#drain}. Pictures over HTTP are accepted a
+   * little longer than calls of gRPC are: until the models close, which wait for them.
+   */
   void drain(Duration delay, Duration grace) throws InterruptedException {
     watcher.stopLooking();
     server.drain(delay, grace);
@@ -115,7 +128,20 @@ final class Sampler {
       log.warn("the network still ran after {} s", grace.toSeconds());
     }
     encoders.shutdown();
-    endpoint.close();
+    endpoint.drain(grace);
+  }
+
+  private static Optional<String> whyNotReady(ServingState state, List<String> named) {
+    if (state.isReady()) {
+      return Optional.empty();
+    }
+    if (state.isDraining()) {
+      return Optional.of("draining");
+    }
+    return Optional.of(
+        named.isEmpty()
+            ? "no model is served yet"
+            : "not all of these models are served yet: " + String.join(", ", named));
   }
 
   /**

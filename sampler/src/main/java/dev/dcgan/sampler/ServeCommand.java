@@ -80,8 +80,18 @@ final class ServeCommand implements Settings.Command {
   @Option(names = "--port", description = "gRPC; 0 for any free one.")
   private int port = 50051;
 
-  @Option(names = "--http-port", description = "HTTP, for /metrics; 0 for any free one.")
+  @Option(
+      names = "--http-port",
+      description = "HTTP: /metrics, /healthz, /readyz, /v1/images; 0 for any free one.")
   private int httpPort = 9402;
+
+  @Option(
+      names = "--max-connection-age",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "After which a gRPC client is asked to connect anew, and finds replicas that came since;"
+              + " its calls go on. 0s: never. Default: 30m")
+  private Duration maxConnectionAge = Duration.ofMinutes(30);
 
   @Option(
       names = "--provider",
@@ -150,6 +160,7 @@ final class ServeCommand implements Settings.Command {
     problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
+    problems.requireRange("--max-connection-age (in s)", maxConnectionAge.toSeconds(), 0, 1 << 30);
     problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
     problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
     problems.requireRange("--keep-versions", keepVersions, 1, MOST_VERSIONS);
@@ -180,6 +191,7 @@ final class ServeCommand implements Settings.Command {
                 allowUnverified),
             port,
             httpPort,
+            maxConnectionAge,
             new OnnxGenerator.Settings(
                 chosen,
                 threads > 0 ? threads : Math.max(1, cores() / side),
@@ -191,8 +203,10 @@ final class ServeCommand implements Settings.Command {
     Shutdown shutdown = Shutdown.onSignal();
     Sampler sampler = Sampler.start(config);
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics",
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, pictures on"
+            + " http://localhost:{}/v1/images?seed=42",
         sampler.port(),
+        sampler.httpPort(),
         sampler.httpPort());
     shutdown.await();
     log.info("draining");

@@ -21,7 +21,7 @@ import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.GrpcServer;
-import dev.dcgan.server.Readiness;
+import dev.dcgan.server.ServingState;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -143,10 +143,10 @@ class ExactnessTest {
     ManagedChannel channel;
     try (GrpcServer server =
         GrpcServer.start(
-            0,
-            new SamplerService(models, maker, metrics, encoders),
+            new GrpcServer.Config(0, false, Duration.ZERO),
             registry,
-            new Readiness(),
+            new ServingState(),
+            new SamplerService(models, maker, metrics, encoders),
             List.of(new InferenceService(models, maker, metrics, encoders, () -> true)))) {
       channel = connect(server.port());
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
@@ -396,6 +396,7 @@ class ExactnessTest {
             repository, List.of(), Duration.ofMillis(10), 2, 0, sessions, true, false),
         0,
         0,
+        Duration.ZERO,
         new OnnxGenerator.Settings(Provider.CPU, 1 + sessions % 2, false, 0),
         "cpu",
         sessions,

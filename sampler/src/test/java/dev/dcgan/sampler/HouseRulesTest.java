@@ -29,6 +29,14 @@ class HouseRulesTest {
           .resideInAPackage("io.grpc..");
 
   @ArchTest
+  static final ArchRule THE_HTTP_SERVER_IS_FOR_THE_BOOTSTRAP =
+      noClasses()
+          .that(resideOutside("dev.dcgan.server.."))
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("com.sun.net.httpserver..");
+
+  @ArchTest
   static final ArchRule ONNX_RUNTIME_IS_FOR_ONE_CLASS_EACH =
       noClasses()
           .that(areNotPartsOf("OnnxGenerator", "ExportCheck", "OnnxFeatures"))

@@ -14,7 +14,7 @@ import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.GrpcServer;
-import dev.dcgan.server.Readiness;
+import dev.dcgan.server.ServingState;
 import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc;
 import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub;
 import dev.dcgan.v1.inference.InferParameter;
@@ -74,15 +74,14 @@ class InferenceServiceTest {
   void serve() throws IOException {
     SamplerMetrics metrics = new SamplerMetrics(registry);
     ImageMaker maker = new ImageMaker(Runnable::run);
-    Readiness readiness = new Readiness();
+    ServingState state = new ServingState();
     server =
         GrpcServer.start(
-            0,
-            new SamplerService(models, maker, metrics, Runnable::run),
+            new GrpcServer.Config(0, false, Duration.ZERO),
             registry,
-            readiness,
-            List.of(
-                new InferenceService(models, maker, metrics, Runnable::run, readiness::isReady)));
+            state,
+            new SamplerService(models, maker, metrics, Runnable::run),
+            List.of(new InferenceService(models, maker, metrics, Runnable::run, state::isReady)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

@@ -336,6 +336,7 @@ class SamplerModelsTest {
                 config,
                 0,
                 0,
+                Duration.ZERO,
                 new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
                 "auto",
                 1,

@@ -337,6 +337,7 @@ class SamplerTest {
             repository(), List.of(), Duration.ofMillis(10), 1, 0, 1, false, false),
         0,
         0,
+        Duration.ZERO,
         new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
         "auto",
         2,

@@ -36,7 +36,9 @@ final class ServeCommand implements Settings.Command {
   @Option(names = "--port", description = "gRPC; 0 for any free one.")
   private int port = 50061;
 
-  @Option(names = "--http-port", description = "HTTP, for /metrics; 0 for any free one.")
+  @Option(
+      names = "--http-port",
+      description = "HTTP: /metrics, /healthz, /readyz; 0 for any free one.")
   private int httpPort = 9401;
 
   @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")

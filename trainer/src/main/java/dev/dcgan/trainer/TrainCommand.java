@@ -1,7 +1,8 @@
 package dev.dcgan.trainer;
 
-import dev.dcgan.server.MetricsEndpoint;
+import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.Problems;
+import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.v1.Run;
@@ -52,7 +53,7 @@ final class TrainCommand implements Settings.Command {
   @Option(
       names = "--http-port",
       paramLabel = "PORT",
-      description = "Of /metrics; 0 for any free one.",
+      description = "Of /metrics, /healthz, /readyz; 0 for any free one.",
       defaultValue = "9401")
   private int httpPort;
 
@@ -85,8 +86,9 @@ final class TrainCommand implements Settings.Command {
             RunStore.cache(runs),
             metrics,
             Boolean.getBoolean("dcgan.terminal"));
-    try (MetricsEndpoint endpoint = MetricsEndpoint.start(httpPort, registry);
+    try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
         Training.Means means = training.prepare(plan)) {
+      endpoint.setReadiness(Readiness.READY);
       log.info("metrics on port {}", endpoint.port());
       RunFolder folder =
           interrupted.isPresent()

@@ -1,12 +1,13 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.server.GrpcServer;
-import dev.dcgan.server.MetricsEndpoint;
+import dev.dcgan.server.HttpEndpoint;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -21,7 +22,7 @@ final class TrainerServer {
    * @param dataRoot the folder that callers may name files in; null: none
    * @param maxQueuedRuns that may wait
    * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics; 0 for any free one
+   * @param httpPort of /metrics and /readyz; 0 for any free one
    */
   record Config(Path runs, @Nullable Path dataRoot, int maxQueuedRuns, int port, int httpPort) {}
 
@@ -30,10 +31,10 @@ final class TrainerServer {
   private final Runs runs;
   private final TrainerService service;
   private final GrpcServer server;
-  private final MetricsEndpoint endpoint;
+  private final HttpEndpoint endpoint;
 
   private TrainerServer(
-      Runs runs, TrainerService service, GrpcServer server, MetricsEndpoint endpoint) {
+      Runs runs, TrainerService service, GrpcServer server, HttpEndpoint endpoint) {
     this.runs = runs;
     this.service = service;
     this.server = server;
@@ -50,7 +51,7 @@ final class TrainerServer {
       throws IOException {
     InstantSource clock = InstantSource.system();
     // The ports first: one that is taken must be known before a run begins.
-    MetricsEndpoint endpoint = MetricsEndpoint.start(config.httpPort(), registry);
+    HttpEndpoint endpoint = HttpEndpoint.start(config.httpPort(), registry);
     try {
       Runs runs =
           new Runs(
@@ -62,6 +63,8 @@ final class TrainerServer {
       runs.recover();
       TrainerService service = new TrainerService(runs);
       GrpcServer server = GrpcServer.start(config.port(), service, registry);
+      endpoint.setReadiness(
+          () -> server.isReady() ? Optional.empty() : Optional.of("starting, or draining"));
       runs.begin();
       server.setReady(true);
       return new TrainerServer(runs, service, server, endpoint);

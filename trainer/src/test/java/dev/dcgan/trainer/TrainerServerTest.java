@@ -77,6 +77,8 @@ class TrainerServerTest {
     assertThat(health("dcgan.v1.TrainerService")).isEqualTo(ServingStatus.SERVING);
     assertThat(metrics())
         .contains("trainer_runs{state=\"running\"} 1.0", "run=\"" + run.getId() + "\"");
+    assertThat(page("/healthz")).isEqualTo("alive\n");
+    assertThat(page("/readyz")).isEqualTo("ready\n");
   }
 
   @Test
@@ -189,10 +191,14 @@ class TrainerServerTest {
   }
 
   private String metrics() throws Exception {
+    return page("/metrics");
+  }
+
+  private String page(String path) throws Exception {
     return HttpClient.newHttpClient()
         .send(
             HttpRequest.newBuilder(
-                    URI.create("http://127.0.0.1:%d/metrics".formatted(server.httpPort())))
+                    URI.create("http://127.0.0.1:%d%s".formatted(server.httpPort(), path)))
                 .build(),
             HttpResponse.BodyHandlers.ofString())
         .body();

@@ -1,0 +1,361 @@
+package dev.dcgan.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assumptions.assumeThat;
+
+import dev.dcgan.v1.SamplerServiceGrpc;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
+import java.net.SocketTimeoutException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpRequest.BodyPublishers;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Semaphore;
+import java.util.concurrent.TimeUnit;
+import java.util.zip.GZIPInputStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+@Timeout(60)
+class HttpEndpointTest {
+
+  private static final Path PROMTOOL = Path.of("/usr/bin/promtool");
+
+  static {
+    // Nobody shall wait ten seconds for a slow client to be cut off.
+    System.setProperty("sun.net.httpserver.maxReqTime", "5");
+  }
+
+  private final HttpClient client = HttpClient.newHttpClient();
+  private final Semaphore arrived = new Semaphore(0);
+  private final Semaphore gate = new Semaphore(0);
+  private final CapturedLog log = new CapturedLog(HttpRouter.class);
+
+  @TempDir Path folder;
+
+  @AfterEach
+  void end() {
+    gate.release(1000);
+    log.close();
+  }
+
+  @Test
+  void metrics_areTheJvmsAndTheProcesses() throws Exception {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      assertThat(metrics(endpoint))
+          .contains("jvm_memory_used_bytes{", "jvm_threads_current ", "process_cpu_seconds_total ")
+          .contains("process_resident_memory_bytes ");
+    }
+  }
+
+  @Test
+  void metrics_comeCompressed_andInOtherFormats() throws Exception {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      HttpResponse<byte[]> zipped =
+          client.send(
+              request(endpoint, "/metrics").header("Accept-Encoding", "gzip").build(),
+              HttpResponse.BodyHandlers.ofByteArray());
+      assertThat(zipped.headers().firstValue("Content-Encoding")).contains("gzip");
+      assertThat(new GZIPInputStream(new ByteArrayInputStream(zipped.body())).readAllBytes())
+          .asString(StandardCharsets.UTF_8)
+          .contains("jvm_");
+      HttpResponse<String> open =
+          send(
+              request(endpoint, "/metrics")
+                  .header("Accept", "application/openmetrics-text; version=1.0.0"));
+      assertThat(open.headers().firstValue("Content-Type").orElseThrow())
+          .startsWith("application/openmetrics-text");
+      assertThat(open.body()).endsWith("# EOF\n");
+      assertThat(get(endpoint, "/metrics?name%5B%5D=jvm_threads_current").body())
+          .contains("jvm_threads_current")
+          .doesNotContain("jvm_memory");
+      HttpResponse<String> head = head(endpoint, "/metrics");
+      assertThat(head.statusCode()).isEqualTo(200);
+      assertThat(head.body()).isEmpty();
+    }
+  }
+
+  @Test
+  void health_isOfTheProcess_readinessOfTheProgram() throws Exception {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      assertThat(get(endpoint, "/healthz").body()).isEqualTo("alive\n");
+      HttpResponse<String> starting = get(endpoint, "/readyz");
+      assertThat(starting.statusCode()).isEqualTo(503);
+      assertThat(starting.body()).isEqualTo("starting\n");
+
+      endpoint.setReadiness(Readiness.READY);
+      HttpResponse<String> ready = get(endpoint, "/readyz");
+      assertThat(ready.statusCode()).isEqualTo(200);
+      assertThat(ready.body()).isEqualTo("ready\n");
+      assertThat(ready.headers().firstValue("Cache-Control")).contains("no-store");
+      assertThat(ready.headers().firstValue("X-Content-Type-Options")).contains("nosniff");
+
+      endpoint.setReadiness(() -> Optional.of("draining"));
+      assertThat(get(endpoint, "/readyz").body()).isEqualTo("draining\n");
+      assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+      HttpResponse<String> head = head(endpoint, "/readyz");
+      assertThat(head.statusCode()).isEqualTo(503);
+      assertThat(head.body()).isEmpty();
+      assertThat(head.headers().firstValue("Content-Length")).contains("9");
+    }
+  }
+
+  @Test
+  void otherPathsAndMethods_areRefusedInOneLine_andCounted() throws Exception {
+    try (HttpEndpoint endpoint =
+        HttpEndpoint.start(0, new PrometheusRegistry(), Map.of("/page", call -> {}))) {
+      for (String path : List.of("/", "/metrics/", "/metricsx", "/page/1", "/%3Cb%3E")) {
+        HttpResponse<String> missing = get(endpoint, path);
+        assertThat(missing.statusCode()).as(path).isEqualTo(404);
+        assertThat(missing.body())
+            .isEqualTo("nothing is here; there are /healthz, /metrics, /page, /readyz\n");
+        assertThat(missing.headers().firstValue("Content-Type"))
+            .contains("text/plain; charset=utf-8");
+      }
+      for (String method : List.of("POST", "PUT", "DELETE", "OPTIONS", "TRACE")) {
+        HttpResponse<String> refused =
+            send(request(endpoint, "/healthz").method(method, BodyPublishers.noBody()));
+        assertThat(refused.statusCode()).as(method).isEqualTo(405);
+        assertThat(refused.headers().firstValue("Allow")).contains("GET, HEAD");
+      }
+      HttpResponse<String> tooLong = get(endpoint, "/healthz?" + "x".repeat(2049));
+      assertThat(tooLong.statusCode()).isEqualTo(414);
+      awaitMetric(endpoint, "http_server_requests_total{code=\"404\",path=\"other\"} 5.0");
+      awaitMetric(endpoint, "http_server_requests_total{code=\"405\",path=\"/healthz\"} 5.0");
+      awaitMetric(endpoint, "http_server_requests_total{code=\"414\",path=\"/healthz\"} 1.0");
+    }
+  }
+
+  @Test
+  void pageThatThrows_isAnInternalError_withoutDetail() throws Exception {
+    HttpPage broken =
+        call -> {
+          throw new IllegalStateException("secret");
+        };
+    try (HttpEndpoint endpoint =
+        HttpEndpoint.start(0, new PrometheusRegistry(), Map.of("/page", broken))) {
+      HttpResponse<String> failed = get(endpoint, "/page");
+      assertThat(failed.statusCode()).isEqualTo(500);
+      assertThat(failed.body()).isEqualTo("internal error; the server's log has the cause\n");
+      assertThat(log.lines()).containsExactly("ERROR /page failed");
+    }
+  }
+
+  @Test
+  void linesThatQuoteTheCaller_stayShortAndOne() throws Exception {
+    HttpPage echo = call -> call.text(400, "a\r\nb" + "c".repeat(1000));
+    try (HttpEndpoint endpoint =
+        HttpEndpoint.start(0, new PrometheusRegistry(), Map.of("/page", echo))) {
+      assertThat(get(endpoint, "/page").body()).isEqualTo("a??b" + "c".repeat(496) + " ...\n");
+    }
+  }
+
+  @Test
+  void tooManySlowRequests_areRefused_andHealthIsStillTold() throws Exception {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry(), slowPage())) {
+      List<CompletableFuture<HttpResponse<String>>> slow = new ArrayList<>();
+      for (int i = 0; i < 32; i++) {
+        slow.add(later(endpoint, "/slow"));
+      }
+      arrived.acquire(32);
+      HttpResponse<String> refused = get(endpoint, "/slow");
+      assertThat(refused.statusCode()).isEqualTo(503);
+      assertThat(refused.headers().firstValue("Retry-After")).contains("1");
+      assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+      assertThat(metrics(endpoint)).contains("jvm_");
+
+      gate.release(1000);
+      for (CompletableFuture<HttpResponse<String>> each : slow) {
+        assertThat(each.get(30, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
+      }
+      assertThat(get(endpoint, "/slow").statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void callersThatSendSlowly_areCutOff_andKeepNobodyFromHealth() throws Exception {
+    List<Socket> sockets = new ArrayList<>();
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      for (int i = 0; i < 100; i++) {
+        Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port());
+        sockets.add(socket);
+        socket.getOutputStream().write("GET /heal".getBytes(StandardCharsets.US_ASCII));
+      }
+      assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+      Socket first = sockets.get(0);
+      first.setSoTimeout(1);
+      assertThatThrownBy(() -> first.getInputStream().read())
+          .as("answered before anybody was cut off")
+          .isInstanceOf(SocketTimeoutException.class);
+      first.setSoTimeout(30_000);
+      assertThat(first.getInputStream().read()).as("closed").isEqualTo(-1);
+    } finally {
+      for (Socket socket : sockets) {
+        socket.close();
+      }
+    }
+  }
+
+  @Test
+  void drain_waitsForTheRequestsUnderWay() throws Exception {
+    HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry(), slowPage());
+    CompletableFuture<HttpResponse<String>> slow = later(endpoint, "/slow");
+    arrived.acquire();
+    CompletableFuture<Void> drained =
+        CompletableFuture.runAsync(
+            () -> {
+              try {
+                endpoint.drain(Duration.ofSeconds(30));
+              } catch (InterruptedException e) {
+                throw new AssertionError(e);
+              }
+            });
+    assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+    assertThat(drained.isDone()).isFalse();
+    gate.release();
+    assertThat(slow.get(30, TimeUnit.SECONDS).body()).isEqualTo("slow\n");
+    drained.get(30, TimeUnit.SECONDS);
+    assertThatThrownBy(() -> get(endpoint, "/healthz")).isInstanceOf(IOException.class);
+  }
+
+  @Test
+  void drain_cutsOff_whatTakesTooLong() throws Exception {
+    HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry(), slowPage());
+    CompletableFuture<HttpResponse<String>> slow = later(endpoint, "/slow");
+    arrived.acquire();
+    endpoint.drain(Duration.ofMillis(10));
+    assertThatThrownBy(() -> slow.get(30, TimeUnit.SECONDS)).hasCauseInstanceOf(IOException.class);
+  }
+
+  @Test
+  void start_onAPortInUse_saysWhichAndWhatToDo() throws Exception {
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      assertThatThrownBy(() -> HttpEndpoint.start(endpoint.port(), new PrometheusRegistry()))
+          .isInstanceOf(IOException.class)
+          .hasMessage(
+              "cannot serve HTTP on port %d (Address already in use); choose another with --http-port"
+                  .formatted(endpoint.port()));
+    }
+  }
+
+  @Test
+  void close_freesThePort() throws Exception {
+    HttpEndpoint first = HttpEndpoint.start(0, new PrometheusRegistry());
+    int port = first.port();
+    first.close();
+
+    try (HttpEndpoint second = HttpEndpoint.start(port, new PrometheusRegistry())) {
+      assertThat(metrics(second)).contains("jvm_");
+    }
+  }
+
+  @Test
+  void metrics_ofAServerThatWasCalled_pleasePromtool() throws Exception {
+    assumeThat(PROMTOOL).isExecutable();
+    PrometheusRegistry registry = new PrometheusRegistry();
+    String text;
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, registry)) {
+      callOnce(registry);
+      assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+      text = metrics(endpoint);
+    }
+    assertThat(text)
+        .contains("grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Generate\"")
+        .contains("grpc_server_handling_seconds_bucket{grpc_code=\"OK\"")
+        .contains("# TYPE http_server_requests_total counter");
+
+    Path input = Files.writeString(folder.resolve("metrics"), text);
+    Process promtool =
+        new ProcessBuilder(PROMTOOL.toString(), "check", "metrics")
+            .redirectInput(input.toFile())
+            .redirectErrorStream(true)
+            .start();
+    String complaints =
+        new String(promtool.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+
+    assertThat(complaints).isEmpty();
+    assertThat(promtool.waitFor()).isZero();
+  }
+
+  /** One that tells of its arrival and waits for the gate. */
+  private Map<String, HttpPage> slowPage() {
+    return Map.of(
+        "/slow",
+        call -> {
+          arrived.release();
+          try {
+            gate.acquire();
+          } catch (InterruptedException e) {
+            throw new IOException(e);
+          }
+          call.text(200, "slow");
+        });
+  }
+
+  private static void callOnce(PrometheusRegistry registry) throws IOException {
+    try (GrpcServer server = GrpcServer.start(0, new FakeSampler(), registry)) {
+      ManagedChannel channel =
+          Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+              .build();
+      try {
+        SamplerServiceGrpc.newBlockingStub(channel).generate(FakeSampler.request(1));
+      } finally {
+        channel.shutdownNow();
+      }
+    }
+  }
+
+  private String metrics(HttpEndpoint endpoint) throws Exception {
+    HttpResponse<String> response = get(endpoint, "/metrics");
+    assertThat(response.statusCode()).isEqualTo(200);
+    return response.body();
+  }
+
+  /** A request is counted just after its answer was sent. */
+  private void awaitMetric(HttpEndpoint endpoint, String line) throws Exception {
+    long start = System.nanoTime();
+    while (!metrics(endpoint).contains(line)) {
+      assertThat(System.nanoTime() - start).as(line).isLessThan(TimeUnit.SECONDS.toNanos(30));
+    }
+  }
+
+  private HttpResponse<String> get(HttpEndpoint endpoint, String path) throws Exception {
+    return send(request(endpoint, path));
+  }
+
+  private HttpResponse<String> head(HttpEndpoint endpoint, String path) throws Exception {
+    return send(request(endpoint, path).method("HEAD", BodyPublishers.noBody()));
+  }
+
+  private CompletableFuture<HttpResponse<String>> later(HttpEndpoint endpoint, String path) {
+    return client.sendAsync(request(endpoint, path).build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  private HttpResponse<String> send(HttpRequest.Builder request) throws Exception {
+    return client.send(request.build(), HttpResponse.BodyHandlers.ofString());
+  }
+
+  private static HttpRequest.Builder request(HttpEndpoint endpoint, String path) {
+    return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + endpoint.port() + path));
+  }
+}
