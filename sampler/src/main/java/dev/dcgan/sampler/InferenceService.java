@@ -131,7 +131,13 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
       call.refuse(e);
       return;
     }
-    call.use(models, asked.getModelName(), version, later, model -> infer(call, model, asked));
+    call.use(
+        models,
+        asked.getModelName(),
+        version,
+        asked.getSerializedSize() / Float.BYTES,
+        later,
+        model -> infer(call, model, asked));
   }
 
   private boolean isReady(String name, long version) throws NotServedException {

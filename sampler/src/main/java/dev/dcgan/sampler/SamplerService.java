@@ -26,7 +26,8 @@ import java.util.concurrent.Executor;
 
 /**
  * The gRPC adapter: has requests checked, their images made, and sends what came of them.
- * Thread-safe; never blocks.
+ * Thread-safe; never blocks. Small calls are handled on the thread that reads from the connection;
+ * those whose latents take longer to make than a change of thread are handed on.
  */
 final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
@@ -54,6 +55,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
+        values(asked.getCount()),
         later,
         model -> answer(call, model, ImageRequest.of(asked)));
   }
@@ -65,6 +67,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
+        asked.getLatentsCount(),
         later,
         model -> answer(call, model, ImageRequest.of(asked, model)));
   }
@@ -76,6 +79,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
+        values(asked.getCount()),
         later,
         model -> answer(call, model, ImageRequest.of(asked, model)));
   }
@@ -87,6 +91,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
+        values(asked.getCount()),
         later,
         model -> {
           GetLatentsResponse latents = Answers.latents(model, ImageRequest.of(asked));
@@ -102,6 +107,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
+        values(asked.getCount()),
         later,
         model -> {
           ImageRequest wanted = ImageRequest.of(asked);
@@ -133,6 +139,11 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
       SetServingVersionRequest asked, StreamObserver<ServedModel> observer) {
     ServiceCall<ServedModel> call = new ServiceCall<>(observer);
     answer(call, () -> models.setServing(asked.getModel(), asked.getVersion()));
+  }
+
+  /** About how many floats the latents of so many images have: the length of most, not of all. */
+  private static long values(int count) {
+    return 64 * Integer.toUnsignedLong(count);
   }
 
   private interface Question {
