@@ -91,7 +91,7 @@ class ExactnessTest {
   @BeforeAll
   static void makeTheReference() throws IOException {
     bundle = TestModels.publish(new ModelRepository(root), "wide", TestModels.wideWeights(3, 1));
-    try (Network network = open(bundle, 1, 1)) {
+    try (Network network = open(bundle, 1, 1, 1).get(0)) {
       for (int i = 0; i < N; i++) {
         float[] z = Latents.of(SEED, i, LATENT);
         pixels = pixels.concat(ByteString.copyFrom(network.generate(z, Output.PIXELS).bytes()));
@@ -124,10 +124,7 @@ class ExactnessTest {
   @MethodSource("configurations")
   void images_areTheSame_inEveryPiece_amongNeighbours(int maxBatch, int sessions, int threads)
       throws Exception {
-    List<Network> networks = new ArrayList<>();
-    for (int i = 0; i < sessions; i++) {
-      networks.add(open(bundle, threads, maxBatch));
-    }
+    List<Network> networks = open(bundle, sessions, threads, maxBatch);
     Models models = EmptyShelf.models();
     models.serve(
         LoadedModel.start(
@@ -174,7 +171,7 @@ class ExactnessTest {
   @Test
   void pixelsByTheLaw_areTheModelsOwn_forManyImages() throws IOException {
     int n = 500; // 294,000 values
-    try (Network network = open(bundle, 1, n)) {
+    try (Network network = open(bundle, 1, 1, n).get(0)) {
       float[] z = LatentSource.ofSeed(77, 2).latents(0, n, LATENT);
       float[] images = new float[n * SIZE];
       ByteBuffer.wrap(network.generate(z, Output.FLOATS).bytes())
@@ -243,7 +240,7 @@ class ExactnessTest {
     ModelBundle second =
         TestModels.publish(
             new ModelRepository(root.resolve("second")), "wide", TestModels.wideWeights(3, 2));
-    try (Network network = open(second, 1, 1)) {
+    try (Network network = open(second, 1, 1, 1).get(0)) {
       ByteString all = ByteString.EMPTY;
       for (int i = 0; i < N; i++) {
         all =
@@ -384,10 +381,10 @@ class ExactnessTest {
     }
   }
 
-  private static OnnxGenerator open(ModelBundle bundle, int threads, int maxBatch)
+  private static List<Network> open(ModelBundle bundle, int sessions, int threads, int maxBatch)
       throws IOException {
     return OnnxGenerator.open(
-        bundle, new OnnxGenerator.Settings(Provider.CPU, threads, false, 0), maxBatch);
+        bundle, new OnnxGenerator.Settings(Provider.CPU, threads, false, 0), maxBatch, sessions);
   }
 
   private static Sampler.Config config(ModelRepository repository, int maxBatch, int sessions) {

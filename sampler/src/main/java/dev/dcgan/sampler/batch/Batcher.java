@@ -3,7 +3,9 @@ package dev.dcgan.sampler.batch;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.Threads;
 import java.time.Duration;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ThreadFactory;
@@ -57,14 +59,14 @@ public final class Batcher implements AutoCloseable {
   private final LongSupplier nanoClock;
   private final List<Thread> threads = new ArrayList<>();
   private final ReentrantLock lock = new ReentrantLock();
-  private final Condition changed = lock.newCondition();
 
   // Mutable state
   @GuardedBy("lock") private final FairQueue queue = new FairQueue();
 
   @GuardedBy("lock") private List<CompletableFuture<Void>> waitingForRoom = new ArrayList<>();
 
-  @GuardedBy("lock") private int idle;
+  /** What sessions without work wait for, the latest to wait last: its network is warm. */
+  @GuardedBy("lock") private final Deque<Condition> idle = new ArrayDeque<>();
 
   @GuardedBy("lock") private boolean closed;
 
@@ -176,9 +178,7 @@ public final class Batcher implements AutoCloseable {
       job.arrived = now;
       queue.add(job, now);
       listener.queueChanged(job.count);
-      if (idle > 0) {
-        changed.signal();
-      }
+      wakeOne();
     } finally {
       lock.unlock();
     }
@@ -215,7 +215,7 @@ public final class Batcher implements AutoCloseable {
     lock.lock();
     try {
       closed = true;
-      changed.signalAll();
+      idle.forEach(Condition::signal);
     } finally {
       lock.unlock();
     }
@@ -237,7 +237,7 @@ public final class Batcher implements AutoCloseable {
   int idle() {
     lock.lock();
     try {
-      return idle;
+      return idle.size();
     } finally {
       lock.unlock();
     }
@@ -258,6 +258,13 @@ public final class Batcher implements AutoCloseable {
     room.forEach(waiting -> waiting.complete(null));
   }
 
+  @GuardedBy("lock") private void wakeOne() {
+    Condition latest = idle.peekLast();
+    if (latest != null) {
+      latest.signal();
+    }
+  }
+
   @GuardedBy("lock") private void arrived(long now) {
     long gap = Math.min(LONGEST_GAP_NANOS, now - lastArrival);
     gapNanos += SMOOTHING * (gap - gapNanos);
@@ -265,8 +272,9 @@ public final class Batcher implements AutoCloseable {
   }
 
   private void runBatches(Network network) {
+    Condition changed = lock.newCondition();
     try (network) {
-      for (Turn turn = next(); !turn.last; turn = next()) {
+      for (Turn turn = next(changed); !turn.last; turn = next(changed)) {
         turn.expired.forEach(job -> job.future.completeExceptionally(expired(job)));
         turn.room.forEach(waiting -> waiting.complete(null));
         if (!turn.batch.isEmpty()) {
@@ -287,16 +295,19 @@ public final class Batcher implements AutoCloseable {
       List<Slice> batch, List<Job> expired, List<CompletableFuture<Void>> room, boolean last) {}
 
   /** Waits for the next batch to close. */
-  private Turn next() throws InterruptedException {
+  private Turn next(Condition changed) throws InterruptedException {
     lock.lock();
     try {
-      idle++;
+      idle.addLast(changed);
       Turn turn = turn();
       while (turn == null) {
         changed.awaitNanos(closesIn(nanoClock.getAsLong()));
         turn = turn();
       }
-      idle--;
+      idle.remove(changed);
+      if (queue.images() > 0) {
+        wakeOne(); // There is a share for another session.
+      }
       return turn;
     } finally {
       lock.unlock();
@@ -336,15 +347,12 @@ public final class Batcher implements AutoCloseable {
   }
 
   @GuardedBy("lock") private List<Slice> take(long now) {
-    int room = Math.min(policy.maxBatch(), times.size(queue.images(), idle));
+    int room = Math.min(policy.maxBatch(), times.size(queue.images(), idle.size()));
     int before = queue.images();
     List<Slice> batch = queue.take(room, now, nanosPerImage);
     listener.queueChanged(queue.images() - before);
     for (Slice slice : batch) {
       listener.waited(now - slice.job().arrived);
-    }
-    if (queue.images() > 0 && idle > 1) {
-      changed.signal(); // There is a share for another session.
     }
     return batch;
   }

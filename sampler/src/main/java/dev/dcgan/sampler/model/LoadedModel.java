@@ -12,7 +12,6 @@ import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.slf4j.Logger;
@@ -62,11 +61,8 @@ public final class LoadedModel {
       BatchPolicy policy,
       BatchListener listener)
       throws IOException {
-    List<Network> networks = new ArrayList<>();
+    List<Network> networks = OnnxGenerator.open(bundle, settings, policy.maxBatch(), sessions);
     try {
-      for (int i = 0; i < sessions; i++) {
-        networks.add(OnnxGenerator.open(bundle, settings, policy.maxBatch()));
-      }
       BatchTimes times = warm(bundle, settings.provider(), networks, policy.maxBatch());
       return start(bundle, settings.provider(), networks, times, policy, listener);
     } catch (IOException | RuntimeException | Error e) {

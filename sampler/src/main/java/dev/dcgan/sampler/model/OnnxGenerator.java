@@ -24,6 +24,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.EnumSet;
 import java.util.HashMap;
@@ -32,6 +33,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -67,7 +69,7 @@ public final class OnnxGenerator implements Network {
   private static final OrtEnvironment ENVIRONMENT =
       OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "sampler");
 
-  private final OrtSession session;
+  private final Session session;
   private final Signature tensors;
   private final Provider provider;
   private final int maxBatch;
@@ -77,50 +79,96 @@ public final class OnnxGenerator implements Network {
   private final ByteBuffer pixels;
   private final ByteBuffer floats;
 
-  private OnnxGenerator(OrtSession session, Signature tensors, Provider provider, int maxBatch)
-      throws IOException {
+  /** Takes over a use of the session, also where it throws. */
+  private OnnxGenerator(Session session, Provider provider, int maxBatch) throws IOException {
     this.session = session;
-    this.tensors = tensors;
+    this.tensors = session.tensors;
     this.provider = provider;
     this.maxBatch = maxBatch;
     this.latentSize = tensors.latentSize();
     this.shape = tensors.shape();
-    this.latents = buffer(latentSize * Float.BYTES).asFloatBuffer();
-    this.pixels = buffer(imageBytes(Output.PIXELS));
-    this.floats = buffer(imageBytes(Output.FLOATS));
+    try {
+      this.latents = buffer(latentSize * Float.BYTES).asFloatBuffer();
+      this.pixels = buffer(imageBytes(Output.PIXELS));
+      this.floats = buffer(imageBytes(Output.FLOATS));
+    } catch (IOException | RuntimeException | Error e) {
+      session.release();
+      throw e;
+    }
   }
 
   /**
-   * Opens a version and compares its signature with its manifest.
+   * Opens a version, and compares its signature with its manifest.
    *
    * @param maxBatch images in the largest batch
+   * @param count of networks that may run side by side. On the CPU they share their weights; on a
+   *     GPU each has a stream of its own
    * @throws InvalidModelException ONNX Runtime refuses the model, or it is not what its manifest
    *     says
    * @throws IOException the version cannot be read
    */
-  public static OnnxGenerator open(ModelBundle bundle, Settings settings, int maxBatch)
+  public static List<Network> open(ModelBundle bundle, Settings settings, int maxBatch, int count)
       throws IOException {
     byte[] onnx = bundle.readModel();
-    OrtSession session;
-    try (SessionOptions options = new SessionOptions()) {
-      configure(options, settings);
-      session = ENVIRONMENT.createSession(onnx, options);
-    } catch (OrtException e) {
-      throw failure(bundle.folder(), "refuses", e);
-    }
+    List<Network> networks = new ArrayList<>();
     try {
-      Signature tensors =
-          bundle.unverified()
-              ? signature(bundle.folder(), session)
-              : checkedSignature(session, bundle);
-      return new OnnxGenerator(session, tensors, settings.provider, maxBatch);
-    } catch (OrtException e) {
-      closeAfter(session, e);
-      throw failure(bundle.folder(), "cannot run", e);
+      Session session = Session.open(bundle, onnx, settings);
+      networks.add(new OnnxGenerator(session, settings.provider, maxBatch));
+      while (networks.size() < count) {
+        if (settings.provider == Provider.CPU) {
+          session.users.incrementAndGet();
+        } else {
+          session = Session.open(bundle, onnx, settings);
+        }
+        networks.add(new OnnxGenerator(session, settings.provider, maxBatch));
+      }
+      return networks;
     } catch (IOException | RuntimeException | Error e) {
       // Errors too: there may be no direct memory left, and the watcher will come again.
-      closeAfter(session, e);
+      networks.forEach(Network::close);
       throw e;
+    }
+  }
+
+  /**
+   * A session of ONNX Runtime, for networks that run side by side: that is allowed.
+   *
+   * @param users that have not closed it
+   */
+  private record Session(OrtSession session, Signature tensors, AtomicInteger users) {
+
+    static Session open(ModelBundle bundle, byte[] onnx, Settings settings) throws IOException {
+      OrtSession session;
+      try (SessionOptions options = new SessionOptions()) {
+        configure(options, settings);
+        session = ENVIRONMENT.createSession(onnx, options);
+      } catch (OrtException e) {
+        throw failure(bundle.folder(), "refuses", e);
+      }
+      try {
+        Signature tensors =
+            bundle.unverified()
+                ? signature(bundle.folder(), session)
+                : checkedSignature(session, bundle);
+        return new Session(session, tensors, new AtomicInteger(1));
+      } catch (OrtException e) {
+        closeAfter(session, e);
+        throw failure(bundle.folder(), "cannot run", e);
+      } catch (IOException | RuntimeException | Error e) {
+        closeAfter(session, e);
+        throw e;
+      }
+    }
+
+    void release() {
+      if (users.decrementAndGet() > 0) {
+        return;
+      }
+      try {
+        session.close();
+      } catch (OrtException e) {
+        throw new IllegalStateException("ONNX Runtime cannot close a session", e);
+      }
     }
   }
 
@@ -320,11 +368,7 @@ public final class OnnxGenerator implements Network {
 
   @Override
   public void close() {
-    try {
-      session.close();
-    } catch (OrtException e) {
-      throw new IllegalStateException("ONNX Runtime cannot close a session", e);
-    }
+    session.release();
   }
 
   /** Runs the first n latents into the first n images. */
@@ -342,7 +386,7 @@ public final class OnnxGenerator implements Network {
         pinned.put(tensors.pixels(), pinned(Output.PIXELS, OnnxJavaType.UINT8, n));
       }
       // Empty: nothing was allocated, the images are in the pinned tensors.
-      session.run(Map.of(tensors.input(), input), pinned).close();
+      session.session.run(Map.of(tensors.input(), input), pinned).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
     }

@@ -261,6 +261,7 @@ class OnnxGeneratorTest {
 
   private static Network open(ModelBundle bundle, int maxBatch, int threads) throws IOException {
     return OnnxGenerator.open(
-        bundle, new OnnxGenerator.Settings(Provider.CPU, threads, false, 0), maxBatch);
+            bundle, new OnnxGenerator.Settings(Provider.CPU, threads, false, 0), maxBatch, 1)
+        .get(0);
   }
 }
