@@ -5,6 +5,13 @@ import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerSocketChannel;
+import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
+import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
@@ -37,6 +44,7 @@ public final class GrpcServer implements AutoCloseable {
   private final String service;
   private final HealthStatusManager health;
   private final ServingState state;
+  private final EventLoopGroup loops;
   private final ExecutorService executor;
   private final Server server;
 
@@ -44,11 +52,13 @@ public final class GrpcServer implements AutoCloseable {
       String service,
       HealthStatusManager health,
       ServingState state,
+      EventLoopGroup loops,
       ExecutorService executor,
       Server server) {
     this.service = service;
     this.health = health;
     this.state = state;
+    this.loops = loops;
     this.executor = executor;
     this.server = server;
   }
@@ -90,11 +100,20 @@ public final class GrpcServer implements AutoCloseable {
     String name = service.bindService().getServiceDescriptor().getName();
     HealthStatusManager health = new HealthStatusManager();
     health.setStatus(name, ServingStatus.NOT_SERVING);
+    boolean hasEpoll = Epoll.isAvailable();
+    EventLoopGroup loops =
+        new MultiThreadIoEventLoopGroup(
+            Runtime.getRuntime().availableProcessors(),
+            Threads.named("connection"),
+            hasEpoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory());
     ExecutorService executor =
         Executors.newFixedThreadPool(
             Math.max(2, Runtime.getRuntime().availableProcessors()), Threads.named("grpc"));
     NettyServerBuilder builder =
         NettyServerBuilder.forPort(config.port, InsecureServerCredentials.create())
+            .channelType(hasEpoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
+            .bossEventLoopGroup(loops)
+            .workerEventLoopGroup(loops)
             .maxConcurrentCallsPerConnection(MOST_CALLS_OF_A_CONNECTION)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             // A caller that vanished without a word is noticed, and what it held is freed.
@@ -111,14 +130,16 @@ public final class GrpcServer implements AutoCloseable {
       builder.executor(executor);
     } else {
       builder.directExecutor();
+      CallThread.register(loops);
     }
     if (!config.maxConnectionAge.isZero()) {
       builder.maxConnectionAge(config.maxConnectionAge.toNanos(), TimeUnit.NANOSECONDS);
     }
     try {
-      return new GrpcServer(name, health, state, executor, builder.build().start());
+      return new GrpcServer(name, health, state, loops, executor, builder.build().start());
     } catch (IOException e) {
       executor.shutdown();
+      end(loops);
       throw new IOException(
           "cannot serve gRPC on port %d (%s); choose another with --port"
               .formatted(config.port, rootMessage(e)),
@@ -179,6 +200,7 @@ public final class GrpcServer implements AutoCloseable {
       if (!ended || !executor.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {
         log.warn("a call still runs {} s after it was cut off", CUT_OFF.toSeconds());
       }
+      end(loops);
     } catch (InterruptedException e) {
       executor.shutdown();
       interrupted = true;
@@ -186,6 +208,10 @@ public final class GrpcServer implements AutoCloseable {
     if (interrupted) {
       Thread.currentThread().interrupt();
     }
+  }
+
+  private static void end(EventLoopGroup loops) {
+    var unused = loops.shutdownGracefully(0, CUT_OFF.toSeconds(), TimeUnit.SECONDS);
   }
 
   private static String rootMessage(Throwable e) {

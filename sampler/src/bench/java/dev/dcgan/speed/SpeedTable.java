@@ -37,7 +37,9 @@ import org.jspecify.annotations.Nullable;
 public final class SpeedTable {
 
   private static final Pattern PORT = Pattern.compile("gRPC on port (\\d+)");
-  private static final Duration TIMEOUT = Duration.ofSeconds(60);
+  private static final Duration TIMEOUT = Duration.ofMinutes(1);
+  // Until the JVMs have compiled what they will: at some thousand calls a second that takes long.
+  private static final Duration WARM_UP = Duration.ofSeconds(15);
 
   /**
    * A kind of load.
@@ -103,8 +105,10 @@ public final class SpeedTable {
         Server plain = Server.plain(onnx, SpeedModels.LATENT);
         BareLoop loop = new BareLoop(bytes, 64, shape, cores, bestBatch(bytes, shape, cores));
         BareLoop alone = new BareLoop(bytes, 64, shape, 1, 1)) {
-      run(ours, raw(64, 16), Duration.ofSeconds(5));
-      run(plain, raw(64, 16), Duration.ofSeconds(5));
+      for (Server server : List.of(ours, plain)) {
+        run(server, raw(64, 1), WARM_UP);
+        run(server, raw(8, 1), WARM_UP);
+      }
       for (int turn = 0; turn < turns; turn++) {
         for (Scenario scenario : SCENARIOS) {
           // Turns are fair: all calls of a load end at about the same time, so several must.
@@ -134,8 +138,8 @@ public final class SpeedTable {
   private void measureCeiling(Path program, Path onnx) throws Exception {
     try (Server ours = Server.sampler(program, onnx);
         Server plain = Server.plain(onnx, SpeedModels.LATENT)) {
-      run(ours, raw(64, 1), Duration.ofSeconds(10));
-      run(plain, raw(64, 1), Duration.ofSeconds(10));
+      run(ours, raw(64, 1), WARM_UP);
+      run(plain, raw(64, 1), WARM_UP);
       for (int turn = 0; turn < turns; turn++) {
         add("free model, 64 x 1: calls/s", run(ours, raw(64, 1), duration).callsPerSecond());
         add(

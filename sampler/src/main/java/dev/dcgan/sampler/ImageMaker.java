@@ -8,7 +8,6 @@ import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.Request;
 import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.LoadedModel;
-import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.v1.ImageFormat;
 import java.util.Locale;
 import java.util.concurrent.CompletableFuture;
@@ -18,8 +17,8 @@ import java.util.concurrent.Executor;
  * From a checked request to its answer: what all doors share. Thread-safe; never blocks.
  *
  * <p>Latents are made on the caller's thread, beside inference. Pictures are compressed on {@code
- * encoders}; where the network runs on the CPU, answers that need no compression are put together
- * on the inference thread, which costs less than a change of thread.
+ * encoders}; answers that need no compression are put together where they are sent from. Inference
+ * threads do neither.
  */
 final class ImageMaker {
 
@@ -41,17 +40,24 @@ final class ImageMaker {
    * Starts to make all images of a request as one answer.
    *
    * @param nanosLeft until the caller's deadline, or {@link Batcher#NO_DEADLINE}
+   * @param sender where the answer is sent from
    * @throws Refusal too many for one answer
    */
-  Pending answer(LoadedModel model, ImageRequest asked, long nanosLeft)
+  Pending answer(LoadedModel model, ImageRequest asked, long nanosLeft, Executor sender)
       throws QueueFullException, TooLateException {
     requireFits(asked, model, streamAdvice(asked.format()));
     Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
-    return start(model, request, asked, asked.first(), (int) asked.count());
+    return start(model, request, asked, asked.first(), (int) asked.count(), sender);
   }
 
   /** Starts to make images [first, first + count) of a request that was admitted. */
-  Pending start(LoadedModel model, Request request, ImageRequest asked, long first, int count)
+  Pending start(
+      LoadedModel model,
+      Request request,
+      ImageRequest asked,
+      long first,
+      int count,
+      Executor sender)
       throws QueueFullException {
     ImageFormat format = asked.format();
     CompletableFuture<Images> images =
@@ -60,25 +66,29 @@ final class ImageMaker {
             .submit(
                 request,
                 asked.source().latents(first, count, model.latentSize()),
-                Answers.output(format));
-    Executor encoder =
-        model.provider() == Provider.CPU && Answers.isCheap(format) ? Runnable::run : encoders;
+                Answers.output(format),
+                Answers.isCheap(format) ? sender : encoders);
     return new Pending(
         images,
-        images.thenApplyAsync(
-            made -> Answers.render(model, format, asked.columns(), first, made), encoder));
+        images.thenApply(made -> Answers.render(model, format, asked.columns(), first, made)));
   }
 
   /**
    * Starts to make the images of some latents.
    *
    * @param latents (n, latentSize), not to be changed any more
+   * @param answerer as of {@link Batcher#submit}
    */
   CompletableFuture<Images> images(
-      LoadedModel model, float[] latents, Output output, ImageRequest asked, long nanosLeft)
+      LoadedModel model,
+      float[] latents,
+      Output output,
+      ImageRequest asked,
+      long nanosLeft,
+      Executor answerer)
       throws QueueFullException, TooLateException {
     Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
-    return model.batcher().submit(request, latents, output);
+    return model.batcher().submit(request, latents, output, answerer);
   }
 
   /** Images in a chunk of a stream. */

@@ -125,7 +125,7 @@ final class ImagePage implements HttpPage {
 
   private GenerateResponse make(LoadedModel model, ImageRequest wanted, long start)
       throws QueueFullException, TooLateException {
-    Pending pending = maker.answer(model, wanted, nanosLeft(start));
+    Pending pending = maker.answer(model, wanted, nanosLeft(start), Runnable::run);
     try {
       return await(pending.answer(), start);
     } finally {

@@ -9,7 +9,6 @@ import dev.dcgan.sampler.model.ModelStatus;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.sampler.model.NotServedException.Why;
-import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc;
 import dev.dcgan.v1.inference.ModelInferRequest;
 import dev.dcgan.v1.inference.ModelInferResponse;
@@ -156,18 +155,20 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
       throws QueueFullException, TooLateException {
     InferRequest wanted = InferRequest.of(asked, model);
     InferAnswers.requireFits(asked, wanted, model);
+    boolean both =
+        wanted.networkOutput() == Output.FLOATS && wanted.outputs().contains(InferOutput.PIXELS);
     CompletableFuture<Images> images =
         maker.images(
-            model, wanted.latents(), wanted.networkOutput(), wanted.images(), call.nanosLeft());
+            model,
+            wanted.latents(),
+            wanted.networkOutput(),
+            wanted.images(),
+            call.nanosLeft(),
+            both ? later : call.thread());
     call.onCancel(() -> images.cancel(false));
-    boolean cheap =
-        model.provider() == Provider.CPU
-            && !(wanted.networkOutput() == Output.FLOATS
-                && wanted.outputs().contains(InferOutput.PIXELS));
-    Executor renderer = cheap ? Runnable::run : later;
     var unused =
         images
-            .thenApplyAsync(made -> InferAnswers.render(asked, wanted, model, made), renderer)
+            .thenApply(made -> InferAnswers.render(asked, wanted, model, made))
             .whenComplete(
                 (answer, failure) -> {
                   model.release();

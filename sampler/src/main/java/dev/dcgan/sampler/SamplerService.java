@@ -171,7 +171,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   private void answer(ServiceCall<GenerateResponse> call, LoadedModel model, ImageRequest wanted)
       throws QueueFullException, TooLateException {
-    Pending pending = maker.answer(model, wanted, call.nanosLeft());
+    Pending pending = maker.answer(model, wanted, call.nanosLeft(), call.thread());
     call.onCancel(pending::cancel);
     var unused =
         pending
@@ -203,7 +203,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
             new ImageStream.Source() {
               @Override
               public Pending start(long first, int count) throws QueueFullException {
-                return maker.start(model, request, wanted, first, count);
+                return maker.start(model, request, wanted, first, count, later);
               }
 
               @Override

@@ -7,6 +7,7 @@ import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.NotServedException;
+import dev.dcgan.server.CallThread;
 import dev.dcgan.server.Errors;
 import io.grpc.Context;
 import io.grpc.Deadline;
@@ -35,6 +36,7 @@ final class ServiceCall<T> {
   private static final int FEW_VALUES = 32 * 64;
 
   private final ServerCallStreamObserver<T> observer;
+  private final Executor thread = CallThread.current();
   private final @Nullable Deadline deadline = Context.current().getDeadline();
 
   // Mutable state
@@ -48,6 +50,11 @@ final class ServiceCall<T> {
     this.observer = (ServerCallStreamObserver<T>) observer;
     this.observer.setOnCancelHandler(this::cancel);
     this.observer.setOnReadyHandler(() -> onReady.run());
+  }
+
+  /** Where to answer from, see {@link CallThread}. */
+  Executor thread() {
+    return thread;
   }
 
   /** Until the caller's deadline, or {@link Batcher#NO_DEADLINE}. */

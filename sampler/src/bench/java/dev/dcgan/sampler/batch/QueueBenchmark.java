@@ -43,7 +43,7 @@ public class QueueBenchmark {
   private int through(int callers, float[] latents) {
     for (int i = 0; i < callers; i++) {
       Request request = new Request(Priority.NORMAL, true, Long.MAX_VALUE / 2, number++);
-      queue.add(new Job(request, network, latents, Output.PIXELS), 0);
+      queue.add(new Job(request, network, latents, Output.PIXELS, Runnable::run), 0);
     }
     int slices = 0;
     while (queue.images() > 0) {

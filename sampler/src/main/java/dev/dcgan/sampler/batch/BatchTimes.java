@@ -106,14 +106,15 @@ public final class BatchTimes {
   }
 
   /**
-   * How many images a session should run.
+   * How many of the images that wait a session should run: all, or a share that leaves as many to
+   * each of the others, where that ends sooner. So there is work left while the answers of one
+   * batch are on their way.
    *
-   * @param queued images that wait
-   * @param idle sessions that could run them, this one among them
+   * @param most at most so many
    */
-  int size(int queued, int idle) {
-    int together = Math.min(queued, best);
-    int apart = Math.min(together, (queued + idle - 1) / idle);
+  int size(int queued, int sessions, int most) {
+    int together = Math.min(queued, most);
+    int apart = Math.min(together, (queued + sessions - 1) / sessions);
     return nanos(apart) < WORTH_SPLITTING * nanos(together) ? apart : together;
   }
 

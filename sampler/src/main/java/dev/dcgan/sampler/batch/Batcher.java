@@ -8,6 +8,8 @@ import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -23,8 +25,10 @@ import org.jspecify.annotations.Nullable;
  * turns by deficit round-robin, tight deadlines before others.
  *
  * <p>How many images a batch takes follows from the network's measured times ({@link BatchTimes}):
- * at most as many as make an image cheaper, and where several sessions are idle, a share each, if
- * that ends sooner. A batch closes
+ * at most as many as make an image cheaper, so that newcomers never wait long for the next one; or
+ * a quarter of the requests that wait, where that is more, because answers that leave together cost
+ * less. Where little is queued, a session takes its share and leaves the others theirs, if that
+ * ends sooner. A batch closes
  *
  * <ul>
  *   <li>when it has that many;
@@ -38,9 +42,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>A job that does not fit into the queue's bound is refused whole, and so is a request that at
  * the measured rate could not be done by its deadline. An accepted job's future is completed
- * exactly once, on an inference thread: with its images, or with what the network threw. Cancelling
- * the future removes the job's queued images before the next batch forms, and so does its deadline;
- * images that are running are thrown away.
+ * exactly once: by its answerer with its images, or on an inference thread with what the network
+ * threw. Cancelling the future removes the job's queued images before the next batch forms, and so
+ * does its deadline; images that are running are thrown away.
  *
  * <p>Thread-safe. A thread a session, started here, runs its network and at the end closes it.
  */
@@ -49,6 +53,8 @@ public final class Batcher implements AutoCloseable {
   /** Of a request that may take as long as it likes. */
   public static final long NO_DEADLINE = Long.MAX_VALUE;
 
+  // A batch of so small a part of the requests that wait delays none of them much.
+  private static final int FEW = 4;
   private static final double SMOOTHING = 0.1;
   private static final long LONGEST_GAP_NANOS = 1_000_000_000;
 
@@ -119,8 +125,8 @@ public final class Batcher implements AutoCloseable {
     return policy;
   }
 
-  /** The most images that a session runs at once. */
-  public int largestBatch() {
+  /** Images in a batch that is full. */
+  int largestBatch() {
     return Math.min(policy.maxBatch(), times.best());
   }
 
@@ -158,12 +164,15 @@ public final class Batcher implements AutoCloseable {
    * them back.
    *
    * @param latents (n, latentSize), not to be changed any more
+   * @param answerer completes the future once the images are made; jobs of one answerer that the
+   *     same batch finishes are completed by one task. Where it refuses, the inference thread does
    * @throws QueueFullException nothing was queued
    * @throws IllegalStateException the batcher is closed
    */
-  public CompletableFuture<Images> submit(Request request, float[] latents, Output output)
+  public CompletableFuture<Images> submit(
+      Request request, float[] latents, Output output, Executor answerer)
       throws QueueFullException {
-    Job job = new Job(request, networks.get(0), latents, output);
+    Job job = new Job(request, networks.get(0), latents, output, answerer);
     lock.lock();
     try {
       if (closed) {
@@ -347,7 +356,8 @@ public final class Batcher implements AutoCloseable {
   }
 
   @GuardedBy("lock") private List<Slice> take(long now) {
-    int room = Math.min(policy.maxBatch(), times.size(queue.images(), idle.size()));
+    int most = Math.max(largestBatch(), Math.min(policy.maxBatch(), queue.requests() / FEW));
+    int room = times.size(queue.images(), networks.size(), most);
     int before = queue.images();
     List<Slice> batch = queue.take(room, now, nanosPerImage);
     listener.queueChanged(queue.images() - before);
@@ -382,9 +392,31 @@ public final class Batcher implements AutoCloseable {
       batch.forEach(slice -> slice.job().future.completeExceptionally(e));
       return;
     }
+    List<Job> done = new ArrayList<>(batch.size());
     for (Slice slice : batch) {
-      slice.job().done(slice.count());
+      if (slice.job().made(slice.count())) {
+        done.add(slice.job());
+      }
     }
+    while (!done.isEmpty()) {
+      done = complete(done);
+    }
+  }
+
+  /** Has all jobs completed that have the first one's answerer; returns the others. */
+  private static List<Job> complete(List<Job> done) {
+    Executor answerer = done.get(0).answerer;
+    List<Job> together = new ArrayList<>(done.size());
+    List<Job> others = new ArrayList<>(0);
+    for (Job job : done) {
+      (job.answerer == answerer ? together : others).add(job);
+    }
+    try {
+      answerer.execute(() -> together.forEach(Job::complete));
+    } catch (RejectedExecutionException e) {
+      together.forEach(Job::complete); // It has ended; whoever still waits must hear of it.
+    }
+    return others;
   }
 
   private void measured(int images, long nanos) {

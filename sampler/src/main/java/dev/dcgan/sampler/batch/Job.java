@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.batch;
 
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
@@ -8,7 +9,7 @@ import org.jspecify.annotations.Nullable;
  * Images of a request that are queued together, from their latents to the last byte.
  *
  * <p>{@code taken} is guarded by the lock of the batcher that holds the job. Inference threads
- * write their slices' images side by side; whoever writes the last completes the job.
+ * write their slices' images side by side; whoever writes the last has the job completed.
  */
 final class Job {
 
@@ -17,6 +18,7 @@ final class Job {
   final int latentSize;
   final int count;
   final Output output;
+  final Executor answerer;
   final int imageBytes;
   final CompletableFuture<Images> future = new CompletableFuture<>();
 
@@ -26,12 +28,13 @@ final class Job {
   private final AtomicInteger left;
   private byte @Nullable [] result;
 
-  Job(Request request, Network network, float[] latents, Output output) {
+  Job(Request request, Network network, float[] latents, Output output, Executor answerer) {
     this.request = request;
     this.latents = latents;
     this.latentSize = network.latentSize();
     this.count = latents.length / latentSize;
     this.output = output;
+    this.answerer = answerer;
     this.imageBytes = network.imageBytes(output);
     if (count < 1 || count * latentSize != latents.length) {
       throw new IllegalArgumentException(
@@ -48,11 +51,13 @@ final class Job {
     return result;
   }
 
-  /** So many more images are in the result; completes the job with the last. */
-  void done(int images) {
-    if (left.addAndGet(-images) == 0) {
-      future.complete(images());
-    }
+  /** So many more images are in the result; true: those were the last. */
+  boolean made(int images) {
+    return left.addAndGet(-images) == 0;
+  }
+
+  void complete() {
+    future.complete(images());
   }
 
   Images images() {

@@ -41,11 +41,11 @@ class BatchTimesTest {
   @Test
   void size_isAShareEach_whereThatEndsSooner() {
     BatchTimes small = BatchTimes.of(new int[] {1, 8}, new long[] {1000, 7000});
-    assertThat(small.size(8, 1)).isEqualTo(8);
-    assertThat(small.size(8, 2)).isEqualTo(4);
-    assertThat(small.size(9, 2)).isEqualTo(5);
-    assertThat(small.size(100, 2)).isEqualTo(8);
-    assertThat(GPU.size(8, 2)).as("all at once takes no longer").isEqualTo(8);
+    assertThat(small.size(8, 1, 8)).isEqualTo(8);
+    assertThat(small.size(8, 2, 8)).isEqualTo(4);
+    assertThat(small.size(9, 2, 8)).isEqualTo(5);
+    assertThat(small.size(100, 2, 8)).isEqualTo(8);
+    assertThat(GPU.size(8, 2, 32)).as("all at once takes no longer").isEqualTo(8);
   }
 
   @Test

@@ -124,7 +124,7 @@ class BatcherTest {
     try (Batcher overheard = start(other, new BatchPolicy(4, Duration.ZERO, 10), thrower)) {
       for (int i = 0; i < 2; i++) {
         CompletableFuture<Images> job =
-            overheard.submit(anyRequest(overheard), latents(1, 0), Output.PIXELS);
+            overheard.submit(anyRequest(overheard), latents(1, 0), Output.PIXELS, Runnable::run);
         assertThatThrownBy(() -> get(job)).hasRootCauseMessage("cannot count");
       }
     }
@@ -190,7 +190,11 @@ class BatcherTest {
   void deadlineThatPasses_takesTheImagesOutOfTheQueue() throws Exception {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> late =
-        batcher.submit(batcher.admit(2, Priority.NORMAL, 1_000_000), latents(2, 0), Output.PIXELS);
+        batcher.submit(
+            batcher.admit(2, Priority.NORMAL, 1_000_000),
+            latents(2, 0),
+            Output.PIXELS,
+            Runnable::run);
     CompletableFuture<Images> patient = submit(latents(2, 50), Output.PIXELS);
     clock.addAndGet(1_000_000);
     network.permit(2);
@@ -230,7 +234,7 @@ class BatcherTest {
         Thread.onSpinWait();
       }
       CompletableFuture<Images> images =
-          shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS);
+          shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS, Runnable::run);
       one.awaitStarted();
       two.awaitStarted();
       one.permit(1);
@@ -250,7 +254,7 @@ class BatcherTest {
 
   private CompletableFuture<Images> submit(float[] latents, Output output)
       throws QueueFullException {
-    return batcher.submit(anyRequest(batcher), latents, output);
+    return batcher.submit(anyRequest(batcher), latents, output, Runnable::run);
   }
 
   private static Request anyRequest(Batcher batcher) {

@@ -124,7 +124,7 @@ class FairQueueTest {
   @Test
   void deadlineAcrossTheClocksWrap_isStillAhead() {
     Request request = new Request(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++);
-    Job job = new Job(request, network, new float[8], Output.PIXELS);
+    Job job = new Job(request, network, new float[8], Output.PIXELS, Runnable::run);
     queue.add(job, Long.MAX_VALUE - 100);
     assertThat(queue.removeExpired(Long.MAX_VALUE - 50)).isEmpty();
     assertThat(queue.removeExpired(Long.MIN_VALUE + 100)).containsExactly(job);
@@ -159,7 +159,7 @@ class FairQueueTest {
     Job chunk = add(4);
     Job other = add(100);
     take(8);
-    Job next = new Job(chunk.request, network, new float[2 * 8], Output.PIXELS);
+    Job next = new Job(chunk.request, network, new float[2 * 8], Output.PIXELS, Runnable::run);
     queue.add(next, 0);
     Job newcomer = add(1);
     assertThat(take(8))
@@ -220,7 +220,7 @@ class FairQueueTest {
   }
 
   private Job add(int count, Request request) {
-    Job job = new Job(request, network, new float[count * 2], Output.PIXELS);
+    Job job = new Job(request, network, new float[count * 2], Output.PIXELS, Runnable::run);
     queue.add(job, 0);
     return job;
   }
