@@ -30,15 +30,15 @@ import org.slf4j.LoggerFactory;
  * metrics, and an end that drops no call.
  *
  * <p>Liveness is the health of service {@code ""}, SERVING from start to end. Readiness is the
- * health of the first service's name, NOT_SERVING until {@link #setReady}. Thread-safe. Calls run
- * on a fixed pool of one thread a core; handlers must not block.
+ * health of the first service's name, NOT_SERVING until {@link #setReady}. Thread-safe.
  */
 public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
   private static final int MAX_REQUEST_BYTES = 1 << 20;
-  // Thousands of callers may share a proxy's connection; the rest wait at the client.
-  private static final int MOST_CALLS_OF_A_CONNECTION = 10_000;
+  // Many callers may share a proxy's connection; the rest wait at the client. Each may leave an
+  // answer of 4 MiB unread in our memory.
+  private static final int MOST_CALLS_OF_A_CONNECTION = 1000;
   private static final Duration CUT_OFF = Duration.ofSeconds(5);
 
   private final String service;
@@ -194,7 +194,7 @@ public final class GrpcServer implements AutoCloseable {
     boolean interrupted = Thread.interrupted();
     server.shutdownNow();
     try {
-      // The executor goes last: through it handlers hear that their calls have ended.
+      // The executors go last: through them handlers hear that their calls have ended.
       boolean ended = server.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS);
       executor.shutdown();
       if (!ended || !executor.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {

@@ -38,8 +38,6 @@ public final class SpeedTable {
 
   private static final Pattern PORT = Pattern.compile("gRPC on port (\\d+)");
   private static final Duration TIMEOUT = Duration.ofMinutes(1);
-  // Until the JVMs have compiled what they will: at some thousand calls a second that takes long.
-  private static final Duration WARM_UP = Duration.ofSeconds(15);
 
   /**
    * A kind of load.
@@ -55,24 +53,18 @@ public final class SpeedTable {
     }
   }
 
-  private static final List<Scenario> SCENARIOS =
-      List.of(
-          raw(64, 1),
-          raw(8, 1),
-          raw(8, 16),
-          raw(64, 16),
-          raw(8, 256),
-          raw(64, 256),
-          new Scenario(1, 100_000, ImageFormat.IMAGE_FORMAT_RAW, true),
-          new Scenario(64, 16, ImageFormat.IMAGE_FORMAT_PNG, false));
-
   private final int turns;
   private final Duration duration;
+  private final Duration warmUp;
+  private final List<Scenario> scenarios;
   private final Map<String, List<Double>> ratios = new LinkedHashMap<>();
 
   private SpeedTable(int turns, Duration duration) {
     this.turns = turns;
     this.duration = duration;
+    // Until the JVMs have compiled what they will: at some thousand calls a second that takes long.
+    this.warmUp = duration.multipliedBy(8);
+    this.scenarios = scenarios((int) (50 * duration.toMillis()));
   }
 
   public static void main(String[] args) throws Exception {
@@ -106,11 +98,11 @@ public final class SpeedTable {
         BareLoop loop = new BareLoop(bytes, 64, shape, cores, bestBatch(bytes, shape, cores));
         BareLoop alone = new BareLoop(bytes, 64, shape, 1, 1)) {
       for (Server server : List.of(ours, plain)) {
-        run(server, raw(64, 1), WARM_UP);
-        run(server, raw(8, 1), WARM_UP);
+        run(server, raw(64, 1), warmUp);
+        run(server, raw(8, 1), warmUp);
       }
       for (int turn = 0; turn < turns; turn++) {
-        for (Scenario scenario : SCENARIOS) {
+        for (Scenario scenario : scenarios) {
           // Turns are fair: all calls of a load end at about the same time, so several must.
           Duration several = longEnough(scenario);
           double bare = loop.imagesPerSecond(duration);
@@ -138,8 +130,8 @@ public final class SpeedTable {
   private void measureCeiling(Path program, Path onnx) throws Exception {
     try (Server ours = Server.sampler(program, onnx);
         Server plain = Server.plain(onnx, SpeedModels.LATENT)) {
-      run(ours, raw(64, 1), WARM_UP);
-      run(plain, raw(64, 1), WARM_UP);
+      run(ours, raw(64, 1), warmUp);
+      run(plain, raw(64, 1), warmUp);
       for (int turn = 0; turn < turns; turn++) {
         add("free model, 64 x 1: calls/s", run(ours, raw(64, 1), duration).callsPerSecond());
         add(
@@ -154,9 +146,20 @@ public final class SpeedTable {
     print();
   }
 
+  private static List<Scenario> scenarios(int streamed) {
+    return List.of(
+        raw(64, 1),
+        raw(8, 1),
+        raw(8, 16),
+        raw(64, 16),
+        raw(8, 256),
+        raw(64, 256),
+        new Scenario(1, streamed, ImageFormat.IMAGE_FORMAT_RAW, true),
+        new Scenario(64, 16, ImageFormat.IMAGE_FORMAT_PNG, false));
+  }
+
   private Duration longEnough(Scenario scenario) {
-    long images = scenario.stream ? 0 : (long) scenario.callers * scenario.count;
-    return Duration.ofMillis(Math.max(duration.toMillis(), images));
+    return scenario.callers * scenario.count > 4096 ? warmUp : duration;
   }
 
   private static int bestBatch(byte[] onnx, ImageShape shape, int cores) throws Exception {

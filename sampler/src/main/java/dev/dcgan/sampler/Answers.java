@@ -37,9 +37,7 @@ final class Answers {
     };
   }
 
-  /**
-   * Whether to encode takes so little that it is done at once, on the thread that made the images.
-   */
+  /** Whether to encode takes so little that it is done where the answer is sent from. */
   static boolean isCheap(ImageFormat format) {
     return format == ImageFormat.IMAGE_FORMAT_RAW || format == ImageFormat.IMAGE_FORMAT_FLOAT;
   }

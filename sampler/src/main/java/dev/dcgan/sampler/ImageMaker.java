@@ -60,6 +60,7 @@ final class ImageMaker {
       Executor sender)
       throws QueueFullException {
     ImageFormat format = asked.format();
+    model.batcher().requireRoom(count); // Before the latents are made, which costs more.
     CompletableFuture<Images> images =
         model
             .batcher()
@@ -89,6 +90,11 @@ final class ImageMaker {
       throws QueueFullException, TooLateException {
     Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
     return model.batcher().submit(request, latents, output, answerer);
+  }
+
+  /** What compresses pictures. */
+  Executor encoders() {
+    return encoders;
   }
 
   /** Images in a chunk of a stream. */

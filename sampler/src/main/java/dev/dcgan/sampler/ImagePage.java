@@ -125,7 +125,7 @@ final class ImagePage implements HttpPage {
 
   private GenerateResponse make(LoadedModel model, ImageRequest wanted, long start)
       throws QueueFullException, TooLateException {
-    Pending pending = maker.answer(model, wanted, nanosLeft(start), Runnable::run);
+    Pending pending = maker.answer(model, wanted, nanosLeft(start), maker.encoders());
     try {
       return await(pending.answer(), start);
     } finally {

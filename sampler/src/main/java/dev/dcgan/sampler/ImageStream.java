@@ -8,6 +8,8 @@ import java.util.Deque;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Images in order, in chunks, as fast as their reader takes them.
@@ -46,6 +48,7 @@ final class ImageStream {
     void ended();
   }
 
+  private static final Logger log = LoggerFactory.getLogger(ImageStream.class);
   private static final int MOST_UNDER_WAY = 2;
 
   private final Source source;
@@ -80,7 +83,8 @@ final class ImageStream {
       }
     } catch (RuntimeException | Error e) {
       if (ended) {
-        throw e;
+        log.error("a stream could not be ended in order", e);
+        return;
       }
       // The thread that finished a chunk tells nobody what it is thrown: the reader would wait.
       fail(e);

@@ -134,7 +134,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
         models,
         asked.getModelName(),
         version,
-        asked.getSerializedSize() / Float.BYTES,
+        asked.getSerializedSize() / (64 * Float.BYTES),
         later,
         model -> infer(call, model, asked));
   }

@@ -127,8 +127,8 @@ final class Sampler {
     if (!watcher.models().close(grace)) {
       log.warn("the network still ran after {} s", grace.toSeconds());
     }
-    encoders.shutdown();
     endpoint.drain(grace);
+    encoders.shutdown();
   }
 
   private static Optional<String> whyNotReady(ServingState state, List<String> named) {
@@ -145,8 +145,8 @@ final class Sampler {
   }
 
   /**
-   * One thread a core. When they fall behind, the inference thread encodes what it has made itself:
-   * so images wait in the queue, which is bounded, and not here.
+   * One thread a core. When they fall behind, or have ended, whoever comes does the work itself: so
+   * images wait in the queue, which is bounded, and not here.
    */
   private static ExecutorService encoders() {
     int threads = Runtime.getRuntime().availableProcessors();
@@ -157,6 +157,6 @@ final class Sampler {
         TimeUnit.SECONDS,
         new ArrayBlockingQueue<>(ENCODINGS_WAITING),
         Threads.named("encoder"),
-        new ThreadPoolExecutor.CallerRunsPolicy());
+        (task, pool) -> task.run());
   }
 }

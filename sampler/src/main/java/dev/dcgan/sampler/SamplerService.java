@@ -39,7 +39,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   /**
    * The service.
    *
-   * @param later runs calls that had to wait for their version
+   * @param later runs calls that had to wait for their version, those for many images, and streams
    */
   SamplerService(Models models, ImageMaker maker, SamplerMetrics metrics, Executor later) {
     this.models = models;
@@ -55,7 +55,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
-        values(asked.getCount()),
+        Integer.toUnsignedLong(asked.getCount()),
         later,
         model -> answer(call, model, ImageRequest.of(asked)));
   }
@@ -67,7 +67,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
-        asked.getLatentsCount(),
+        asked.getLatentsCount() / 64,
         later,
         model -> answer(call, model, ImageRequest.of(asked, model)));
   }
@@ -79,7 +79,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
-        values(asked.getCount()),
+        Integer.toUnsignedLong(asked.getCount()),
         later,
         model -> answer(call, model, ImageRequest.of(asked, model)));
   }
@@ -91,12 +91,12 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
-        values(asked.getCount()),
+        Integer.toUnsignedLong(asked.getCount()),
         later,
         model -> {
           GetLatentsResponse latents = Answers.latents(model, ImageRequest.of(asked));
-          model.release();
           call.answer(latents);
+          model.release();
         });
   }
 
@@ -107,7 +107,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         models,
         asked.getModel(),
         asked.getVersion(),
-        values(asked.getCount()),
+        Integer.toUnsignedLong(asked.getCount()),
         later,
         model -> {
           ImageRequest wanted = ImageRequest.of(asked);
@@ -139,11 +139,6 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
       SetServingVersionRequest asked, StreamObserver<ServedModel> observer) {
     ServiceCall<ServedModel> call = new ServiceCall<>(observer);
     answer(call, () -> models.setServing(asked.getModel(), asked.getVersion()));
-  }
-
-  /** About how many floats the latents of so many images have: the length of most, not of all. */
-  private static long values(int count) {
-    return 64 * Integer.toUnsignedLong(count);
   }
 
   private interface Question {
@@ -208,7 +203,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
               @Override
               public CompletableFuture<Void> whenRoom() {
-                return model.batcher().whenRoom();
+                // Not on the thread that made the room: it has a network to run.
+                return model.batcher().whenRoom().thenRunAsync(() -> {}, later);
               }
             },
             new ImageStream.Sink() {

@@ -100,7 +100,9 @@ final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--sessions",
-      description = "Runs side by side, of each version; 0: on the CPU one a core, on a GPU two.")
+      description =
+          "Runs side by side, of each version; 0: on the CPU one a core, on a GPU two. On the CPU"
+              + " they share the version's weights.")
   private int sessions;
 
   @Option(
@@ -186,7 +188,7 @@ final class ServeCommand implements Settings.Command {
                 poll,
                 keepVersions,
                 (long) modelMemory << 20,
-                side,
+                chosen == Provider.CPU ? 1 : side,
                 allowPin,
                 allowUnverified),
             port,

@@ -103,9 +103,9 @@ final class ServiceCall<T> {
    * Does something with a version: at once where it is in memory and the call is a small one,
    * otherwise on {@code later}; or tells the caller why not.
    *
-   * @param values floats in the call's latents, about
+   * @param images that the call asks for, about
    */
-  void use(Models models, String name, long version, long values, Executor later, Use use) {
+  void use(Models models, String name, long version, long images, Executor later, Use use) {
     CompletableFuture<LoadedModel> acquired;
     try {
       acquired = models.acquire(name, version);
@@ -113,8 +113,13 @@ final class ServiceCall<T> {
       refuse(e);
       return;
     }
-    if (values <= FEW_VALUES && acquired.isDone() && !acquired.isCompletedExceptionally()) {
-      use(acquired.join(), use);
+    if (acquired.isDone() && !acquired.isCompletedExceptionally()) {
+      LoadedModel model = acquired.join();
+      if (images <= FEW_VALUES / model.latentSize()) {
+        use(model, use);
+      } else {
+        later.execute(() -> use(model, use));
+      }
       return;
     }
     onCancel(() -> acquired.cancel(false));

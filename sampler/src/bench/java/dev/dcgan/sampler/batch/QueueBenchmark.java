@@ -42,7 +42,8 @@ public class QueueBenchmark {
 
   private int through(int callers, float[] latents) {
     for (int i = 0; i < callers; i++) {
-      Request request = new Request(Priority.NORMAL, true, Long.MAX_VALUE / 2, number++);
+      Request request =
+          new Request(Priority.NORMAL, true, Long.MAX_VALUE / 2, number++, latents.length / 64);
       queue.add(new Job(request, network, latents, Output.PIXELS, Runnable::run), 0);
     }
     int slices = 0;

@@ -9,7 +9,6 @@ import java.util.Deque;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
-import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Condition;
@@ -35,8 +34,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>at once when nothing suggests that waiting pays: at the rate at which jobs have been
  *       arriving, the next is further away than the time that it would save by joining. So a lone
  *       caller never waits, and on a CPU, where joining saves next to nothing, nobody does;
- *   <li>else when an image has waited for the policy's delay, or when nobody came for as long as
- *       joining would save;
+ *   <li>else when there have been images waiting for the policy's delay, or when nobody came for as
+ *       long as joining would save;
  *   <li>at once when the batcher is closed, because then nothing else is coming.
  * </ul>
  *
@@ -83,8 +82,8 @@ public final class Batcher implements AutoCloseable {
   /** Between the arrivals of jobs, smoothed. */
   @GuardedBy("lock") private double gapNanos = LONGEST_GAP_NANOS;
 
-  /** With all sessions at work, smoothed; as they were measured before the first batch. */
-  @GuardedBy("lock") private double nanosPerImage;
+  /** How many times as long as measured at warm-up batches take, smoothed. */
+  @GuardedBy("lock") private double slowness = 1;
 
   private Batcher(
       List<Network> networks,
@@ -98,7 +97,6 @@ public final class Batcher implements AutoCloseable {
     this.listener = listener;
     this.nanoClock = nanoClock;
     this.lastArrival = nanoClock.getAsLong();
-    this.nanosPerImage = measuredNanosPerImage();
   }
 
   /**
@@ -141,9 +139,9 @@ public final class Batcher implements AutoCloseable {
     lock.lock();
     try {
       if (nanosLeft == NO_DEADLINE) {
-        return new Request(priority, false, 0, requests++);
+        return new Request(priority, false, 0, requests++, images);
       }
-      double needed = nanosToFinish(images);
+      double needed = nanosToFinish(images, priority);
       if (nanosLeft < needed) {
         throw new TooLateException(
             "%d images would take about %d ms with %d queued; the call's deadline is in %d ms: allow more time, or ask for fewer"
@@ -153,7 +151,7 @@ public final class Batcher implements AutoCloseable {
                     queue.images(),
                     TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
       }
-      return new Request(priority, true, nanoClock.getAsLong() + nanosLeft, requests++);
+      return new Request(priority, true, nanoClock.getAsLong() + nanosLeft, requests++, images);
     } finally {
       lock.unlock();
     }
@@ -178,10 +176,7 @@ public final class Batcher implements AutoCloseable {
       if (closed) {
         throw new IllegalStateException("a job came after the batcher was closed");
       }
-      if (job.count > policy.maxQueueImages() - queue.images()) {
-        throw new QueueFullException(
-            job.count, queue.images(), policy.maxQueueImages(), timeToClear());
-      }
+      requireRoom(job.count);
       long now = nanoClock.getAsLong();
       arrived(now);
       job.arrived = now;
@@ -200,6 +195,23 @@ public final class Batcher implements AutoCloseable {
               }
             });
     return job.future;
+  }
+
+  /**
+   * Refuses so many images where there is no room for them now.
+   *
+   * @throws QueueFullException there is none
+   */
+  public void requireRoom(int images) throws QueueFullException {
+    lock.lock();
+    try {
+      if (images > policy.maxQueueImages() - queue.images()) {
+        throw new QueueFullException(
+            images, queue.images(), policy.maxQueueImages(), timeToClear());
+      }
+    } finally {
+      lock.unlock();
+    }
   }
 
   /** Completed when images have left the queue, for who was refused. */
@@ -230,11 +242,16 @@ public final class Batcher implements AutoCloseable {
     }
   }
 
+  /** Whether the networks are closed. */
+  public boolean isClosed() {
+    return threads.stream().noneMatch(Thread::isAlive);
+  }
+
   /** Waits until the networks are closed; false if that took longer than {@code limit}. */
   public boolean awaitClosed(Duration limit) throws InterruptedException {
     long end = System.nanoTime() + limit.toNanos();
     for (Thread thread : threads) {
-      TimeUnit.NANOSECONDS.timedJoin(thread, Math.max(1, end - System.nanoTime()));
+      TimeUnit.NANOSECONDS.timedJoin(thread, end - System.nanoTime());
       if (thread.isAlive()) {
         return false;
       }
@@ -308,16 +325,19 @@ public final class Batcher implements AutoCloseable {
     lock.lock();
     try {
       idle.addLast(changed);
-      Turn turn = turn();
-      while (turn == null) {
-        changed.awaitNanos(closesIn(nanoClock.getAsLong()));
-        turn = turn();
+      try {
+        Turn turn = turn();
+        while (turn == null) {
+          changed.awaitNanos(closesIn(nanoClock.getAsLong()));
+          turn = turn();
+        }
+        return turn;
+      } finally {
+        idle.remove(changed);
+        if (queue.images() > 0) {
+          wakeOne(); // There is a share for another session.
+        }
       }
-      idle.remove(changed);
-      if (queue.images() > 0) {
-        wakeOne(); // There is a share for another session.
-      }
-      return turn;
     } finally {
       lock.unlock();
     }
@@ -359,7 +379,7 @@ public final class Batcher implements AutoCloseable {
     int most = Math.max(largestBatch(), Math.min(policy.maxBatch(), queue.requests() / FEW));
     int room = times.size(queue.images(), networks.size(), most);
     int before = queue.images();
-    List<Slice> batch = queue.take(room, now, nanosPerImage);
+    List<Slice> batch = queue.take(room, now, slowness * measuredNanosPerImage());
     listener.queueChanged(queue.images() - before);
     for (Slice slice : batch) {
       listener.waited(now - slice.job().arrived);
@@ -413,8 +433,9 @@ public final class Batcher implements AutoCloseable {
     }
     try {
       answerer.execute(() -> together.forEach(Job::complete));
-    } catch (RejectedExecutionException e) {
-      together.forEach(Job::complete); // It has ended; whoever still waits must hear of it.
+    } catch (RuntimeException | Error e) {
+      // It has ended, or has no thread for it; whoever still waits must hear of it.
+      together.forEach(Job::complete);
     }
     return others;
   }
@@ -422,34 +443,30 @@ public final class Batcher implements AutoCloseable {
   private void measured(int images, long nanos) {
     lock.lock();
     try {
-      double now = (double) Math.max(nanos, 1) / images / networks.size();
-      nanosPerImage += SMOOTHING * (now - nanosPerImage);
+      double now = (double) nanos / times.nanos(images);
+      slowness += SMOOTHING * (now - slowness);
     } finally {
       lock.unlock();
     }
   }
 
+  /** With all sessions at work, as measured at warm-up. */
   private double measuredNanosPerImage() {
     int size = largestBatch();
     return (double) times.nanos(size) / size / networks.size();
   }
 
-  /**
-   * How long a request of so many images takes at least: those queued go before it, but of each
-   * other request no more images than its own, since turns are fair.
-   */
-  @GuardedBy("lock") private double nanosToFinish(long images) {
-    int queued = queue.images();
-    if (queued == 0) {
-      // The measured figure: a smoothed one that one bad moment spoilt would get no chance to mend.
-      return Math.max((double) times.nanos(1), images * measuredNanosPerImage());
-    }
-    double before = Math.min(queued, (double) queue.requests() * images);
-    return Math.max((double) times.nanos(1), (before + images) * nanosPerImage);
+  /** About how long a request of so many images takes that comes now. */
+  @GuardedBy("lock") private double nanosToFinish(long images, Priority priority) {
+    // With nothing queued the better figure: one that a bad moment spoilt would get no chance to
+    // mend while everybody is refused.
+    double pace = queue.images() == 0 ? Math.min(1, slowness) : slowness;
+    double work = (queue.before(images, priority) + images) * measuredNanosPerImage();
+    return pace * Math.max((double) times.nanos(1), work);
   }
 
   @GuardedBy("lock") private Duration timeToClear() {
-    long millis = (long) Math.ceil(queue.images() * nanosPerImage / 1e6);
+    long millis = (long) Math.ceil(queue.images() * slowness * measuredNanosPerImage() / 1e6);
     return Duration.ofMillis(Math.max(1, Math.min(millis, 60_000)));
   }
 

@@ -15,15 +15,14 @@ import org.jspecify.annotations.Nullable;
  * <p>Images are dealt to requests in turns of 1, 4 or 16 images, by priority:
  *
  * <ol>
- *   <li>A request that has had no turn yet is a newcomer, and newcomers come first, in order of
- *       arrival: so one that asks for a single image rides in the next batch.
- *   <li>After its first turn a request goes into the ring, whose members take turns by deficit
- *       round-robin (Shreedhar and Varghese 1995): a turn that the end of a batch cuts short is
- *       continued in the next.
+ *   <li>A request that has not had its first turn is a newcomer, and newcomers come first, in order
+ *       of arrival: so one that asks for a single image rides in the next batch.
+ *   <li>Then it goes into the ring, whose members take turns by deficit round-robin (Shreedhar and
+ *       Varghese 1995). A turn that the end of a batch cuts short is continued in the next.
  *   <li>Where there are both, each side gets half of the images, so that no flood of newcomers
- *       stops those in the ring, and none of them a newcomer.
- *   <li>A request that would miss its deadline at its fair share goes before the newcomers, at
- *       their half's expense, the earliest deadline first.
+ *       stops those in the ring, and the ring no newcomer.
+ *   <li>The request with the earliest deadline, where it would miss that at its fair share, goes
+ *       before the newcomers, at their half's expense.
  * </ol>
  */
 final class FairQueue {
@@ -39,6 +38,7 @@ final class FairQueue {
   private final Set<Request> ring = new LinkedHashSet<>();
   private final NavigableSet<Request> deadlines = new TreeSet<>(BY_DEADLINE);
   private int images;
+  private long outstanding;
   private long waitingSince;
 
   /** Images that newcomers had more than the ring since both are there. */
@@ -52,6 +52,16 @@ final class FairQueue {
   /** Requests with images that wait. */
   int requests() {
     return newcomers.size() + ring.size();
+  }
+
+  /**
+   * About how many images of others go before a request's last one: of newcomers their first turn
+   * and as much of the ring's beside it; and of each no more than the request has beyond its own.
+   */
+  double before(long asked, Priority priority) {
+    double first = 2.0 * newcomers.size() * Priority.NORMAL.quantum;
+    double rest = (double) requests() * Math.max(0, asked - priority.quantum);
+    return Math.min((double) outstanding, Math.min(images, first) + rest);
   }
 
   /** Since when there has always been an image waiting. */
@@ -71,7 +81,12 @@ final class FairQueue {
       }
     }
     request.jobs.add(job);
+    if (request.waiting > 0) {
+      outstanding -= request.remaining;
+    }
     request.waiting += job.count;
+    request.remaining = Math.max(request.remaining, request.waiting);
+    outstanding += request.remaining;
     images += job.count;
   }
 
@@ -83,7 +98,9 @@ final class FairQueue {
     }
     int left = job.count - job.taken;
     images -= left;
+    outstanding -= left;
     request.waiting -= left;
+    request.remaining -= left;
     leaveIfDone(request);
     return left;
   }
@@ -109,9 +126,10 @@ final class FairQueue {
     List<Request> served = new ArrayList<>();
     int left = Math.min(room, images);
     while (left > 0) {
-      boolean contested = !ring.isEmpty() && !newcomers.isEmpty();
-      boolean newcomersSide = ring.isEmpty() || balance <= 0;
-      Request request = next(newcomersSide, now, nanosPerImage);
+      Request tight = tightest(now, nanosPerImage);
+      boolean contested = !ring.isEmpty() && (tight != null || !newcomers.isEmpty());
+      boolean newcomersSide = ring.isEmpty() || (contested && balance <= 0);
+      Request request = next(newcomersSide, tight);
       int granted = turn(request, left, served);
       balance = contested ? balance + (newcomersSide ? granted : -granted) : 0;
       left -= granted;
@@ -123,17 +141,11 @@ final class FairQueue {
     return batch;
   }
 
-  private Request next(boolean newcomersSide, long now, double nanosPerImage) {
-    if (newcomersSide) {
-      Request tight = tightest(now, nanosPerImage);
-      if (tight != null) {
-        return tight;
-      }
-      if (!newcomers.isEmpty()) {
-        return newcomers.iterator().next();
-      }
+  private Request next(boolean newcomersSide, @Nullable Request tight) {
+    if (newcomersSide && tight != null) {
+      return tight;
     }
-    return ring.iterator().next();
+    return (newcomersSide ? newcomers : ring).iterator().next();
   }
 
   /** The request with the earliest deadline, where its fair share would come too late. */
@@ -142,8 +154,9 @@ final class FairQueue {
       return null;
     }
     Request first = deadlines.first();
-    double before = Math.min(images, (double) requests() * first.waiting);
-    return first.deadline - now < before * nanosPerImage ? first : null;
+    double needed =
+        Math.min((double) outstanding, (double) requests() * first.remaining) * nanosPerImage;
+    return first.deadline - now < needed ? first : null;
   }
 
   /** Grants a request its turn, or what there is room for; returns how many images that is. */
@@ -157,12 +170,13 @@ final class FairQueue {
     }
     request.granted += granted;
     request.waiting -= granted;
+    request.remaining -= granted;
     request.deficit -= granted;
+    request.served = true;
     images -= granted;
-    if (newcomers.remove(request)) {
-      request.served = true;
-      ring.add(request);
-    } else if (request.deficit == 0) {
+    outstanding -= granted;
+    if (request.deficit == 0) {
+      newcomers.remove(request);
       ring.remove(request);
       ring.add(request);
     }
@@ -172,6 +186,7 @@ final class FairQueue {
 
   private void leaveIfDone(Request request) {
     if (request.waiting == 0) {
+      outstanding -= request.remaining;
       newcomers.remove(request);
       ring.remove(request);
       deadlines.remove(request);

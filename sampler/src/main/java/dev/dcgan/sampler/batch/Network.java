@@ -26,7 +26,7 @@ public interface Network extends AutoCloseable {
   /** Makes the images of some latents by themselves: {@code latents} is (n, latentSize). */
   default Images generate(float[] latents, Output output) {
     Job job =
-        new Job(new Request(Priority.NORMAL, false, 0, 0), this, latents, output, Runnable::run);
+        new Job(new Request(Priority.NORMAL, false, 0, 0, 0), this, latents, output, Runnable::run);
     run(List.of(new Slice(job, 0, job.count)));
     return job.images();
   }

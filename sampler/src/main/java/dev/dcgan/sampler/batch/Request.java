@@ -17,6 +17,12 @@ public final class Request {
   // Mutable state, guarded by the lock of the batcher
   final Deque<Job> jobs = new ArrayDeque<>(2);
   int waiting;
+
+  /**
+   * Images that were admitted and are not taken yet: those that wait and, of a stream, the rest.
+   */
+  long remaining;
+
   int deficit;
   int granted;
   boolean served;
@@ -26,11 +32,13 @@ public final class Request {
    *
    * @param deadline on the batcher's clock; of no meaning without {@code hasDeadline}
    * @param number ascending: tells requests with one deadline apart
+   * @param images of the whole request
    */
-  Request(Priority priority, boolean hasDeadline, long deadline, long number) {
+  Request(Priority priority, boolean hasDeadline, long deadline, long number, long images) {
     this.priority = priority;
     this.hasDeadline = hasDeadline;
     this.deadline = deadline;
     this.number = number;
+    this.remaining = images;
   }
 }

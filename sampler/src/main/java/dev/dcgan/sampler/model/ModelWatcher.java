@@ -32,7 +32,7 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
    * @param names the models; empty: all that there are
    * @param keepVersions of each model in memory, 1 or more
    * @param onDemandBytes what versions that are fetched on demand may take together
-   * @param sessions that run each version
+   * @param copies of a version's weights in memory
    * @param allowPin whether callers may pin a version
    * @param allowUnverified whether to serve versions without a manifest
    */
@@ -42,7 +42,7 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
       Duration poll,
       int keepVersions,
       long onDemandBytes,
-      int sessions,
+      int copies,
       boolean allowPin,
       boolean allowUnverified) {
 
@@ -92,7 +92,7 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
   public ModelWatcher(Config config, Loader loader, Listener listener) {
     this.config = config;
     this.listener = listener;
-    this.models = new Models(config.keepVersions, config.onDemandBytes, config.sessions, this);
+    this.models = new Models(config.keepVersions, config.onDemandBytes, config.copies, this);
     this.keeper = new ModelKeeper(config, loader, models, listener);
   }
 

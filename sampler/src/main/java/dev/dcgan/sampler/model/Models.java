@@ -36,7 +36,7 @@ public final class Models {
 
   private final int keepVersions;
   private final long onDemandBytes;
-  private final int sessions;
+  private final int copies;
   private final Shelf shelf;
 
   // Mutable state
@@ -56,12 +56,12 @@ public final class Models {
    *
    * @param keepVersions of each model, 1 or more
    * @param onDemandBytes what the versions that were fetched may take together
-   * @param sessions that run each version
+   * @param copies of a version's weights in memory
    */
-  public Models(int keepVersions, long onDemandBytes, int sessions, Shelf shelf) {
+  public Models(int keepVersions, long onDemandBytes, int copies, Shelf shelf) {
     this.keepVersions = keepVersions;
     this.onDemandBytes = onDemandBytes;
-    this.sessions = sessions;
+    this.copies = copies;
     this.shelf = shelf;
   }
 
@@ -437,7 +437,7 @@ public final class Models {
   }
 
   private long bytes(ModelManifest manifest) {
-    return manifest.getOnnxBytes() * sessions;
+    return manifest.getOnnxBytes() * copies;
   }
 
   private static long kib(long bytes) {

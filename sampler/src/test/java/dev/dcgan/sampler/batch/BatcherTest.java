@@ -5,9 +5,12 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
@@ -159,7 +162,7 @@ class BatcherTest {
   void retryAfter_followsTheRateThatIsMeasured() throws Exception {
     for (int i = 0; i < 100; i++) {
       CompletableFuture<Images> image = occupy();
-      clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(100)); // 1 image in 100 ms
+      clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(100)); // A batch of any size in 100 ms.
       network.permit(1);
       get(image);
     }
@@ -167,7 +170,7 @@ class BatcherTest {
     CompletableFuture<Images> queued = submit(latents(8, 0), Output.PIXELS);
     QueueFullException full =
         catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
-    assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(800));
+    assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(200));
     network.permit(10);
     CompletableFuture.allOf(running, queued).get(30, TimeUnit.SECONDS);
   }
@@ -237,15 +240,84 @@ class BatcherTest {
           shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS, Runnable::run);
       one.awaitStarted();
       two.awaitStarted();
-      one.permit(1);
-      two.permit(1);
+      assertThat(both.queued()).as("a share is left for whoever is done first").isEqualTo(2);
+      one.permit(8);
+      two.permit(8);
       assertThat(get(images).bytes())
           .hasSize(8 * BYTES)
           .startsWith(0, 0, 0, 1)
           .endsWith(6, 7, 7, 7);
     }
-    assertThat(both.batches()).containsExactly(4, 4);
+    assertThat(both.batches()).contains(4, 2);
     assertThat(one.awaitClosed() && two.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void jobsOfOneAnswerer_thatABatchFinishes_areCompletedByOneTask() throws Exception {
+    List<Runnable> here = new ArrayList<>();
+    List<Runnable> there = new ArrayList<>();
+    Executor first = here::add;
+    Executor second = there::add;
+    CompletableFuture<Images> running = occupy();
+    List<CompletableFuture<Images>> jobs = new ArrayList<>();
+    for (Executor answerer : List.of(first, second, first, first)) {
+      jobs.add(batcher.submit(anyRequest(batcher), latents(1, 7), Output.PIXELS, answerer));
+    }
+    network.permit(2);
+    assertThat(get(running).count()).isEqualTo(1);
+    // The next batch runs when this one's answers have been handed on.
+    CompletableFuture<Images> next = submit(latents(1, 9), Output.PIXELS);
+    network.permit(1);
+    assertThat(get(next).count()).isEqualTo(1);
+
+    assertThat(jobs).noneMatch(CompletableFuture::isDone);
+    assertThat(here).hasSize(1);
+    assertThat(there).hasSize(1);
+    here.get(0).run();
+    assertThat(jobs.get(0)).isDone();
+    assertThat(jobs.get(2)).isDone();
+    assertThat(jobs.get(3)).isDone();
+    assertThat(jobs.get(1)).isNotDone();
+    there.get(0).run();
+    assertThat(get(jobs.get(1)).bytes()).startsWith(7);
+  }
+
+  @Test
+  void answererThatHasEnded_leavesNobodyWaiting() throws Exception {
+    Executor ended =
+        task -> {
+          throw new RejectedExecutionException("ended");
+        };
+    CompletableFuture<Images> job =
+        batcher.submit(anyRequest(batcher), latents(1, 3), Output.PIXELS, ended);
+    network.permit(1);
+    assertThat(get(job).bytes()).startsWith(3);
+  }
+
+  @Test
+  void manyRequests_ofOneImage_shareLargerBatches() throws Exception {
+    GatedNetwork other = new GatedNetwork(LATENT, BYTES);
+    QueueWatch sizes = new QueueWatch();
+    try (Batcher small =
+        Batcher.start(
+            List.of(other),
+            BatchTimes.of(new int[] {1}, new long[] {1000}), // An image never gets cheaper.
+            new BatchPolicy(100, Duration.ZERO, 1000),
+            sizes,
+            clock::get)) {
+      List<CompletableFuture<Images>> jobs = new ArrayList<>();
+      for (int i = 0; i < 41; i++) {
+        jobs.add(small.submit(anyRequest(small), latents(1, i), Output.PIXELS, Runnable::run));
+        if (i == 0) {
+          other.awaitStarted();
+        }
+      }
+      other.permit(100);
+      for (CompletableFuture<Images> job : jobs) {
+        assertThat(get(job).count()).isEqualTo(1);
+      }
+    }
+    assertThat(sizes.batches()).startsWith(1, 10, 7, 5, 4, 3, 2).endsWith(1);
   }
 
   private Batcher start(Network network, BatchPolicy policy, BatchListener listener) {

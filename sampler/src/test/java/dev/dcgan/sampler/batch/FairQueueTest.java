@@ -123,7 +123,7 @@ class FairQueueTest {
 
   @Test
   void deadlineAcrossTheClocksWrap_isStillAhead() {
-    Request request = new Request(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++);
+    Request request = new Request(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
     Job job = new Job(request, network, new float[8], Output.PIXELS, Runnable::run);
     queue.add(job, Long.MAX_VALUE - 100);
     assertThat(queue.removeExpired(Long.MAX_VALUE - 50)).isEmpty();
@@ -164,6 +164,50 @@ class FairQueueTest {
     Job newcomer = add(1);
     assertThat(take(8))
         .containsExactly(new Slice(newcomer, 0, 1), new Slice(other, 4, 4), new Slice(next, 0, 3));
+  }
+
+  @Test
+  void newcomersTurnThatABatchCutsShort_isContinuedBeforeTheRing() {
+    for (int i = 0; i < 10; i++) {
+      add(1000);
+    }
+    take(200); // All have had their first turn.
+    Job newcomer = add(4);
+    int batches = 0;
+    int made = 0;
+    while (made < 4) {
+      batches++;
+      for (Slice slice : take(2)) {
+        made += slice.job() == newcomer ? slice.count() : 0;
+      }
+    }
+    assertThat(batches).isLessThanOrEqualTo(4);
+  }
+
+  @Test
+  void before_isAFirstTurnsWaitForASmallRequest_andAFairShareForALargeOne() {
+    for (int i = 0; i < 10; i++) {
+      add(10_000);
+    }
+    take(200);
+    assertThat(queue.before(1, Priority.NORMAL)).isZero();
+    assertThat(queue.before(104, Priority.NORMAL)).isEqualTo(1000);
+    assertThat(queue.before(1_000_000, Priority.NORMAL)).as("all there is").isEqualTo(99_800);
+    add(1);
+    assertThat(queue.before(1, Priority.NORMAL)).isEqualTo(8);
+  }
+
+  @Test
+  void before_countsWhatAStreamHasNotQueuedYet() {
+    Request stream = new Request(Priority.NORMAL, false, 0, requests++, 100_000);
+    add(256, stream);
+    assertThat(queue.before(1_000_000, Priority.NORMAL)).isEqualTo(100_000);
+    take(256);
+    assertThat(queue.before(1_000_000, Priority.NORMAL)).as("nothing waits now").isZero();
+    Job next = add(256, stream);
+    assertThat(queue.before(1_000_000, Priority.NORMAL)).isEqualTo(99_744);
+    queue.remove(next);
+    assertThat(queue.before(1_000_000, Priority.NORMAL)).isZero();
   }
 
   @Test
@@ -212,11 +256,11 @@ class FairQueueTest {
   }
 
   private Job add(int count, Priority priority) {
-    return add(count, new Request(priority, false, 0, requests++));
+    return add(count, new Request(priority, false, 0, requests++, count));
   }
 
   private Job add(int count, long deadline) {
-    return add(count, new Request(Priority.NORMAL, true, deadline, requests++));
+    return add(count, new Request(Priority.NORMAL, true, deadline, requests++, count));
   }
 
   private Job add(int count, Request request) {

@@ -28,6 +28,11 @@ public final class QueueWatch implements BatchListener {
     batches.add(images);
   }
 
+  /** Images that are queued. */
+  public synchronized int queued() {
+    return queued;
+  }
+
   /** Sizes of the batches that ran. */
   public synchronized List<Integer> batches() {
     return List.copyOf(batches);
