@@ -13,7 +13,7 @@ import java.util.function.LongSupplier;
 public final class BatchTimes {
 
   // A larger batch must make an image cheaper by more than this to be worth its delay.
-  private static final double WORTH_IT = 0.97;
+  private static final double WORTH_IT = 0.95;
   // Two runs at once must each end so much sooner than one of both would.
   private static final double WORTH_SPLITTING = 0.8;
   private static final int IN_A_ROW = 3;
