@@ -5,7 +5,6 @@ import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.LoadedModel;
-import dev.dcgan.sampler.model.ModelStatus;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.sampler.model.NotServedException.Why;
@@ -100,24 +99,9 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
   public void modelMetadata(
       ModelMetadataRequest asked, StreamObserver<ModelMetadataResponse> observer) {
     ServiceCall<ModelMetadataResponse> call = new ServiceCall<>(observer);
-    CompletableFuture<ModelStatus> status;
-    try {
-      status = models.get(asked.getName(), InferRequest.version("version", asked.getVersion()));
-    } catch (NotServedException | Refusal e) {
-      call.refuse(e);
-      return;
-    }
-    var unused =
-        status
-            .thenApply(InferAnswers::metadata)
-            .whenComplete(
-                (answer, failure) -> {
-                  if (failure != null) {
-                    call.refuse(failure);
-                  } else {
-                    call.answer(answer);
-                  }
-                });
+    call.answer(
+        () -> models.get(asked.getName(), InferRequest.version("version", asked.getVersion())),
+        InferAnswers::metadata);
   }
 
   @Override
@@ -166,19 +150,9 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
             call.nanosLeft(),
             both ? later : call.thread());
     call.onCancel(() -> images.cancel(false));
-    var unused =
-        images
-            .thenApply(made -> InferAnswers.render(asked, wanted, model, made))
-            .whenComplete(
-                (answer, failure) -> {
-                  model.release();
-                  if (failure != null) {
-                    call.refuse(failure);
-                    return;
-                  }
-                  call.send(answer);
-                  metrics.inferred(wanted.count());
-                  call.complete();
-                });
+    call.answer(
+        model,
+        images.thenApply(made -> InferAnswers.render(asked, wanted, model, made)),
+        answer -> metrics.inferred(wanted.count()));
   }
 }

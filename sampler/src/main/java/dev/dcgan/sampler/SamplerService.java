@@ -4,9 +4,7 @@ import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.Request;
 import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.LoadedModel;
-import dev.dcgan.sampler.model.ModelStatus;
 import dev.dcgan.sampler.model.Models;
-import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -131,57 +129,22 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   @Override
   public void getModel(GetModelRequest asked, StreamObserver<ServedModel> observer) {
     ServiceCall<ServedModel> call = new ServiceCall<>(observer);
-    answer(call, () -> models.get(asked.getModel(), asked.getVersion()));
+    call.answer(() -> models.get(asked.getModel(), asked.getVersion()), ModelAnswers::of);
   }
 
   @Override
   public void setServingVersion(
       SetServingVersionRequest asked, StreamObserver<ServedModel> observer) {
     ServiceCall<ServedModel> call = new ServiceCall<>(observer);
-    answer(call, () -> models.setServing(asked.getModel(), asked.getVersion()));
-  }
-
-  private interface Question {
-    CompletableFuture<ModelStatus> ask() throws NotServedException;
-  }
-
-  private static void answer(ServiceCall<ServedModel> call, Question question) {
-    CompletableFuture<ModelStatus> status;
-    try {
-      status = question.ask();
-    } catch (NotServedException e) {
-      call.refuse(e);
-      return;
-    }
-    var unused =
-        status.whenComplete(
-            (found, failure) -> {
-              if (failure != null) {
-                call.refuse(failure);
-              } else {
-                call.answer(ModelAnswers.of(found));
-              }
-            });
+    call.answer(() -> models.setServing(asked.getModel(), asked.getVersion()), ModelAnswers::of);
   }
 
   private void answer(ServiceCall<GenerateResponse> call, LoadedModel model, ImageRequest wanted)
       throws QueueFullException, TooLateException {
     Pending pending = maker.answer(model, wanted, call.nanosLeft(), call.thread());
     call.onCancel(pending::cancel);
-    var unused =
-        pending
-            .answer()
-            .whenComplete(
-                (answer, failure) -> {
-                  model.release();
-                  if (failure != null) {
-                    call.refuse(failure);
-                    return;
-                  }
-                  call.send(answer);
-                  metrics.sent(wanted.format(), answer.getCount());
-                  call.complete();
-                });
+    call.answer(
+        model, pending.answer(), answer -> metrics.sent(wanted.format(), answer.getCount()));
   }
 
   private void stream(

@@ -5,6 +5,7 @@ import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.LoadedModel;
+import dev.dcgan.sampler.model.ModelStatus;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.NotServedException;
 import dev.dcgan.server.CallThread;
@@ -18,6 +19,8 @@ import io.grpc.stub.StreamObserver;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -30,6 +33,11 @@ final class ServiceCall<T> {
   /** What is done with a version. It releases it, unless it throws. */
   interface Use {
     void with(LoadedModel model) throws QueueFullException, TooLateException;
+  }
+
+  /** Asks for what is known of a version. */
+  interface Question {
+    CompletableFuture<ModelStatus> ask() throws NotServedException;
   }
 
   // To make them takes about as long as a change of thread.
@@ -97,6 +105,49 @@ final class ServiceCall<T> {
   /** Tells the caller why not. */
   void refuse(Throwable failure) {
     observer.onError(told(Refusal.of(failure)));
+  }
+
+  /** Answers with what is known of a version, or tells the caller why not. */
+  void answer(Question question, Function<ModelStatus, T> answer) {
+    CompletableFuture<ModelStatus> status;
+    try {
+      status = question.ask();
+    } catch (NotServedException | Refusal e) {
+      refuse(e);
+      return;
+    }
+    var unused =
+        status
+            .thenApply(answer)
+            .whenComplete(
+                (found, failure) -> {
+                  if (failure != null) {
+                    refuse(failure);
+                  } else {
+                    answer(found);
+                  }
+                });
+  }
+
+  /**
+   * Answers with images once they are made, or tells the caller why not, and ends the use of the
+   * version.
+   *
+   * @param sent hears of the answer that was sent
+   */
+  void answer(LoadedModel model, CompletableFuture<T> made, Consumer<T> sent) {
+    var unused =
+        made.whenComplete(
+            (answer, failure) -> {
+              model.release();
+              if (failure != null) {
+                refuse(failure);
+                return;
+              }
+              observer.onNext(answer);
+              sent.accept(answer);
+              observer.onCompleted();
+            });
   }
 
   /**
