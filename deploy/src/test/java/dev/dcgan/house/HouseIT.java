@@ -58,7 +58,7 @@ import org.junit.jupiter.api.io.TempDir;
 class HouseIT {
 
   private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
-  private static final Path SAMPLER = Path.of("target/sampler/bin/sampler");
+  private static final Path SAMPLER = Path.of("../sampler/target/sampler/bin/sampler");
   private static final Path PROTOS = Path.of("../proto/src/main/proto");
   private static final Path PYTHON_CLIENT = Path.of("src/test/python/client.py");
   // Debian's: another Python on the PATH would not have Debian's packages.
