@@ -80,7 +80,7 @@ final class ImagePage implements HttpPage {
       return;
     }
     call.send(answer.code, body(format, answer.images).toByteArray());
-    metrics.sent(format, answer.images.getCount());
+    metrics.sent(format, answer.images);
   }
 
   private Answer answer(HttpCall call, GenerateRequest asked, ImageRequest wanted)

@@ -153,6 +153,6 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
     call.answer(
         model,
         images.thenApply(made -> InferAnswers.render(asked, wanted, model, made)),
-        answer -> metrics.inferred(wanted.count()));
+        answer -> metrics.inferred(model, wanted.count()));
   }
 }

@@ -73,7 +73,11 @@ final class Sampler {
             config.models(),
             bundle ->
                 LoadedModel.open(
-                    bundle, config.runtime(), config.sessions(), config.policy(), metrics),
+                    bundle,
+                    config.runtime(),
+                    config.sessions(),
+                    config.policy(),
+                    metrics.batches(bundle.name())),
             metrics);
     ExecutorService encoders = encoders();
     ImageMaker maker = new ImageMaker(encoders);

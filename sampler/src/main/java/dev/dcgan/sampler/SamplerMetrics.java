@@ -5,8 +5,12 @@ import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ModelVersion;
+import io.prometheus.metrics.core.datapoints.CounterDataPoint;
+import io.prometheus.metrics.core.datapoints.DistributionDataPoint;
+import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.Histogram;
@@ -17,7 +21,7 @@ import java.util.stream.DoubleStream;
 import org.jspecify.annotations.Nullable;
 
 /** What the sampler says of itself to Prometheus, besides its calls. Thread-safe. */
-final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
+final class SamplerMetrics implements ModelWatcher.Listener {
 
   private static final double[] WAITS = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
@@ -33,6 +37,8 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
   private final Counter swaps;
   private final Counter onDemandLoads;
   private final Gauge loaded;
+  private final Gauge version;
+  private final Gauge newest;
   private final Gauge pinned;
   private final Info model;
   private final Info provider;
@@ -41,13 +47,14 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
     images =
         Counter.builder()
             .name("sampler_images_total")
-            .help("Images sent to callers, by format.")
-            .labelNames("format")
+            .help("Images sent to callers, by model and format.")
+            .labelNames("model", "format")
             .register(registry);
     batchSize =
         Histogram.builder()
             .name("sampler_batch_size")
             .help("Images that the network ran at once.")
+            .labelNames("model")
             .classicOnly()
             .classicUpperBounds(powersOfTwo())
             .register(registry);
@@ -56,14 +63,17 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
             .name("sampler_queue_wait_seconds")
             .help("Time from a job's arrival to the start of a batch with images of it.")
             .unit(Unit.SECONDS)
+            .labelNames("model")
             .classicOnly()
             .classicUpperBounds(WAITS)
             .register(registry);
     execution =
         Histogram.builder()
             .name("sampler_execution_seconds")
-            .help("Time that the network took for one batch.")
+            .help(
+                "Time that the network took for one batch; bucket: its size, up to a power of two.")
             .unit(Unit.SECONDS)
+            .labelNames("model", "bucket")
             .classicOnly()
             .classicUpperBounds(WAITS)
             .register(registry);
@@ -71,21 +81,25 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
         Gauge.builder()
             .name("sampler_queued_images")
             .help("Images that wait for the network.")
+            .labelNames("model")
             .register(registry);
     padding =
         Counter.builder()
             .name("sampler_padding_images_total")
             .help("Images computed only because the network runs batches of fixed sizes.")
+            .labelNames("model")
             .register(registry);
     rejected =
         Counter.builder()
             .name("sampler_models_rejected_total")
             .help("Versions found in the repository that could not be used.")
+            .labelNames("model")
             .register(registry);
     swaps =
         Counter.builder()
             .name("sampler_swaps_total")
             .help("Versions that took over from another one.")
+            .labelNames("model")
             .register(registry);
     onDemandLoads =
         Counter.builder()
@@ -96,6 +110,18 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
         Gauge.builder()
             .name("sampler_models_loaded")
             .help("Versions in memory.")
+            .register(registry);
+    version =
+        Gauge.builder()
+            .name("sampler_model_version")
+            .help("The version that new requests get.")
+            .labelNames("model")
+            .register(registry);
+    newest =
+        Gauge.builder()
+            .name("sampler_model_newest_version")
+            .help("The newest version in the repository, valid or not.")
+            .labelNames("model")
             .register(registry);
     pinned =
         Gauge.builder()
@@ -117,13 +143,18 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
             .register(registry);
   }
 
-  void sent(ImageFormat format, int count) {
-    images.labelValues(Answers.name(format)).inc(count);
+  void sent(ImageFormat format, GenerateResponse answer) {
+    images.labelValues(answer.getModel().getName(), Answers.name(format)).inc(answer.getCount());
   }
 
   /** Sent by the Open Inference Protocol, which knows no formats. */
-  void inferred(int count) {
-    images.labelValues("infer").inc(count);
+  void inferred(LoadedModel model, int count) {
+    images.labelValues(model.version().getName(), "infer").inc(count);
+  }
+
+  /** Hears the batchers of a model's versions. */
+  BatchListener batches(String model) {
+    return new Batches(model);
   }
 
   void provider(Provider used, String asked) {
@@ -132,11 +163,14 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
 
   @Override
   public void serving(LoadedModel served, @Nullable LoadedModel before) {
+    String name = served.version().getName();
+    CounterDataPoint taken = swaps.labelValues(name); // There from the first version on.
     if (before != null) {
       model.remove(labels(before));
-      swaps.inc();
+      taken.inc();
     }
     model.addLabelValues(labels(served));
+    version.labelValues(name).set((double) served.version().getVersion());
   }
 
   @Override
@@ -150,30 +184,55 @@ final class SamplerMetrics implements BatchListener, ModelWatcher.Listener {
   }
 
   @Override
-  public void pinned(String name, long version) {
-    pinned.labelValues(name).set((double) version);
+  public void onDisk(String name, long newestVersion, long pinnedVersion) {
+    rejected.initLabelValues(name);
+    newest.labelValues(name).set((double) newestVersion);
+    pinned.labelValues(name).set((double) pinnedVersion);
   }
 
   @Override
-  public void rejected() {
-    rejected.inc();
+  public void rejected(String name) {
+    rejected.labelValues(name).inc();
   }
 
-  @Override
-  public void queueChanged(int by) {
-    queued.inc(by);
+  /** What the batchers of one model's versions do, all together. */
+  private final class Batches implements BatchListener {
+
+    private final String model;
+    private final GaugeDataPoint waiting;
+    private final DistributionDataPoint sizes;
+    private final DistributionDataPoint waits;
+    private final CounterDataPoint padded;
+
+    Batches(String model) {
+      this.model = model;
+      waiting = queued.labelValues(model);
+      sizes = batchSize.labelValues(model);
+      waits = queueWait.labelValues(model);
+      padded = padding.labelValues(model);
+    }
+
+    @Override
+    public void queueChanged(int by) {
+      waiting.inc(by);
+    }
+
+    @Override
+    public void waited(long nanos) {
+      waits.observe(Unit.nanosToSeconds(nanos));
+    }
+
+    @Override
+    public void executed(int count, int computed, long nanos) {
+      sizes.observe(count);
+      padded.inc(computed - count);
+      execution.labelValues(model, bucket(computed)).observe(Unit.nanosToSeconds(nanos));
+    }
   }
 
-  @Override
-  public void waited(long nanos) {
-    queueWait.observe(Unit.nanosToSeconds(nanos));
-  }
-
-  @Override
-  public void executed(int count, int padded, long nanos) {
-    batchSize.observe(count);
-    padding.inc(padded - count);
-    execution.observe(Unit.nanosToSeconds(nanos));
+  /** A batch's size, rounded up to a power of two: a few series, not one for every size. */
+  private static String bucket(int size) {
+    return Integer.toString(Integer.highestOneBit(2 * size - 1));
   }
 
   private static String[] labels(LoadedModel served) {

@@ -143,8 +143,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
       throws QueueFullException, TooLateException {
     Pending pending = maker.answer(model, wanted, call.nanosLeft(), call.thread());
     call.onCancel(pending::cancel);
-    call.answer(
-        model, pending.answer(), answer -> metrics.sent(wanted.format(), answer.getCount()));
+    call.answer(model, pending.answer(), answer -> metrics.sent(wanted.format(), answer));
   }
 
   private void stream(
@@ -179,7 +178,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
               @Override
               public void deliver(GenerateResponse answer) {
                 call.send(answer);
-                metrics.sent(wanted.format(), answer.getCount());
+                metrics.sent(wanted.format(), answer);
               }
 
               @Override

@@ -8,7 +8,6 @@ import com.google.rpc.BadRequest;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.EmptyShelf;
 import dev.dcgan.sampler.model.LoadedModel;
@@ -76,7 +75,7 @@ class SamplerCallsTest {
             new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
             1,
             new BatchPolicy(32, Duration.ZERO, 4096),
-            (BatchListener) metrics));
+            metrics.batches("digits")));
     server =
         GrpcServer.start(
             0,

@@ -99,7 +99,7 @@ class SamplerHttpTest {
     } finally {
       channel.shutdownNow();
     }
-    awaitMetric("sampler_images_total{format=\"sheet\"} 39.0"); // 7, 7 and 25
+    awaitMetric("sampler_images_total{format=\"sheet\",model=\"digits\"} 39.0"); // 7, 7 and 25
     awaitMetric("http_server_requests_total{code=\"200\",path=\"/v1/images\"} 6.0");
   }
 
@@ -146,7 +146,7 @@ class SamplerHttpTest {
         .isEqualTo(304);
 
     publish("digits", 1, 2);
-    awaitMetric("sampler_swaps_total 1.0");
+    awaitMetric("sampler_swaps_total{model=\"digits\"} 1.0");
     HttpResponse<byte[]> next =
         ask(request("/v1/images?seed=42").header("If-None-Match", tag(answer)));
     assertThat(next.statusCode()).as("another version").isEqualTo(200);

@@ -94,7 +94,8 @@ class SamplerModelsTest {
     assertThat(metrics())
         .contains("sampler_model_info{model=\"cats\"", "sampler_model_info{model=\"digits\"")
         .contains("sampler_models_loaded 2.0")
-        .contains("sampler_swaps_total 0.0");
+        .contains(
+            "sampler_swaps_total{model=\"cats\"} 0.0", "sampler_swaps_total{model=\"digits\"} 0.0");
   }
 
   @Test
@@ -188,10 +189,10 @@ class SamplerModelsTest {
       assertRefused(stub, raw("digits", version), Status.Code.NOT_FOUND)
           .startsWith("version " + version + " of digits cannot be used: ");
     }
-    assertThat(metrics()).contains("sampler_models_rejected_total 7.0");
+    assertThat(metrics()).contains("sampler_models_rejected_total{model=\"digits\"} 7.0");
     publish("digits", 9);
     awaitVersion(stub, 9);
-    assertThat(metrics()).contains("sampler_models_rejected_total 7.0");
+    assertThat(metrics()).contains("sampler_models_rejected_total{model=\"digits\"} 7.0");
   }
 
   @Test
@@ -206,7 +207,9 @@ class SamplerModelsTest {
     publish("digits", 3);
     assertThat(metrics())
         .contains("sampler_model_pinned{model=\"digits\"} 1.0", "version=\"1\"")
-        .contains("sampler_swaps_total 1.0")
+        .contains("sampler_swaps_total{model=\"digits\"} 1.0")
+        .contains("sampler_model_version{model=\"digits\"} 1.0")
+        .contains("sampler_model_newest_version{model=\"digits\"} 3.0")
         .doesNotContain("version=\"2\"");
     stop();
 
@@ -290,7 +293,7 @@ class SamplerModelsTest {
     for (Future<Integer> caller : load) {
       assertThat(caller.get(60, TimeUnit.SECONDS)).isPositive();
     }
-    assertThat(metrics()).contains("sampler_swaps_total " + (double) swaps);
+    assertThat(metrics()).contains("sampler_swaps_total{model=\"digits\"} " + (double) swaps);
   }
 
   private interface Change {

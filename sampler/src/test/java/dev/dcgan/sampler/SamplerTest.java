@@ -192,9 +192,13 @@ class SamplerTest {
         .contains("sampler_model_info{model=\"digits\",provider=\"cpu\"")
         .contains("sampler_models_loaded 1.0")
         .contains("sampler_model_pinned{model=\"digits\"} 0.0")
+        .contains("sampler_model_version{model=\"digits\"} 1.0")
+        .contains("sampler_model_newest_version{model=\"digits\"} 1.0")
+        .contains("sampler_queued_images{model=\"digits\"} 0.0")
+        .contains("sampler_execution_seconds_count{bucket=\"4\",model=\"digits\"} 1")
         .contains("sampler_provider_info{asked=\"auto\",provider=\"cpu\"} 1")
-        .contains("sampler_images_total{format=\"raw\"} 3.0")
-        .contains("sampler_batch_size_count 1")
+        .contains("sampler_images_total{format=\"raw\",model=\"digits\"} 3.0")
+        .contains("sampler_batch_size_count{model=\"digits\"} 1")
         .contains("grpc_server_handled_total");
   }
 
@@ -215,7 +219,7 @@ class SamplerTest {
     awaitVersion(stub, third.version());
     assertThat(metrics())
         .as("reported once, however often it was looked at")
-        .contains("sampler_models_rejected_total 1.0");
+        .contains("sampler_models_rejected_total{model=\"digits\"} 1.0");
   }
 
   @Test
@@ -225,7 +229,7 @@ class SamplerTest {
     byte[] bytes = Files.readAllBytes(onnx);
     Files.write(onnx, new byte[] {1});
     SamplerServiceBlockingStub stub = start(32);
-    awaitMetric("sampler_models_rejected_total 1.0");
+    awaitMetric("sampler_models_rejected_total{model=\"digits\"} 1.0");
 
     Files.write(onnx, bytes);
     awaitHealth(ServingStatus.SERVING);

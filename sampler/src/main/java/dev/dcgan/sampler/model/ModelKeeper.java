@@ -169,7 +169,7 @@ final class ModelKeeper {
       return false; // The loader has told.
     } catch (IOException | RuntimeException | Error e) {
       if (troubles.report("skipped %s/%d for now: %s".formatted(model, version, e), e)) {
-        listener.rejected();
+        listener.rejected(model);
       }
       return false;
     }
@@ -214,7 +214,7 @@ final class ModelKeeper {
     if (!versions.isEmpty()) {
       long pinned = pins.getOrDefault(model, 0L);
       models.seen(model, versions, loader.invalid(model, versions), pinned);
-      listener.pinned(model, pinned);
+      listener.onDisk(model, versions.get(0), pinned);
     }
   }
 

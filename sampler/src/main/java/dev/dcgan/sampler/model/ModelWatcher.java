@@ -66,7 +66,7 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
     void serving(LoadedModel model, @Nullable LoadedModel before);
 
     /** A version was skipped; called once for each reason. */
-    void rejected();
+    void rejected(String model);
 
     /** A version was fetched that a caller named. */
     void fetched();
@@ -74,8 +74,8 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
     /** So many versions are in memory. */
     void inMemory(int versions);
 
-    /** The version that is pinned; 0: none. */
-    void pinned(String model, long version);
+    /** The newest version that there is, valid or not, and the one that is pinned; 0: none. */
+    void onDisk(String model, long newest, long pinned);
   }
 
   private final Config config;

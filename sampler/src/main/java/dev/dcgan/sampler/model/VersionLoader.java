@@ -12,6 +12,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.slf4j.Logger;
@@ -37,7 +38,7 @@ final class VersionLoader {
   private final ModelRepository repository;
   private final boolean allowUnverified;
   private final ModelWatcher.Loader loader;
-  private final Runnable counter;
+  private final Consumer<String> counter;
 
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
@@ -47,13 +48,13 @@ final class VersionLoader {
    * Nothing rejected yet.
    *
    * @param allowUnverified open versions without a manifest too
-   * @param counter hears of each version that is rejected
+   * @param counter hears the model of each version that is rejected
    */
   VersionLoader(
       ModelRepository repository,
       boolean allowUnverified,
       ModelWatcher.Loader loader,
-      Runnable counter) {
+      Consumer<String> counter) {
     this.repository = repository;
     this.allowUnverified = allowUnverified;
     this.loader = loader;
@@ -110,7 +111,7 @@ final class VersionLoader {
     } catch (InvalidModelException e) {
       String why = String.valueOf(e.getMessage());
       rejected.put(id, new Rejected(fingerprint, why));
-      counter.run();
+      counter.accept(id.model);
       log.error("skipped {}, {}: {}", id, meanwhile, why);
       throw e;
     }

@@ -409,7 +409,7 @@ class ModelWatcherTest {
               }
 
               @Override
-              public void rejected() {
+              public void rejected(String model) {
                 rejected.incrementAndGet();
               }
 
@@ -424,7 +424,7 @@ class ModelWatcherTest {
               }
 
               @Override
-              public void pinned(String model, long version) {}
+              public void onDisk(String model, long newest, long pinned) {}
             });
     watcher = started;
     started.start(looks::release);
