@@ -1,9 +1,7 @@
 package dev.dcgan.trainer;
 
-import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.core.metrics.Gauge;
-import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.util.List;
 import java.util.Locale;
@@ -23,7 +21,6 @@ final class RunMetrics {
           RunState.RUN_STATE_STOPPED);
 
   private final Gauge runs;
-  private final Info underWay;
 
   RunMetrics(PrometheusRegistry registry) {
     runs =
@@ -33,12 +30,6 @@ final class RunMetrics {
             .labelNames("state")
             .register(registry);
     STATES.forEach(state -> runs.labelValues(label(state)).set(0));
-    underWay =
-        Info.builder()
-            .name("trainer_run_info")
-            .help("The run under way.")
-            .labelNames("run", "model", "preset")
-            .register(registry);
   }
 
   /** There is another run, in that state. */
@@ -58,14 +49,6 @@ final class RunMetrics {
             runs.labelValues(label(now)).inc();
           }
         });
-  }
-
-  void began(Run run) {
-    underWay.setLabelValues(run.getId(), run.getConfig().getModel(), run.getConfig().getPreset());
-  }
-
-  void ended(Run run) {
-    underWay.remove(run.getId(), run.getConfig().getModel(), run.getConfig().getPreset());
   }
 
   private static String label(RunState state) {

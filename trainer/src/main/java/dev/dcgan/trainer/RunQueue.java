@@ -120,7 +120,6 @@ final class RunQueue {
   private void work() {
     for (Job job = take(); job != null; job = take()) {
       log.info("run {} begins", job.id());
-      metrics.began(job.record().run());
       try {
         trainer.train(job.record(), job.plan(), job.control());
       } catch (RuntimeException | Error e) {
@@ -129,7 +128,6 @@ final class RunQueue {
         fail(job);
       }
       settle(job);
-      metrics.ended(job.record().run());
     }
   }
 

@@ -94,7 +94,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   @Override
   public Next onStep(Step step) {
-    metrics.onStep(step);
+    metrics.onStep(step, pace.secondsLeft(step.step()));
     progress.onStep(step);
     record.progress(progress(step));
     if (step.step() % STEPS_AN_EVENT == 0) {
@@ -222,7 +222,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       QualityReport report = measured.get();
       log.info("quality after epoch {}, measured in {} s", epoch, Math.round(seconds));
       report.toString().lines().forEach(log::info);
-      metrics.measured(report.figures(), seconds);
+      metrics.measured(report, seconds);
       board.quality(step, report.figures());
       event(
           RunEvent.newBuilder()

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -85,6 +86,7 @@ final class ServeCommand implements Settings.Command {
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);
+    DiskMetrics.register(registry, Map.of("runs", runs, "repository", repository));
     Training training =
         new Training(
             models,

@@ -12,6 +12,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
@@ -70,6 +71,7 @@ final class TrainCommand implements Settings.Command {
   public Integer call() throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);
+    DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
     RunControl control = new RunControl();
     Shutdown.onSignal(control::interrupt);
     RunStore store = new RunStore(runs, InstantSource.system());

@@ -1,13 +1,15 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
+import dev.dcgan.v1.Run;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.Histogram;
+import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
-import java.util.Map;
 
 /** What Prometheus sees of training. */
 final class TrainerMetrics {
@@ -16,7 +18,11 @@ final class TrainerMetrics {
   private final Gauge generatorLoss;
   private final Gauge realScore;
   private final Gauge fakeScore;
+  private final Info run;
   private final Gauge epoch;
+  private final Gauge epochs;
+  private final Gauge remaining;
+  private final Gauge progressTime;
   private final Counter steps;
   private final Counter images;
   private final Histogram stepSeconds;
@@ -24,6 +30,7 @@ final class TrainerMetrics {
   private final Gauge generatorGradient;
   private final Gauge diversity;
   private final Gauge quality;
+  private final Gauge realQuality;
   private final Counter checkpoints;
   private final Counter checkpointSeconds;
   private final Gauge checkpointTime;
@@ -41,6 +48,20 @@ final class TrainerMetrics {
     realScore = gauge(registry, "trainer_real_score", "D(x), mean over the last step's pictures.");
     fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
     epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
+    epochs = gauge(registry, "trainer_epochs", "The epochs that the run is to have.");
+    remaining =
+        gauge(registry, "trainer_remaining_seconds", "Until the run ends, at its pace so far.");
+    progressTime =
+        gauge(
+            registry,
+            "trainer_last_progress_timestamp_seconds",
+            "When the last step or measurement was done, or the run began, in Unix time.");
+    run =
+        Info.builder()
+            .name("trainer_run_info")
+            .help("The run under way.")
+            .labelNames("run", "model", "preset")
+            .register(registry);
     steps = counter(registry, "trainer_steps_total", "Training steps done.");
     images = counter(registry, "trainer_images_total", "Real pictures that training has seen.");
     stepSeconds =
@@ -71,6 +92,12 @@ final class TrainerMetrics {
         Gauge.builder()
             .name("trainer_quality")
             .help("The last measurement of quality, by figure.")
+            .labelNames("figure")
+            .register(registry);
+    realQuality =
+        Gauge.builder()
+            .name("trainer_quality_real")
+            .help("What real pictures score by the same measure, by figure.")
             .labelNames("figure")
             .register(registry);
     checkpoints = counter(registry, "trainer_checkpoints_total", "Checkpoints written.");
@@ -108,7 +135,7 @@ final class TrainerMetrics {
   void checkpointKept(double seconds) {
     checkpoints.inc();
     checkpointSeconds.inc(seconds);
-    checkpointTime.set(System.currentTimeMillis() / 1e3);
+    checkpointTime.set(now());
   }
 
   /** {@code what} could not be written. */
@@ -116,10 +143,12 @@ final class TrainerMetrics {
     writeFailures.labelValues(what).inc();
   }
 
-  /** Quality was measured; figures by name. */
-  void measured(Map<String, Double> figures, double seconds) {
-    figures.forEach((name, value) -> quality.labelValues(name).set(value));
+  /** Quality was measured. */
+  void measured(QualityReport report, double seconds) {
+    report.figures().forEach((name, value) -> quality.labelValues(name).set(value));
+    report.real().forEach((name, value) -> realQuality.labelValues(name).set(value));
     evaluationSeconds.inc(seconds);
+    progressTime.set(now());
   }
 
   /** Of the sheet's pictures, relative to real ones. */
@@ -139,13 +168,25 @@ final class TrainerMetrics {
     published.inc();
   }
 
-  /** Of the last run nothing is left but the counters: another one begins. */
-  void begin() {
+  /** Of the last run nothing is left but the counters: another one begins, or goes on. */
+  void begin(Run begun) {
     quality.clear();
+    realQuality.clear();
     warning.clear();
+    epochs.set(begun.getConfig().getEpochs());
+    progressTime.set(now());
+    run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());
   }
 
-  void onStep(Step step) {
+  /** The run came to an end, or was interrupted. */
+  void end(Run ended) {
+    run.remove(ended.getId(), ended.getConfig().getModel(), ended.getConfig().getPreset());
+    remaining.set(Double.NaN);
+  }
+
+  void onStep(Step step, double secondsLeft) {
+    remaining.set(secondsLeft);
+    progressTime.set(now());
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());
     generatorLoss.set(figures.generatorLoss());
@@ -157,6 +198,10 @@ final class TrainerMetrics {
     steps.inc();
     images.inc(step.images());
     stepSeconds.observe(step.seconds());
+  }
+
+  private static double now() {
+    return System.currentTimeMillis() / 1e3;
   }
 
   private static Gauge gauge(PrometheusRegistry registry, String name, String help) {

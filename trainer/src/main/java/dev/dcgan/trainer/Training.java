@@ -129,8 +129,8 @@ final class Training {
    * interrupted stays as it is. The caller holds the run's lock.
    */
   void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
+    metrics.begin(record.run());
     try {
-      metrics.begin();
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
       } else {
@@ -141,6 +141,8 @@ final class Training {
       fail(record, e);
     } catch (RuntimeException e) {
       failByFault(record, e);
+    } finally {
+      metrics.end(record.run());
     }
   }
 

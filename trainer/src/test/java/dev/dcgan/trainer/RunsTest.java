@@ -522,8 +522,8 @@ class RunsTest {
   }
 
   @Test
-  void metrics_countRunsByState_andNameTheOneUnderWay() throws Exception {
-    Run first = runs.start("", config(1));
+  void metrics_countRunsByState() throws Exception {
+    runs.start("", config(1));
     Session session = trainer.next();
     runs.stop(runs.start("", config(1)).getId());
     runs.start("", config(1));
@@ -533,15 +533,10 @@ class RunsTest {
             "trainer_runs{state=\"queued\"} 1.0",
             "trainer_runs{state=\"running\"} 1.0",
             "trainer_runs{state=\"stopped\"} 1.0",
-            "trainer_runs{state=\"failed\"} 0.0",
-            "trainer_run_info{model=\"digits\",preset=\"mnist28\",run=\""
-                + first.getId()
-                + "\"} 1");
+            "trainer_runs{state=\"failed\"} 0.0");
     session.succeed();
-    Session next = trainer.next();
-    assertThat(service.metrics())
-        .contains("trainer_runs{state=\"succeeded\"} 1.0", "run=\"" + next.id() + "\"")
-        .doesNotContain(first.getId());
+    trainer.next();
+    assertThat(service.metrics()).contains("trainer_runs{state=\"succeeded\"} 1.0");
 
     restart();
 

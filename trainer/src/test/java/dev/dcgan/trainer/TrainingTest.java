@@ -15,10 +15,12 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -86,10 +88,30 @@ class TrainingTest {
 
   @Test
   void train_showsInTheMetricsHowItGoes() throws Exception {
-    train(create(config -> config.setEpochs(3)), control -> {});
+    RunFolder run = create(config -> config.setEpochs(3));
+    List<String> underWay = new ArrayList<>();
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.addListener(
+          () -> {
+            if (record.run().getProgress().getStep() > 0) {
+              underWay.add(scrape());
+            }
+          });
+      training().train(record, RunPlan.of(record.run().getConfig()), new RunControl());
+    }
 
+    String info =
+        "trainer_run_info{model=\"mnist28\",preset=\"mnist28\",run=\"" + run.id() + "\"} 1";
+    assertThat(underWay.get(0))
+        .contains(info, "trainer_epochs 3.0\n", "trainer_last_progress_timestamp_seconds ")
+        .containsPattern("trainer_remaining_seconds [0-9.]+(E-?[0-9]+)?\n");
     assertThat(scrape())
+        .as("the run is over")
+        .doesNotContain("trainer_run_info{")
+        .contains("trainer_remaining_seconds NaN\n")
         .contains(
+            "trainer_quality_real{figure=\"frechet_distance\"} ",
+            "trainer_quality_real{figure=\"modes_covered\"} ",
             "trainer_epoch 3.0\n",
             "trainer_steps_total 12.0\n",
             "trainer_images_total 192.0\n",
@@ -343,9 +365,13 @@ class TrainingTest {
     }
   }
 
-  private String scrape() throws IOException {
+  private String scrape() {
     ByteArrayOutputStream text = new ByteArrayOutputStream();
-    PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    try {
+      PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
     return text.toString(StandardCharsets.UTF_8);
   }
 

@@ -57,6 +57,23 @@ public record QualityReport(
     return floor.nearestDistance == 0 ? 1 : generated.nearestDistance / floor.nearestDistance;
   }
 
+  /**
+   * What real pictures score, by the name that the same figure of images has in {@link #figures}.
+   */
+  public Map<String, Double> real() {
+    Map<String, Double> real = new LinkedHashMap<>();
+    real.put("frechet_distance", floor.frechetDistance);
+    real.put("precision", floor.precision);
+    real.put("recall", floor.recall);
+    real.put("nearest_distance", floor.nearestDistance);
+    if (floor.classes != null) {
+      real.put("class_kl", floor.classes.divergence());
+      real.put("modes_covered", (double) floor.classes.covered());
+      real.put("confidence", floor.classes.confidence());
+    }
+    return Collections.unmodifiableMap(real);
+  }
+
   /** Every figure by its stable name, for manifests, metrics and events. */
   public Map<String, Double> figures() {
     Map<String, Double> figures = new LinkedHashMap<>();
