@@ -45,6 +45,7 @@ final class Sampler {
 
   private static final Logger log = LoggerFactory.getLogger(Sampler.class);
   private static final int ENCODINGS_WAITING = 64;
+  private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
 
   private final ExecutorService encoders;
   private final GrpcServer server;
@@ -119,20 +120,30 @@ final class Sampler {
   /**
    * Ends without dropping a call; see {@link GrpcServer#drain}. Pictures over HTTP are accepted a
    * little longer than calls of gRPC are: until the models close, which wait for them.
+   *
+   * @param grace for all of it after the delay: each later step has what is left, and at least
+   *     {@link #LEAST_WAIT}
    */
   void drain(Duration delay, Duration grace) throws InterruptedException {
+    long end = System.nanoTime() + delay.plus(grace).toNanos();
     watcher.stopLooking();
     server.drain(delay, grace);
     watcher.close();
     // A process that ends while ONNX Runtime is at work may crash.
-    if (!watcher.awaitClosed(grace)) {
-      log.warn("a version was still being loaded after {} s", grace.toSeconds());
+    if (!watcher.awaitClosed(left(end))) {
+      log.warn(
+          "a version was still being loaded when the grace of {} s was over", grace.toSeconds());
     }
-    if (!watcher.models().close(grace)) {
-      log.warn("the network still ran after {} s", grace.toSeconds());
+    if (!watcher.models().close(left(end))) {
+      log.warn("the network still ran when the grace of {} s was over", grace.toSeconds());
     }
-    endpoint.drain(grace);
+    endpoint.drain(left(end));
     encoders.shutdown();
+  }
+
+  private static Duration left(long end) {
+    Duration left = Duration.ofNanos(end - System.nanoTime());
+    return left.compareTo(LEAST_WAIT) > 0 ? left : LEAST_WAIT;
   }
 
   private static Optional<String> whyNotReady(ServingState state, List<String> named) {
