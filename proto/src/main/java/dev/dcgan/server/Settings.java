@@ -4,6 +4,8 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -27,10 +29,12 @@ import picocli.CommandLine.ParseResult;
  * Runs a program's command line.
  *
  * <p>Every long option has an environment variable of the same name, {@code --http-port} and {@code
- * DCGAN_HTTP_PORT}; the command line wins. Durations are written {@code 2ms}, {@code 5s}. All that
- * is wrong is reported at once, one line each, with exit code 2. A command that fails with an
- * {@link IOException} ends with its message, one line, and exit code 1: such messages are written
- * for operators. Anything else is a fault of ours and is logged with its stack.
+ * DCGAN_HTTP_PORT}; the command line wins. An argument {@code @FILE} stands for the arguments in
+ * that file, apart by white space, {@code #} begins a comment. Durations are written {@code 2ms},
+ * {@code 5s}. All that is wrong is reported at once, one line each, with exit code 2. A command
+ * that fails with an {@link IOException} ends with its message, one line, and exit code 1: such
+ * messages are written for operators. Anything else is a fault of ours and is logged with its
+ * stack.
  */
 public final class Settings {
 
@@ -70,7 +74,24 @@ public final class Settings {
     // The jar's, as the build wrote it into the manifest.
     String version = program.getClass().getPackage().getImplementationVersion();
     configure(commandLine, version == null ? "(not packaged)" : version);
-    return commandLine.execute(args);
+    return areReadable(args, err) ? commandLine.execute(args) : CommandLine.ExitCode.USAGE;
+  }
+
+  /**
+   * Whether the files of arguments can be read: picocli takes those that are not there as words.
+   */
+  private static boolean areReadable(String[] args, PrintWriter err) {
+    Problems problems = new Problems();
+    for (String arg : args) {
+      if (arg.startsWith("@") && !arg.startsWith("@@")) {
+        Path file = Path.of(arg.substring(1));
+        problems.require(
+            Files.isRegularFile(file) && Files.isReadable(file),
+            arg + ": no file of arguments that can be read");
+      }
+    }
+    problems.lines().forEach(line -> err.println("error: " + line));
+    return problems.lines().isEmpty();
   }
 
   private static void configure(CommandLine commandLine, String version) {

@@ -5,11 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.io.StringWriter;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -95,6 +97,52 @@ class SettingsTest {
         run(Map.of("DCGAN_HELP", "true", "DCGAN_VERSION", "3"), "serve", "--repository=models");
 
     assertThat(exit).isEqualTo(7);
+  }
+
+  @Test
+  void run_replacesAFileByTheArgumentsInIt(@TempDir Path folder) throws IOException {
+    Path file =
+        Files.writeString(
+            folder.resolve("3"),
+            """
+            # index 3
+            --rate 0.25 --repository "a folder"
+            --port=7
+            """);
+
+    int exit =
+        run(Map.of("DCGAN_RATE", "0.75", "DCGAN_HTTP_PORT", "2"), "serve", "@" + file, "--quick");
+
+    assertThat(exit).as(err.toString()).isEqualTo(7);
+    assertThat(serve.rate).as("the file is the command line, which wins").isEqualTo(0.25);
+    assertThat(serve.repository).isEqualTo(Path.of("a folder"));
+    assertThat(serve.port).isEqualTo(7);
+    assertThat(serve.httpPort).isEqualTo(2);
+    assertThat(serve.quick).isTrue();
+  }
+
+  @Test
+  void run_reportsWhatIsWrongInAFileOfArguments(@TempDir Path folder) throws IOException {
+    Path file = Files.writeString(folder.resolve("3"), "--rate 2 --colour=3");
+
+    assertRefused(run(Map.of(), "serve", "--repository=models", "@" + file));
+
+    assertThat(err.toString().lines())
+        .containsExactlyInAnyOrder(
+            "error: Unknown option: '--colour=3'",
+            "error: --rate 2.0: expected between 0 and 1",
+            "see: program serve --help");
+  }
+
+  @Test
+  void run_whenAFileOfArgumentsIsMissing_saysSoInOneLine(@TempDir Path folder) {
+    assertRefused(run(Map.of(), "serve", "@" + folder.resolve("4")));
+    assertRefused(run(Map.of(), "serve", "@" + folder));
+
+    assertThat(err.toString().lines())
+        .containsExactly(
+            "error: @" + folder.resolve("4") + ": no file of arguments that can be read",
+            "error: @" + folder + ": no file of arguments that can be read");
   }
 
   @Test

@@ -1,6 +1,9 @@
 package dev.dcgan.trainer;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import java.io.IOException;
+import java.io.InterruptedIOException;
+import org.jspecify.annotations.Nullable;
 
 /** How a run under way is asked to end. Thread-safe. */
 final class RunControl {
@@ -13,16 +16,69 @@ final class RunControl {
     STOP
   }
 
+  /** Work that leaves nothing behind where it is broken off. */
+  @FunctionalInterface
+  interface Work<T> {
+    T run() throws IOException;
+  }
+
   // Mutable state
   @GuardedBy("this") private Ask asked = Ask.NONE;
 
   @GuardedBy("this") private String reason = "";
 
+  @GuardedBy("this") private @Nullable Thread interruptible;
+
   /** Asks to go on in another process; where it was asked to stop already, it stops. */
   synchronized void interrupt() {
     if (asked == Ask.NONE) {
       asked = Ask.INTERRUPT;
+      if (interruptible != null) {
+        interruptible.interrupt();
+      }
     }
+  }
+
+  /**
+   * Does, on the caller's thread, what takes long and comes again when the run goes on: {@link
+   * #interrupt} interrupts that thread meanwhile, and no longer.
+   *
+   * @throws InterruptedIOException interrupted, before or meanwhile
+   */
+  <T> T interruptibly(Work<T> work) throws IOException {
+    begin();
+    try {
+      return work.run();
+    } catch (IOException e) {
+      // Whatever it says: files are closed under a thread that is interrupted.
+      if (asked() == Ask.INTERRUPT) {
+        throw interrupted(e);
+      }
+      throw e;
+    } finally {
+      end();
+    }
+  }
+
+  private synchronized void begin() throws InterruptedIOException {
+    if (asked == Ask.INTERRUPT) {
+      throw interrupted(null);
+    }
+    interruptible = Thread.currentThread();
+  }
+
+  private synchronized void end() {
+    interruptible = null;
+    if (asked == Ask.INTERRUPT) {
+      // What follows keeps a checkpoint: an interrupted thread could not write it.
+      var unused = Thread.interrupted();
+    }
+  }
+
+  private static InterruptedIOException interrupted(@Nullable IOException cause) {
+    InterruptedIOException e = new InterruptedIOException("interrupted");
+    e.initCause(cause);
+    return e;
   }
 
   /** Asks to stop, for good; the first reason counts. */

@@ -1,8 +1,11 @@
 package dev.dcgan.trainer;
 
+import com.google.protobuf.Descriptors.FieldDescriptor;
+import com.google.protobuf.TextFormat;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.SeedConverter;
 import dev.dcgan.v1.RunConfig;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import org.jspecify.annotations.Nullable;
@@ -168,10 +171,41 @@ final class RunOptions {
       RunPlan.of(config(""));
     } catch (RunPlan.InvalidConfigException e) {
       for (RunPlan.Violation violation : e.violations()) {
-        String option = "--" + violation.field().toLowerCase(Locale.ROOT).replace('_', '-');
-        problems.add(option + " " + violation.description());
+        problems.add(option(violation.field()) + " " + violation.description());
       }
     }
+  }
+
+  /**
+   * In what a complete config differs from another: {@code --seed 2 (was 1)}, an option each; none
+   * where they are the same.
+   */
+  static List<String> differences(RunConfig was, RunConfig is) {
+    List<String> differences = new ArrayList<>();
+    for (FieldDescriptor field : RunConfig.getDescriptor().getFields()) {
+      String before = value(was, field);
+      String now = value(is, field);
+      if (!now.equals(before)) {
+        differences.add("%s %s (was %s)".formatted(option(field.getName()), now, before));
+      }
+    }
+    return differences;
+  }
+
+  private static String value(RunConfig config, FieldDescriptor field) {
+    boolean given =
+        field.hasPresence() ? config.hasField(field) : !config.getField(field).equals("");
+    // "seed: 1", which knows that numbers are unsigned.
+    return given
+        ? TextFormat.printer()
+            .printFieldToString(field, config.getField(field))
+            .replaceFirst("^[^:]*: ", "")
+            .strip()
+        : "not given";
+  }
+
+  private static String option(String field) {
+    return "--" + field.toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
   /** As asked, without what the preset fills in. */

@@ -73,6 +73,25 @@ public final class RunStore {
     }
   }
 
+  /**
+   * Makes a queued run's folder of a given id. One that a process left without a run, because it
+   * was killed, is filled.
+   *
+   * @throws IOException there is such a run, or it is being made
+   */
+  RunFolder create(String id, Run draft) throws IOException {
+    RunFolder folder = new RunFolder(Files.createDirectories(root.resolve(id)));
+    // The lock: of several that come at once, one makes the run.
+    try (RunLock lock = folder.tryLock().orElse(null)) {
+      if (lock == null || folder.exists()) {
+        throw new IOException(
+            "run %s was made by another process just now; start again to go on with it"
+                .formatted(id));
+      }
+      return RunFolder.create(folder.path(), draft, null, clock.instant());
+    }
+  }
+
   /** The run of that id, if there is one. */
   Optional<RunFolder> find(String id) {
     if (!isId(id)) {

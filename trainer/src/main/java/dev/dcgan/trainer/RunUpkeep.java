@@ -13,6 +13,7 @@ import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.StepFigures;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -135,10 +136,15 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       // First: what fails below must not cost the epoch.
       Optional<Path> file = save(checkpoint);
       double diversity = sheet(epoch, snapshot.sheet(), checkpoint.step());
-      Optional<QualityReport> quality =
-          plan.measuresAfter(epoch)
-              ? measure(epoch, checkpoint.step(), snapshot)
-              : Optional.empty();
+      Optional<QualityReport> quality;
+      try {
+        quality =
+            plan.measuresAfter(epoch)
+                ? measure(epoch, checkpoint.step(), snapshot)
+                : Optional.empty();
+      } catch (InterruptedIOException e) {
+        return Next.STOP; // The epoch is not completed: its end comes again.
+      }
       bark(watchdog.onEpoch(checkpoint.step(), diversity, coverage(quality)));
       boolean best = quality.isPresent() && keepIfBest(quality.get(), file);
       if (plan.publishesAfter(epoch)
@@ -216,7 +222,8 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       throws IOException {
     long start = System.nanoTime();
     Optional<QualityReport> measured =
-        quality.measure(snapshot::pixels, plan.architecture().latentSize());
+        control.interruptibly(
+            () -> quality.measure(snapshot::pixels, plan.architecture().latentSize()));
     double seconds = (System.nanoTime() - start) / 1e9;
     if (measured.isPresent()) {
       QualityReport report = measured.get();

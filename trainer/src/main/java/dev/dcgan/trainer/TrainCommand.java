@@ -5,15 +5,17 @@ import dev.dcgan.server.Problems;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
-import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -32,6 +34,7 @@ import picocli.CommandLine.Option;
 final class TrainCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger("train");
+  private static final int TRY_AGAIN = 75; // EX_TEMPFAIL of sysexits.h.
 
   @Mixin private RunOptions options = new RunOptions();
 
@@ -49,6 +52,14 @@ final class TrainCommand implements Settings.Command {
           "Carry on with a run that was interrupted, by its id; its own config counts, not the options here.")
   private @Nullable String resume;
 
+  @Option(
+      names = "--run",
+      paramLabel = "NAME",
+      description =
+          "The run's id. A run of that id that was interrupted goes on, where the options here are its own; one that"
+              + " succeeded is done. Interrupted, the exit code is 75: start the same command again.")
+  private @Nullable String name;
+
   @Mixin private PublishOptions publish = new PublishOptions();
 
   @Option(
@@ -63,6 +74,13 @@ final class TrainCommand implements Settings.Command {
     options.check(problems);
     problems.require(
         resume == null || RunStore.isId(resume), "--resume '%s': no run's id".formatted(resume));
+    problems.require(
+        name == null || RunStore.isId(name),
+        "--run '%s': expected lower-case letters, digits, '.', '-' and '_', at most 101"
+            .formatted(name));
+    problems.require(
+        name == null || resume == null,
+        "--resume %s beside --run %s: expected one of them".formatted(resume, name));
     publish.check(problems);
     problems.requirePort("--http-port", httpPort);
   }
@@ -70,37 +88,56 @@ final class TrainCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
-    TrainerMetrics metrics = new TrainerMetrics(registry);
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
     RunControl control = new RunControl();
     Shutdown.onSignal(control::interrupt);
     RunStore store = new RunStore(runs, InstantSource.system());
-    Optional<RunFolder> interrupted = resume == null ? Optional.empty() : Optional.of(find(store));
-    RunPlan plan =
-        plan(
-            interrupted.isPresent()
-                ? interrupted.get().read().getConfig()
-                : options.config(publish.model()));
+    Optional<RunFolder> found = find(store);
     Training training =
         new Training(
             publish.repository(),
             Path.of(""),
             RunStore.cache(runs),
-            metrics,
+            new TrainerMetrics(registry),
             Boolean.getBoolean("dcgan.terminal"));
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
-        Training.Means means = training.prepare(plan)) {
-      endpoint.setReadiness(Readiness.READY);
-      log.info("metrics on port {}", endpoint.port());
-      RunFolder folder =
-          interrupted.isPresent()
-              ? interrupted.get()
-              : store.create(Run.newBuilder().setConfig(plan.config()).build());
-      try (OpenRecords.Hold hold = lock(folder)) {
-        training.train(hold.record(), plan, means, control);
-        return exitCode(hold.record().run());
+        OpenRecords.Hold begun = found.isPresent() ? lock(found.get()) : null) {
+      if (begun != null && isDone(begun.record().run())) {
+        return 0;
       }
+      RunPlan plan =
+          plan(begun != null ? begun.record().run().getConfig() : options.config(publish.model()));
+      try (Training.Means means = training.prepare(plan, control)) {
+        endpoint.setReadiness(Readiness.READY);
+        log.info("metrics on port {}", endpoint.port());
+        if (begun != null) {
+          return train(training, begun.record(), plan, means, control);
+        }
+        try (OpenRecords.Hold created = lock(create(store, plan))) {
+          return train(training, created.record(), plan, means, control);
+        }
+      }
+    } catch (InterruptedIOException e) {
+      log.info("interrupted before the first step");
+      return interrupted();
     }
+  }
+
+  /** The run to go on with; empty: a new one. */
+  private Optional<RunFolder> find(RunStore store) throws IOException {
+    if (resume == null) {
+      return name == null ? Optional.empty() : store.find(name);
+    }
+    Optional<RunFolder> found = store.find(resume);
+    if (found.isEmpty()) {
+      throw new IOException("--resume %s: no such run in %s".formatted(resume, runs));
+    }
+    return found;
+  }
+
+  private RunFolder create(RunStore store, RunPlan plan) throws IOException {
+    Run draft = Run.newBuilder().setConfig(plan.config()).build();
+    return name == null ? store.create(draft) : store.create(name, draft);
   }
 
   private static OpenRecords.Hold lock(RunFolder folder) throws IOException {
@@ -113,20 +150,40 @@ final class TrainCommand implements Settings.Command {
                         .formatted(folder.id())));
   }
 
-  private RunFolder find(RunStore store) throws IOException {
-    String id = Objects.requireNonNull(resume, "asked by --resume alone");
-    RunFolder folder =
-        store
-            .find(id)
-            .orElseThrow(
-                () -> new IOException("--resume %s: no such run in %s".formatted(id, runs)));
-    Run run = folder.read();
+  /**
+   * Whether nothing is left to do for a run that was found.
+   *
+   * @throws IOException it cannot go on, or not as this command line says
+   */
+  private boolean isDone(Run run) throws IOException {
+    if (name != null) {
+      List<String> differences =
+          RunOptions.differences(run.getConfig(), plan(options.config(publish.model())).config());
+      if (!differences.isEmpty()) {
+        throw new IOException(
+            "--run %s: that run was created with other settings: %s; set them as they were, or choose another name"
+                .formatted(name, String.join(", ", differences)));
+      }
+      if (run.getState() == RunState.RUN_STATE_SUCCEEDED) {
+        log.info("run {} has SUCCEEDED already{}", name, published(run));
+        return true;
+      }
+    }
     if (RunRecord.isEnd(run.getState())) {
       throw new IOException(
-          "--resume %s: it %s (%s); only what was interrupted goes on"
-              .formatted(id, RunRecord.name(run.getState()), run.getReason()));
+          "run %s has %s (%s); only what was interrupted goes on"
+              .formatted(run.getId(), RunRecord.name(run.getState()), run.getReason()));
     }
-    return folder;
+    return false;
+  }
+
+  private static String published(Run run) {
+    int count = run.getPublishedCount();
+    if (count == 0) {
+      return "";
+    }
+    ModelVersion last = run.getPublished(count - 1);
+    return ", and has published %s/%d".formatted(last.getName(), last.getVersion());
   }
 
   private static RunPlan plan(RunConfig config) throws IOException {
@@ -138,10 +195,21 @@ final class TrainCommand implements Settings.Command {
     }
   }
 
-  private static int exitCode(Run run) throws IOException {
-    if (run.getState() == RunState.RUN_STATE_FAILED) {
-      throw new IOException(run.getReason());
-    }
-    return run.getState() == RunState.RUN_STATE_STOPPED ? 1 : 0;
+  private int train(
+      Training training, RunRecord record, RunPlan plan, Training.Means means, RunControl control)
+      throws IOException {
+    training.train(record, plan, means, control);
+    Run run = record.run();
+    return switch (run.getState()) {
+      case RUN_STATE_SUCCEEDED -> 0;
+      case RUN_STATE_STOPPED -> 1;
+      case RUN_STATE_FAILED -> throw new IOException(run.getReason());
+      default -> interrupted();
+    };
+  }
+
+  /** Who named the run starts the same command again, and must be told to; others are at rest. */
+  private int interrupted() {
+    return name == null ? 0 : TRY_AGAIN;
   }
 }

@@ -12,6 +12,7 @@ import dev.dcgan.trainer.train.TrainingLoop;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
@@ -65,12 +66,15 @@ final class Training {
   /**
    * Finds what a plan needs.
    *
+   * @throws InterruptedIOException asked to end before the pictures were read
    * @throws IOException the device is not there; the pictures cannot be read, or do not fit the
    *     plan
    */
-  Means prepare(RunPlan plan) throws IOException {
+  Means prepare(RunPlan plan, RunControl control) throws IOException {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
-    Pictures pictures = openPictures(plan.config(), plan.architecture().shape(), dataRoot);
+    Pictures pictures =
+        control.interruptibly(
+            () -> openPictures(plan.config(), plan.architecture().shape(), dataRoot));
     try {
       TrainingLoop.requireFit(
           plan.architecture(), plan.hyperparameters().batchSize(), pictures.training());
@@ -115,8 +119,10 @@ final class Training {
 
   /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
   void train(RunRecord record, RunPlan plan, RunControl control) {
-    try (Means means = prepare(plan)) {
+    try (Means means = prepare(plan, control)) {
       train(record, plan, means, control);
+    } catch (InterruptedIOException e) {
+      log.info("interrupted before run {} went on", record.folder().id());
     } catch (IOException e) {
       fail(record, e);
     } catch (RuntimeException e) {

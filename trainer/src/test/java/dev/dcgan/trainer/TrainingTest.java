@@ -316,7 +316,11 @@ class TrainingTest {
   void prepare_whenThePicturesDoNotFit_saysSo() {
     assertThatIOException()
         .isThrownBy(
-            () -> training().prepare(RunPlan.of(config().setImages(10).setBatchSize(16).build())))
+            () ->
+                training()
+                    .prepare(
+                        RunPlan.of(config().setImages(10).setBatchSize(16).build()),
+                        new RunControl()))
         .withMessageContaining("digits has 10 pictures, too few");
   }
 
@@ -326,7 +330,11 @@ class TrainingTest {
 
     assertThatIOException()
         .isThrownBy(
-            () -> training().prepare(RunPlan.of(config().setFeatures(file.toString()).build())))
+            () ->
+                training()
+                    .prepare(
+                        RunPlan.of(config().setFeatures(file.toString()).build()),
+                        new RunControl()))
         .withMessageStartingWith(file + " does not load: ");
   }
 

@@ -3,6 +3,7 @@ package dev.dcgan.trainer.eval;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.ImageDataset;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.Random;
 
 /** Pictures by the batch. */
@@ -22,8 +23,16 @@ final class PixelBlocks {
     return order;
   }
 
-  /** The pictures {@code order[first..first + n)}: uint8 (n, height, width, channels). */
+  /**
+   * The pictures {@code order[first..first + n)}: uint8 (n, height, width, channels).
+   *
+   * @throws InterruptedIOException the thread is interrupted; who goes through many pictures ends
+   *     by it
+   */
   static byte[] pixels(ImageDataset data, int[] order, int first, int n) throws IOException {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new InterruptedIOException("interrupted while reading pictures");
+    }
     int size = data.shape().values();
     byte[] pixels = new byte[n * size];
     for (int i = 0; i < n; i++) {
