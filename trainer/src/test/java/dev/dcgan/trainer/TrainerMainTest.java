@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -34,6 +35,9 @@ class TrainerMainTest {
           "--latent=8",
           "--seed=18446744073709551615",
           "--http-port=0");
+
+  // Long enough to be interrupted on the way.
+  private static final String LONG = "--epochs=40";
 
   @TempDir private Path folder;
 
@@ -59,6 +63,104 @@ class TrainerMainTest {
     assertThat(model.manifest().getOrigin().getRunId())
         .isEqualTo(onlyEntry(folder.resolve("runs")).getFileName().toString());
     assertThat(model.manifest().getOrigin().getSeed()).isEqualTo(-1);
+  }
+
+  @Test
+  void train_ofANamedRun_onSigterm_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+      throws Exception {
+    try (Trainer trainer = start(QUICK, LONG, "--model=undisturbed")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+      trainer.awaitLine("epoch 2/40: ");
+      trainer.terminate();
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-3"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(models().versions("mnist28")).isEmpty();
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("carrying on from", "published mnist28/1");
+    }
+    assertThat(models().open("mnist28", 1).readModel())
+        .isEqualTo(models().open("undisturbed", 1).readModel());
+
+    Run done = run.read();
+    try (Trainer trainer = start(Map.of("DCGAN_RUN", "sweep-3"), QUICK, LONG)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .endsWith("run sweep-3 has SUCCEEDED already, and has published mnist28/1");
+    }
+    assertThat(models().versions("mnist28")).containsExactly(1L);
+    assertThat(run.read()).isEqualTo(done);
+  }
+
+  @Test
+  void train_ofANamedRunThatWasKilled_goesOn_butNotWithOtherSettings() throws Exception {
+    Path settings =
+        Files.writeString(folder.resolve("0"), "# index 0\n--beta1 0.4 --model sweep-0\n");
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      trainer.awaitLine("epoch 2/40: ");
+      trainer.kill();
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-0"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    Files.writeString(settings, "--beta1 0.6 --model sweep-0 --max-unreadable 3\n");
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .containsExactly(
+              "error: --run sweep-0: that run was created with other settings: --max-unreadable 3"
+                  + " (was not given), --beta1 0.6 (was 0.4); set them as they were, or choose"
+                  + " another name");
+    }
+    Files.writeString(settings, "--beta1=0.4\n--model=sweep-0\n");
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("carrying on from");
+    }
+    assertThat(models().versions("sweep-0")).containsExactly(1L);
+  }
+
+  @Test
+  void train_ofANamedRunThatFailed_saysSoAgain() throws Exception {
+    String[] options = {"--epochs=3", "--learning-rate=1e30", "--run=sweep-1"};
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+    }
+
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: run sweep-1 has FAILED (")
+          .contains("is not finite at epoch 1");
+    }
+  }
+
+  @Test
+  void train_whatWouldBeANamedRun_isCheckedFirst() throws Exception {
+    try (Trainer trainer = start(QUICK, "--run=../sweep", "--resume=sweep")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output().lines())
+          .containsExactly(
+              "error: --run '../sweep': expected lower-case letters, digits, '.', '-' and '_', at"
+                  + " most 101",
+              "error: --resume sweep beside --run ../sweep: expected one of them",
+              "see: trainer train --help");
+    }
+    try (Trainer trainer =
+        start(List.of("train"), "--run=sweep-2", "--images=10", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+    }
+    assertThat(folder.resolve("runs")).as("no run that could never begin").doesNotExist();
   }
 
   @Test
@@ -211,7 +313,16 @@ class TrainerMainTest {
     }
   }
 
+  private ModelRepository models() {
+    return new ModelRepository(folder.resolve("models"));
+  }
+
   private Trainer start(List<String> command, String... options) throws IOException {
+    return start(Map.of(), command, options);
+  }
+
+  private Trainer start(Map<String, String> environment, List<String> command, String... options)
+      throws IOException {
     List<String> line =
         new ArrayList<>(
             List.of(
@@ -226,6 +337,7 @@ class TrainerMainTest {
     ProcessBuilder builder =
         new ProcessBuilder(line).directory(folder.toFile()).redirectErrorStream(true);
     builder.environment().put("OPT_OUT_TRACKING", "true");
+    builder.environment().putAll(environment);
     return new Trainer(builder.start());
   }
 
@@ -264,6 +376,12 @@ class TrainerMainTest {
     /** Sends SIGTERM; not by the process, which would close the output too. */
     void terminate() {
       process.toHandle().destroy();
+    }
+
+    /** As a machine that fails does: the process has no say in it. */
+    void kill() throws InterruptedException {
+      process.toHandle().destroyForcibly();
+      process.waitFor();
     }
 
     /** Waits for the end. */

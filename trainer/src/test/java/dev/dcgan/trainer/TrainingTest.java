@@ -162,6 +162,51 @@ class TrainingTest {
   }
 
   @Test
+  void train_interruptedBeforeThePicturesAreRead_leavesTheRunAsItIs() throws Exception {
+    RunFolder run = create(config -> {});
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      RunControl control = new RunControl();
+      control.interrupt();
+
+      training().train(record, RunPlan.of(record.run().getConfig()), control);
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(events(run)).isEmpty();
+    assertThat(run.checkpoints()).isEmptyDirectory();
+  }
+
+  @Test
+  void train_interruptedAtTheEndOfTheLastEpoch_measuresAndPublishesWhenItGoesOn() throws Exception {
+    RunFolder undisturbed = create(config -> {});
+    train(undisturbed, control -> {});
+    RunFolder interrupted = create(config -> config.setModel("interrupted"));
+    try (RunRecord record = RunRecord.open(interrupted, InstantSource.system())) {
+      RunControl control = new RunControl();
+      record.addListener(
+          () -> {
+            if (record.run().getProgress().getStep() == 8) {
+              control.interrupt();
+            }
+          });
+
+      train(record, control);
+    }
+    Run between = interrupted.read();
+
+    train(interrupted, control -> {});
+
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getEpochsCompleted()).isEqualTo(1);
+    assertThat(between.getCheckpointsList()).contains("step-00000008.safetensors");
+    assertThat(between.getQualityMap()).isEmpty();
+    assertThat(interrupted.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.open("interrupted", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+    assertThat(interrupted.read().getQualityMap()).isEqualTo(undisturbed.read().getQualityMap());
+  }
+
+  @Test
   void train_stopped_keepsACheckpoint_andIsOver() throws Exception {
     RunFolder run = create(config -> {});
 
@@ -233,7 +278,7 @@ class TrainingTest {
       RunControl control = new RunControl();
       control.interrupt();
 
-      training().train(record, RunPlan.of(record.run().getConfig()), control);
+      train(record, control);
 
       assertThat(record.run().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     }
@@ -359,7 +404,16 @@ class TrainingTest {
     RunControl control = new RunControl();
     ask.accept(control);
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      training().train(record, RunPlan.of(record.run().getConfig()), control);
+      train(record, control);
+    }
+  }
+
+  /** With the pictures read: what was asked counts from the first step on. */
+  private void train(RunRecord record, RunControl control) throws Exception {
+    RunPlan plan = RunPlan.of(record.run().getConfig());
+    Training training = training();
+    try (Training.Means means = training.prepare(plan, new RunControl())) {
+      training.train(record, plan, means, control);
     }
   }
 

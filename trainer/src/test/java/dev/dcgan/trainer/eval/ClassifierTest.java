@@ -10,6 +10,7 @@ import dev.dcgan.trainer.data.DigitsDataset;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -67,6 +68,17 @@ class ClassifierTest {
     try (Classifier classifier = Classifier.open(file, TRAINING, HELD_OUT, cpu(), 5)) {
       assertThat(classifier.accuracy()).isPresent();
     }
+  }
+
+  @Test
+  void open_byAnInterruptedThread_endsWithoutTraining() {
+    Thread.currentThread().interrupt();
+    try {
+      assertThatThrownBy(() -> open(1_000_000)).isInstanceOf(InterruptedIOException.class);
+    } finally {
+      assertThat(Thread.interrupted()).as("still known to the caller").isTrue();
+    }
+    assertThat(cache).isEmptyDirectory();
   }
 
   @Test
