@@ -1,7 +1,6 @@
 package dev.dcgan.server;
 
 import io.grpc.BindableService;
-import io.grpc.InsecureServerCredentials;
 import io.grpc.Server;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
@@ -22,6 +21,7 @@ import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -44,6 +44,7 @@ public final class GrpcServer implements AutoCloseable {
   private final String service;
   private final HealthStatusManager health;
   private final ServingState state;
+  private final @Nullable ReloadedTls tls;
   private final EventLoopGroup loops;
   private final ExecutorService executor;
   private final Server server;
@@ -52,12 +53,14 @@ public final class GrpcServer implements AutoCloseable {
       String service,
       HealthStatusManager health,
       ServingState state,
+      @Nullable ReloadedTls tls,
       EventLoopGroup loops,
       ExecutorService executor,
       Server server) {
     this.service = service;
     this.health = health;
     this.state = state;
+    this.tls = tls;
     this.loops = loops;
     this.executor = executor;
     this.server = server;
@@ -71,14 +74,23 @@ public final class GrpcServer implements AutoCloseable {
    *     thread a core. Otherwise they run on the threads that read and write
    * @param maxConnectionAge after which a client is asked to connect anew, so that it hears of
    *     other servers; its calls under way go on. Zero: never
+   * @param tls null: plain text
    */
-  public record Config(int port, boolean handlersBlock, Duration maxConnectionAge) {}
+  public record Config(
+      int port, boolean handlersBlock, Duration maxConnectionAge, @Nullable ServerTls tls) {}
 
-  /** Starts to serve one service whose handlers may block, on a port of 0 any free one. */
+  /**
+   * Starts to serve one service whose handlers may block, in plain text; on a port of 0 any free
+   * one.
+   */
   public static GrpcServer start(int port, BindableService service, PrometheusRegistry registry)
       throws IOException {
     return start(
-        new Config(port, true, Duration.ZERO), registry, new ServingState(), service, List.of());
+        new Config(port, true, Duration.ZERO, null),
+        registry,
+        new ServingState(),
+        service,
+        List.of());
   }
 
   /**
@@ -87,7 +99,7 @@ public final class GrpcServer implements AutoCloseable {
    * @param state follows this server's
    * @param service whose name's health is the readiness
    * @param further services
-   * @throws IOException the port cannot be bound
+   * @throws IOException the port cannot be bound, or a file of TLS is wrong
    */
   @SuppressWarnings("deprecation") // The reflection of v1alpha: the only one that old clients know.
   public static GrpcServer start(
@@ -100,6 +112,7 @@ public final class GrpcServer implements AutoCloseable {
     String name = service.bindService().getServiceDescriptor().getName();
     HealthStatusManager health = new HealthStatusManager();
     health.setStatus(name, ServingStatus.NOT_SERVING);
+    ReloadedTls tls = config.tls == null ? null : new ReloadedTls(config.tls);
     boolean hasEpoll = Epoll.isAvailable();
     EventLoopGroup loops =
         new MultiThreadIoEventLoopGroup(
@@ -110,7 +123,7 @@ public final class GrpcServer implements AutoCloseable {
         Executors.newFixedThreadPool(
             Math.max(2, Runtime.getRuntime().availableProcessors()), Threads.named("grpc"));
     NettyServerBuilder builder =
-        NettyServerBuilder.forPort(config.port, InsecureServerCredentials.create())
+        NettyServerBuilder.forPort(config.port)
             .channelType(hasEpoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
@@ -126,6 +139,9 @@ public final class GrpcServer implements AutoCloseable {
             .intercept(new FaultBarrier())
             .intercept(new ServerMetrics(registry));
     further.forEach(builder::addService);
+    if (tls != null) {
+      builder.sslContext(tls.context());
+    }
     if (config.handlersBlock) {
       builder.executor(executor);
     } else {
@@ -136,8 +152,11 @@ public final class GrpcServer implements AutoCloseable {
       builder.maxConnectionAge(config.maxConnectionAge.toNanos(), TimeUnit.NANOSECONDS);
     }
     try {
-      return new GrpcServer(name, health, state, loops, executor, builder.build().start());
+      return new GrpcServer(name, health, state, tls, loops, executor, builder.build().start());
     } catch (IOException e) {
+      if (tls != null) {
+        tls.close();
+      }
       executor.shutdown();
       end(loops);
       throw new IOException(
@@ -190,6 +209,9 @@ public final class GrpcServer implements AutoCloseable {
   @Override
   public void close() {
     neverReadyAgain();
+    if (tls != null) {
+      tls.close();
+    }
     // Whoever was interrupted while draining comes here too, and must wait nonetheless.
     boolean interrupted = Thread.interrupted();
     server.shutdownNow();

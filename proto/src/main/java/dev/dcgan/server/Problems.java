@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -44,6 +45,22 @@ public final class Problems {
   public void require(boolean found, String line) {
     if (!found) {
       add(line);
+    }
+  }
+
+  /** Reads an option's file; fails with a line for operators. */
+  interface Reading {
+    Object read() throws IOException;
+  }
+
+  /** Requires that the option's file can be read, or adds what it failed by; returns whether. */
+  boolean requireReads(String option, Reading reading) {
+    try {
+      reading.read();
+      return true;
+    } catch (IOException e) {
+      add(option + " " + e.getMessage());
+      return false;
     }
   }
 

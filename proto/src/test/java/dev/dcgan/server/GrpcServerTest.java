@@ -80,7 +80,7 @@ class GrpcServerTest {
     ServingState state = new ServingState();
     server =
         GrpcServer.start(
-            new GrpcServer.Config(0, false, Duration.ofMinutes(1)),
+            new GrpcServer.Config(0, false, Duration.ofMinutes(1), null),
             new PrometheusRegistry(),
             state,
             sampler,

@@ -7,6 +7,7 @@ import dev.dcgan.sampler.client.Connections;
 import dev.dcgan.sampler.client.Load;
 import dev.dcgan.sampler.client.LoadPlan;
 import dev.dcgan.sampler.client.LoadReport;
+import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.SamplerServiceGrpc;
@@ -191,7 +192,7 @@ public final class SpeedTable {
         scenario.stream
             ? SamplerServiceGrpc.getGenerateStreamMethod()
             : SamplerServiceGrpc.getGenerateMethod();
-    try (Connections connections = Connections.to("127.0.0.1:" + server.port, 1)) {
+    try (Connections connections = Connections.to(Target.plain("127.0.0.1:" + server.port), 1)) {
       LoadReport report =
           Load.run(
               new LoadPlan<>(

@@ -6,6 +6,7 @@ import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -18,6 +19,7 @@ import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,6 +32,7 @@ final class Sampler {
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics and pictures; 0 for any free one
    * @param maxConnectionAge zero: none
+   * @param tls of gRPC; null: plain text
    * @param asked the {@code --provider} that led to the runtime's
    * @param sessions of each version, that run side by side
    */
@@ -38,6 +41,7 @@ final class Sampler {
       int port,
       int httpPort,
       Duration maxConnectionAge,
+      @Nullable ServerTls tls,
       OnnxGenerator.Settings runtime,
       String asked,
       int sessions,
@@ -63,7 +67,7 @@ final class Sampler {
   /**
    * Starts to serve; ready as soon as there are models.
    *
-   * @throws IOException a port cannot be bound
+   * @throws IOException a port cannot be bound, or a file of TLS is wrong
    */
   static Sampler start(Config config) throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
@@ -85,7 +89,7 @@ final class Sampler {
     ServingState state = new ServingState();
     GrpcServer server =
         GrpcServer.start(
-            new GrpcServer.Config(config.port(), false, config.maxConnectionAge()),
+            new GrpcServer.Config(config.port(), false, config.maxConnectionAge(), config.tls()),
             registry,
             state,
             new SamplerService(watcher.models(), maker, metrics, encoders),

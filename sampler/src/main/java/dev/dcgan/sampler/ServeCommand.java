@@ -6,6 +6,7 @@ import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
+import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import java.io.IOException;
@@ -16,6 +17,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code sampler serve}. */
@@ -84,6 +86,8 @@ final class ServeCommand implements Settings.Command {
       names = "--http-port",
       description = "HTTP: /metrics, /healthz, /readyz, /v1/images; 0 for any free one.")
   private int httpPort = 9402;
+
+  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
 
   @Option(
       names = "--max-connection-age",
@@ -155,6 +159,7 @@ final class ServeCommand implements Settings.Command {
   public void check(Problems problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
+    tls.check(problems);
     problems.requireRange("--sessions", sessions, 0, MOST_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
     problems.requireRange("--gpu-memory", gpuMemory, 0, 1 << 20);
@@ -194,6 +199,7 @@ final class ServeCommand implements Settings.Command {
             port,
             httpPort,
             maxConnectionAge,
+            tls.tls(),
             new OnnxGenerator.Settings(
                 chosen,
                 threads > 0 ? threads : Math.max(1, cores() / side),

@@ -140,7 +140,7 @@ class ExactnessTest {
     ManagedChannel channel;
     try (GrpcServer server =
         GrpcServer.start(
-            new GrpcServer.Config(0, false, Duration.ZERO),
+            new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             new ServingState(),
             new SamplerService(models, maker, metrics, encoders),
@@ -394,6 +394,7 @@ class ExactnessTest {
         0,
         0,
         Duration.ZERO,
+        null,
         new OnnxGenerator.Settings(Provider.CPU, 1 + sessions % 2, false, 0),
         "cpu",
         sessions,

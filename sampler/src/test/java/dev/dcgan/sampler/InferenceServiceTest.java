@@ -77,7 +77,7 @@ class InferenceServiceTest {
     ServingState state = new ServingState();
     server =
         GrpcServer.start(
-            new GrpcServer.Config(0, false, Duration.ZERO),
+            new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             state,
             new SamplerService(models, maker, metrics, Runnable::run),

@@ -232,6 +232,7 @@ class SamplerHttpTest {
                 0,
                 0,
                 Duration.ZERO,
+                null,
                 new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
                 "auto",
                 2,

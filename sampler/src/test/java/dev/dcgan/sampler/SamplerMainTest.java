@@ -115,6 +115,56 @@ class SamplerMainTest {
   }
 
   @Test
+  void serve_overTls_isForThoseWhoTrustItsCertificate() throws Exception {
+    assumeThat(Path.of("/usr/bin/openssl")).as("openssl is absent").exists();
+    // As README has it.
+    Process openssl =
+        new ProcessBuilder(
+                "/usr/bin/openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost -keyout tls.key -out tls.crt"
+                    .split(" "))
+            .directory(root.toFile())
+            .start();
+    assertThat(finish(openssl)).returns(0, Ended::exitCode);
+    Path models = root.resolve("models");
+    TestModels.publish(new ModelRepository(models), "digits", 1, 1);
+    ProcessBuilder program =
+        program(
+            "serve",
+            "--repository=" + models,
+            "--port=0",
+            "--http-port=0",
+            "--provider=cpu",
+            "--drain-delay=0");
+    program.environment().put("DCGAN_TLS_CERT", root.resolve("tls.crt").toString());
+    program.environment().put("DCGAN_TLS_KEY", root.resolve("tls.key").toString());
+    Process server = program.start();
+    try (BufferedReader log = server.errorReader(StandardCharsets.UTF_8)) {
+      String target = "localhost:" + awaitMatch(log, PORT).group(1);
+      awaitMatch(log, Pattern.compile("serving digits/1 on cpu"));
+      String to = "--target=" + target;
+      String ca = "--tls-ca=" + root.resolve("tls.crt");
+      String out = "--out=" + root.resolve("sheet.png");
+
+      Ended trusting = run("generate", to, ca, out);
+      assertThat(trusting.exitCode()).as(trusting.err()).isZero();
+      assertThat(ImageIO.read(root.resolve("sheet.png").toFile()).getWidth()).isEqualTo(2 + 5 * 16);
+
+      Ended plain = run("generate", to, out);
+      assertThat(plain.exitCode()).isEqualTo(1);
+      assertThat(plain.err())
+          .startsWith("error: " + target + " hung up (")
+          .endsWith("; if it speaks TLS, give --tls or --tls-ca\n")
+          .hasLineCount(1);
+
+      Ended bench = run("bench", to, ca, "--duration=300ms", "--warm-up=0");
+      assertThat(bench.exitCode()).as(bench.err()).isZero();
+      assertThat(bench.out()).contains("images/s ");
+    } finally {
+      server.destroyForcibly();
+    }
+  }
+
+  @Test
   void generate_whereNothingListens_saysSoInOneLine() throws Exception {
     Ended ended = run("generate", "--target", "localhost:1", "--out", root.resolve("x").toString());
     assertThat(ended.exitCode()).isEqualTo(1);
@@ -232,6 +282,8 @@ class SamplerMainTest {
             "digits,A/B",
             "--keep-versions",
             "0",
+            "--tls-cert",
+            root.resolve("tls.crt").toString(),
             "--provider",
             "tpu");
     assertThat(ended.exitCode()).isEqualTo(2);
@@ -241,6 +293,8 @@ class SamplerMainTest {
         .contains("'2' is not a duration; expected a whole number with us, ms, s, m or h")
         .contains("--model 'A/B'")
         .contains("--keep-versions 0: expected 1 to 1000")
+        .contains("--tls-cert and --tls-key go together: give both")
+        .contains("--tls-cert " + root.resolve("tls.crt") + ": no such file")
         .contains("tpu");
   }
 

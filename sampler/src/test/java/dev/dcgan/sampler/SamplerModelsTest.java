@@ -340,6 +340,7 @@ class SamplerModelsTest {
                 0,
                 0,
                 Duration.ZERO,
+                null,
                 new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
                 "auto",
                 1,

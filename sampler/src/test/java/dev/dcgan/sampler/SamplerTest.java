@@ -342,6 +342,7 @@ class SamplerTest {
         0,
         0,
         Duration.ZERO,
+        null,
         new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
         "auto",
         2,

@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
+import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.trainer.train.TrainingDevice;
@@ -17,6 +18,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code trainer serve}. */
@@ -41,6 +43,8 @@ final class ServeCommand implements Settings.Command {
       names = "--http-port",
       description = "HTTP: /metrics, /healthz, /readyz; 0 for any free one.")
   private int httpPort = 9401;
+
+  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
 
   @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")
   private Path runs = Path.of("runs");
@@ -69,6 +73,7 @@ final class ServeCommand implements Settings.Command {
   public void check(Problems problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
+    tls.check(problems);
     problems.require(
         dataRoot == null || Files.isDirectory(dataRoot),
         "--data-root " + dataRoot + ": no such folder");
@@ -96,7 +101,7 @@ final class ServeCommand implements Settings.Command {
             Boolean.getBoolean("dcgan.terminal"));
     TrainerServer server =
         TrainerServer.start(
-            new TrainerServer.Config(runs, dataRoot, maxQueuedRuns, port, httpPort),
+            new TrainerServer.Config(runs, dataRoot, maxQueuedRuns, port, httpPort, tls.tls()),
             training::train,
             (checkpoint, model, run, quality) -> {
               ModelBundle bundle = new Publisher(models, model).publish(checkpoint, run, quality);

@@ -2,11 +2,14 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.ServerTls;
+import dev.dcgan.server.ServingState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -23,8 +26,15 @@ final class TrainerServer {
    * @param maxQueuedRuns that may wait
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics and /readyz; 0 for any free one
+   * @param tls of gRPC; null: plain text
    */
-  record Config(Path runs, @Nullable Path dataRoot, int maxQueuedRuns, int port, int httpPort) {}
+  record Config(
+      Path runs,
+      @Nullable Path dataRoot,
+      int maxQueuedRuns,
+      int port,
+      int httpPort,
+      @Nullable ServerTls tls) {}
 
   private static final Logger log = LoggerFactory.getLogger(TrainerServer.class);
 
@@ -44,7 +54,7 @@ final class TrainerServer {
   /**
    * Starts to serve, and to train what a former process left unfinished.
    *
-   * @throws IOException a port cannot be bound, or the runs cannot be read
+   * @throws IOException a port cannot be bound, or the runs or the files of TLS cannot be read
    */
   static TrainerServer start(
       Config config, Runs.Trainer trainer, Publications.Target target, PrometheusRegistry registry)
@@ -62,7 +72,13 @@ final class TrainerServer {
               new Publications(target));
       runs.recover();
       TrainerService service = new TrainerService(runs);
-      GrpcServer server = GrpcServer.start(config.port(), service, registry);
+      GrpcServer server =
+          GrpcServer.start(
+              new GrpcServer.Config(config.port(), true, Duration.ZERO, config.tls()),
+              registry,
+              new ServingState(),
+              service,
+              List.of());
       endpoint.setReadiness(
           () -> server.isReady() ? Optional.empty() : Optional.of("starting, or draining"));
       runs.begin();

@@ -3,7 +3,9 @@ package dev.dcgan.trainer;
 import static dev.dcgan.trainer.ServiceRuns.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
+import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.FakeTrainer.Session;
 import dev.dcgan.trainer.client.RunsCommand;
@@ -30,11 +32,13 @@ import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -167,9 +171,40 @@ class TrainerServerTest {
     assertThat(command("watch").exitCode()).isEqualTo(2);
   }
 
+  @Test
+  void overTls_commandsNeedToTrustItsCertificate() throws Exception {
+    assumeTrue(Files.exists(Path.of("/usr/bin/openssl")), "openssl is absent");
+    String command =
+        "/usr/bin/openssl req -x509 -newkey rsa:2048 -nodes -days 30 -subj /CN=localhost"
+            + " -addext subjectAltName=IP:127.0.0.1 -keyout tls.key -out tls.crt";
+    Process made =
+        new ProcessBuilder(command.split(" "))
+            .directory(folder.toFile())
+            .redirectErrorStream(true)
+            .start();
+    String output = new String(made.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertThat(made.waitFor()).as(output).isZero();
+    server.drain(GRACE);
+    Path cert = folder.resolve("tls.crt");
+    server = start(0, 0, new ServerTls(cert, folder.resolve("tls.key"), null, GRACE));
+
+    assertThat(command("runs", "--target=" + target(), "--tls-ca=" + cert))
+        .isEqualTo(new Ended(0, "no runs yet\n"));
+    assertThat(command("runs", "--target=" + target()).exitCode()).isEqualTo(1);
+    assertThat(command("runs", "--target=" + target(), "--tls").exitCode()).isEqualTo(1);
+    assertThat(command("watch", "absent", "--target=" + target(), "--tls-ca=" + cert).exitCode())
+        .isEqualTo(1);
+    assertThat(command("watch", "absent", "--target=" + target(), "--tls-ca=absent").exitCode())
+        .isEqualTo(2);
+  }
+
   private TrainerServer start(int port, int httpPort) throws IOException {
+    return start(port, httpPort, null);
+  }
+
+  private TrainerServer start(int port, int httpPort, @Nullable ServerTls tls) throws IOException {
     return TrainerServer.start(
-        new TrainerServer.Config(folder, null, 10, port, httpPort),
+        new TrainerServer.Config(folder, null, 10, port, httpPort, tls),
         trainer,
         new FakeTarget(),
         new PrometheusRegistry());

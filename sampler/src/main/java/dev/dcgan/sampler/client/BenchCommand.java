@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.client;
 
+import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
@@ -22,6 +23,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code sampler bench}: how many images a sampler makes in a second, and how soon. */
@@ -139,6 +141,8 @@ public final class BenchCommand implements Settings.Command {
       description = "Also write the result there, as JSON; made anew.")
   private @Nullable Path json;
 
+  @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
   private final PrintStream console;
 
   public BenchCommand() {
@@ -152,6 +156,7 @@ public final class BenchCommand implements Settings.Command {
   @Override
   public void check(Problems problems) {
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
+    tls.check(problems);
     problems.requireRange("--concurrency", concurrency, 1, MOST_CALLERS);
     problems.require(
         rate == null || (rate > 0 && rate <= MOST_CALLS_PER_SECOND),
@@ -209,7 +214,8 @@ public final class BenchCommand implements Settings.Command {
   /** One call of the kind to be made, for images that none of those asks for. */
   private GenerateResponse probe(GenerateRequest.Builder request) throws IOException {
     GenerateRequest.Builder last = request.clone().setFirstIndex(Long.MAX_VALUE - count);
-    try (SamplerClient client = SamplerClient.of(target, timeout.isZero() ? PROBE : timeout)) {
+    try (SamplerClient client =
+        SamplerClient.of(tls.target(target), timeout.isZero() ? PROBE : timeout)) {
       return client.generate((stream ? last.setCount(1) : last).build());
     }
   }
@@ -260,7 +266,7 @@ public final class BenchCommand implements Settings.Command {
             warmUp,
             duration,
             timeout);
-    try (Connections shared = Connections.to(target, connections)) {
+    try (Connections shared = Connections.to(tls.target(target), connections)) {
       return Load.run(plan, shared.channels());
     }
   }

@@ -1,7 +1,7 @@
 package dev.dcgan.sampler.client;
 
+import dev.dcgan.server.Target;
 import dev.dcgan.server.Threads;
-import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
@@ -32,19 +32,18 @@ public final class Connections implements AutoCloseable {
   /**
    * Prepares to call; connects with the first calls.
    *
-   * @param target {@code host:port}, or any other name that gRPC resolves
+   * @throws IOException the target's address is none
    */
-  public static Connections to(String target, int count) throws IOException {
+  public static Connections to(Target target, int count) throws IOException {
     Connections connections = new Connections();
     try {
       for (int i = 0; i < count; i++) {
         connections.add(target);
       }
       return connections;
-    } catch (IllegalArgumentException e) {
+    } catch (IOException e) {
       connections.close();
-      throw new IOException(
-          "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);
+      throw e;
     }
   }
 
@@ -61,17 +60,18 @@ public final class Connections implements AutoCloseable {
     }
   }
 
-  private void add(String target) {
+  private void add(Target target) throws IOException {
     boolean hasEpoll = Epoll.isAvailable();
     IoHandlerFactory io = hasEpoll ? EpollIoHandler.newFactory() : NioIoHandler.newFactory();
     EventLoopGroup loop = new MultiThreadIoEventLoopGroup(1, Threads.named("connection"), io);
     loops.add(loop);
     channels.add(
-        NettyChannelBuilder.forTarget(target, InsecureChannelCredentials.create())
-            .eventLoopGroup(loop)
-            .channelType(hasEpoll ? EpollSocketChannel.class : NioSocketChannel.class)
-            .directExecutor()
-            .disableRetry()
-            .build());
+        target.open(
+            (address, credentials) ->
+                NettyChannelBuilder.forTarget(address, credentials)
+                    .eventLoopGroup(loop)
+                    .channelType(hasEpoll ? EpollSocketChannel.class : NioSocketChannel.class)
+                    .directExecutor()
+                    .disableRetry()));
   }
 }

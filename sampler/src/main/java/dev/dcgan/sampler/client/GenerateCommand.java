@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.client;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
@@ -16,6 +17,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code sampler generate}: images from a sampler into files. */
@@ -70,6 +72,8 @@ public final class GenerateCommand implements Settings.Command {
       description = "How long to wait for each answer. Default: 60s")
   private Duration timeout = Duration.ofSeconds(60);
 
+  @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
   private final PrintStream console = System.out;
 
   @Override
@@ -78,13 +82,14 @@ public final class GenerateCommand implements Settings.Command {
     problems.requireRange("--first-index", firstIndex, 0, Long.MAX_VALUE);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
+    tls.check(problems);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     GenerateRequest.Builder request =
         GenerateRequest.newBuilder().setSeed(seed).setFirstIndex(firstIndex).setCount((int) count);
-    try (SamplerClient client = SamplerClient.of(target, timeout)) {
+    try (SamplerClient client = SamplerClient.of(tls.target(target), timeout)) {
       if (format == Format.sheet) {
         request.setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
         writeSheet(client.generate(request.build()));

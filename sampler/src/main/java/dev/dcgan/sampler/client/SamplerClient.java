@@ -1,18 +1,16 @@
 package dev.dcgan.sampler.client;
 
+import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingV2Stub;
 import io.grpc.Grpc;
-import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
-import java.net.ConnectException;
-import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
@@ -26,12 +24,12 @@ final class SamplerClient implements AutoCloseable {
     void receive(GenerateResponse answer) throws IOException;
   }
 
-  private final String target;
+  private final Target target;
   private final ManagedChannel channel;
   private final Duration timeout;
   private final SamplerServiceBlockingV2Stub stub;
 
-  private SamplerClient(String target, ManagedChannel channel, Duration timeout) {
+  private SamplerClient(Target target, ManagedChannel channel, Duration timeout) {
     this.target = target;
     this.channel = channel;
     this.timeout = timeout;
@@ -41,19 +39,10 @@ final class SamplerClient implements AutoCloseable {
   /**
    * Prepares to call; connects with the first call.
    *
-   * @param target {@code host:port}, or any other name that gRPC resolves
    * @param timeout how long to wait for each answer
    */
-  static SamplerClient of(String target, Duration timeout) throws IOException {
-    try {
-      return new SamplerClient(
-          target,
-          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build(),
-          timeout);
-    } catch (IllegalArgumentException e) {
-      throw new IOException(
-          "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);
-    }
+  static SamplerClient of(Target target, Duration timeout) throws IOException {
+    return new SamplerClient(target, target.open(Grpc::newChannelBuilder), timeout);
   }
 
   GenerateResponse generate(GenerateRequest request) throws IOException {
@@ -84,13 +73,6 @@ final class SamplerClient implements AutoCloseable {
     channel.shutdownNow();
   }
 
-  /** Netty puts the system call before the reason, and the address after it. */
-  private static String reason(Throwable cause) {
-    String message = String.valueOf(cause.getMessage());
-    int call = message.indexOf("): ");
-    return call < 0 ? message : message.substring(call + 3);
-  }
-
   private @Nullable GenerateResponse next(BlockingClientCall<?, GenerateResponse> answers)
       throws InterruptedException, TimeoutException, StatusException {
     return answers.read(timeout.toNanos(), TimeUnit.NANOSECONDS);
@@ -99,22 +81,14 @@ final class SamplerClient implements AutoCloseable {
   private IOException noAnswer(Exception e) {
     return new IOException(
         "no answer from %s within %d ms; is it overloaded? Try later, or a longer --timeout"
-            .formatted(target, timeout.toMillis()),
+            .formatted(target.address(), timeout.toMillis()),
         e);
   }
 
   private IOException told(StatusException e) {
-    Status status = e.getStatus();
-    if (status.getCode() == Status.Code.DEADLINE_EXCEEDED) {
+    if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
       return noAnswer(e);
     }
-    for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
-      if (cause instanceof ConnectException || cause instanceof UnknownHostException) {
-        return new IOException(
-            "cannot reach %s (%s); does a sampler run there?".formatted(target, reason(cause)), e);
-      }
-    }
-    return new IOException(
-        "%s answered %s: %s".formatted(target, status.getCode(), status.getDescription()), e);
+    return target.told(e, "a sampler");
   }
 }

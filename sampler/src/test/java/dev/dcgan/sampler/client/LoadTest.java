@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException
 import static org.assertj.core.api.Assertions.within;
 
 import dev.dcgan.sampler.client.LoadReport.Errors;
+import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
@@ -47,7 +48,7 @@ class LoadTest {
   @BeforeEach
   void serve() throws IOException {
     server = FakeSampler.start();
-    connections = Connections.to(server.target(), 2);
+    connections = Connections.to(Target.plain(server.target()), 2);
     channels = connections.channels();
   }
 

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.client;
 
+import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.RunFolder;
@@ -18,6 +19,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** {@code trainer runs}: how the runs are doing. */
@@ -53,6 +55,8 @@ public final class RunsCommand implements Settings.Command {
       description = "How long to wait for each answer. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
+  @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
   private final PrintStream console = System.out;
 
   @Override
@@ -61,6 +65,7 @@ public final class RunsCommand implements Settings.Command {
     problems.require(
         target != null || runs == null || Files.isDirectory(runs),
         "--runs " + runs + ": no such folder");
+    tls.check(problems);
     problems.requireRange("--limit", limit, 1, 1_000_000);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
   }
@@ -78,7 +83,7 @@ public final class RunsCommand implements Settings.Command {
 
   private List<Run> ofService() throws IOException {
     try (TrainerClient client =
-        TrainerClient.of(target == null ? DEFAULT_TARGET : target, timeout)) {
+        TrainerClient.of(tls.target(target == null ? DEFAULT_TARGET : target), timeout)) {
       return client.runs(limit);
     }
   }

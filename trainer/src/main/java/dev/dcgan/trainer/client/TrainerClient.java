@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.client;
 
+import dev.dcgan.server.Target;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
@@ -9,14 +10,11 @@ import dev.dcgan.v1.TrainerServiceGrpc;
 import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingV2Stub;
 import dev.dcgan.v1.WatchRunRequest;
 import io.grpc.Grpc;
-import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
-import java.net.ConnectException;
-import java.net.UnknownHostException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -28,12 +26,12 @@ final class TrainerClient implements AutoCloseable {
 
   private static final int LARGEST_PAGE = 1000;
 
-  private final String target;
+  private final Target target;
   private final ManagedChannel channel;
   private final Duration timeout;
   private final TrainerServiceBlockingV2Stub stub;
 
-  private TrainerClient(String target, ManagedChannel channel, Duration timeout) {
+  private TrainerClient(Target target, ManagedChannel channel, Duration timeout) {
     this.target = target;
     this.channel = channel;
     this.timeout = timeout;
@@ -43,23 +41,17 @@ final class TrainerClient implements AutoCloseable {
   /**
    * Prepares to call; connects with the first call.
    *
-   * @param target {@code host:port}, or any other name that gRPC resolves
    * @param timeout how long to wait for an answer; of a watch, none
    */
-  static TrainerClient of(String target, Duration timeout) throws IOException {
-    try {
-      return new TrainerClient(
-          target,
-          Grpc.newChannelBuilder(target, InsecureChannelCredentials.create())
-              // A watch may be silent for hours: this is how it hears that the service's machine
-              // is gone. More often than every 5 minutes servers do not allow.
-              .keepAliveTime(6, TimeUnit.MINUTES)
-              .build(),
-          timeout);
-    } catch (IllegalArgumentException e) {
-      throw new IOException(
-          "'%s' is no target (%s); expected host:port".formatted(target, e.getMessage()), e);
-    }
+  static TrainerClient of(Target target, Duration timeout) throws IOException {
+    ManagedChannel channel =
+        target.open(
+            (address, credentials) ->
+                Grpc.newChannelBuilder(address, credentials)
+                    // A watch may be silent for hours: this is how it hears that the service's
+                    // machine is gone. More often than every 5 minutes servers do not allow.
+                    .keepAliveTime(6, TimeUnit.MINUTES));
+    return new TrainerClient(target, channel, timeout);
   }
 
   Run run(String id) throws IOException {
@@ -108,29 +100,12 @@ final class TrainerClient implements AutoCloseable {
   }
 
   private IOException told(StatusException e) {
-    Status status = e.getStatus();
-    if (status.getCode() == Status.Code.DEADLINE_EXCEEDED) {
+    if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
       return new IOException(
           "no answer from %s within %d ms; try later, or a longer --timeout"
-              .formatted(target, timeout.toMillis()),
+              .formatted(target.address(), timeout.toMillis()),
           e);
     }
-    for (Throwable cause = status.getCause(); cause != null; cause = cause.getCause()) {
-      if (cause instanceof ConnectException || cause instanceof UnknownHostException) {
-        return new IOException(
-            "cannot reach %s (%s); does `trainer serve` run there?"
-                .formatted(target, reason(cause)),
-            e);
-      }
-    }
-    return new IOException(
-        "%s answered %s: %s".formatted(target, status.getCode(), status.getDescription()), e);
-  }
-
-  /** Netty puts the system call before the reason, and the address after it. */
-  private static String reason(Throwable cause) {
-    String message = String.valueOf(cause.getMessage());
-    int call = message.indexOf("): ");
-    return call < 0 ? message : message.substring(call + 3);
+    return target.told(e, "`trainer serve`");
   }
 }

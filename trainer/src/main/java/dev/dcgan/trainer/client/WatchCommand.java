@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.client;
 
 import com.google.protobuf.util.Timestamps;
+import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.RunStore;
@@ -14,6 +15,7 @@ import java.time.ZoneId;
 import java.time.format.DateTimeFormatter;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
@@ -47,6 +49,8 @@ public final class WatchCommand implements Settings.Command {
       description = "How long to wait for the service's first answer. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
+  @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
   private final PrintStream console = System.out;
 
   // Mutable state
@@ -56,12 +60,13 @@ public final class WatchCommand implements Settings.Command {
   public void check(Problems problems) {
     problems.require(run.isEmpty() || RunStore.isId(run), "'%s' is no run's id".formatted(run));
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
+    tls.check(problems);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    try (TrainerClient client = TrainerClient.of(target, timeout)) {
+    try (TrainerClient client = TrainerClient.of(tls.target(target), timeout)) {
       int epochs = client.run(run).getConfig().getEpochs();
       client.watch(run, event -> show(event, epochs));
     }

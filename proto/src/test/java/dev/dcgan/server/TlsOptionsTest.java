@@ -1,0 +1,246 @@
+package dev.dcgan.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.TlsChannelCredentials;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+
+/** What operators are told at start of the files of TLS. */
+class TlsOptionsTest {
+
+  @TempDir private static Path made;
+  private static Certificates certificates;
+
+  @TempDir private Path folder;
+
+  @BeforeAll
+  static void makeCertificates() throws Exception {
+    certificates = new Certificates(made);
+    certificates.make("one");
+    certificates.make("two", "-keyalg", "RSA");
+    certificates.make("late", "-startdate", "-10d", "-validity", "5");
+  }
+
+  @Test
+  void rightFiles_areTaken() throws Exception {
+    Serve serve = new Serve();
+    assertThat(run(serve, "--tls-cert", crt("one"), "--tls-key", key("one"))).isEmpty();
+    assertThat(serve.tls.tls())
+        .isNotNull()
+        .returns(certificates.crt("one"), ServerTls::certificates)
+        .returns(certificates.key("one"), ServerTls::key)
+        .returns(null, ServerTls::clientCa);
+    assertThat(
+            run(
+                serve,
+                "--tls-cert",
+                crt("two"),
+                "--tls-key",
+                key("two"),
+                "--tls-client-ca",
+                crt("one")))
+        .isEmpty();
+    assertThat(serve.tls.tls()).isNotNull().returns(certificates.crt("one"), ServerTls::clientCa);
+  }
+
+  @Test
+  void withoutFiles_itIsPlainText() throws Exception {
+    Serve serve = new Serve();
+    assertThat(run(serve)).isEmpty();
+    assertThat(serve.tls.tls()).isNull();
+  }
+
+  @Test
+  void environmentVariables_nameThemToo() {
+    Serve serve = new Serve();
+    StringWriter err = new StringWriter();
+    int exit =
+        Settings.run(
+            serve,
+            Map.of("DCGAN_TLS_CERT", crt("one"), "DCGAN_TLS_KEY", key("one")),
+            new PrintWriter(err, true));
+    assertThat(exit).as(err.toString()).isZero();
+    assertThat(serve.tls.tls()).isNotNull();
+  }
+
+  @Test
+  void allFilesThatAreWrong_areReportedAtOnce() throws Exception {
+    Path cut = folder.resolve("cut.crt");
+    Files.writeString(cut, Files.readString(certificates.crt("one")).substring(0, 200));
+    Path none = folder.resolve("none.key");
+    assertThat(
+            run(
+                new Serve(),
+                "--tls-cert",
+                cut.toString(),
+                "--tls-key",
+                none.toString(),
+                "--tls-client-ca",
+                folder.toString()))
+        .hasSize(3)
+        .anyMatch(line -> line.startsWith("--tls-cert " + cut + ": a certificate is damaged ("))
+        .contains("--tls-key " + none + ": no such file")
+        .anyMatch(line -> line.startsWith("--tls-client-ca " + folder + ": cannot be read ("));
+  }
+
+  @Test
+  void aKeyOfAnotherCertificate_isRefused() throws Exception {
+    for (List<String> pair :
+        List.of(List.of("one", "two"), List.of("two", "one"), List.of("one", "late"))) {
+      String key = key(pair.get(1));
+      String crt = crt(pair.get(0));
+      assertThat(run(new Serve(), "--tls-cert", crt, "--tls-key", key))
+          .containsExactly(
+              "--tls-key %s: not the key of the first certificate in %s".formatted(key, crt));
+    }
+  }
+
+  @Test
+  void anExpiredCertificate_isRefused() throws Exception {
+    assertThat(run(new Serve(), "--tls-cert", crt("late"), "--tls-key", key("late")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-cert " + crt("late") + ": CN=late expired at 20")
+        .endsWith("; expected one that is valid");
+  }
+
+  @Test
+  void aKeyInAnotherFormat_isRefused_withWhatToDo() throws Exception {
+    Path rsa = folder.resolve("rsa.key");
+    Files.writeString(
+        rsa, Files.readString(certificates.key("two")).replace(" PRIVATE", " RSA PRIVATE"));
+    assertThat(run(new Serve(), "--tls-cert", crt("two"), "--tls-key", rsa.toString()))
+        .containsExactly(
+            "--tls-key %s: a private key, but not in PKCS#8 without a password; convert it: openssl pkcs8 -topk8 -nocrypt"
+                .formatted(rsa));
+
+    Path noise = folder.resolve("noise.key");
+    Files.writeString(
+        noise,
+        "-----BEGIN PRIVATE KEY-----\nnoise\n-----END PRIVATE KEY-----\n",
+        StandardCharsets.US_ASCII);
+    assertThat(run(new Serve(), "--tls-cert", crt("two"), "--tls-key", noise.toString()))
+        .containsExactly(
+            "--tls-key %s: the private key is damaged, or neither RSA nor EC; expected one of these"
+                .formatted(noise));
+
+    assertThat(run(new Serve(), "--tls-cert", crt("two"), "--tls-key", crt("two")))
+        .containsExactly(
+            "--tls-key %s: no private key; expected PEM in PKCS#8, 'BEGIN PRIVATE KEY'"
+                .formatted(crt("two")));
+    assertThat(run(new Serve(), "--tls-cert", key("two"), "--tls-key", key("two")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-cert " + key("two"));
+  }
+
+  @Test
+  void optionsThatBelongTogether_areAskedFor() throws Exception {
+    String together = "--tls-cert and --tls-key go together: give both";
+    assertThat(run(new Serve(), "--tls-cert", crt("one"))).containsExactly(together);
+    assertThat(run(new Serve(), "--tls-key", key("one"))).containsExactly(together);
+    assertThat(run(new Serve(), "--tls-client-ca", crt("one")))
+        .containsExactly(
+            "--tls-client-ca needs --tls-cert and --tls-key: without TLS no client shows a certificate");
+    assertThat(run(new Call(), "--tls", "--tls-key", key("one"))).containsExactly(together);
+  }
+
+  @Test
+  void aClientsFiles_areCheckedToo() throws Exception {
+    assertThat(
+            run(
+                new Call(),
+                "--tls-ca",
+                key("one"),
+                "--tls-cert",
+                crt("one"),
+                "--tls-key",
+                key("two"),
+                "--tls-authority="))
+        .hasSize(3)
+        .anyMatch(line -> line.startsWith("--tls-ca " + key("one")))
+        .contains(
+            "--tls-key %s: not the key of the first certificate in %s"
+                .formatted(key("two"), crt("one")),
+            "--tls-authority is empty: expected the name in the server's certificate");
+  }
+
+  @Test
+  void aClientWithoutAnyOfThem_callsInPlainText() throws Exception {
+    Call call = new Call();
+    assertThat(run(call)).isEmpty();
+    assertThat(call.tls.target("there:1").credentials())
+        .isInstanceOf(InsecureChannelCredentials.class);
+    for (String option : List.of("--tls", "--tls-ca=" + crt("one"), "--tls-authority=there")) {
+      Call overTls = new Call();
+      assertThat(run(overTls, option)).isEmpty();
+      assertThat(overTls.tls.target("there:1").credentials())
+          .as(option)
+          .isInstanceOf(TlsChannelCredentials.class);
+    }
+  }
+
+  private static String crt(String name) {
+    return certificates.crt(name).toString();
+  }
+
+  private static String key(String name) {
+    return certificates.key(name).toString();
+  }
+
+  /** Returns what is wrong, by line; where nothing is, the command has run. */
+  private static List<String> run(Settings.Command program, String... args) {
+    StringWriter err = new StringWriter();
+    int exit = Settings.run(program, Map.of(), new PrintWriter(err, true), args);
+    List<String> wrong =
+        err.toString()
+            .lines()
+            .filter(line -> line.startsWith("error: "))
+            .map(line -> line.substring("error: ".length()))
+            .toList();
+    assertThat(exit).as(err.toString()).isEqualTo(wrong.isEmpty() ? 0 : 2);
+    return wrong;
+  }
+
+  @Command(name = "serve")
+  private static final class Serve implements Settings.Command {
+    @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+
+    @Override
+    public void check(Problems problems) {
+      tls.check(problems);
+    }
+
+    @Override
+    public Integer call() {
+      return 0;
+    }
+  }
+
+  @Command(name = "call")
+  private static final class Call implements Settings.Command {
+    @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
+    @Override
+    public void check(Problems problems) {
+      tls.check(problems);
+    }
+
+    @Override
+    public Integer call() {
+      return 0;
+    }
+  }
+}

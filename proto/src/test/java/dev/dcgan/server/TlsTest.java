@@ -1,0 +1,312 @@
+package dev.dcgan.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import dev.dcgan.v1.SamplerServiceGrpc;
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusException;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+import picocli.CommandLine;
+
+/** A server and clients with their options of TLS, over real sockets. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TlsTest {
+
+  private static final Duration NEVER = Duration.ofHours(1);
+  private static final Duration OFTEN = Duration.ofMillis(10);
+
+  @TempDir private static Path made;
+  private static Certificates certificates;
+
+  @TempDir private Path folder;
+  private final List<ManagedChannel> channels = new ArrayList<>();
+  private @Nullable GrpcServer server;
+
+  @BeforeAll
+  static void makeCertificates() throws Exception {
+    certificates = new Certificates(made);
+    certificates.make("ca", "-ext", "bc:c");
+    certificates.make("served", "-signer", "ca", "-ext", "san=dns:localhost");
+    certificates.make("client", "-signer", "ca");
+    certificates.make("stranger", "-ext", "san=dns:localhost");
+  }
+
+  @AfterEach
+  void end() {
+    channels.forEach(ManagedChannel::shutdownNow);
+    if (server != null) {
+      server.close();
+    }
+  }
+
+  @Test
+  void aClientThatTrustsTheCa_isServed() throws Exception {
+    serve(null, NEVER);
+    assertServed("localhost", "--tls-ca", crt("ca"));
+  }
+
+  @Test
+  void aClientInPlainText_isRefused_andToldOfTls() throws Exception {
+    serve(null, NEVER);
+    assertRefused(
+        List.of("localhost:%d hung up (", "); if it speaks TLS, give --tls or --tls-ca"),
+        "localhost");
+  }
+
+  @Test
+  void aClientThatTrustsOthers_doesNotCall() throws Exception {
+    serve(null, NEVER);
+    List<String> why = List.of("no TLS with localhost:%d (unable to find valid certification path");
+    assertRefused(why, "localhost", "--tls-ca", crt("stranger"));
+    assertRefused(why, "localhost", "--tls");
+  }
+
+  @Test
+  void aClientOfAnotherName_doesNotCall_unlessItSaysWhichToExpect() throws Exception {
+    serve(null, NEVER);
+    List<String> why =
+        List.of(
+            "no TLS with 127.0.0.1:%d (No subject alternative names matching IP address 127.0.0.1 found); see",
+            "--tls-authority");
+    assertRefused(why, "127.0.0.1", "--tls-ca", crt("ca"));
+    assertServed("127.0.0.1", "--tls-ca", crt("ca"), "--tls-authority", "localhost");
+  }
+
+  @Test
+  void aClientOverTls_ofAServerInPlainText_isToldSo() throws Exception {
+    server = GrpcServer.start(0, new FakeSampler(), new PrometheusRegistry());
+    List<String> why = List.of("no TLS with localhost:%d (not an SSL/TLS record: ");
+    assertRefused(why, "localhost", "--tls-ca", crt("ca"));
+  }
+
+  @Test
+  void withAClientCa_onlyClientsThatItVouchesForAreServed() throws Exception {
+    serve(certificates.crt("ca"), NEVER);
+    List<String> why =
+        List.of("no TLS with localhost:%d (", "--tls-cert for a server that wants one");
+    assertRefused(why, "localhost", "--tls-ca", crt("ca"));
+    assertRefused(
+        why,
+        "localhost",
+        "--tls-ca",
+        crt("ca"),
+        "--tls-cert",
+        crt("stranger"),
+        "--tls-key",
+        key("stranger"));
+    assertServed(
+        "localhost",
+        "--tls-ca",
+        crt("ca"),
+        "--tls-cert",
+        crt("client"),
+        "--tls-key",
+        key("client"));
+  }
+
+  @Test
+  void newFiles_areTakenUpWithoutARestart_andOldConnectionsGoOn() throws Exception {
+    serve(null, OFTEN);
+    ManagedChannel before = channel(target("localhost", "--tls-ca", crt("ca")));
+    assertThat(call(before)).isEqualTo(5);
+
+    // One after the other: in between they do not belong together.
+    replace("stranger");
+
+    while (!isServed("localhost", "--tls-ca", crt("stranger"))) {
+      // The test's time limit bounds it.
+    }
+    assertThat(isServed("localhost", "--tls-ca", crt("ca"))).isFalse();
+    assertThat(call(before)).isEqualTo(5);
+  }
+
+  @Test
+  void aNewClientCa_isTakenUpWithoutARestart() throws Exception {
+    Path clientCa = folder.resolve("clients.crt");
+    Files.copy(certificates.crt("stranger"), clientCa);
+    serve(clientCa, OFTEN);
+    String[] options = {
+      "--tls-ca", crt("ca"), "--tls-cert", crt("client"), "--tls-key", key("client")
+    };
+    assertThat(isServed("localhost", options)).isFalse();
+
+    Files.copy(certificates.crt("ca"), clientCa, StandardCopyOption.REPLACE_EXISTING);
+
+    while (!isServed("localhost", options)) {
+      // The test's time limit bounds it.
+    }
+  }
+
+  @Test
+  void aDamagedFile_changesNothing_andIsNamed() throws Exception {
+    serve(null, OFTEN);
+    try (CapturedLog log = new CapturedLog(ReloadedTls.class)) {
+      Files.writeString(folder.resolve("tls.crt"), "half of a certif");
+      while (log.lines().isEmpty()) {
+        TimeUnit.MILLISECONDS.sleep(1); // The test's time limit bounds it.
+      }
+      assertThat(log.lines().get(0))
+          .startsWith("WARN TLS goes on with what it has: " + folder.resolve("tls.crt") + ": ");
+    }
+    assertServed("localhost", "--tls-ca", crt("ca"));
+  }
+
+  @Test
+  void whatIsWrong_isLoggedOnceAChange() throws Exception {
+    place("served");
+    ServerTls files =
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER);
+    try (CapturedLog log = new CapturedLog(ReloadedTls.class);
+        ReloadedTls tls = new ReloadedTls(files)) {
+      assertThat(log.lines())
+          .singleElement()
+          .asString()
+          .startsWith("INFO TLS with the certificate of CN=served, valid until ");
+      tls.look();
+      assertThat(log.lines()).as("nothing has changed").hasSize(1);
+
+      Files.copy(certificates.key("client"), files.key(), StandardCopyOption.REPLACE_EXISTING);
+      tls.look();
+      tls.look();
+      assertThat(log.lines())
+          .hasSize(2)
+          .last()
+          .isEqualTo(
+              "WARN TLS goes on with what it has: %s: not the key of the first certificate in %s"
+                  .formatted(files.key(), files.certificates()));
+
+      Files.delete(files.key());
+      tls.look();
+      tls.look();
+      assertThat(log.lines())
+          .hasSize(3)
+          .last()
+          .isEqualTo("WARN TLS goes on with what it has: " + files.key() + ": no such file");
+
+      replace("stranger");
+      tls.look();
+      assertThat(log.lines()).hasSize(4).last().asString().contains("CN=stranger");
+    }
+  }
+
+  @Test
+  void start_withAFileThatIsWrong_failsWithItsName() throws Exception {
+    place("served");
+    Files.delete(folder.resolve("tls.key"));
+    assertThatIOException()
+        .isThrownBy(() -> start(null, NEVER))
+        .withMessage(folder.resolve("tls.key") + ": no such file");
+  }
+
+  private void serve(@Nullable Path clientCa, Duration poll) throws IOException {
+    place("served");
+    server = start(clientCa, poll);
+  }
+
+  private GrpcServer start(@Nullable Path clientCa, Duration poll) throws IOException {
+    ServerTls tls =
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, poll);
+    return GrpcServer.start(
+        new GrpcServer.Config(0, true, Duration.ZERO, tls),
+        new PrometheusRegistry(),
+        new ServingState(),
+        new FakeSampler(),
+        List.of());
+  }
+
+  private void place(String name) throws IOException {
+    Files.copy(certificates.crt(name), folder.resolve("tls.crt"));
+    Files.copy(certificates.key(name), folder.resolve("tls.key"));
+  }
+
+  private void replace(String name) throws IOException {
+    Files.copy(
+        certificates.crt(name), folder.resolve("tls.crt"), StandardCopyOption.REPLACE_EXISTING);
+    Files.copy(
+        certificates.key(name), folder.resolve("tls.key"), StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  private static String crt(String name) {
+    return certificates.crt(name).toString();
+  }
+
+  private static String key(String name) {
+    return certificates.key(name).toString();
+  }
+
+  private Target target(String host, String... options) throws IOException {
+    ClientTlsOptions tls = new ClientTlsOptions();
+    new CommandLine(tls).parseArgs(options);
+    return tls.target(host + ":" + server().port());
+  }
+
+  private GrpcServer server() {
+    return Objects.requireNonNull(server);
+  }
+
+  private ManagedChannel channel(Target target) throws IOException {
+    ManagedChannel channel = target.open(Grpc::newChannelBuilder);
+    channels.add(channel);
+    return channel;
+  }
+
+  private static long call(ManagedChannel channel) throws StatusException {
+    return SamplerServiceGrpc.newBlockingV2Stub(channel)
+        .generate(FakeSampler.request(5))
+        .getFirstIndex();
+  }
+
+  private void assertServed(String host, String... options) throws Exception {
+    assertThat(call(channel(target(host, options)))).isEqualTo(5);
+  }
+
+  /**
+   * The call fails, and the client tells why.
+   *
+   * @param why parts of the line, {@code %d} the server's port
+   */
+  private void assertRefused(List<String> why, String host, String... options) throws Exception {
+    Target target = target(host, options);
+    ManagedChannel channel = channel(target);
+    assertThatExceptionOfType(StatusException.class)
+        .isThrownBy(() -> call(channel))
+        .satisfies(
+            e -> {
+              assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+              assertThat(target.told(e, "a sampler"))
+                  .message()
+                  .contains(why.stream().map(part -> part.formatted(server().port())).toList())
+                  .doesNotContain("\n");
+            });
+  }
+
+  private boolean isServed(String host, String... options) throws IOException {
+    ManagedChannel channel = channel(target(host, options));
+    try {
+      return call(channel) == 5;
+    } catch (StatusException e) {
+      return false;
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+}
