@@ -59,7 +59,10 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
     Status status = e.getStatus();
     List<Throwable> causes =
         Stream.iterate(status.getCause(), Objects::nonNull, Throwable::getCause).toList();
-    if (causes.isEmpty() && !CLOSED.equals(status.getDescription())) {
+    boolean answered =
+        status.getCode() != Status.Code.UNAVAILABLE
+            || (causes.isEmpty() && !CLOSED.equals(status.getDescription()));
+    if (answered) {
       return new IOException(
           "%s answered %s: %s".formatted(address, status.getCode(), status.getDescription()), e);
     }
