@@ -189,6 +189,7 @@ final class Training {
           .run(means.device(), from.map(Checkpoints.Kept::checkpoint).orElse(null));
       return upkeep.finish();
     } catch (NonFiniteException e) {
+      metrics.warned("non_finite", true); // The watchdog sees no step whose loss is not finite.
       throw new IOException(e.getMessage() + lastGood(checkpoints), e);
     }
   }

@@ -300,6 +300,10 @@ class TrainingTest {
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
     assertThat(run.read().getReason())
         .contains("is not finite at epoch 1", "no epoch was completed, so there is no checkpoint");
+    assertThat(scrape())
+        .contains(
+            "trainer_warning{kind=\"non_finite\"} 1.0\n",
+            "trainer_warnings_total{kind=\"non_finite\"} 1.0\n");
   }
 
   @Test
