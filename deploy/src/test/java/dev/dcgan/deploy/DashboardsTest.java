@@ -3,6 +3,8 @@ package dev.dcgan.deploy;
 import static dev.dcgan.deploy.Dashboard.string;
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.dataformat.yaml.YAMLMapper;
 import com.google.gson.JsonObject;
 import dev.dcgan.deploy.Dashboard.Panel;
 import dev.dcgan.deploy.Dashboard.Place;
@@ -136,21 +138,27 @@ class DashboardsTest {
 
   @Test
   void provisioning_namesTheDataSource_andTheFolderOfTheDashboards() throws IOException {
-    String source = Files.readString(PROVISIONING.resolve("datasources/prometheus.yaml"));
-    assertThat(source).contains("uid: prometheus\n", "url: http://prometheus:9090\n");
+    JsonNode source = yaml("datasources/prometheus.yaml").at("/datasources/0");
+    assertThat(source.get("type").asText()).isEqualTo("prometheus");
+    assertThat(source.get("url").asText()).isEqualTo("http://prometheus:9090");
     for (Dashboard dashboard : dashboards()) {
       JsonObject first =
           Dashboard.objects(dashboard.json().getAsJsonObject("templating"), "list")
               .findFirst()
               .orElseThrow();
       assertThat(string(first, "name")).isEqualTo("datasource");
-      assertThat(string(first.getAsJsonObject("current"), "value")).isEqualTo("prometheus");
+      assertThat(string(first.getAsJsonObject("current"), "value"))
+          .isEqualTo(source.get("uid").asText());
     }
-    assertThat(Files.readString(PROVISIONING.resolve("dashboards/dcgan.yaml")))
-        .contains("path: /var/lib/grafana/dashboards\n");
+    assertThat(yaml("dashboards/dcgan.yaml").at("/providers/0/options/path").asText())
+        .isEqualTo("/var/lib/grafana/dashboards");
     try (Stream<Path> files = Files.walk(PROVISIONING)) {
       assertThat(files.filter(Files::isRegularFile)).hasSize(2);
     }
+  }
+
+  private static JsonNode yaml(String file) throws IOException {
+    return new YAMLMapper().readTree(PROVISIONING.resolve(file).toFile());
   }
 
   private static void assertFromTheVariable(JsonObject of) {

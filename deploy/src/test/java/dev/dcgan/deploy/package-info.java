@@ -1,3 +1,3 @@
-/** What deploys and watches both programs, checked as it stands in {@code deploy/}. */
+/** What deploys and watches the programs. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.deploy;
