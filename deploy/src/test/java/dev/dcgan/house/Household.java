@@ -26,8 +26,8 @@ import org.jspecify.annotations.Nullable;
 /**
  * Both packaged programs at work, and a Prometheus that scrapes both and evaluates the rules.
  *
- * <p>The trainer trains and publishes, the sampler takes over each version under {@link Callers}; and
- * some things go wrong: a sheet cannot be written, a run diverges, a version is damaged.
+ * <p>The trainer trains and publishes, the sampler takes over each version under {@link Callers};
+ * and some things go wrong: a sheet cannot be written, a run diverges, a version is damaged.
  */
 final class Household {
 
@@ -97,7 +97,8 @@ final class Household {
     long newest = awaitServed(sampler, runs, first, RunState.RUN_STATE_STOPPED);
 
     callers =
-        Callers.on(Integer.parseInt(samplerPorts.group(1)), Integer.parseInt(samplerPorts.group(2)));
+        Callers.on(
+            Integer.parseInt(samplerPorts.group(1)), Integer.parseInt(samplerPorts.group(2)));
     demoStart = now();
     begin(runs, small().setLearningRate(1e38f)); // It diverges.
     await("warning", () -> isSeen("trainer_warning{kind=\"non_finite\"} == 1"));
