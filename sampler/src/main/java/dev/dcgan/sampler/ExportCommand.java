@@ -14,6 +14,7 @@ import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
@@ -26,9 +27,10 @@ import picocli.CommandLine.TypeConversionException;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Writes images [first, first + count) of a seed as PNG into tar files, as WebDataset reads",
-      "them. Several parts share the work; the files are the same however many there are, and image",
-      "i is the one that Generate gives. The exit code is 75 where it was stopped before the end."
+      "Writes images [first, first + count) of a seed as PNG into tar files, as",
+      "WebDataset reads them. Several parts may share the work; the files are the",
+      "same however many there are, and image i is the one that Generate gives.",
+      "The exit code is 75 where it was stopped before the end: try again."
     })
 final class ExportCommand implements Settings.Command {
 
@@ -66,6 +68,7 @@ final class ExportCommand implements Settings.Command {
   @Option(
       names = "--seed",
       required = true,
+      showDefaultValue = Visibility.NEVER,
       description = "Names the sequence of images.",
       converter = SeedConverter.class)
   private long seed;

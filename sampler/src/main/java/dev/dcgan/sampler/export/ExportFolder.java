@@ -9,6 +9,7 @@ import dev.dcgan.v1.ExportManifest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -85,6 +86,8 @@ final class ExportFolder {
       throw new IOException(
           folder + " is on a file system without hard links; choose an --out on one that has them",
           e);
+    } catch (IOException e) {
+      throw cannotWrite(manifestFile, e);
     }
     return read().orElseThrow(() -> new IOException(manifestFile + " vanished: start again"));
   }
@@ -115,6 +118,15 @@ final class ExportFolder {
         log.info("removed {}, which another try left", file);
       }
     }
+  }
+
+  /** The JDK's messages name the temporary file, and often what is wrong by their class alone. */
+  static IOException cannotWrite(Path file, IOException e) {
+    String reason =
+        e instanceof FileSystemException f
+            ? e.getClass().getSimpleName() + (f.getReason() == null ? "" : ": " + f.getReason())
+            : String.valueOf(e.getMessage());
+    return new IOException("cannot write %s: %s".formatted(file, reason), e);
   }
 
   private Optional<ExportManifest> read() throws IOException {

@@ -12,7 +12,6 @@ import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -102,6 +101,7 @@ public final class Exporter {
     Opened opened = open(folder, agreed);
     try (VerifiedNetworks networks = opened.networks) {
       if (stopped.getAsBoolean()) {
+        log.warn("stopped before the first shard");
         return false;
       }
       ExportManifest there = folder.agree(opened.manifest);
@@ -251,7 +251,7 @@ public final class Exporter {
     try {
       DurableFiles.replace(file, channel -> write(channel, images, pngs, progress));
     } catch (IOException e) {
-      throw new IOException("cannot write %s: %s".formatted(file, reason(e)), e);
+      throw ExportFolder.cannotWrite(file, e);
     }
   }
 
@@ -301,14 +301,5 @@ public final class Exporter {
         .flatMap(
             shard -> IntStream.range(0, shard.pieces(size)).mapToObj(i -> shard.piece(i, size)))
         .iterator();
-  }
-
-  /**
-   * The JDK's own messages often say which file, and what is wrong with it by their class alone.
-   */
-  private static String reason(IOException e) {
-    return e instanceof FileSystemException f && f.getReason() == null
-        ? e.getClass().getSimpleName()
-        : String.valueOf(e.getMessage());
   }
 }

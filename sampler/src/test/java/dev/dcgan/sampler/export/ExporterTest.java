@@ -321,8 +321,6 @@ class ExporterTest {
   void aShardThatCannotBeWritten_isNamed_andThoseBeforeItStay() throws IOException {
     Path inTheWay = out.resolve("digits-000002.tar");
     Files.createDirectories(inTheWay.resolve("inside"));
-    Files.writeString(out.resolve("export.json"), "");
-    Files.delete(out.resolve("export.json"));
     Options begun = new Options();
     begun.out = root.resolve("begun");
     export(begun);
