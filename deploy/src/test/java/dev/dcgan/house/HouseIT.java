@@ -1,5 +1,6 @@
 package dev.dcgan.house;
 
+import static dev.dcgan.house.Program.assumeRuns;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -442,16 +443,5 @@ class HouseIT {
       answer = get(url);
     }
     return answer;
-  }
-
-  private static void assumeRuns(String what, String... command) throws InterruptedException {
-    boolean runs;
-    try {
-      Program.run(folder, List.of(command));
-      runs = true;
-    } catch (IOException | AssertionError e) {
-      runs = false;
-    }
-    assumeTrue(runs, what + " is absent");
   }
 }

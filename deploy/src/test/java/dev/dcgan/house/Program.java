@@ -1,5 +1,7 @@
 package dev.dcgan.house;
 
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -12,7 +14,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /** A running process, whose output (both streams) a thread collects. */
-final class Program implements AutoCloseable {
+public final class Program implements AutoCloseable {
 
   private static final long PATIENCE_SECONDS = 120;
 
@@ -36,7 +38,8 @@ final class Program implements AutoCloseable {
   }
 
   /** Runs to the end; fails where the exit code is not 0. */
-  static String run(Path folder, List<String> command) throws IOException, InterruptedException {
+  public static String run(Path folder, List<String> command)
+      throws IOException, InterruptedException {
     try (Program program = start(folder, command)) {
       int exitCode = program.awaitExit();
       if (exitCode != 0) {
@@ -44,6 +47,18 @@ final class Program implements AutoCloseable {
       }
       return program.output();
     }
+  }
+
+  /** Skips the test, by the name of what is absent, where the command does not end with 0. */
+  public static void assumeRuns(String what, String... command) throws InterruptedException {
+    boolean runs;
+    try {
+      run(Path.of("."), List.of(command));
+      runs = true;
+    } catch (IOException | AssertionError e) {
+      runs = false;
+    }
+    assumeTrue(runs, what + " is absent");
   }
 
   /** Waits for a line that the pattern is found in. */

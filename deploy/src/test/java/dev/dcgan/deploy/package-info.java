@@ -1,0 +1,3 @@
+/** What deploys and watches the programs. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.deploy;
