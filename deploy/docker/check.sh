@@ -4,14 +4,14 @@
 # the repository below has not all of them.
 #
 #   --cache FOLDER              keep the base systems there, for the next time
-#   --maven-repository FOLDER   Maven's local repository (~/.m2/repository); -o where it has all that a build needs
+#   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
 #   --offline                   build with what that repository has
 #
 # Exit codes: 0 all is well, 1 something is not, 2 wrong options or a package is missing, 77 no container runs here.
 set -euo pipefail
 
 usage() {
-  sed -n '2,10s/^# \{0,1\}//p' "$0"
+  sed -n '2,9s/^# \{0,1\}//p' "$0"
 }
 
 cache=
@@ -91,9 +91,15 @@ run() {
 
 # until_log CONTAINER PATTERN: waits for the line, and prints it.
 until_log() {
+  local running line
   for _ in $(seq 600); do
-    pod logs "$1" 2>&1 | grep -m 1 -e "$2" && return
-    [ "$(pod inspect --format '{{.State.Running}}' "$1")" = true ] || break
+    running=$(pod inspect --format '{{.State.Running}}' "$1")
+    line=$(pod logs "$1" 2>&1 | grep -e "$2" || true)
+    if [ -n "$line" ]; then
+      head -n 1 <<<"$line"
+      return
+    fi
+    [ "$running" = true ] || break
     sleep 0.2
   done
   pod logs "$1" >&2
@@ -189,10 +195,12 @@ run --detach --name trainer "${memory[@]}" --volume models:/models --volume runs
 until_log trainer 'epoch 1/1000' | sed 's/^/    /'
 confined trainer
 ended trainer
-kept=$(until_log trainer 'kept /runs/.*safetensors' | grep -o '/runs/.*safetensors')
-size=$(stat --format %s "$(pod volume inspect --format '{{.Mountpoint}}' runs)${kept#/runs}")
-[ "$size" -gt 100000 ] || fail "$kept: $size bytes"
-ok "trainer: kept $kept, $size bytes"
+interrupted=$(until_log trainer 'interrupted at step')
+echo "    $interrupted"
+run=$(grep -oP -- '--resume \K[^` ]+' <<<"$interrupted")
+checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$run/checkpoints" -name 'step-*.safetensors' -size +100k)
+[ -n "$checkpoint" ] || fail "trainer: no checkpoint in the run's folder"
+ok "trainer: kept $(basename "$checkpoint"), $(stat --format %s "$checkpoint") bytes"
 
 say "the trainer as a service, as the image starts it"
 run --detach --name service "${memory[@]}" --volume models:/models --volume runs:/runs \
