@@ -119,7 +119,8 @@ confined() {
   awk '$5 == "/" {print $6}' "/proc/$pid/mountinfo" | grep -qw ro || fail "$1: / is writable"
   ok "$1: process 1 is the JVM, user 10001, no capabilities, no new privileges, / is read-only"
   local unpacked
-  unpacked=$(find "/proc/$pid/root/tmp" -type f -not -path '*/hsperfdata_*' -printf '%p ')
+  # The JVM's counters, and a picture while ImageIO writes it.
+  unpacked=$(find "/proc/$pid/root/tmp" -type f -not -path '*/hsperfdata_*' -not -name 'imageio*.tmp' -printf '%p ')
   [ -z "$unpacked" ] || fail "$1: unpacked $unpacked"
   ok "$1: nothing unpacked; native libraries from: $(sed -n 's|.* \(/.*\)/[^/]*\.so[^/]*$|\1|p' "/proc/$pid/maps" | sort -u | paste -sd' ')"
 }
@@ -197,8 +198,8 @@ confined trainer
 ended trainer
 interrupted=$(until_log trainer 'interrupted at step')
 echo "    $interrupted"
-run=$(grep -oP -- '--resume \K[^` ]+' <<<"$interrupted")
-checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$run/checkpoints" -name 'step-*.safetensors' -size +100k)
+name=$(grep -oP -- '--resume \K[^` ]+' <<<"$interrupted")
+checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$name/checkpoints" -name 'step-*.safetensors' -size +100k)
 [ -n "$checkpoint" ] || fail "trainer: no checkpoint in the run's folder"
 ok "trainer: kept $(basename "$checkpoint"), $(stat --format %s "$checkpoint") bytes"
 

@@ -72,6 +72,6 @@ bridge=$native/djl/pytorch/${versions%-*}-$flavor-linux-x86_64
 native "$(echo "$lib"/pytorch-jni-*.jar)" "$bridge" "jnilib/linux-x86_64/$flavor/libdjl_torch.so"
 mv "$bridge/libdjl_torch.so" "$bridge/${versions##*-}-libdjl_torch.so"
 
-# The same bytes give the same layers, whenever they are made.
+# The same files, times included, whenever they are made.
 chmod -R u=rwX,go=rX "$out"
 find "$out" -exec touch --no-dereference --date 2026-01-01T00:00:00Z {} +
