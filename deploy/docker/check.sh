@@ -162,7 +162,7 @@ if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! prob
   fi
 fi
 base check-build openjdk-17-jdk-headless maven
-if probe --memory 1g; then
+if probe --memory 1g && ! grep -q 'limits are not supported' "$work/probe.log"; then
   limit() { memory=(--memory "$1" --memory-swap "$1"); }
 else
   limit() { :; }
@@ -199,7 +199,7 @@ ended trainer
 interrupted=$(until_log trainer 'interrupted at step')
 echo "    $interrupted"
 name=$(grep -oP -- '--resume \K[^` ]+' <<<"$interrupted")
-checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$name/checkpoints" -name 'step-*.safetensors' -size +100k)
+checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$name/checkpoints" -name 'step-*.safetensors' -size +100k | sort | tail -n 1)
 [ -n "$checkpoint" ] || fail "trainer: no checkpoint in the run's folder"
 ok "trainer: kept $(basename "$checkpoint"), $(stat --format %s "$checkpoint") bytes"
 
@@ -223,7 +223,7 @@ http=$(grep -oP '[0-9]+(?=/metrics)' <<<"$ports")
 ok "sampler: /readyz says ready"
 confined sampler
 if [ ${#memory[@]} -gt 0 ]; then
-  heap=$(pod exec sampler /opt/java/bin/jcmd 1 VM.flags | grep -oP 'MaxHeapSize=\K[0-9]+')
+  heap=$(pod exec sampler /opt/java/bin/jcmd 1 VM.flags 2>/dev/null | grep -oP -- '-XX:MaxHeapSize=\K[0-9]+')
   [ "$heap" -eq $((256 << 20)) ] || fail "sampler: a heap of $heap bytes in 1 GiB; expected a quarter"
   ok "sampler: a heap of at most 256 MiB in 1 GiB"
 fi
