@@ -3,15 +3,29 @@ package dev.dcgan.model;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
 import java.util.Objects;
+import java.util.Optional;
 import java.util.UUID;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Files that survive a power cut: written, forced to the disk, and renamed into place. */
 public final class DurableFiles {
+
+  /** Writes what a file is to hold. */
+  public interface Content {
+    void writeTo(FileChannel file) throws IOException;
+  }
+
+  // A dot, the name to be, a dash, a UUID.
+  private static final Pattern TEMPORARY =
+      Pattern.compile("\\.(.+)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}");
 
   private DurableFiles() {}
 
@@ -23,19 +37,70 @@ public final class DurableFiles {
    *     forced to the disk, the new
    */
   public static void replace(Path file, ByteBuffer... parts) throws IOException {
-    Path folder = Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file has a folder");
-    Path fresh = folder.resolve("." + file.getFileName() + "-" + UUID.randomUUID());
+    replace(file, channel -> writeAll(channel, parts));
+  }
+
+  /** As {@link #replace(Path, ByteBuffer...)}, for more than fits into memory. */
+  public static void replace(Path file, Content content) throws IOException {
+    Path fresh = temporary(file);
     try {
-      write(fresh, parts);
+      write(fresh, content);
       Files.move(fresh, file, StandardCopyOption.ATOMIC_MOVE);
-    } catch (IOException e) {
+    } catch (IOException | RuntimeException | Error e) {
       deleteAfter(e, fresh);
       throw e;
     }
-    syncFolder(folder);
+    syncFolder(folder(file));
   }
 
-  private static void deleteAfter(IOException failure, Path leftover) {
+  /**
+   * Makes {@code file} as a whole, unless there is one: of any number of processes, on any number
+   * of machines, one does. By a hard link, which the file system must have: NFS has, and no lock is
+   * needed.
+   *
+   * @return whether it was made
+   */
+  public static boolean create(Path file, ByteBuffer... parts) throws IOException {
+    Path fresh = temporary(file);
+    try {
+      write(fresh, channel -> writeAll(channel, parts));
+      Files.createLink(file, fresh);
+    } catch (FileAlreadyExistsException e) {
+      deleteAfter(e, fresh);
+      return false;
+    } catch (NoSuchFileException e) {
+      if (Files.exists(file)) {
+        return false; // Who made it took ours for what a dead process left.
+      }
+      throw e;
+    } catch (IOException | RuntimeException | Error e) {
+      deleteAfter(e, fresh);
+      throw e;
+    }
+    Files.deleteIfExists(fresh);
+    syncFolder(folder(file));
+    return true;
+  }
+
+  /**
+   * The name that a temporary file of this class was to get; empty: {@code path} is none. A process
+   * that was killed leaves such a file.
+   */
+  public static Optional<String> unfinished(Path path) {
+    Matcher name = TEMPORARY.matcher(String.valueOf(path.getFileName()));
+    return name.matches() ? Optional.ofNullable(name.group(1)) : Optional.empty();
+  }
+
+  private static Path folder(Path file) {
+    return Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file has a folder");
+  }
+
+  /** Another one each time: two processes that write one file never write into each other's. */
+  private static Path temporary(Path file) {
+    return folder(file).resolve("." + file.getFileName() + "-" + UUID.randomUUID());
+  }
+
+  private static void deleteAfter(Throwable failure, Path leftover) {
     try {
       Files.deleteIfExists(leftover);
     } catch (IOException e) {
@@ -45,14 +110,22 @@ public final class DurableFiles {
 
   /** Writes a new file and forces it to the disk; the folder is the caller's to sync. */
   static void write(Path file, ByteBuffer... parts) throws IOException {
+    write(file, channel -> writeAll(channel, parts));
+  }
+
+  private static void write(Path file, Content content) throws IOException {
     try (FileChannel channel =
         FileChannel.open(file, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      for (ByteBuffer part : parts) {
-        while (part.hasRemaining()) {
-          channel.write(part);
-        }
-      }
+      content.writeTo(channel);
       channel.force(true);
+    }
+  }
+
+  private static void writeAll(FileChannel channel, ByteBuffer... parts) throws IOException {
+    for (ByteBuffer part : parts) {
+      while (part.hasRemaining()) {
+        channel.write(part);
+      }
     }
   }
 

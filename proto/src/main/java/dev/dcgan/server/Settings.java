@@ -194,6 +194,7 @@ public final class Settings {
     private static void tryOut(OptionSpec option, String value) {
       OptionSpec unbound = OptionSpec.builder(option).setter(new Discard()).build();
       new CommandLine(CommandSpec.create().addOption(unbound))
+          .registerConverter(Duration.class, new DurationConverter())
           .parseArgs(option.longestName() + "=" + value);
     }
   }

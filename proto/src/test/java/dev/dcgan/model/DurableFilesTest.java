@@ -9,6 +9,16 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashSet;
+import java.util.List;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -51,6 +61,79 @@ class DurableFilesTest {
 
     assertThat(inside).hasContent("old");
     assertThat(folder.toFile().list()).containsExactly("file");
+  }
+
+  @Test
+  void replace_whenTheContentFails_leavesTheOldAndNoTemporaryFile() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "old");
+
+    assertThatThrownBy(
+            () ->
+                DurableFiles.replace(
+                    file,
+                    channel -> {
+                      channel.write(bytes("half"));
+                      assertThat(unfinishedFiles()).containsExactly("file");
+                      throw new IllegalStateException("stopped");
+                    }))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("stopped");
+
+    assertThat(file).hasContent("old");
+    assertThat(folder.toFile().list()).containsExactly("file");
+  }
+
+  @Test
+  void create_makesTheFile_unlessThereIsOne() throws IOException {
+    Path file = folder.resolve("file");
+
+    assertThat(DurableFiles.create(file, bytes("one "), bytes("two"))).isTrue();
+    assertThat(DurableFiles.create(file, bytes("3"))).isFalse();
+
+    assertThat(file).hasContent("one two");
+    assertThat(folder.toFile().list()).containsExactly("file");
+  }
+
+  @Test
+  void create_byManyAtOnce_isDoneByOne_wholeFromTheStart() throws Exception {
+    Path file = folder.resolve("file");
+    ExecutorService threads = Executors.newFixedThreadPool(8);
+    try {
+      List<Callable<String>> attempts =
+          IntStream.range(0, 8)
+              .<Callable<String>>mapToObj(
+                  i ->
+                      () -> {
+                        String mine = "mine " + i;
+                        boolean made = DurableFiles.create(file, bytes(mine));
+                        String found = Files.readString(file);
+                        assertThat(made).isEqualTo(found.equals(mine));
+                        return found;
+                      })
+              .toList();
+      Set<String> found = new HashSet<>();
+      for (Future<String> attempt : threads.invokeAll(attempts)) {
+        found.add(attempt.get());
+      }
+      assertThat(found).hasSize(1);
+      assertThat(folder.toFile().list()).containsExactly("file");
+    } finally {
+      threads.shutdownNow();
+    }
+  }
+
+  @Test
+  void unfinished_isNoOtherFile() {
+    for (String name :
+        List.of("file", ".hidden", "a-123e4567-e89b-12d3-a456-426614174000", ".a-123e4567")) {
+      assertThat(DurableFiles.unfinished(folder.resolve(name))).as(name).isEmpty();
+    }
+  }
+
+  private List<String> unfinishedFiles() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(DurableFiles::unfinished).flatMap(Optional::stream).toList();
+    }
   }
 
   private static ByteBuffer bytes(String text) {

@@ -8,6 +8,7 @@ import java.io.StringWriter;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
@@ -51,7 +52,11 @@ class SettingsTest {
   void run_takesWhatTheCommandLineLacksFromTheEnvironment() {
     int exit =
         run(
-            Map.of("DCGAN_REPOSITORY", "there", "DCGAN_HTTP_PORT", "2", "DCGAN_QUICK", "true"),
+            Map.of(
+                "DCGAN_REPOSITORY", "there",
+                "DCGAN_HTTP_PORT", "2",
+                "DCGAN_QUICK", "true",
+                "DCGAN_GRACE", "20s"),
             "serve",
             "--http-port=3");
 
@@ -59,6 +64,7 @@ class SettingsTest {
     assertThat(serve.repository).isEqualTo(Path.of("there"));
     assertThat(serve.httpPort).as("the command line wins").isEqualTo(3);
     assertThat(serve.quick).isTrue();
+    assertThat(serve.grace).isEqualTo(Duration.ofSeconds(20));
   }
 
   @Test
@@ -249,6 +255,9 @@ class SettingsTest {
 
     @Option(names = "--rate")
     double rate = 0.5;
+
+    @Option(names = "--grace")
+    Duration grace = Duration.ZERO;
 
     @Option(names = "--quick")
     boolean quick;

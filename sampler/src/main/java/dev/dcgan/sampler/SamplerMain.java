@@ -9,8 +9,14 @@ import picocli.CommandLine.Command;
 @Command(
     name = "sampler",
     mixinStandardHelpOptions = true,
-    description = "Serves a trained generator over gRPC, calls one, and measures one.",
-    subcommands = {ServeCommand.class, GenerateCommand.class, BenchCommand.class})
+    description =
+        "Serves a trained generator over gRPC, calls one, measures one, and writes images in bulk.",
+    subcommands = {
+      ServeCommand.class,
+      ExportCommand.class,
+      GenerateCommand.class,
+      BenchCommand.class
+    })
 public final class SamplerMain {
 
   private SamplerMain() {}

@@ -3,7 +3,6 @@ package dev.dcgan.sampler;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.model.ModelWatcher;
-import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.ServerTlsOptions;
@@ -32,17 +31,7 @@ import picocli.CommandLine.Option;
     })
 final class ServeCommand implements Settings.Command {
 
-  /** What {@code --provider} may ask for; the constants are spelled as on the command line. */
-  enum Wanted {
-    auto,
-    cuda,
-    cpu
-  }
-
   private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
-  private static final int MOST_SESSIONS = 256;
-  private static final int MOST_THREADS = 1024;
-  private static final int GPU_SESSIONS = 2;
   private static final int LONGEST_QUEUE = 1_000_000;
   private static final int MOST_VERSIONS = 1000;
   private static final int MOST_MEMORY = 1 << 20;
@@ -97,35 +86,7 @@ final class ServeCommand implements Settings.Command {
               + " its calls go on. 0s: never. Default: 30m")
   private Duration maxConnectionAge = Duration.ofMinutes(30);
 
-  @Option(
-      names = "--provider",
-      description = "What runs the network: ${COMPLETION-CANDIDATES}. auto: CUDA, else the CPU.")
-  private Wanted provider = Wanted.auto;
-
-  @Option(
-      names = "--sessions",
-      description =
-          "Runs side by side, of each version; 0: on the CPU one a core, on a GPU two. On the CPU"
-              + " they share the version's weights.")
-  private int sessions;
-
-  @Option(
-      names = "--intra-op-threads",
-      description = "CPU threads a run; 0: as many as leave one a core to all sessions.")
-  private int threads;
-
-  @Option(
-      names = "--max-batch",
-      description =
-          "The most images that the network runs at once. Where an image gets no cheaper in large"
-              + " batches, as measured when a version is loaded, they are smaller.")
-  private int maxBatch = 256;
-
-  @Option(names = "--allow-tf32", description = "Let a GPU round the factors of products.")
-  private boolean allowTf32;
-
-  @Option(names = "--gpu-memory", description = "MiB that a session may take on a GPU; 0: any.")
-  private int gpuMemory;
+  @Mixin private RuntimeOptions runtime = new RuntimeOptions();
 
   @Option(
       names = "--max-delay",
@@ -160,10 +121,7 @@ final class ServeCommand implements Settings.Command {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
-    problems.requireRange("--sessions", sessions, 0, MOST_SESSIONS);
-    problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
-    problems.requireRange("--gpu-memory", gpuMemory, 0, 1 << 20);
-    problems.requireRange("--max-batch", maxBatch, 1, BatchPolicy.LARGEST_BATCH);
+    runtime.check(problems);
     problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
@@ -183,8 +141,8 @@ final class ServeCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
-    Provider chosen = chooseProvider();
-    int side = sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : GPU_SESSIONS;
+    Provider chosen = runtime.chooseProvider();
+    int side = runtime.sessions(chosen);
     Sampler.Config config =
         new Sampler.Config(
             new ModelWatcher.Config(
@@ -200,14 +158,10 @@ final class ServeCommand implements Settings.Command {
             httpPort,
             maxConnectionAge,
             tls.tls(),
-            new OnnxGenerator.Settings(
-                chosen,
-                threads > 0 ? threads : Math.max(1, cores() / side),
-                allowTf32,
-                gpuMemory * 1024L * 1024),
-            provider.name(),
+            runtime.settings(chosen),
+            runtime.asked(),
             side,
-            new BatchPolicy(maxBatch, maxDelay, maxQueueImages));
+            new BatchPolicy(runtime.maxBatch(), maxDelay, maxQueueImages));
     Shutdown shutdown = Shutdown.onSignal();
     Sampler sampler = Sampler.start(config);
     log.info(
@@ -221,25 +175,5 @@ final class ServeCommand implements Settings.Command {
     sampler.drain(drainDelay, drainGrace);
     log.info("ended");
     return 0;
-  }
-
-  private static int cores() {
-    return Runtime.getRuntime().availableProcessors();
-  }
-
-  private Provider chooseProvider() throws IOException {
-    if (provider == Wanted.cpu) {
-      return Provider.CPU;
-    }
-    try {
-      OnnxGenerator.requireCuda();
-      return Provider.CUDA;
-    } catch (IOException e) {
-      if (provider == Wanted.cuda) {
-        throw new IOException(e.getMessage() + "; use --provider cpu, or auto", e);
-      }
-      log.info("running on the CPU: {}", e.getMessage());
-      return Provider.CPU;
-    }
   }
 }

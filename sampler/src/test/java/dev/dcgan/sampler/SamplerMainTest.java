@@ -19,6 +19,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
+import org.apache.commons.compress.archivers.tar.TarArchiveInputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -81,6 +83,45 @@ class SamplerMainTest {
             .hasSize(70)
             .contains("000005.png", "000074.png");
       }
+
+      Path shards = root.resolve("shards");
+      Ended exported =
+          run(
+              exportArguments(
+                  models,
+                  shards,
+                  "--seed",
+                  "0",
+                  "--first",
+                  "5",
+                  "--count",
+                  "70",
+                  "--shard-images",
+                  "30",
+                  "--max-batch",
+                  "16"));
+      assertThat(exported.exitCode()).as(exported.err()).isZero();
+      assertThat(exported.out()).isEmpty();
+      assertThat(exported.err()).contains("wrote 3 shards, 70 images in ");
+      assertThat(shards.toFile().list())
+          .containsExactlyInAnyOrder(
+              "export.json", "digits-000000.tar", "digits-000001.tar", "digits-000002.tar");
+      int same = 0;
+      for (int shard = 0; shard < 3; shard++) {
+        Path file = shards.resolve("digits-%06d.tar".formatted(shard));
+        try (TarArchiveInputStream tar = new TarArchiveInputStream(Files.newInputStream(file))) {
+          for (TarArchiveEntry entry = tar.getNextEntry();
+              entry != null;
+              entry = tar.getNextEntry()) {
+            String six = entry.getName().substring(14); // Of twenty digits.
+            assertThat(tar.readAllBytes())
+                .as(six)
+                .isEqualTo(Files.readAllBytes(folder.resolve(six)));
+            same++;
+          }
+        }
+      }
+      assertThat(same).isEqualTo(70);
 
       Ended tooMany =
           run("generate", "--target", target, "--count", "100000", "--out", sheet.toString());
@@ -162,6 +203,137 @@ class SamplerMainTest {
     } finally {
       server.destroyForcibly();
     }
+  }
+
+  @Test
+  void export_thatIsStoppedOrKilled_leavesNoHalfShard_andIsDoneByAnotherTry() throws Exception {
+    Path models = root.resolve("models");
+    TestModels.publish(new ModelRepository(models), "digits", 1, 1);
+    Path out = root.resolve("out");
+    String[] arguments =
+        exportArguments(
+            models,
+            out,
+            "--seed",
+            "1",
+            "--count",
+            "1000000",
+            "--shard-images",
+            "20000",
+            "--parts",
+            "50");
+    Pattern begun = Pattern.compile("part 0 of 50: shards 0 to 0 of 50, 0 of them there already");
+
+    Process stopped = start(arguments);
+    try (BufferedReader log = stopped.errorReader(StandardCharsets.UTF_8)) {
+      awaitMatch(log, begun);
+      stopped.toHandle().destroy(); // SIGTERM; the process's own would close the log.
+      awaitMatch(log, Pattern.compile("stopped: 0 of 1 shards are written; start again"));
+      assertThat(stopped.waitFor(30, TimeUnit.SECONDS)).isTrue();
+      assertThat(stopped.exitValue()).isEqualTo(75);
+    } finally {
+      stopped.destroyForcibly();
+    }
+    assertThat(out.toFile().list()).containsExactly("export.json");
+
+    Process killed = start(arguments);
+    try (BufferedReader log = killed.errorReader(StandardCharsets.UTF_8)) {
+      awaitMatch(log, begun);
+      while (out.toFile().list().length < 2) {
+        Thread.onSpinWait();
+      }
+    } finally {
+      killed.destroyForcibly();
+    }
+    assertThat(killed.waitFor(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(out.toFile().list())
+        .as("a temporary file, and no shard")
+        .hasSize(2)
+        .doesNotContain("digits-000000.tar");
+
+    Ended done = run(arguments);
+    assertThat(done.exitCode()).as(done.err()).isZero();
+    assertThat(done.err()).contains("which another try left");
+    assertThat(out.toFile().list()).containsExactlyInAnyOrder("export.json", "digits-000000.tar");
+  }
+
+  @Test
+  void export_whereAFileIsInTheWay_saysSoInOneLine() throws Exception {
+    Path models = root.resolve("models");
+    TestModels.publish(new ModelRepository(models), "digits", 1, 1);
+    Path out = Files.writeString(root.resolve("out"), "a file");
+    Ended ended = run(exportArguments(models, out, "--seed", "1", "--count", "20"));
+    assertThat(ended.exitCode()).isEqualTo(1);
+    assertThat(ended.err()).endsWith("error: FileAlreadyExistsException: " + out + "\n");
+  }
+
+  @Test
+  void export_reportsAllWrongOptionsAtOnce() throws Exception {
+    Ended ended =
+        run(
+            "export",
+            "--model",
+            "A/B",
+            "--model-version",
+            "0",
+            "--seed",
+            "-1",
+            "--first",
+            "18446744073709551610",
+            "--count",
+            "7",
+            "--shard-images",
+            "0",
+            "--parts",
+            "3",
+            "--part",
+            "3",
+            "--max-batch",
+            "0",
+            "--sessions",
+            "257",
+            "--provider",
+            "tpu");
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.err())
+        .contains("Missing required option: '--out")
+        .contains("--model 'A/B'")
+        .contains("--model-version 0: expected 1 to ")
+        .contains("'-1' is not a seed")
+        .contains("--shard-images 0: expected 1 to 10000000")
+        .contains("--part 3: expected 0 to 2")
+        .contains("--max-batch 0: expected 1 to 4096")
+        .contains("--sessions 257: expected 0 to 256")
+        .contains("tpu");
+
+    Ended more =
+        run(
+            exportArguments(
+                root,
+                root,
+                "--seed",
+                "1",
+                "--first",
+                "18446744073709551610",
+                "--count",
+                "7",
+                "--part",
+                "x",
+                "--parts",
+                "0"));
+    assertThat(more.exitCode()).isEqualTo(2);
+    assertThat(more.err())
+        .contains(
+            "--first 18446744073709551610 --count 7: a sequence ends with image 18446744073709551615")
+        .contains("'x'")
+        .contains("--parts 0: expected 1 to 1000000");
+
+    Ended most = run(exportArguments(root, root, "--first", "-1", "--count", "-1"));
+    assertThat(most.exitCode()).isEqualTo(2);
+    assertThat(most.err())
+        .contains("Missing required option: '--seed")
+        .contains("'-1' is not an index; expected 0 to 18446744073709551615")
+        .contains("--count -1: expected 1 to 9223372036854775807");
   }
 
   @Test
@@ -313,6 +485,23 @@ class SamplerMainTest {
     Ended ended = finish(program.start());
     assertThat(ended.exitCode()).isEqualTo(2);
     assertThat(ended.err()).contains("ORT_DISABLE_TELEMETRY").contains("bin/sampler");
+  }
+
+  private static String[] exportArguments(Path models, Path out, String... more) {
+    List<String> arguments =
+        new ArrayList<>(
+            List.of(
+                "export",
+                "--repository",
+                models.toString(),
+                "--model",
+                "digits",
+                "--out",
+                out.toString(),
+                "--provider",
+                "cpu"));
+    arguments.addAll(List.of(more));
+    return arguments.toArray(new String[0]);
   }
 
   private static Process start(String... arguments) throws IOException {

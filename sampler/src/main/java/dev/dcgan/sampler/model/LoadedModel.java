@@ -7,15 +7,12 @@ import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.Network;
-import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * One version, ready to serve, with a batcher of its own.
@@ -25,8 +22,6 @@ import org.slf4j.LoggerFactory;
  * closed; that does not block the one who released it.
  */
 public final class LoadedModel {
-
-  private static final Logger log = LoggerFactory.getLogger(LoadedModel.class);
 
   private final ModelManifest manifest;
   private final boolean unverified;
@@ -61,12 +56,13 @@ public final class LoadedModel {
       BatchPolicy policy,
       BatchListener listener)
       throws IOException {
-    List<Network> networks = OnnxGenerator.open(bundle, settings, policy.maxBatch(), sessions);
+    VerifiedNetworks verified =
+        VerifiedNetworks.open(bundle, settings, sessions, policy.maxBatch());
     try {
-      BatchTimes times = warm(bundle, settings.provider(), networks, policy.maxBatch());
-      return start(bundle, settings.provider(), networks, times, policy, listener);
-    } catch (IOException | RuntimeException | Error e) {
-      networks.forEach(Network::close);
+      return start(
+          bundle, settings.provider(), verified.networks(), verified.times(), policy, listener);
+    } catch (RuntimeException | Error e) {
+      verified.close();
       throw e;
     }
   }
@@ -141,27 +137,5 @@ public final class LoadedModel {
 
   boolean awaitClosed(Duration limit) throws InterruptedException {
     return batcher.awaitClosed(limit);
-  }
-
-  /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */
-  private static BatchTimes warm(
-      ModelBundle bundle, Provider provider, List<Network> networks, int maxBatch)
-      throws IOException {
-    try {
-      GoldenCheck.verify(bundle, networks.get(0));
-      boolean all = provider == Provider.CUDA;
-      BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, all, System::nanoTime);
-      for (Network network : networks.subList(1, networks.size())) {
-        if (all) {
-          var unused = BatchTimes.measure(network, maxBatch, true, System::nanoTime);
-        } else {
-          network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
-        }
-      }
-      log.info("{} on {}: {} (batches of {})", bundle, provider, times, times.best());
-      return times;
-    } catch (IllegalStateException e) {
-      throw OnnxGenerator.failure(bundle.folder(), e);
-    }
   }
 }

@@ -1,0 +1,243 @@
+#!/usr/bin/env bash
+# Builds both services' images for the CPU and runs them, on a machine without Docker: with Debian's buildah, podman
+# and runc, as root, on base images that debootstrap makes. Needs Debian's packages over the network, and Maven's where
+# the repository below has not all of them.
+#
+#   --cache FOLDER              keep the base systems there, for the next time
+#   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
+#   --offline                   build with what that repository has
+#
+# Exit codes: 0 all is well, 1 something is not, 2 wrong options or a package is missing, 77 no container runs here.
+set -euo pipefail
+
+usage() {
+  sed -n '2,9s/^# \{0,1\}//p' "$0"
+}
+
+cache=
+repository=${HOME:-/root}/.m2/repository
+offline=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --cache) cache=${2:?--cache needs a folder}; shift ;;
+    --maven-repository) repository=${2:?--maven-repository needs a folder}; shift ;;
+    --offline) offline=-o ;;
+    --help) usage; exit 0 ;;
+    *) usage >&2; echo "check: unknown option $1" >&2; exit 2 ;;
+  esac
+  shift
+done
+
+missing=()
+for package in debootstrap buildah podman runc curl; do
+  command -v "$package" >/dev/null || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ]; then
+  echo "check: missing: ${missing[*]}; apt-get install --no-install-recommends ${missing[*]}" >&2
+  exit 2
+fi
+if [ "$(id -u)" != 0 ]; then
+  echo "check: must run as root, for debootstrap and chroot" >&2
+  exit 2
+fi
+
+cd "$(dirname "$0")/../.."
+work=$(mktemp -d)
+mkdir "$work/tmp" "$work/out"
+export TMPDIR=$work/tmp # Of buildah's cache too.
+cache=${cache:-$work/cache}
+mkdir -p "$cache" "$repository"
+driver=overlay
+started=$SECONDS
+
+# Storage of its own: nobody's images and containers are touched.
+storage() {
+  echo --root "$work/$driver" --runroot "$work/run-$driver" --storage-driver "$driver"
+}
+# shellcheck disable=SC2046 # Words, all.
+pod() {
+  podman $(storage) --runtime runc --cgroup-manager cgroupfs "$@"
+}
+
+clean() {
+  status=$?
+  pod rm --force --all --time 0 >/dev/null 2>&1 || true
+  umount --lazy "$work/$driver/$driver" 2>/dev/null || true
+  rm -rf --one-file-system "$work" || true
+  exit "$status"
+}
+trap clean EXIT
+
+say() {
+  printf '\n==> %s (%d s)\n' "$*" $((SECONDS - started))
+}
+
+ok() {
+  echo "    ok: $*"
+}
+
+fail() {
+  echo "check: $*" >&2
+  exit 1
+}
+
+# As in compose.yaml, and stricter: /tmp runs no programs. Docker's tmpfs is like that.
+memory=()
+run() {
+  pod run --pull never --network host --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
+    --read-only --read-only-tmpfs=false --tmpfs /tmp:rw,noexec,nosuid,nodev,size=64m \
+    --cap-drop ALL --security-opt no-new-privileges "$@"
+}
+
+# until_log CONTAINER PATTERN: waits for the line, and prints it.
+until_log() {
+  local running line
+  for _ in $(seq 600); do
+    running=$(pod inspect --format '{{.State.Running}}' "$1")
+    line=$(pod logs "$1" 2>&1 | grep -e "$2" || true)
+    if [ -n "$line" ]; then
+      head -n 1 <<<"$line"
+      return
+    fi
+    [ "$running" = true ] || break
+    sleep 0.2
+  done
+  pod logs "$1" >&2
+  fail "$1 never said '$2'"
+}
+
+# confined CONTAINER: what the kernel says of its first process.
+confined() {
+  local pid status
+  pid=$(pod inspect --format '{{.State.Pid}}' "$1")
+  status=$(cat "/proc/$pid/status")
+  [ "$(awk '/^NSpid:/ {print $NF}' <<<"$status")" = 1 ] || fail "$1: not process 1"
+  [ "$(readlink "/proc/$pid/exe")" = /opt/java/bin/java ] || fail "$1: process 1 is $(readlink "/proc/$pid/exe")"
+  grep -qP '^Uid:\t10001\t10001\t10001\t10001$' <<<"$status" || fail "$1: $(grep ^Uid <<<"$status")"
+  grep -qP '^CapEff:\t0+$' <<<"$status" || fail "$1: $(grep ^CapEff <<<"$status")"
+  grep -qP '^NoNewPrivs:\t1$' <<<"$status" || fail "$1: may gain privileges"
+  awk '$5 == "/" {print $6}' "/proc/$pid/mountinfo" | grep -qw ro || fail "$1: / is writable"
+  ok "$1: process 1 is the JVM, user 10001, no capabilities, no new privileges, / is read-only"
+  local unpacked
+  # The JVM's counters, and a picture while ImageIO writes it.
+  unpacked=$(find "/proc/$pid/root/tmp" -type f -not -path '*/hsperfdata_*' -not -name 'imageio*.tmp' -printf '%p ')
+  [ -z "$unpacked" ] || fail "$1: unpacked $unpacked"
+  ok "$1: nothing unpacked; native libraries from: $(sed -n 's|.* \(/.*\)/[^/]*\.so[^/]*$|\1|p' "/proc/$pid/maps" | sort -u | paste -sd' ')"
+}
+
+# ended CONTAINER: stops it as Kubernetes does; it must end by itself, well.
+ended() {
+  local since=$SECONDS code
+  pod stop --time 60 "$1" >/dev/null
+  code=$(pod inspect --format '{{.State.ExitCode}}' "$1")
+  [ "$code" = 0 ] || { pod logs "$1" >&2; fail "$1: exit code $code after SIGTERM"; }
+  ok "$1: exit code 0, $((SECONDS - since)) s after SIGTERM"
+}
+
+# base NAME PACKAGE...: a Debian 12 with these packages, as an image.
+base() {
+  local tar=$cache/$1.tar
+  if [ ! -f "$tar" ]; then
+    debootstrap --variant=minbase --include="$(IFS=,; echo "${*:2}")" bookworm "$work/$1" \
+      http://deb.debian.org/debian >"$work/debootstrap.log" 2>&1 \
+      || { tail -20 "$work/debootstrap.log" >&2; fail "debootstrap: see above"; }
+    tar --create --directory "$work/$1" --exclude './var/cache/apt/archives/*.deb' --file "$tar.part" .
+    mv "$tar.part" "$tar"
+    rm -rf --one-file-system "${work:?}/$1"
+  fi
+  pod import --quiet "$tar" "localhost/$1" >/dev/null
+}
+
+say "base images, in the place of those that the Dockerfile names"
+probe() {
+  run --rm "$@" localhost/check-runtime true 2>"$work/probe.log"
+}
+# debian:bookworm-slim, and what Debian's JDK takes from the system where Temurin brings its own.
+if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
+  driver=vfs
+  if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
+    cat "$work/probe.log" >&2
+    echo "check: not even 'true' runs in a container on this machine: see above" >&2
+    exit 77
+  fi
+fi
+base check-build openjdk-17-jdk-headless maven
+if probe --memory 1g && ! grep -q 'limits are not supported' "$work/probe.log"; then
+  limit() { memory=(--memory "$1" --memory-swap "$1"); }
+else
+  limit() { :; }
+  echo "    no memory limits on this machine: run without"
+fi
+ok "a container runs, with storage driver $driver"
+
+say "build both services, for the CPU"
+for target in trainer sampler; do
+  # shellcheck disable=SC2046 # Words, all.
+  buildah $(storage) build --isolation chroot --pull-never --layers --volume "$(realpath "$repository"):/m2" \
+    --build-arg MAVEN_FLAGS="$offline -Dmaven.repo.local=/m2" --build-arg VARIANT=cpu \
+    --build-arg BUILD_IMAGE=localhost/check-build --build-arg CPU_IMAGE=localhost/check-runtime \
+    --file deploy/docker/Dockerfile --target "$target" --tag "localhost/dcgan-$target" . >"$work/build.log" 2>&1 \
+    || { tail -40 "$work/build.log" >&2; fail "buildah: see above"; }
+  ok "dcgan-$target, $(($(pod image inspect --format '{{.Size}}' "localhost/dcgan-$target") >> 20)) MiB, of that the base $(($(pod image inspect --format '{{.Size}}' localhost/check-runtime) >> 20)) MiB"
+done
+
+say "train on drawn digits, publish"
+pod volume create models >/dev/null
+pod volume create runs >/dev/null
+limit 3g
+run --name train "${memory[@]}" --volume models:/models --volume runs:/runs localhost/dcgan-trainer \
+  train --dataset digits --images 1500 --epochs 2 --width 16 --model digits --http-port 0 >"$work/train.log" 2>&1 \
+  || { cat "$work/train.log" >&2; fail "trainer: see above"; }
+ok "$(grep -m 1 -o 'published digits/1 .*' "$work/train.log")"
+
+say "stop a trainer in the middle"
+run --detach --name trainer "${memory[@]}" --volume models:/models --volume runs:/runs localhost/dcgan-trainer \
+  train --dataset digits --images 1500 --epochs 1000 --width 16 --publish never --http-port 0 >/dev/null
+until_log trainer 'epoch 1/1000' | sed 's/^/    /'
+confined trainer
+ended trainer
+interrupted=$(until_log trainer 'interrupted at step')
+echo "    $interrupted"
+name=$(grep -oP -- '--resume \K[^` ]+' <<<"$interrupted")
+checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$name/checkpoints" -name 'step-*.safetensors' -size +100k | sort | tail -n 1)
+[ -n "$checkpoint" ] || fail "trainer: no checkpoint in the run's folder"
+ok "trainer: kept $(basename "$checkpoint"), $(stat --format %s "$checkpoint") bytes"
+
+say "the trainer as a service, as the image starts it"
+run --detach --name service "${memory[@]}" --volume models:/models --volume runs:/runs \
+  --env DCGAN_PORT=0 --env DCGAN_HTTP_PORT=0 localhost/dcgan-trainer >/dev/null
+http=$(until_log service 'metrics on ' | grep -o '[0-9]*/metrics' | cut -d/ -f1)
+[ "$(curl --silent --fail --retry 20 --retry-delay 1 --retry-all-errors "http://localhost:$http/readyz")" = ready ] || fail "service: not ready"
+ok "service: /readyz says ready"
+ended service
+
+say "serve, call"
+limit 1g
+run --detach --name sampler "${memory[@]}" --volume models:/models:ro localhost/dcgan-sampler \
+  serve --port 0 --http-port 0 --drain-delay 1s >/dev/null
+until_log sampler 'serving digits/1' | sed 's/^/    /'
+ports=$(until_log sampler 'gRPC on port')
+grpc=$(grep -oP 'gRPC on port \K[0-9]+' <<<"$ports")
+http=$(grep -oP '[0-9]+(?=/metrics)' <<<"$ports")
+[ "$(curl --silent --fail "http://localhost:$http/readyz")" = ready ] || fail "sampler: not ready"
+ok "sampler: /readyz says ready"
+confined sampler
+if [ ${#memory[@]} -gt 0 ]; then
+  heap=$(pod exec sampler /opt/java/bin/jcmd 1 VM.flags 2>/dev/null | grep -oP -- '-XX:MaxHeapSize=\K[0-9]+')
+  [ "$heap" -eq $((256 << 20)) ] || fail "sampler: a heap of $heap bytes in 1 GiB; expected a quarter"
+  ok "sampler: a heap of at most 256 MiB in 1 GiB"
+fi
+chown 10001:10001 "$work/out"
+chmod 0755 "$work"
+run --rm --volume "$work/out:/out" localhost/dcgan-sampler \
+  generate --target "localhost:$grpc" --seed 42 --count 25 --out /out/sheet.png | sed 's/^/    /'
+curl --silent --fail --output "$work/out/http.png" "http://localhost:$http/v1/images?seed=42&count=25"
+[ "$(head -c 4 "$work/out/sheet.png" | tail -c 3)" = PNG ] || fail "generate: no PNG"
+cmp "$work/out/sheet.png" "$work/out/http.png" || fail "gRPC and HTTP differ"
+ok "Generate from another container: a PNG of $(stat --format %s "$work/out/sheet.png") bytes, the same over HTTP"
+ended sampler
+for line in draining ended; do
+  until_log sampler ": $line\$" | sed 's/^/    /'
+done
+
+say "containers: all is well"

@@ -1,0 +1,48 @@
+package dev.dcgan.deploy;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+
+/** The objects of an overlay or a job, with components chosen. Not thread-safe. */
+final class Rendered {
+
+  /** The component that a folder has as it stands, whose place others take. */
+  private static final Map<String, String> OWN =
+      Map.of(
+          "overlays/cpu", "annotations",
+          "overlays/gpu", "prometheus-operator",
+          "jobs/train", "gpu",
+          "jobs/sweep", "gpu",
+          "jobs/export", "gpu");
+
+  // Mutable state
+  private static final Map<String, String> rendered = new HashMap<>();
+
+  private Rendered() {}
+
+  /** Those of an overlay; those of a job together with the overlay that it runs beside. */
+  static List<ObjectNode> with(String folder, List<String> components)
+      throws IOException, InterruptedException {
+    List<ObjectNode> trees = new ArrayList<>(alone(folder, components));
+    if (folder.startsWith("jobs/")) {
+      trees.addAll(alone("overlays/gpu", List.of("prometheus-operator")));
+    }
+    return trees;
+  }
+
+  /** Those of the folder. */
+  static List<ObjectNode> alone(String folder, List<String> components)
+      throws IOException, InterruptedException {
+    String key = folder + components;
+    String yaml = rendered.get(key);
+    if (yaml == null) {
+      yaml = Kustomize.render(folder, OWN.getOrDefault(folder, "none"), components);
+      rendered.put(key, yaml);
+    }
+    return Manifests.read(yaml);
+  }
+}

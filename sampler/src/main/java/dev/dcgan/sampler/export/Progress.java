@@ -1,0 +1,67 @@
+package dev.dcgan.sampler.export;
+
+import java.time.Duration;
+import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** How far a part is, in the log: a line every ten seconds. Used by the thread that writes. */
+final class Progress {
+
+  private static final Logger log = LoggerFactory.getLogger("export");
+  private static final long LINE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(10);
+
+  private final long images;
+  private final LongSupplier nanoClock;
+  private final long start;
+
+  // Mutable state
+  private long written;
+  private long lastLine;
+
+  /**
+   * Starts the clock.
+   *
+   * @param images to write
+   */
+  Progress(long images, LongSupplier nanoClock) {
+    this.images = images;
+    this.nanoClock = nanoClock;
+    this.start = nanoClock.getAsLong();
+    this.lastLine = start;
+  }
+
+  /** So many more images are written. */
+  void add(int count) {
+    written += count;
+    long now = nanoClock.getAsLong();
+    if (now - lastLine >= LINE_EVERY_NANOS && written < images) {
+      lastLine = now;
+      log.info(
+          "{} of {} images, {} images/s, {} left",
+          written,
+          images,
+          Math.round(written / seconds(now)),
+          text(seconds(now) * (images - written) / written));
+    }
+  }
+
+  /** What was done in which time: {@code 70 images in 0 min 01 s, 70 images/s}. */
+  String summary() {
+    double seconds = seconds(nanoClock.getAsLong());
+    return "%d images in %s, %d images/s"
+        .formatted(written, text(seconds), Math.round(written / seconds));
+  }
+
+  private double seconds(long now) {
+    return Math.max(1, now - start) / 1e9;
+  }
+
+  private static String text(double seconds) {
+    Duration time = Duration.ofSeconds(Math.round(seconds));
+    return time.toHours() > 0
+        ? "%d h %02d min".formatted(time.toHours(), time.toMinutesPart())
+        : "%d min %02d s".formatted(time.toMinutes(), time.toSecondsPart());
+  }
+}
