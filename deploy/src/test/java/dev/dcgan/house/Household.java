@@ -90,9 +90,10 @@ final class Household {
     Files.createDirectories(
         folder.resolve("runs").resolve(first.getId()).resolve("samples/epoch-001.png/occupied"));
     sampler.awaitLine("serving mnist28/2 ");
+    // Rates want more than one scrape of a run under way; an epoch may be shorter than a scrape.
     await(
-        "quality of a run under way",
-        () -> isSeen("trainer_quality * on (pod) group_left () trainer_run_info"));
+        "quality in several scrapes",
+        () -> isSeen("count_over_time(trainer_quality{figure=\"recall\"}[1m]) >= 5"));
     runs.stopRun(StopRunRequest.newBuilder().setRunId(first.getId()).build());
     long newest = awaitServed(sampler, runs, first, RunState.RUN_STATE_STOPPED);
 
