@@ -138,7 +138,10 @@ class HouseIT {
   @Test
   void serve_startsWithoutNoise() {
     assertThat(sampler.output().lines())
-        .allMatch(line -> line.matches("\\S+ INFO +(ServeCommand|ModelWatcher|LoadedModel): .*"));
+        .allMatch(
+            line ->
+                line.matches(
+                    "\\S+ INFO +(ServeCommand|RuntimeOptions|ModelWatcher|VerifiedNetworks): .*"));
   }
 
   @Test

@@ -2,6 +2,7 @@ package dev.dcgan.server;
 
 import io.grpc.BindableService;
 import io.grpc.Server;
+import io.grpc.ServerInterceptors;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
@@ -43,6 +44,7 @@ public final class GrpcServer implements AutoCloseable {
 
   private final String service;
   private final HealthStatusManager health;
+  private final HealthWatches watches;
   private final ServingState state;
   private final @Nullable ReloadedTls tls;
   private final EventLoopGroup loops;
@@ -52,6 +54,7 @@ public final class GrpcServer implements AutoCloseable {
   private GrpcServer(
       String service,
       HealthStatusManager health,
+      HealthWatches watches,
       ServingState state,
       @Nullable ReloadedTls tls,
       EventLoopGroup loops,
@@ -59,6 +62,7 @@ public final class GrpcServer implements AutoCloseable {
       Server server) {
     this.service = service;
     this.health = health;
+    this.watches = watches;
     this.state = state;
     this.tls = tls;
     this.loops = loops;
@@ -111,6 +115,7 @@ public final class GrpcServer implements AutoCloseable {
       throws IOException {
     String name = service.bindService().getServiceDescriptor().getName();
     HealthStatusManager health = new HealthStatusManager();
+    HealthWatches watches = new HealthWatches();
     health.setStatus(name, ServingStatus.NOT_SERVING);
     ReloadedTls tls = config.tls == null ? null : new ReloadedTls(config.tls);
     boolean hasEpoll = Epoll.isAvailable();
@@ -132,7 +137,7 @@ public final class GrpcServer implements AutoCloseable {
             // A caller that vanished without a word is noticed, and what it held is freed.
             .keepAliveTime(1, TimeUnit.MINUTES)
             .addService(service)
-            .addService(health.getHealthService())
+            .addService(ServerInterceptors.intercept(health.getHealthService(), watches))
             .addService(ProtoReflectionServiceV1.newInstance())
             .addService(ProtoReflectionService.newInstance())
             // The last one added sees a call first.
@@ -152,7 +157,8 @@ public final class GrpcServer implements AutoCloseable {
       builder.maxConnectionAge(config.maxConnectionAge.toNanos(), TimeUnit.NANOSECONDS);
     }
     try {
-      return new GrpcServer(name, health, state, tls, loops, executor, builder.build().start());
+      return new GrpcServer(
+          name, health, watches, state, tls, loops, executor, builder.build().start());
     } catch (IOException e) {
       if (tls != null) {
         tls.close();
@@ -188,13 +194,15 @@ public final class GrpcServer implements AutoCloseable {
 
   /**
    * Ends without dropping a call: not ready at once, still accepting for {@code lame} until load
-   * balancers have noticed, then no new calls and up to {@code grace} for those under way.
+   * balancers have noticed, then no new calls and up to {@code grace} for those under way. Watches
+   * on its health end with the new calls.
    */
   public void drain(Duration lame, Duration grace) {
     neverReadyAgain();
     try {
       TimeUnit.NANOSECONDS.sleep(lame.toNanos());
       server.shutdown();
+      watches.end();
       if (!server.awaitTermination(grace.toNanos(), TimeUnit.NANOSECONDS)) {
         log.warn("calls still under way after {} s were cut off", grace.toSeconds());
       }

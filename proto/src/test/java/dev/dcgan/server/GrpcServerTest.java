@@ -15,6 +15,7 @@ import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
 import io.grpc.stub.StreamObserver;
@@ -22,6 +23,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
@@ -188,6 +190,25 @@ class GrpcServerTest {
 
     assertThat(call.get().getFirstIndex()).isEqualTo(7);
     drain.join();
+  }
+
+  @Test
+  void drain_endsWatchesOnItsHealth_whichHearOfIt() throws Exception {
+    server.setReady(true);
+    Iterator<HealthCheckResponse> watch =
+        HealthGrpc.newBlockingStub(connect())
+            .watch(HealthCheckRequest.newBuilder().setService("dcgan.v1.SamplerService").build());
+    assertThat(watch.next().getStatus()).isEqualTo(ServingStatus.SERVING);
+
+    try (CapturedLog log = new CapturedLog(GrpcServer.class)) {
+      server.drain(Duration.ZERO, LONG);
+      assertThat(log.lines()).as("nothing was cut off").isEmpty();
+    }
+
+    assertThat(watch.next().getStatus()).isEqualTo(ServingStatus.NOT_SERVING);
+    assertThatThrownBy(watch::next)
+        .isInstanceOf(StatusRuntimeException.class)
+        .hasMessage("UNAVAILABLE: this replica ends");
   }
 
   @Test
