@@ -48,10 +48,8 @@ class KubernetesTest {
         arguments("overlays/gpu", List.of("prometheus-operator", "tls")),
         arguments("jobs/train", List.of("gpu")),
         arguments("jobs/train", List.of("cpu")),
-        arguments("jobs/train", List.of("cpu", "annotations")),
         arguments("jobs/sweep", List.of("gpu")),
         arguments("jobs/sweep", List.of("cpu")),
-        arguments("jobs/sweep", List.of("gpu", "annotations")),
         arguments("jobs/export", List.of("gpu")),
         arguments("jobs/export", List.of("cpu")));
   }

@@ -116,7 +116,7 @@ class PlantedMistakesTest {
             "serviceAccountName: no ServiceAccount sampl"),
         arguments(
             "StatefulSet trainer", "/spec/serviceName", "train", "spec/serviceName: no Service"),
-        arguments("Job sweep", POD + "volumes/3/configMap/name", "sweeps", "no ConfigMap sweeps"),
+        arguments("Job sweep", POD + "volumes/2/configMap/name", "sweeps", "no ConfigMap sweeps"),
         arguments(
             "HorizontalPodAutoscaler sampler",
             "/spec/scaleTargetRef/kind",
