@@ -180,16 +180,25 @@ final class ProgramCheck {
 
   /** Every variable is an option, of the command that runs, or one that others read. */
   private void options(Class<?> program, List<String> args, Map<String, String> environment) {
+    strangers(program, args, environment)
+        .forEach((name, option) -> add("env/%s: no option %s of %s", name, option, args.get(0)));
+  }
+
+  /** The variables that look like options of a command and are none, with the options' names. */
+  static Map<String, String> strangers(
+      Class<?> program, List<String> args, Map<String, String> environment) {
     List<String> options = DryRun.options(program, args);
+    Map<String, String> strangers = new LinkedHashMap<>();
     for (String name : environment.keySet()) {
-      if (name.startsWith(PREFIX) && !name.equals("DCGAN_LOG_LEVEL")) {
-        String option =
-            "--" + name.substring(PREFIX.length()).toLowerCase(Locale.ROOT).replace('_', '-');
-        if (!options.contains(option)) {
-          add("env/%s: no option %s of %s", name, option, args.get(0));
-        }
+      String option =
+          name.startsWith(PREFIX)
+              ? "--" + name.substring(PREFIX.length()).toLowerCase(Locale.ROOT).replace('_', '-')
+              : "";
+      if (!option.isEmpty() && !name.equals("DCGAN_LOG_LEVEL") && !options.contains(option)) {
+        strangers.put(name, option);
       }
     }
+    return strangers;
   }
 
   /** A job that shares its work among its pods has as many as it says. */
@@ -202,12 +211,7 @@ final class ProgramCheck {
 
   private void service(Class<?> program) {
     boolean sampler = program == SamplerMain.class;
-    Duration grace = duration(program, "--drain-grace");
-    Duration end =
-        sampler
-            ? duration(program, "--drain-delay").plus(grace).plus(CUT_OFF).plus(LATER_STEPS)
-            : grace.plus(CUT_OFF);
-    requireGrace(end);
+    requireGrace(longestEnd(program, environment(0)));
     String name = sampler ? SamplerServiceGrpc.SERVICE_NAME : TrainerServiceGrpc.SERVICE_NAME;
     probe("startupProbe", container.getStartupProbe(), "", "/healthz");
     probe("livenessProbe", container.getLivenessProbe(), "", "/healthz");
@@ -229,10 +233,19 @@ final class ProgramCheck {
     }
   }
 
+  /** How long a service may take to end, from SIGTERM on. */
+  static Duration longestEnd(Class<?> program, Map<String, String> environment) {
+    Duration end = duration(program, environment, "--drain-grace").plus(CUT_OFF);
+    return program == SamplerMain.class
+        ? end.plus(duration(program, environment, "--drain-delay")).plus(LATER_STEPS)
+        : end;
+  }
+
   /** The option's, where the environment gives it, else its default. */
-  private Duration duration(Class<?> program, String option) {
+  private static Duration duration(
+      Class<?> program, Map<String, String> environment, String option) {
     String name = PREFIX + option.substring(2).replace('-', '_').toUpperCase(Locale.ROOT);
-    String value = environment(0).get(name);
+    String value = environment.get(name);
     return value == null
         ? (Duration) DryRun.value(program, "serve", option)
         : DryRun.duration(value);
