@@ -68,7 +68,7 @@ class ComposeTest {
         arguments("sampler/build/target", "trainer", "sampler/volumes: none at /runs"),
         arguments("sampler/tmpfs", null, "sampler: nothing to write to at /tmp"),
         arguments("trainer/volumes/0", "modles:/models", "trainer/volumes: modles is not declared"),
-        arguments("prometheus/volumes/0", "../prom:/etc/prometheus:ro", "no "),
+        arguments("prometheus/volumes/0", "../prom:/etc/prometheus:ro", "/deploy/prom here"),
         arguments("prometheus/volumes/1", "metrics:/data", "/prometheus is on no volume"),
         arguments("grafana/volumes/1", "../grafana/dashboards:/boards:ro", "no dashboards at"),
         arguments("sampler/depends_on/0", "trainr", "sampler/depends_on: no service trainr"));
