@@ -135,11 +135,9 @@ class KubernetesTest {
           .containsEntry("nvidia.com/gpu", new Quantity("1"));
       assertThat(pods.template().getSpec().getTolerations()).as(pods.owner()).hasSize(1);
       assertThat(pods.template().getSpec().getNodeSelector()).as(pods.owner()).hasSize(1);
-      if (!pods.owner().equals("StatefulSet trainer")) { // There, each run's config asks.
-        assertThat(environment.get("DCGAN_PROVIDER") + environment.get("DCGAN_DEVICE"))
-            .as(pods.owner())
-            .contains("cuda");
-      }
+      assertThat(environment.get("DCGAN_PROVIDER") + environment.get("DCGAN_DEVICE"))
+          .as(pods.owner())
+          .contains("cuda");
     }
   }
 

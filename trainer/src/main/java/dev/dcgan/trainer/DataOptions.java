@@ -4,6 +4,7 @@ import dev.dcgan.server.Problems;
 import dev.dcgan.v1.RunConfig;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
@@ -77,8 +78,13 @@ final class DataOptions {
 
   /** Sets what was given, with absolute paths. */
   void addTo(RunConfig.Builder config) {
+    addTo(config, path -> path.toAbsolutePath().normalize());
+  }
+
+  /** Sets what was given, with the paths as a service is to have them. */
+  void addTo(RunConfig.Builder config, UnaryOperator<Path> paths) {
     if (data != null) {
-      config.setData(data.toAbsolutePath().normalize().toString());
+      config.setData(paths.apply(data).toString());
     }
     if (dataset != null) {
       config.setDataset(dataset);
@@ -96,7 +102,7 @@ final class DataOptions {
       config.setEvaluationImages(evaluationImages);
     }
     if (features != null) {
-      config.setFeatures(features.toAbsolutePath().normalize().toString());
+      config.setFeatures(paths.apply(features).toString());
     }
   }
 }

@@ -8,12 +8,13 @@ import dev.dcgan.v1.RunConfig;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
+import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** A run's config on the command line; each option is the wire's field of that name. */
-final class RunOptions {
+public final class RunOptions {
 
   @Mixin private DataOptions data = new DataOptions();
 
@@ -126,7 +127,8 @@ final class RunOptions {
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
-      description = "auto, cpu, cuda or cuda:N; auto is cuda where it works. Default: auto")
+      description =
+          "auto, cpu, cuda or cuda:N; auto is cuda where it works. Default: auto, or the service's")
   private @Nullable String device;
 
   @Option(
@@ -167,8 +169,20 @@ final class RunOptions {
   /** Adds a line for each option that is wrong, but for the model, which the caller checks. */
   void check(Problems problems) {
     data.check(problems);
+    check(config(""), problems);
+  }
+
+  /**
+   * Adds a line for each option that is wrong, of a run that a service is asked for; paths are for
+   * the service to check.
+   */
+  public void checkForService(String model, Problems problems) {
+    check(configForService(model), problems);
+  }
+
+  private static void check(RunConfig config, Problems problems) {
     try {
-      RunPlan.of(config(""));
+      RunPlan.of(config);
     } catch (RunPlan.InvalidConfigException e) {
       for (RunPlan.Violation violation : e.violations()) {
         problems.add(option(violation.field()) + " " + violation.description());
@@ -204,7 +218,8 @@ final class RunOptions {
         : "not given";
   }
 
-  private static String option(String field) {
+  /** {@code --batch-size} of {@code batch_size}. */
+  public static String option(String field) {
     return "--" + field.toLowerCase(Locale.ROOT).replace('_', '-');
   }
 
@@ -212,6 +227,21 @@ final class RunOptions {
   RunConfig config(String model) {
     RunConfig.Builder config = RunConfig.newBuilder().setModel(model);
     data.addTo(config);
+    return addTo(config);
+  }
+
+  /**
+   * As a service is to be asked: paths as they were given.
+   *
+   * @param model empty: the preset's
+   */
+  public RunConfig configForService(String model) {
+    RunConfig.Builder config = RunConfig.newBuilder().setModel(model);
+    data.addTo(config, UnaryOperator.identity());
+    return addTo(config);
+  }
+
+  private RunConfig addTo(RunConfig.Builder config) {
     if (preset != null) {
       config.setPreset(preset);
     }

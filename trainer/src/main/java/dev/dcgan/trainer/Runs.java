@@ -65,6 +65,7 @@ final class Runs {
   private final RunStore store;
   private final OpenRecords records;
   private final DataRoot dataRoot;
+  private final String device; // Of runs that are asked for without one.
   private final RunQueue queue;
   private final Errands errands = new Errands();
   private final Publications publications;
@@ -79,11 +80,13 @@ final class Runs {
       RunStore store,
       InstantSource clock,
       DataRoot dataRoot,
+      String device,
       RunQueue queue,
       Publications publications) {
     this.store = store;
     this.records = new OpenRecords(clock);
     this.dataRoot = dataRoot;
+    this.device = device;
     this.queue = queue;
     this.publications = publications;
     this.metrics = queue.metrics();
@@ -140,7 +143,8 @@ final class Runs {
     List<Violation> wrong = new ArrayList<>();
     checkRequestId(requestId, wrong);
     List<Violation> ofConfig = new ArrayList<>();
-    RunPlan plan = plan(dataRoot.resolve(asked, ofConfig), ofConfig);
+    RunConfig.Builder here = RunConfig.newBuilder().setDevice(device);
+    RunPlan plan = plan(here.mergeFrom(dataRoot.resolve(asked, ofConfig)).build(), ofConfig);
     for (Violation violation : ofConfig) {
       wrong.add(new Violation("config." + violation.field(), violation.description()));
     }

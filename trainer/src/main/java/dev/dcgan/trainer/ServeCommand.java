@@ -59,6 +59,12 @@ final class ServeCommand implements Settings.Command {
           "The folder that callers may name data in. Without it they have the drawn digits alone.")
   private @Nullable Path dataRoot;
 
+  @Option(
+      names = "--device",
+      description =
+          "Of runs that name none: auto, cpu, cuda or cuda:N; auto is cuda where it works. Tried at start.")
+  private String device = "auto";
+
   @Option(names = "--max-queued-runs", description = "Runs that may wait; more are refused.")
   private int maxQueuedRuns = 100;
 
@@ -77,6 +83,9 @@ final class ServeCommand implements Settings.Command {
     problems.require(
         dataRoot == null || Files.isDirectory(dataRoot),
         "--data-root " + dataRoot + ": no such folder");
+    problems.require(
+        TrainingDevice.isChoice(device),
+        "--device '%s': expected %s".formatted(device, TrainingDevice.CHOICES));
     problems.requireRange("--max-queued-runs", maxQueuedRuns, 1, 10_000);
     problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
     problems.requireNoTelemetry("bin/trainer"); // Exports are checked in ONNX Runtime.
@@ -85,9 +94,11 @@ final class ServeCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
+    // Starts the engine: a library that does not load, or a device that does not work, ends it
+    // here.
+    TrainingDevice where = TrainingDevice.select(device);
     Files.createDirectories(runs);
     Files.createDirectories(repository);
-    TrainingDevice.select("cpu"); // Starts the engine: a library that does not load ends it here.
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);
@@ -101,7 +112,8 @@ final class ServeCommand implements Settings.Command {
             Boolean.getBoolean("dcgan.terminal"));
     TrainerServer server =
         TrainerServer.start(
-            new TrainerServer.Config(runs, dataRoot, maxQueuedRuns, port, httpPort, tls.tls()),
+            new TrainerServer.Config(
+                runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls.tls()),
             training::train,
             (checkpoint, model, run, quality) -> {
               ModelBundle bundle = new Publisher(models, model).publish(checkpoint, run, quality);
@@ -110,10 +122,11 @@ final class ServeCommand implements Settings.Command {
             },
             registry);
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}",
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}, device {}",
         server.port(),
         server.httpPort(),
-        runs);
+        runs,
+        where);
     shutdown.await();
     log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
     server.drain(drainGrace);

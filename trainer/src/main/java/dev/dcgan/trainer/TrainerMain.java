@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.client.RunsCommand;
+import dev.dcgan.trainer.client.StartCommand;
 import dev.dcgan.trainer.client.WatchCommand;
 import picocli.CommandLine.Command;
 
@@ -13,6 +14,7 @@ import picocli.CommandLine.Command;
     subcommands = {
       TrainCommand.class,
       ServeCommand.class,
+      StartCommand.class,
       RunsCommand.class,
       WatchCommand.class,
       ExportCommand.class,

@@ -23,6 +23,7 @@ final class TrainerServer {
    *
    * @param runs the folder of runs
    * @param dataRoot the folder that callers may name files in; null: none
+   * @param device of runs that are asked for without one
    * @param maxQueuedRuns that may wait
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics and /readyz; 0 for any free one
@@ -31,6 +32,7 @@ final class TrainerServer {
   record Config(
       Path runs,
       @Nullable Path dataRoot,
+      String device,
       int maxQueuedRuns,
       int port,
       int httpPort,
@@ -68,6 +70,7 @@ final class TrainerServer {
               new RunStore(config.runs(), clock),
               clock,
               new DataRoot(config.dataRoot()),
+              config.device(),
               new RunQueue(trainer, config.maxQueuedRuns(), new RunMetrics(registry)),
               new Publications(target));
       runs.recover();

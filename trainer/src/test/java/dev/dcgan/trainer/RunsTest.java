@@ -92,6 +92,17 @@ class RunsTest {
   }
 
   @Test
+  void start_ofARunThatNamesNoDevice_namesTheServices_othersKeepTheirs() throws Exception {
+    Run none = runs.start("", config(1));
+    Run other = runs.start("", config(1).toBuilder().setDevice("auto").build());
+
+    assertThat(none.getConfig().getDevice()).isEqualTo("cuda:1");
+    assertThat(none.getAsked().getDevice()).isEmpty();
+    assertThat(service.folder(none).read().getConfig().getDevice()).isEqualTo("cuda:1");
+    assertThat(other.getConfig().getDevice()).isEqualTo("auto");
+  }
+
+  @Test
   void start_withTheSameRequestId_answersWithTheSameRun_inEveryStateAndLife() throws Exception {
     Run run = runs.start("once", config(1));
     assertThat(runs.start("once", config(1)).getId()).isEqualTo(run.getId());

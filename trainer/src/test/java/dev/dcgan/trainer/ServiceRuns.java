@@ -46,6 +46,7 @@ final class ServiceRuns {
             store,
             CLOCK,
             new DataRoot(dataRoot),
+            "cuda:1",
             new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry)),
             new Publications(target));
   }

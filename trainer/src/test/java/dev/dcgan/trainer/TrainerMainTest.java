@@ -285,6 +285,23 @@ class TrainerMainTest {
   }
 
   @Test
+  void serve_onADeviceThatDoesNotWork_saysSoInOneLine_andDoesNotBegin() throws Exception {
+    try (Trainer trainer =
+        start(List.of("serve"), "--device=cuda:99", "--port=0", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: --device cuda:99: ");
+    }
+    assertThat(folder).isEmptyDirectory();
+    try (Trainer trainer = start(Map.of("DCGAN_DEVICE", "tpu"), List.of("serve"))) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output()).startsWith("error: --device 'tpu': expected auto, cpu, cuda");
+    }
+  }
+
+  @Test
   void resume_ofARunInAnotherProcess_leavesItAlone() throws Exception {
     RunFolder run =
         new RunStore(folder.resolve("runs"), InstantSource.system())

@@ -9,8 +9,10 @@ import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.FakeTrainer.Session;
 import dev.dcgan.trainer.client.RunsCommand;
+import dev.dcgan.trainer.client.StartCommand;
 import dev.dcgan.trainer.client.WatchCommand;
 import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import dev.dcgan.v1.StartRunRequest;
@@ -38,6 +40,7 @@ import java.time.Duration;
 import java.util.Iterator;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -51,6 +54,7 @@ import picocli.CommandLine.Command;
 class TrainerServerTest {
 
   private static final Duration GRACE = Duration.ofSeconds(30);
+  private static final int MAX_QUEUED = 10;
 
   @TempDir private Path folder;
 
@@ -117,6 +121,72 @@ class TrainerServerTest {
         .isThrownBy(() -> start(0, server.httpPort()))
         .withMessageContaining("choose another with --http-port");
     assertThat(trainer.isIdle()).isTrue();
+  }
+
+  @Test
+  void commandStart_printsTheIdOfARun_ofItsOptionsAndDataOfTheService() throws Exception {
+    Files.createDirectory(folder.resolve("faces"));
+
+    Ended started =
+        command(
+            "start",
+            "--target=" + target(),
+            "--preset=paper64",
+            "--data=faces",
+            "--epochs=3",
+            "--publish=every",
+            "2",
+            "--model=portraits");
+
+    assertThat(started.exitCode()).isZero();
+    Session session = trainer.next();
+    assertThat(started.output()).isEqualTo(session.id() + "\n");
+    assertThat(session.plan.config())
+        .returns(folder.resolve("faces").toRealPath().toString(), RunConfig::getData)
+        .returns("paper64", RunConfig::getPreset)
+        .returns(3, RunConfig::getEpochs)
+        .returns("every 2", RunConfig::getPublish)
+        .returns("portraits", RunConfig::getModel)
+        .returns("cpu", RunConfig::getDevice);
+    session.succeed();
+  }
+
+  @Test
+  void commandStart_ofWhatIsWrong_namesEachOption() {
+    assertThat(command("start", "--target=" + target(), "--data=../up", "--features=absent"))
+        .isEqualTo(
+            new Ended(
+                1,
+                "",
+                "error: %s refused the run: --data '../up': expected a path without '..';"
+                        .formatted(target())
+                    + " --features 'absent': no such file or folder in the service's"
+                    + " --data-root"));
+    assertThat(command("start", "--target=" + target(), "--epochs=0", "--model=Digits"))
+        .returns(2, Ended::exitCode)
+        .extracting(Ended::errors)
+        .asString()
+        .contains("error: --epochs 0: expected ", "error: --model 'Digits': expected ");
+    assertThat(trainer.isIdle()).isTrue();
+  }
+
+  @Test
+  void commandStart_whenTooManyWait_isAFailure() throws Exception {
+    begin();
+    trainer.next();
+    for (int i = 0; i < MAX_QUEUED; i++) {
+      begin();
+    }
+
+    assertThat(command("start", "--target=" + target()))
+        .isEqualTo(
+            new Ended(
+                1,
+                "",
+                "error: "
+                    + target()
+                    + " answered RESOURCE_EXHAUSTED: 10 runs wait already of at most 10;"
+                    + " try again when one has ended"));
   }
 
   @Test
@@ -189,7 +259,7 @@ class TrainerServerTest {
     server = start(0, 0, new ServerTls(cert, folder.resolve("tls.key"), null, GRACE));
 
     assertThat(command("runs", "--target=" + target(), "--tls-ca=" + cert))
-        .isEqualTo(new Ended(0, "no runs yet\n"));
+        .isEqualTo(new Ended(0, "no runs yet\n", ""));
     assertThat(command("runs", "--target=" + target()).exitCode()).isEqualTo(1);
     assertThat(command("runs", "--target=" + target(), "--tls").exitCode()).isEqualTo(1);
     assertThat(command("watch", "absent", "--target=" + target(), "--tls-ca=" + cert).exitCode())
@@ -204,7 +274,7 @@ class TrainerServerTest {
 
   private TrainerServer start(int port, int httpPort, @Nullable ServerTls tls) throws IOException {
     return TrainerServer.start(
-        new TrainerServer.Config(folder, null, 10, port, httpPort, tls),
+        new TrainerServer.Config(folder, folder, "cpu", MAX_QUEUED, port, httpPort, tls),
         trainer,
         new FakeTarget(),
         new PrometheusRegistry());
@@ -240,21 +310,32 @@ class TrainerServerTest {
 
   @Command(
       name = "trainer",
-      subcommands = {RunsCommand.class, WatchCommand.class})
+      subcommands = {StartCommand.class, RunsCommand.class, WatchCommand.class})
   private static final class Clients {}
 
-  private record Ended(int exitCode, String output) {}
+  private record Ended(int exitCode, String output, String errors) {}
 
-  /** Runs the command line in this process; its output is what it prints, not what it logs. */
+  /** Runs the command line in this process; what it says is what it prints, not what it logs. */
   private static synchronized Ended command(String... args) {
-    PrintStream before = System.out;
+    PrintStream out = System.out;
+    PrintStream err = System.err;
     ByteArrayOutputStream output = new ByteArrayOutputStream();
+    ByteArrayOutputStream errors = new ByteArrayOutputStream();
     System.setOut(new PrintStream(output, true, StandardCharsets.UTF_8));
+    System.setErr(new PrintStream(errors, true, StandardCharsets.UTF_8));
     try {
       int exitCode = Settings.run(new Clients(), args);
-      return new Ended(exitCode, output.toString(StandardCharsets.UTF_8));
+      return new Ended(
+          exitCode,
+          output.toString(StandardCharsets.UTF_8),
+          errors
+              .toString(StandardCharsets.UTF_8)
+              .lines()
+              .filter(line -> line.startsWith("error: "))
+              .collect(Collectors.joining("\n")));
     } finally {
-      System.setOut(before);
+      System.setOut(out);
+      System.setErr(err);
     }
   }
 }

@@ -1,11 +1,17 @@
 package dev.dcgan.trainer.client;
 
+import com.google.protobuf.Any;
+import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
 import dev.dcgan.server.Target;
+import dev.dcgan.trainer.RunOptions;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
 import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.StartRunRequest;
 import dev.dcgan.v1.TrainerServiceGrpc;
 import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingV2Stub;
 import dev.dcgan.v1.WatchRunRequest;
@@ -13,6 +19,7 @@ import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusException;
+import io.grpc.protobuf.StatusProto;
 import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
 import java.time.Duration;
@@ -63,6 +70,23 @@ final class TrainerClient implements AutoCloseable {
     }
   }
 
+  /**
+   * Asks for a run.
+   *
+   * @throws IOException among others, all that the service finds wrong with it, in one line
+   */
+  Run start(RunConfig config) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .startRun(StartRunRequest.newBuilder().setConfig(config).build());
+    } catch (StatusException e) {
+      String wrong = violations(e);
+      throw wrong.isEmpty()
+          ? told(e)
+          : new IOException(target.address() + " refused the run: " + wrong, e);
+    }
+  }
+
   /** At most {@code limit} runs, newest first. */
   List<Run> runs(int limit) throws IOException {
     List<Run> runs = new ArrayList<>();
@@ -97,6 +121,23 @@ final class TrainerClient implements AutoCloseable {
   @Override
   public void close() {
     channel.shutdownNow();
+  }
+
+  /** By the options that set the fields; empty: something else is wrong. */
+  private static String violations(StatusException e) throws IOException {
+    List<String> wrong = new ArrayList<>();
+    com.google.rpc.Status status = StatusProto.fromThrowable(e);
+    for (Any detail : status == null ? List.<Any>of() : status.getDetailsList()) {
+      if (detail.is(BadRequest.class)) {
+        for (FieldViolation violation : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          wrong.add(
+              RunOptions.option(violation.getField().replaceFirst("^config\\.", ""))
+                  + " "
+                  + violation.getDescription());
+        }
+      }
+    }
+    return String.join("; ", wrong);
   }
 
   private IOException told(StatusException e) {
