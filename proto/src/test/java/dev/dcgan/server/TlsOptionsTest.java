@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -117,6 +118,31 @@ class TlsOptionsTest {
   }
 
   @Test
+  void ofABundle_oneValidCertificateIsEnough_ofAChainItMustBeTheFirst() throws Exception {
+    String late = Files.readString(certificates.crt("late"));
+    String one = Files.readString(certificates.crt("one"));
+    String lateFirst = Files.writeString(folder.resolve("late-first.crt"), late + one).toString();
+    String oneFirst = Files.writeString(folder.resolve("one-first.crt"), one + late).toString();
+
+    List<String> serve = List.of("--tls-cert", oneFirst, "--tls-key", key("one"));
+    assertThat(run(new Serve(), with(serve, "--tls-client-ca", lateFirst))).isEmpty();
+    assertThat(run(new Call(), with(serve, "--tls-ca", lateFirst))).isEmpty();
+
+    assertThat(run(new Serve(), with(serve, "--tls-client-ca", crt("late"))))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-client-ca " + crt("late") + ": CN=late expired at 20");
+    assertThat(run(new Call(), "--tls-ca", crt("late")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-ca " + crt("late") + ": CN=late expired at 20");
+    assertThat(run(new Serve(), "--tls-cert", lateFirst, "--tls-key", key("late")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-cert " + lateFirst + ": CN=late expired at 20");
+  }
+
+  @Test
   void aKeyInAnotherFormat_isRefused_withWhatToDo() throws Exception {
     Path rsa = folder.resolve("rsa.key");
     Files.writeString(
@@ -190,6 +216,10 @@ class TlsOptionsTest {
           .as(option)
           .isInstanceOf(TlsChannelCredentials.class);
     }
+  }
+
+  private static String[] with(List<String> options, String... more) {
+    return Stream.concat(options.stream(), Stream.of(more)).toArray(String[]::new);
   }
 
   private static String crt(String name) {
