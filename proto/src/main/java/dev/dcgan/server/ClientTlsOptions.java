@@ -5,6 +5,8 @@ import io.grpc.TlsChannelCredentials;
 import io.grpc.util.AdvancedTlsX509KeyManager;
 import io.grpc.util.AdvancedTlsX509TrustManager;
 import java.io.IOException;
+import java.net.URI;
+import java.net.URISyntaxException;
 import java.nio.file.Path;
 import java.security.GeneralSecurityException;
 import java.security.cert.X509Certificate;
@@ -57,8 +59,9 @@ public final class ClientTlsOptions {
     }
     Pem.checkIdentity(problems, cert, key);
     problems.require(
-        authority == null || !authority.isBlank(),
-        "--tls-authority is empty: expected the name in the server's certificate");
+        authority == null || isName(authority),
+        "--tls-authority '%s': expected the name in the server's certificate, and nothing else"
+            .formatted(authority));
   }
 
   /**
@@ -72,6 +75,17 @@ public final class ClientTlsOptions {
       return Target.plain(address);
     }
     return new Target(address, credentials(), authority);
+  }
+
+  /** Stricter than gRPC, which escapes what cannot be in a name, and calls. */
+  private static boolean isName(String authority) {
+    try {
+      return authority.equals(new URI("tls://" + authority).getRawAuthority())
+          && !authority.contains("@")
+          && !authority.contains("%");
+    } catch (URISyntaxException e) {
+      return false;
+    }
   }
 
   private ChannelCredentials credentials() throws IOException {
