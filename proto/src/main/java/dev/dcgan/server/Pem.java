@@ -15,6 +15,7 @@ import java.security.cert.CertificateException;
 import java.security.cert.X509Certificate;
 import java.time.Instant;
 import java.util.List;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
 /** Reads PEM files, and says in one line what is wrong with one, the file's name first. */
@@ -30,33 +31,37 @@ final class Pem {
 
   private static final String KEY = "-----BEGIN PRIVATE KEY-----";
 
+  /** For checks: whoever takes the certificates tells of those that are left out. */
+  static final Consumer<String> UNTOLD = line -> {};
+
   private Pem() {}
 
   /**
-   * Certificates of which none has expired.
+   * Certificates of authorities, without those that have expired: a bundle keeps old ones.
    *
-   * @throws IOException the file cannot be read, or has none, or one that has expired
+   * @param leftOut gets a line for each that has
+   * @throws IOException the file cannot be read, or has none that is valid
    */
-  static List<X509Certificate> certificates(Path file) throws IOException {
-    List<X509Certificate> found;
-    try {
-      found = List.of(CertificateUtils.getX509Certificates(open(file)));
-    } catch (CertificateException e) {
-      throw new IOException(
-          "%s: a certificate is damaged (%s); expected PEM".formatted(file, e.getMessage()), e);
+  static List<X509Certificate> authorities(Path file, Consumer<String> leftOut) throws IOException {
+    List<X509Certificate> all = certificates(file);
+    if (all.stream().allMatch(Pem::hasExpired)) {
+      throw new IOException(expired(file, all.get(0)) + "; expected one that is valid");
     }
-    if (found.isEmpty()) {
-      throw new IOException(file + ": no certificate; expected PEM, 'BEGIN CERTIFICATE'");
+    return valid(file, all, leftOut);
+  }
+
+  /**
+   * One's own certificate, then those that vouch for it, without those that have expired.
+   *
+   * @param leftOut gets a line for each that has
+   * @throws IOException the file cannot be read, or has none, or the first has expired
+   */
+  static List<X509Certificate> chain(Path file, Consumer<String> leftOut) throws IOException {
+    List<X509Certificate> all = certificates(file);
+    if (hasExpired(all.get(0))) {
+      throw new IOException(expired(file, all.get(0)) + "; expected one that is valid");
     }
-    for (X509Certificate certificate : found) {
-      Instant end = certificate.getNotAfter().toInstant();
-      if (end.isBefore(Instant.now())) {
-        throw new IOException(
-            "%s: %s expired at %s; expected one that is valid"
-                .formatted(file, certificate.getSubjectX500Principal(), end));
-      }
-    }
-    return found;
+    return valid(file, all, leftOut);
   }
 
   /**
@@ -84,10 +89,12 @@ final class Pem {
   /**
    * A chain and its key, that belong together.
    *
+   * @param leftOut gets a line for each certificate of the chain that has expired
    * @throws IOException one of the files is wrong, or the key is another certificate's
    */
-  static Identity identity(Path chainFile, Path keyFile) throws IOException {
-    Identity identity = new Identity(certificates(chainFile), key(keyFile));
+  static Identity identity(Path chainFile, Path keyFile, Consumer<String> leftOut)
+      throws IOException {
+    Identity identity = new Identity(chain(chainFile, leftOut), key(keyFile));
     if (!arePair(identity.chain.get(0).getPublicKey(), identity.key)) {
       throw new IOException(
           "%s: not the key of the first certificate in %s".formatted(keyFile, chainFile));
@@ -101,11 +108,44 @@ final class Pem {
         (chainFile == null) == (keyFile == null),
         "--tls-cert and --tls-key go together: give both");
     boolean hasChain =
-        chainFile != null && problems.requireReads("--tls-cert", () -> certificates(chainFile));
+        chainFile != null && problems.requireReads("--tls-cert", () -> chain(chainFile, UNTOLD));
     boolean hasKey = keyFile != null && problems.requireReads("--tls-key", () -> key(keyFile));
     if (chainFile != null && keyFile != null && hasChain && hasKey) {
-      problems.requireReads("--tls-key", () -> identity(chainFile, keyFile));
+      problems.requireReads("--tls-key", () -> identity(chainFile, keyFile, UNTOLD));
     }
+  }
+
+  private static List<X509Certificate> certificates(Path file) throws IOException {
+    try {
+      List<X509Certificate> found = List.of(CertificateUtils.getX509Certificates(open(file)));
+      if (found.isEmpty()) {
+        throw new IOException(file + ": no certificate; expected PEM, 'BEGIN CERTIFICATE'");
+      }
+      return found;
+    } catch (CertificateException e) {
+      throw new IOException(
+          "%s: a certificate is damaged (%s); expected PEM".formatted(file, e.getMessage()), e);
+    }
+  }
+
+  private static List<X509Certificate> valid(
+      Path file, List<X509Certificate> all, Consumer<String> leftOut) {
+    for (X509Certificate certificate : all) {
+      if (hasExpired(certificate)) {
+        leftOut.accept(expired(file, certificate) + "; it is left out");
+      }
+    }
+    return all.stream().filter(certificate -> !hasExpired(certificate)).toList();
+  }
+
+  private static boolean hasExpired(X509Certificate certificate) {
+    return certificate.getNotAfter().toInstant().isBefore(Instant.now());
+  }
+
+  private static String expired(Path file, X509Certificate certificate) {
+    return "%s: %s expired at %s"
+        .formatted(
+            file, certificate.getSubjectX500Principal(), certificate.getNotAfter().toInstant());
   }
 
   private static boolean arePair(PublicKey open, PrivateKey secret) {

@@ -2,32 +2,37 @@ package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.netty.shaded.io.grpc.netty.GrpcSslContexts;
+import io.grpc.netty.shaded.io.netty.buffer.ByteBufAllocator;
+import io.grpc.netty.shaded.io.netty.handler.ssl.ApplicationProtocolNegotiator;
 import io.grpc.netty.shaded.io.netty.handler.ssl.ClientAuth;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslContext;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslContextBuilder;
 import io.grpc.netty.shaded.io.netty.handler.ssl.SslProvider;
-import io.grpc.util.AdvancedTlsX509KeyManager;
-import io.grpc.util.AdvancedTlsX509TrustManager;
 import java.io.IOException;
 import java.nio.file.Path;
-import java.security.GeneralSecurityException;
 import java.security.cert.X509Certificate;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
-import org.jspecify.annotations.Nullable;
+import javax.net.ssl.SSLSessionContext;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * TLS that follows its files: connections that are made after a change get what is new, those that
- * stand go on. Files that are wrong, or do not belong together (because they are just being
- * replaced), change nothing and are named in the log, once. A thread of its own looks at them.
+ * TLS that follows its files: connections that are made after a change get what is new, also where
+ * they would resume an older one's session, and those that stand go on. The server's certificate
+ * with its key, and the clients' authorities, are taken independently: what is wrong, or does not
+ * belong together (because it is just being replaced), changes nothing of its own and is named in
+ * the log, once. A thread of its own looks at the files; any thread may begin a connection.
  *
  * <p>gRPC's managers can watch files too, but would take a key that is not the certificate's, miss
- * a change of one file alone, and log a stack at every look.
+ * a change of one file alone, log a stack at every look, and resume sessions of clients whose
+ * authority is gone.
  */
 final class ReloadedTls implements AutoCloseable {
 
@@ -36,17 +41,16 @@ final class ReloadedTls implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(ReloadedTls.class);
 
   private final ServerTls files;
-  private final AdvancedTlsX509KeyManager identity = new AdvancedTlsX509KeyManager();
-  private final AdvancedTlsX509TrustManager clients;
-  private final SslContext context;
   private final ScheduledExecutorService watch =
       Executors.newSingleThreadScheduledExecutor(Threads.named("tls"));
 
   // Mutable state
-  @GuardedBy("this") private @Nullable Credentials current;
+  @GuardedBy("this") private Credentials current;
 
-  /** What the last look failed by; empty: it did not. */
-  @GuardedBy("this") private String trouble = "";
+  /** What the last look found wrong. */
+  @GuardedBy("this") private List<String> trouble = List.of();
+
+  private volatile SslContext newest;
 
   /**
    * Reads the files, and again every {@link ServerTls#poll}.
@@ -55,37 +59,78 @@ final class ReloadedTls implements AutoCloseable {
    */
   ReloadedTls(ServerTls files) throws IOException {
     this.files = files;
-    try {
-      clients = AdvancedTlsX509TrustManager.newBuilder().build();
-      take(read());
-      context = context(identity, files.clientCa() == null ? null : clients);
-    } catch (GeneralSecurityException e) {
-      throw new IOException("TLS cannot be had of this JDK: " + e.getMessage(), e);
-    }
+    List<String> leftOut = new ArrayList<>();
+    current = new Credentials(readIdentity(leftOut::add), readClientCa(leftOut::add));
+    newest = context(current);
+    tell(current);
+    warnOfNew(leftOut);
     long nanos = files.poll().toNanos();
     var unused = watch.scheduleWithFixedDelay(this::look, nanos, nanos, TimeUnit.NANOSECONDS);
   }
 
+  /** Begins each connection with what is newest. */
   SslContext context() {
-    return context;
+    return new SslContext() {
+      @Override
+      public boolean isClient() {
+        return newest.isClient();
+      }
+
+      @Override
+      public List<String> cipherSuites() {
+        return newest.cipherSuites();
+      }
+
+      @Override
+      @SuppressWarnings("deprecation") // By Netty, which still asks for it.
+      public ApplicationProtocolNegotiator applicationProtocolNegotiator() {
+        return newest.applicationProtocolNegotiator();
+      }
+
+      @Override
+      public SSLEngine newEngine(ByteBufAllocator buffers) {
+        return newest.newEngine(buffers);
+      }
+
+      @Override
+      public SSLEngine newEngine(ByteBufAllocator buffers, String host, int port) {
+        return newest.newEngine(buffers, host, port);
+      }
+
+      @Override
+      public SSLSessionContext sessionContext() {
+        return newest.sessionContext();
+      }
+    };
   }
 
   /** Takes what has changed. */
   synchronized void look() {
+    List<String> wrong = new ArrayList<>();
+    Pem.Identity identity = current.identity;
+    List<X509Certificate> clientCa = current.clientCa;
+    // Whatever it was, the rest is taken and the next look is made.
     try {
-      Credentials found = read();
-      if (!found.equals(current)) {
-        take(found);
-      }
-      trouble = "";
-    } catch (IOException | GeneralSecurityException | RuntimeException e) {
-      // Whatever it was, the next look is made.
-      String message = "TLS goes on with what it has: " + e.getMessage();
-      if (!message.equals(trouble)) {
-        log.warn("{}", message);
-      }
-      trouble = message;
+      identity = readIdentity(wrong::add);
+    } catch (IOException | RuntimeException e) {
+      wrong.add(goesOn(e));
     }
+    try {
+      clientCa = readClientCa(wrong::add);
+    } catch (IOException | RuntimeException e) {
+      wrong.add(goesOn(e));
+    }
+    Credentials found = new Credentials(identity, clientCa);
+    try {
+      if (!found.equals(current)) {
+        newest = context(found);
+        current = found;
+        tell(found);
+      }
+    } catch (IOException | RuntimeException e) {
+      wrong.add(goesOn(e));
+    }
+    warnOfNew(wrong);
   }
 
   @Override
@@ -94,37 +139,52 @@ final class ReloadedTls implements AutoCloseable {
   }
 
   /**
-   * It is the JDK's TLS: gRPC's default, BoringSSL, goes on telling clients of the authorities that
-   * it was started with, so that those of a new one do not show their certificates. Nor is a
-   * library unpacked for it.
+   * A context of its own for each change: the JDK resumes a session without another look at the
+   * client's certificate, but only a session of the same context.
+   *
+   * <p>It is the JDK's TLS: no library is unpacked for it, as for BoringSSL, gRPC's default.
    */
-  private static SslContext context(
-      AdvancedTlsX509KeyManager identity, @Nullable AdvancedTlsX509TrustManager clients)
-      throws SSLException {
+  private static SslContext context(Credentials credentials) throws IOException {
     SslContextBuilder builder =
-        GrpcSslContexts.configure(SslContextBuilder.forServer(identity), SslProvider.JDK);
-    if (clients != null) {
-      builder.trustManager(clients).clientAuth(ClientAuth.REQUIRE);
+        SslContextBuilder.forServer(credentials.identity.key(), credentials.identity.chain());
+    if (!credentials.clientCa.isEmpty()) {
+      builder.trustManager(credentials.clientCa).clientAuth(ClientAuth.REQUIRE);
     }
-    return builder.build();
+    try {
+      return GrpcSslContexts.configure(builder, SslProvider.JDK).build();
+    } catch (SSLException e) {
+      throw new IOException("TLS cannot be had of this JDK: " + e.getMessage(), e);
+    }
   }
 
-  private Credentials read() throws IOException {
+  private Pem.Identity readIdentity(Consumer<String> leftOut) throws IOException {
+    return Pem.identity(files.certificates(), files.key(), leftOut);
+  }
+
+  private List<X509Certificate> readClientCa(Consumer<String> leftOut) throws IOException {
     Path clientCa = files.clientCa();
-    return new Credentials(
-        Pem.identity(files.certificates(), files.key()),
-        clientCa == null ? List.of() : Pem.certificates(clientCa));
+    return clientCa == null ? List.of() : Pem.authorities(clientCa, leftOut);
   }
 
-  private synchronized void take(Credentials found) throws IOException, GeneralSecurityException {
-    clients.updateTrustCredentials(found.clientCa.toArray(new X509Certificate[0]));
-    List<X509Certificate> chain = found.identity.chain();
-    identity.updateIdentityCredentials(chain.toArray(new X509Certificate[0]), found.identity.key());
-    current = found;
+  private static String goesOn(Exception e) {
+    return "TLS goes on with what it has: " + e.getMessage();
+  }
+
+  private synchronized void warnOfNew(List<String> lines) {
+    for (String line : lines) {
+      if (!trouble.contains(line)) {
+        log.warn("{}", line);
+      }
+    }
+    trouble = lines;
+  }
+
+  private static void tell(Credentials taken) {
+    X509Certificate own = taken.identity.chain().get(0);
     log.info(
         "TLS with the certificate of {}, valid until {}{}",
-        chain.get(0).getSubjectX500Principal(),
-        chain.get(0).getNotAfter().toInstant(),
-        found.clientCa.isEmpty() ? "" : "; clients must show theirs");
+        own.getSubjectX500Principal(),
+        own.getNotAfter().toInstant(),
+        taken.clientCa.isEmpty() ? "" : "; clients must show theirs");
   }
 }

@@ -39,7 +39,7 @@ public final class ServerTlsOptions {
         "--tls-client-ca needs --tls-cert and --tls-key: without TLS no client shows a certificate");
     if (clientCa != null) {
       Path file = clientCa;
-      problems.requireReads("--tls-client-ca", () -> Pem.certificates(file));
+      problems.requireReads("--tls-client-ca", () -> Pem.authorities(file, Pem.UNTOLD));
     }
   }
 

@@ -9,12 +9,18 @@ import java.util.concurrent.atomic.AtomicInteger;
  * Ends a program in order on SIGTERM or Ctrl-C.
  *
  * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its
- * exit code, 0. A second signal ends the process at once. Signals are taken through {@code
- * sun.misc.Signal}, by reflection because javac warns of the name: a shutdown hook could give exit
- * code 0 only by halting, which leaves behind every file marked for deletion on exit, such as
- * unpacked native libraries.
+ * exit code: 0 where nobody need start it again, otherwise {@link #TRY_AGAIN}. A second signal ends
+ * the process at once. Signals are taken through {@code sun.misc.Signal}, by reflection because
+ * javac warns of the name: a shutdown hook could give such an exit code only by halting, which
+ * leaves behind every file marked for deletion on exit, such as unpacked native libraries.
  */
 public final class Shutdown {
+
+  /**
+   * The exit code of a job that was stopped before its end: EX_TEMPFAIL of sysexits.h. Not 0: what
+   * schedules jobs would take it for done.
+   */
+  public static final int TRY_AGAIN = 75;
 
   private static final List<String> SIGNALS = List.of("TERM", "INT");
   // What a shell reports of a process that SIGTERM ended.

@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  *
  * @param address {@code host:port}, or any other name that gRPC resolves
  * @param credentials plain text or TLS
- * @param authority the name that the server's certificate is for; null: that of the address
+ * @param authority the name that the server's certificate is for, one that {@link ClientTlsOptions}
+ *     has checked; null: that of the address
  */
 public record Target(String address, ChannelCredentials credentials, @Nullable String authority) {
 
@@ -41,9 +42,12 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
    */
   public ManagedChannel open(
       BiFunction<String, ChannelCredentials, ManagedChannelBuilder<?>> builder) throws IOException {
+    ManagedChannelBuilder<?> channel = builder.apply(address, credentials);
+    if (authority != null) {
+      channel.overrideAuthority(authority);
+    }
     try {
-      ManagedChannelBuilder<?> channel = builder.apply(address, credentials);
-      return (authority == null ? channel : channel.overrideAuthority(authority)).build();
+      return channel.build(); // What gRPC says of an address, it says here.
     } catch (IllegalArgumentException e) {
       throw new IOException(
           "'%s' is no target (%s); expected host:port".formatted(address, e.getMessage()), e);

@@ -1,8 +1,11 @@
 package dev.dcgan.server;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 
+import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
 import io.grpc.TlsChannelCredentials;
 import java.io.PrintWriter;
 import java.io.StringWriter;
@@ -11,9 +14,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
@@ -117,6 +123,31 @@ class TlsOptionsTest {
   }
 
   @Test
+  void ofABundle_oneValidCertificateIsEnough_ofAChainItMustBeTheFirst() throws Exception {
+    String late = Files.readString(certificates.crt("late"));
+    String one = Files.readString(certificates.crt("one"));
+    String lateFirst = Files.writeString(folder.resolve("late-first.crt"), late + one).toString();
+    String oneFirst = Files.writeString(folder.resolve("one-first.crt"), one + late).toString();
+
+    List<String> serve = List.of("--tls-cert", oneFirst, "--tls-key", key("one"));
+    assertThat(run(new Serve(), with(serve, "--tls-client-ca", lateFirst))).isEmpty();
+    assertThat(run(new Call(), with(serve, "--tls-ca", lateFirst))).isEmpty();
+
+    assertThat(run(new Serve(), with(serve, "--tls-client-ca", crt("late"))))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-client-ca " + crt("late") + ": CN=late expired at 20");
+    assertThat(run(new Call(), "--tls-ca", crt("late")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-ca " + crt("late") + ": CN=late expired at 20");
+    assertThat(run(new Serve(), "--tls-cert", lateFirst, "--tls-key", key("late")))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-cert " + lateFirst + ": CN=late expired at 20");
+  }
+
+  @Test
   void aKeyInAnotherFormat_isRefused_withWhatToDo() throws Exception {
     Path rsa = folder.resolve("rsa.key");
     Files.writeString(
@@ -174,7 +205,41 @@ class TlsOptionsTest {
         .contains(
             "--tls-key %s: not the key of the first certificate in %s"
                 .formatted(key("two"), crt("one")),
-            "--tls-authority is empty: expected the name in the server's certificate");
+            "--tls-authority '': expected the name in the server's certificate, and nothing else");
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {"a b", "me@there", "me%40there", "there/path", "https://there", "[there", " "})
+  void anAuthorityThatIsNone_isBlamedOnItsOption(String authority) throws Exception {
+    assertThat(run(new Call(), "--tls-authority", authority))
+        .singleElement()
+        .asString()
+        .startsWith("--tls-authority '" + authority + "': expected the name in the server's");
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"there", "there:443", "over_there", "::1", "[::1]", "127.0.0.1"})
+  void anAuthority_isTaken(String authority) throws Exception {
+    Call call = new Call();
+    assertThat(run(call, "--tls-authority", authority)).isEmpty();
+    ManagedChannel channel = call.tls.target("localhost:1").open(Grpc::newChannelBuilder);
+    try {
+      assertThat(channel.authority()).isEqualTo(authority);
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "a b", "there:port", "://", "dns:///a b", "dns:///"})
+  void anAddressThatIsNone_isBlamedOnTheTarget(String address) {
+    Target target =
+        new Target(address, InsecureChannelCredentials.create(), "the.name.in.the.certificate");
+    assertThatIOException()
+        .isThrownBy(() -> target.open(Grpc::newChannelBuilder).shutdownNow())
+        .withMessageStartingWith("'" + address + "' is no target (")
+        .withMessageEndingWith("); expected host:port");
   }
 
   @Test
@@ -190,6 +255,10 @@ class TlsOptionsTest {
           .as(option)
           .isInstanceOf(TlsChannelCredentials.class);
     }
+  }
+
+  private static String[] with(List<String> options, String... more) {
+    return Stream.concat(options.stream(), Stream.of(more)).toArray(String[]::new);
   }
 
   private static String crt(String name) {

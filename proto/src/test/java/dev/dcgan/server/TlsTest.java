@@ -9,22 +9,36 @@ import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
 import io.grpc.StatusException;
+import io.grpc.util.AdvancedTlsX509KeyManager;
+import io.grpc.util.AdvancedTlsX509TrustManager;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.Socket;
+import java.net.SocketException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.KeyManager;
+import javax.net.ssl.SSLContext;
+import javax.net.ssl.SSLException;
+import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSocket;
+import javax.net.ssl.TrustManager;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
 /** A server and clients with their options of TLS, over real sockets. */
@@ -48,6 +62,7 @@ class TlsTest {
     certificates.make("served", "-signer", "ca", "-ext", "san=dns:localhost");
     certificates.make("client", "-signer", "ca");
     certificates.make("stranger", "-ext", "san=dns:localhost");
+    certificates.make("late", "-startdate", "-10d", "-validity", "5");
   }
 
   @AfterEach
@@ -156,6 +171,30 @@ class TlsTest {
     }
   }
 
+  @ParameterizedTest
+  @ValueSource(strings = {"TLSv1.3", "TLSv1.2"})
+  void aChangedClientCa_countsForResumedSessionsToo(String protocol) throws Exception {
+    Path clientCa = folder.resolve("clients.crt");
+    Files.copy(certificates.crt("ca"), clientCa);
+    serve(clientCa, OFTEN);
+    SSLContext client = contextOfClient();
+    assertThat(isGreeted(client, protocol)).isTrue();
+    assertThat(isGreeted(client, protocol)).isTrue();
+    assertThat(Collections.list(client.getClientSessionContext().getIds()))
+        .as("the second connection resumed the first one's session")
+        .map(id -> client.getClientSessionContext().getSession(id).getValue("connections"))
+        .contains(2);
+
+    Files.copy(certificates.crt("stranger"), clientCa, StandardCopyOption.REPLACE_EXISTING);
+    String[] anew = {
+      "--tls-ca", crt("ca"), "--tls-cert", crt("client"), "--tls-key", key("client")
+    };
+    while (isServed("localhost", anew)) {
+      // The test's time limit bounds it.
+    }
+    assertThat(isGreeted(client, protocol)).isFalse();
+  }
+
   @Test
   void aDamagedFile_changesNothing_andIsNamed() throws Exception {
     serve(null, OFTEN);
@@ -209,6 +248,66 @@ class TlsTest {
   }
 
   @Test
+  void anExpiredCertificateOfABundle_isLeftOut_andTheRestCounts() throws Exception {
+    String late = Files.readString(certificates.crt("late"));
+    Path clientCa = folder.resolve("clients.crt");
+    Files.writeString(clientCa, late + Files.readString(certificates.crt("ca")));
+    place("served");
+    Files.writeString(folder.resolve("tls.crt"), late, StandardOpenOption.APPEND);
+    String[] options = {
+      "--tls-ca", clientCa.toString(), "--tls-cert", crt("client"), "--tls-key", key("client")
+    };
+    try (CapturedLog log = new CapturedLog(ReloadedTls.class);
+        CapturedLog clientLog = new CapturedLog(ClientTlsOptions.class)) {
+      server = start(clientCa, NEVER);
+      assertServed("localhost", options);
+      assertThat(log.lines())
+          .hasSize(3)
+          .anyMatch(line -> line.startsWith("WARN " + folder.resolve("tls.crt") + ": CN=late expi"))
+          .last()
+          .asString()
+          .startsWith("WARN " + clientCa + ": CN=late expired at 20")
+          .endsWith("; it is left out");
+      assertThat(clientLog.lines())
+          .singleElement()
+          .asString()
+          .startsWith("WARN " + clientCa + ": CN=late expired at 20");
+    }
+  }
+
+  @Test
+  void certificateAndClientCa_areTakenIndependently() throws Exception {
+    place("served");
+    Path clientCa = folder.resolve("clients.crt");
+    Files.copy(certificates.crt("ca"), clientCa);
+    ServerTls files =
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, NEVER);
+    String served = "INFO TLS with the certificate of CN=served";
+    String stranger = "INFO TLS with the certificate of CN=stranger";
+    String wrong = "WARN TLS goes on with what it has: ";
+    try (CapturedLog log = new CapturedLog(ReloadedTls.class);
+        ReloadedTls tls = new ReloadedTls(files)) {
+      Files.copy(certificates.crt("late"), clientCa, StandardCopyOption.REPLACE_EXISTING);
+      tls.look();
+      replace("stranger");
+      tls.look();
+      assertStarts(log, served, wrong + clientCa + ": CN=late expired at ", stranger);
+
+      Files.delete(files.key());
+      Files.copy(certificates.crt("stranger"), clientCa, StandardCopyOption.REPLACE_EXISTING);
+      tls.look();
+      tls.look();
+      assertStarts(
+          log,
+          served,
+          wrong + clientCa + ": CN=late expired at ",
+          stranger,
+          stranger,
+          wrong + files.key() + ": no such file");
+    }
+  }
+
+  @Test
   void start_withAFileThatIsWrong_failsWithItsName() throws Exception {
     place("served");
     Files.delete(folder.resolve("tls.key"));
@@ -233,6 +332,11 @@ class TlsTest {
         List.of());
   }
 
+  private static void assertStarts(CapturedLog log, String... starts) {
+    assertThat(log.lines())
+        .zipSatisfy(List.of(starts), (line, start) -> assertThat(line).startsWith(start));
+  }
+
   private void place(String name) throws IOException {
     Files.copy(certificates.crt(name), folder.resolve("tls.crt"));
     Files.copy(certificates.key(name), folder.resolve("tls.key"));
@@ -243,6 +347,37 @@ class TlsTest {
         certificates.crt(name), folder.resolve("tls.crt"), StandardCopyOption.REPLACE_EXISTING);
     Files.copy(
         certificates.key(name), folder.resolve("tls.key"), StandardCopyOption.REPLACE_EXISTING);
+  }
+
+  /** The JDK's, which offers to resume the session of its last connection. */
+  private static SSLContext contextOfClient() throws Exception {
+    AdvancedTlsX509TrustManager servers = AdvancedTlsX509TrustManager.newBuilder().build();
+    servers.updateTrustCredentials(certificates.crt("ca").toFile());
+    AdvancedTlsX509KeyManager identity = new AdvancedTlsX509KeyManager();
+    identity.updateIdentityCredentials(
+        certificates.crt("client").toFile(), certificates.key("client").toFile());
+    SSLContext context = SSLContext.getInstance("TLS");
+    context.init(new KeyManager[] {identity}, new TrustManager[] {servers}, null);
+    return context;
+  }
+
+  /** Whether the server begins to speak HTTP/2; counts the connections of a session in it. */
+  private boolean isGreeted(SSLContext client, String protocol) throws IOException {
+    try (Socket plain = new Socket("localhost", server().port());
+        SSLSocket socket =
+            (SSLSocket)
+                client.getSocketFactory().createSocket(plain, "localhost", plain.getPort(), true)) {
+      SSLParameters parameters = socket.getSSLParameters();
+      parameters.setProtocols(new String[] {protocol});
+      parameters.setApplicationProtocols(new String[] {"h2"});
+      socket.setSSLParameters(parameters);
+      socket.startHandshake();
+      Object before = socket.getSession().getValue("connections");
+      socket.getSession().putValue("connections", before == null ? 1 : (int) before + 1);
+      return socket.getInputStream().read() >= 0;
+    } catch (SSLException | SocketException e) {
+      return false;
+    }
   }
 
   private static String crt(String name) {

@@ -47,8 +47,6 @@ final class ExportCommand implements Settings.Command {
     }
   }
 
-  // EX_TEMPFAIL of sysexits.h: try again. Not 0: what schedules jobs would take it for done.
-  private static final int STOPPED = 75;
   private static final int MOST_PARTS = 1_000_000;
   private static final long LAST_VERSION = 999_999_999_999_999_999L;
 
@@ -149,6 +147,6 @@ final class ExportCommand implements Settings.Command {
                 runtime.sessions(chosen),
                 runtime.maxBatch()),
             stopped::get);
-    return exporter.run() ? 0 : STOPPED;
+    return exporter.run() ? 0 : Shutdown.TRY_AGAIN;
   }
 }

@@ -34,7 +34,6 @@ import picocli.CommandLine.Option;
 final class TrainCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger("train");
-  private static final int TRY_AGAIN = 75; // EX_TEMPFAIL of sysexits.h.
 
   @Mixin private RunOptions options = new RunOptions();
 
@@ -210,6 +209,6 @@ final class TrainCommand implements Settings.Command {
 
   /** Who named the run starts the same command again, and must be told to; others are at rest. */
   private int interrupted() {
-    return name == null ? 0 : TRY_AGAIN;
+    return name == null ? 0 : Shutdown.TRY_AGAIN;
   }
 }
