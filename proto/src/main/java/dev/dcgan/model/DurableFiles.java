@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
@@ -17,6 +18,11 @@ import java.util.regex.Pattern;
 
 /** Files that survive a power cut: written, forced to the disk, and renamed into place. */
 public final class DurableFiles {
+
+  /** Gives a file a second name: {@link Files#createLink}. */
+  interface Linker {
+    void link(Path name, Path file) throws IOException;
+  }
 
   /** Writes what a file is to hold. */
   public interface Content {
@@ -59,12 +65,17 @@ public final class DurableFiles {
    * needed.
    *
    * @return whether it was made
+   * @throws IOException it was not; where it was for want of hard links, the message says so
    */
   public static boolean create(Path file, ByteBuffer... parts) throws IOException {
+    return create(file, Files::createLink, parts);
+  }
+
+  static boolean create(Path file, Linker linker, ByteBuffer... parts) throws IOException {
     Path fresh = temporary(file);
     try {
       write(fresh, channel -> writeAll(channel, parts));
-      Files.createLink(file, fresh);
+      link(file, fresh, linker);
     } catch (FileAlreadyExistsException e) {
       deleteAfter(e, fresh);
       return false;
@@ -89,6 +100,20 @@ public final class DurableFiles {
   public static Optional<String> unfinished(Path path) {
     Matcher name = TEMPORARY.matcher(String.valueOf(path.getFileName()));
     return name.matches() ? Optional.ofNullable(name.group(1)) : Optional.empty();
+  }
+
+  /** On Linux a file system without hard links fails as any other does: EPERM or ENOTSUP. */
+  private static void link(Path file, Path fresh, Linker linker) throws IOException {
+    try {
+      linker.link(file, fresh);
+    } catch (FileAlreadyExistsException | NoSuchFileException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      throw new IOException(
+          "%s cannot get a hard link (%s); choose a folder on a file system that has them"
+              .formatted(folder(file), e.getReason()),
+          e);
+    }
   }
 
   private static Path folder(Path file) {

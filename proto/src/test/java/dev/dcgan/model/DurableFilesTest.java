@@ -123,6 +123,37 @@ class DurableFilesTest {
   }
 
   @Test
+  void create_whereThereAreNoHardLinks_saysSo_andLeavesNothing() {
+    Path file = folder.resolve("file");
+
+    assertThatThrownBy(
+            () ->
+                DurableFiles.create(
+                    file,
+                    (name, fresh) -> {
+                      assertThat(fresh).hasContent("one");
+                      throw new FileSystemException(
+                          name.toString(), fresh.toString(), "Operation not permitted");
+                    },
+                    bytes("one")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            folder
+                + " cannot get a hard link (Operation not permitted);"
+                + " choose a folder on a file system that has them");
+
+    assertThat(folder.toFile().list()).isEmpty();
+  }
+
+  @Test
+  void create_whenTheFileCannotBeWritten_doesNotBlameLinks() {
+    // As long as a name may be: the temporary one beside it is longer.
+    assertThatThrownBy(() -> DurableFiles.create(folder.resolve("f".repeat(255)), bytes("new")))
+        .isInstanceOf(FileSystemException.class)
+        .hasMessageNotContaining("hard link");
+  }
+
+  @Test
   void unfinished_isNoOtherFile() {
     for (String name :
         List.of("file", ".hidden", "a-123e4567-e89b-12d3-a456-426614174000", ".a-123e4567")) {

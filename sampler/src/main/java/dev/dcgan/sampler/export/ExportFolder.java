@@ -82,10 +82,6 @@ final class ExportFolder {
       if (DurableFiles.create(manifestFile, StandardCharsets.UTF_8.encode(json))) {
         return mine;
       }
-    } catch (UnsupportedOperationException e) {
-      throw new IOException(
-          folder + " is on a file system without hard links; choose an --out on one that has them",
-          e);
     } catch (IOException e) {
       throw cannotWrite(manifestFile, e);
     }
