@@ -281,7 +281,7 @@ public final class OnnxGenerator implements Network {
   }
 
   /** What a fault of {@link #run} says of the version; others are thrown on. */
-  static IOException failure(Path folder, RuntimeException fault) {
+  public static IOException failure(Path folder, RuntimeException fault) {
     if (fault.getCause() instanceof OrtException e) {
       return failure(folder, "cannot run", e);
     }
