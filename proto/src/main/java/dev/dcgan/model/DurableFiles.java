@@ -10,6 +10,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
@@ -94,6 +96,32 @@ public final class DurableFiles {
   }
 
   /**
+   * Makes a folder, with those above it that are missing, and forces what was made to the disk: a
+   * file in it is as durable as they are.
+   *
+   * @return {@code folder}
+   */
+  public static Path createFolder(Path folder) throws IOException {
+    List<Path> holders = new ArrayList<>(); // Of what is missing, from the bottom up.
+    for (Path missing = folder.toAbsolutePath(); Files.notExists(missing); ) {
+      missing = folder(missing);
+      holders.add(missing);
+    }
+    Files.createDirectories(folder);
+    for (Path holder : holders) {
+      syncFolder(holder);
+    }
+    return folder;
+  }
+
+  /** Forces to the disk which files a folder has. */
+  public static void syncFolder(Path folder) throws IOException {
+    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  /**
    * The name that a temporary file of this class was to get; empty: {@code path} is none. A process
    * that was killed leaves such a file.
    */
@@ -151,12 +179,6 @@ public final class DurableFiles {
       while (part.hasRemaining()) {
         channel.write(part);
       }
-    }
-  }
-
-  static void syncFolder(Path folder) throws IOException {
-    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-      channel.force(true);
     }
   }
 }

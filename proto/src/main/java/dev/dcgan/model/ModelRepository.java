@@ -167,8 +167,8 @@ public final class ModelRepository {
    */
   public ModelBundle publish(ModelManifest draft, byte[] onnx) throws IOException {
     Path folder = folder(draft.getModel().getName());
-    Files.createDirectories(folder);
-    DurableFiles.syncFolder(root);
+    DurableFiles.createFolder(folder);
+    DurableFiles.syncFolder(root); // Who made it may have died before.
     // The file's lock is the process's: between threads of one process it is no lock.
     synchronized (PUBLISHING) {
       try (FileChannel lock =

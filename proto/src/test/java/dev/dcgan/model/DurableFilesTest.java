@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -151,6 +152,29 @@ class DurableFilesTest {
     assertThatThrownBy(() -> DurableFiles.create(folder.resolve("f".repeat(255)), bytes("new")))
         .isInstanceOf(FileSystemException.class)
         .hasMessageNotContaining("hard link");
+  }
+
+  @Test
+  void createFolder_makesAllThatIsMissing_andLeavesWhatIsThere() throws IOException {
+    Path deep = folder.resolve("a/b/c");
+
+    assertThat(DurableFiles.createFolder(deep)).isEqualTo(deep).isDirectory();
+    Path file = Files.writeString(deep.resolve("file"), "old");
+    assertThat(DurableFiles.createFolder(deep)).isEqualTo(deep);
+
+    assertThat(file).hasContent("old");
+  }
+
+  @Test
+  void createFolder_whereAFileIsInTheWay_fails() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "old");
+
+    assertThatThrownBy(() -> DurableFiles.createFolder(file))
+        .isInstanceOf(FileAlreadyExistsException.class);
+    assertThatThrownBy(() -> DurableFiles.createFolder(file.resolve("inside")))
+        .isInstanceOf(FileSystemException.class);
+
+    assertThat(file).hasContent("old");
   }
 
   @Test

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import java.io.IOException;
@@ -45,7 +46,7 @@ final class PublishOptions {
    */
   ModelRepository repository() throws IOException {
     try {
-      Files.createDirectories(repository);
+      DurableFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
           "--repository %s: cannot be made (%s); choose another".formatted(repository, e), e);

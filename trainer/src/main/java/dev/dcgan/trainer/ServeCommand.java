@@ -1,6 +1,7 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.ServerTlsOptions;
@@ -85,8 +86,8 @@ final class ServeCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
-    Files.createDirectories(runs);
-    Files.createDirectories(repository);
+    DurableFiles.createFolder(runs);
+    DurableFiles.createFolder(repository);
     TrainingDevice.select("cpu"); // Starts the engine: a library that does not load ends it here.
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();

@@ -45,7 +45,7 @@ final class ExportFolder {
   ExportFolder(Path folder) throws IOException {
     this.folder = folder;
     this.manifestFile = folder.resolve(MANIFEST_FILE);
-    Files.createDirectories(folder);
+    DurableFiles.createFolder(folder);
   }
 
   /** {@code mnist28-000007.tar}. */
