@@ -27,10 +27,7 @@ final class PublishOptions {
   private @Nullable String model;
 
   void check(Problems problems) {
-    problems.require(
-        model == null || ModelRepository.isName(model),
-        "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-            .formatted(model));
+    problems.requireModelName("--model", model);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 

@@ -1,7 +1,7 @@
 package dev.dcgan.trainer;
 
-import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.ServerTlsOptions;
