@@ -4,11 +4,14 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
 import java.util.UUID;
@@ -17,6 +20,11 @@ import java.util.regex.Pattern;
 
 /** Files that survive a power cut: written, forced to the disk, and renamed into place. */
 public final class DurableFiles {
+
+  /** Gives a file a second name: {@link Files#createLink}. */
+  interface Linker {
+    void link(Path name, Path file) throws IOException;
+  }
 
   /** Writes what a file is to hold. */
   public interface Content {
@@ -59,12 +67,17 @@ public final class DurableFiles {
    * needed.
    *
    * @return whether it was made
+   * @throws IOException it was not; where it was for want of hard links, the message says so
    */
   public static boolean create(Path file, ByteBuffer... parts) throws IOException {
+    return create(file, Files::createLink, parts);
+  }
+
+  static boolean create(Path file, Linker linker, ByteBuffer... parts) throws IOException {
     Path fresh = temporary(file);
     try {
       write(fresh, channel -> writeAll(channel, parts));
-      Files.createLink(file, fresh);
+      link(file, fresh, linker);
     } catch (FileAlreadyExistsException e) {
       deleteAfter(e, fresh);
       return false;
@@ -83,12 +96,52 @@ public final class DurableFiles {
   }
 
   /**
+   * Makes a folder, with those above it that are missing, and forces what was made to the disk: a
+   * file in it is as durable as they are.
+   *
+   * @return {@code folder}
+   */
+  public static Path createFolder(Path folder) throws IOException {
+    List<Path> holders = new ArrayList<>(); // Of what is missing, from the bottom up.
+    for (Path missing = folder.toAbsolutePath(); Files.notExists(missing); ) {
+      missing = folder(missing);
+      holders.add(missing);
+    }
+    Files.createDirectories(folder);
+    for (Path holder : holders) {
+      syncFolder(holder);
+    }
+    return folder;
+  }
+
+  /** Forces to the disk which files a folder has. */
+  public static void syncFolder(Path folder) throws IOException {
+    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
+      channel.force(true);
+    }
+  }
+
+  /**
    * The name that a temporary file of this class was to get; empty: {@code path} is none. A process
    * that was killed leaves such a file.
    */
   public static Optional<String> unfinished(Path path) {
     Matcher name = TEMPORARY.matcher(String.valueOf(path.getFileName()));
     return name.matches() ? Optional.ofNullable(name.group(1)) : Optional.empty();
+  }
+
+  /** On Linux a file system without hard links fails as any other does: EPERM or ENOTSUP. */
+  private static void link(Path file, Path fresh, Linker linker) throws IOException {
+    try {
+      linker.link(file, fresh);
+    } catch (FileAlreadyExistsException | NoSuchFileException e) {
+      throw e;
+    } catch (FileSystemException e) {
+      throw new IOException(
+          "%s cannot get a hard link (%s); choose a folder on a file system that has them"
+              .formatted(folder(file), e.getReason()),
+          e);
+    }
   }
 
   private static Path folder(Path file) {
@@ -126,12 +179,6 @@ public final class DurableFiles {
       while (part.hasRemaining()) {
         channel.write(part);
       }
-    }
-  }
-
-  static void syncFolder(Path folder) throws IOException {
-    try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
-      channel.force(true);
     }
   }
 }

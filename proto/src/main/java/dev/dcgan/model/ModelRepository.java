@@ -31,9 +31,15 @@ import java.util.stream.Stream;
  */
 public final class ModelRepository {
 
+  /** What a model's name is made of, in words. */
+  public static final String NAME_RULE = "lower-case letters, digits, '.', '-' and '_', at most 63";
+
+  /** The last version that there may be. */
+  public static final long LAST_VERSION = 999_999_999_999_999_999L;
+
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
-  private static final String LAST_VERSION = ".last-version";
+  private static final String LAST_VERSION_FILE = ".last-version";
   private static final String SERVING_VERSION = ".serving-version";
   private static final String LOCK = ".lock";
   private static final String UNPUBLISHED = ".publishing";
@@ -50,9 +56,7 @@ public final class ModelRepository {
     return root;
   }
 
-  /**
-   * Whether {@code name} may name a model: lower case, digits, dot, dash, underscore; 63 at most.
-   */
+  /** Whether {@code name} may name a model: {@link #NAME_RULE}. */
   public static boolean isName(String name) {
     return NAME.matcher(name).matches();
   }
@@ -135,7 +139,7 @@ public final class ModelRepository {
 
   /** Makes all samplers serve one version, whether or not there are newer ones. */
   public void pin(String model, long version) throws IOException {
-    if (version < 1 || !VERSION.matcher(Long.toString(version)).matches()) {
+    if (version < 1 || version > LAST_VERSION) {
       throw new IllegalArgumentException(
           "version " + Long.toUnsignedString(version) + " cannot be pinned; expected 1 or more");
     }
@@ -167,8 +171,8 @@ public final class ModelRepository {
    */
   public ModelBundle publish(ModelManifest draft, byte[] onnx) throws IOException {
     Path folder = folder(draft.getModel().getName());
-    Files.createDirectories(folder);
-    DurableFiles.syncFolder(root);
+    DurableFiles.createFolder(folder);
+    DurableFiles.syncFolder(root); // Who made it may have died before.
     // The file's lock is the process's: between threads of one process it is no lock.
     synchronized (PUBLISHING) {
       try (FileChannel lock =
@@ -192,7 +196,7 @@ public final class ModelRepository {
       ModelBundle.validate(hidden);
       // Before the rename: a version that a reader may have seen is never given out again.
       DurableFiles.replace(
-          folder.resolve(LAST_VERSION), StandardCharsets.UTF_8.encode(version + "\n"));
+          folder.resolve(LAST_VERSION_FILE), StandardCharsets.UTF_8.encode(version + "\n"));
       Path published = folder.resolve(Long.toString(version));
       Files.move(hidden, published, StandardCopyOption.ATOMIC_MOVE);
       DurableFiles.syncFolder(folder);
@@ -230,7 +234,7 @@ public final class ModelRepository {
         newest = Math.max(newest, Long.parseLong(name));
       }
     }
-    Path last = folder.resolve(LAST_VERSION);
+    Path last = folder.resolve(LAST_VERSION_FILE);
     if (Files.exists(last)) {
       String text = Files.readString(last).strip();
       if (!VERSION.matcher(text).matches()) {
@@ -246,8 +250,7 @@ public final class ModelRepository {
   private Path folder(String model) throws InvalidModelException {
     if (!isName(model)) {
       throw new InvalidModelException(
-          "'%s' cannot name a model; expected lower-case letters, digits, '.', '-' and '_', at most 63"
-              .formatted(model));
+          "'%s' cannot name a model; expected %s".formatted(model, NAME_RULE));
     }
     return root.resolve(model);
   }

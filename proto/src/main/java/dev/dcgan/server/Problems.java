@@ -1,8 +1,10 @@
 package dev.dcgan.server;
 
+import dev.dcgan.model.ModelRepository;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import org.jspecify.annotations.Nullable;
 
 /** Collects what is wrong with an operator's settings, so that all of it is reported at once. */
 public final class Problems {
@@ -21,6 +23,13 @@ public final class Problems {
     if (value < min || value > max) {
       add("%s %d: expected %d to %d".formatted(option, value, min, max));
     }
+  }
+
+  /** Requires that the name may be a model's; null: none was given. */
+  public void requireModelName(String option, @Nullable String name) {
+    require(
+        name == null || ModelRepository.isName(name),
+        "%s '%s': expected %s".formatted(option, name, ModelRepository.NAME_RULE));
   }
 
   /** Requires a TCP port, or 0 for any free one. */

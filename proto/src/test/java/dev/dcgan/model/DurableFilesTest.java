@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -120,6 +121,60 @@ class DurableFilesTest {
     } finally {
       threads.shutdownNow();
     }
+  }
+
+  @Test
+  void create_whereThereAreNoHardLinks_saysSo_andLeavesNothing() {
+    Path file = folder.resolve("file");
+
+    assertThatThrownBy(
+            () ->
+                DurableFiles.create(
+                    file,
+                    (name, fresh) -> {
+                      assertThat(fresh).hasContent("one");
+                      throw new FileSystemException(
+                          name.toString(), fresh.toString(), "Operation not permitted");
+                    },
+                    bytes("one")))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            folder
+                + " cannot get a hard link (Operation not permitted);"
+                + " choose a folder on a file system that has them");
+
+    assertThat(folder.toFile().list()).isEmpty();
+  }
+
+  @Test
+  void create_whenTheFileCannotBeWritten_doesNotBlameLinks() {
+    // As long as a name may be: the temporary one beside it is longer.
+    assertThatThrownBy(() -> DurableFiles.create(folder.resolve("f".repeat(255)), bytes("new")))
+        .isInstanceOf(FileSystemException.class)
+        .hasMessageNotContaining("hard link");
+  }
+
+  @Test
+  void createFolder_makesAllThatIsMissing_andLeavesWhatIsThere() throws IOException {
+    Path deep = folder.resolve("a/b/c");
+
+    assertThat(DurableFiles.createFolder(deep)).isEqualTo(deep).isDirectory();
+    Path file = Files.writeString(deep.resolve("file"), "old");
+    assertThat(DurableFiles.createFolder(deep)).isEqualTo(deep);
+
+    assertThat(file).hasContent("old");
+  }
+
+  @Test
+  void createFolder_whereAFileIsInTheWay_fails() throws IOException {
+    Path file = Files.writeString(folder.resolve("file"), "old");
+
+    assertThatThrownBy(() -> DurableFiles.createFolder(file))
+        .isInstanceOf(FileAlreadyExistsException.class);
+    assertThatThrownBy(() -> DurableFiles.createFolder(file.resolve("inside")))
+        .isInstanceOf(FileSystemException.class);
+
+    assertThat(file).hasContent("old");
   }
 
   @Test

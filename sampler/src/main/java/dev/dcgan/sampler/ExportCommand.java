@@ -5,9 +5,9 @@ import dev.dcgan.sampler.export.Exporter;
 import dev.dcgan.sampler.export.Shards;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
-import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Uint64Converter;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -15,10 +15,8 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Help.Visibility;
-import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.TypeConversionException;
 
 /** {@code sampler export}: images of a seed in bulk, without a server. */
 @Command(
@@ -34,21 +32,7 @@ import picocli.CommandLine.TypeConversionException;
     })
 final class ExportCommand implements Settings.Command {
 
-  /** An image's index: any uint64. */
-  static final class IndexConverter implements ITypeConverter<Long> {
-    @Override
-    public Long convert(String value) {
-      try {
-        return Long.parseUnsignedLong(value);
-      } catch (NumberFormatException e) {
-        throw new TypeConversionException(
-            "'%s' is not an index; expected 0 to 18446744073709551615".formatted(value));
-      }
-    }
-  }
-
   private static final int MOST_PARTS = 1_000_000;
-  private static final long LAST_VERSION = 999_999_999_999_999_999L;
 
   @Option(names = "--repository", description = "The folder with the models.")
   private Path repository = Path.of("models");
@@ -68,13 +52,13 @@ final class ExportCommand implements Settings.Command {
       required = true,
       showDefaultValue = Visibility.NEVER,
       description = "Names the sequence of images.",
-      converter = SeedConverter.class)
+      converter = Uint64Converter.class)
   private long seed;
 
   @Option(
       names = "--first",
       description = "The first image of the sequence.",
-      converter = IndexConverter.class)
+      converter = Uint64Converter.class)
   private long first;
 
   @Option(names = "--count", required = true, description = "How many images, in all parts.")
@@ -106,20 +90,12 @@ final class ExportCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.require(
-        model == null || ModelRepository.isName(model),
-        "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-            .formatted(model));
+    problems.requireModelName("--model", model);
     if (version != null) {
-      problems.requireRange("--model-version", version, 1, LAST_VERSION);
+      problems.requireRange("--model-version", version, 1, ModelRepository.LAST_VERSION);
     }
-    problems.requireRange("--shard-images", shardImages, 1, Shards.LARGEST);
-    if (count != null) {
-      problems.requireRange("--count", count, 1, Long.MAX_VALUE);
-      if (count > 0 && shardImages > 0) {
-        Shards.problem(first, count, shardImages).ifPresent(problems::add);
-      }
-    }
+    // Without --count, which is reported already, what is wrong with the others.
+    Shards.problems(first, count == null ? 1 : count, shardImages).forEach(problems::add);
     problems.requireRange("--parts", parts, 1, MOST_PARTS);
     problems.requireRange("--part", part, 0, Math.max(1, parts) - 1);
     runtime.check(problems);

@@ -131,10 +131,7 @@ final class ServeCommand implements Settings.Command {
     problems.requireRange("--keep-versions", keepVersions, 1, MOST_VERSIONS);
     problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MOST_MEMORY);
     for (String model : models) {
-      problems.require(
-          ModelRepository.isName(model),
-          "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-              .formatted(model));
+      problems.requireModelName("--model", model);
     }
     problems.requireNoTelemetry("bin/sampler");
   }

@@ -299,7 +299,7 @@ class SamplerMainTest {
         .contains("Missing required option: '--out")
         .contains("--model 'A/B'")
         .contains("--model-version 0: expected 1 to ")
-        .contains("'-1' is not a seed")
+        .contains("'--seed': '-1': expected a whole number from 0 to 18446744073709551615")
         .contains("--shard-images 0: expected 1 to 10000000")
         .contains("--part 3: expected 0 to 2")
         .contains("--max-batch 0: expected 1 to 4096")
@@ -332,7 +332,7 @@ class SamplerMainTest {
     assertThat(most.exitCode()).isEqualTo(2);
     assertThat(most.err())
         .contains("Missing required option: '--seed")
-        .contains("'-1' is not an index; expected 0 to 18446744073709551615")
+        .contains("'--first': '-1': expected a whole number from 0 to 18446744073709551615")
         .contains("--count -1: expected 1 to 9223372036854775807");
   }
 
@@ -391,7 +391,7 @@ class SamplerMainTest {
         .contains("--warm-up (in ms) 7200000: expected 0 to 3600000")
         .contains("--timeout (in ms) 7200000: expected 0 to 3600000")
         .contains("urgent")
-        .contains("'-1' is not a seed");
+        .contains("'--seed': '-1': expected a whole number from 0 to 18446744073709551615");
 
     Ended more = run("bench", "--rate", "0", "--concurrency", "0", "--format", "gif");
     assertThat(more.exitCode()).isEqualTo(2);

@@ -79,9 +79,7 @@ final class EvaluateCommand implements Settings.Command {
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
-    problems.require(
-        model == null || ModelRepository.isName(model),
-        "--model '%s': no model's name".formatted(model));
+    problems.requireModelName("--model", model);
     data.check(problems);
     problems.requireNoTelemetry("bin/trainer");
   }

@@ -56,9 +56,7 @@ final class Publications {
       throw new InvalidConfigException(
           List.of(
               new Violation(
-                  "model",
-                  "'%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-                      .formatted(asked))));
+                  "model", "'%s': expected %s".formatted(asked, ModelRepository.NAME_RULE))));
     }
     Run run = record.run();
     Checkpoint checkpoint = read(kept(record.folder(), run, name), run.getId());

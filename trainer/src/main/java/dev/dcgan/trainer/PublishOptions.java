@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import java.io.IOException;
@@ -26,10 +27,7 @@ final class PublishOptions {
   private @Nullable String model;
 
   void check(Problems problems) {
-    problems.require(
-        model == null || ModelRepository.isName(model),
-        "--model '%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-            .formatted(model));
+    problems.requireModelName("--model", model);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
@@ -45,7 +43,7 @@ final class PublishOptions {
    */
   ModelRepository repository() throws IOException {
     try {
-      Files.createDirectories(repository);
+      DurableFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
           "--repository %s: cannot be made (%s); choose another".formatted(repository, e), e);

@@ -3,7 +3,7 @@ package dev.dcgan.trainer;
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.TextFormat;
 import dev.dcgan.server.Problems;
-import dev.dcgan.server.SeedConverter;
+import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.v1.RunConfig;
 import java.util.ArrayList;
 import java.util.List;
@@ -121,7 +121,7 @@ public final class RunOptions {
       names = "--seed",
       paramLabel = "SEED",
       description = "Of first weights, noise and order: the same seed, the same model. Default: 1",
-      converter = SeedConverter.class)
+      converter = Uint64Converter.class)
   private @Nullable Long seed;
 
   @Option(

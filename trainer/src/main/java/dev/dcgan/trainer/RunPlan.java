@@ -266,8 +266,7 @@ record RunPlan(
     require(
         ModelRepository.isName(config.getModel()),
         "model",
-        "'%s': expected lower-case letters, digits, '.', '-' and '_', at most 63"
-            .formatted(config.getModel()),
+        "'%s': expected %s".formatted(config.getModel(), ModelRepository.NAME_RULE),
         wrong);
   }
 

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.DurableFiles;
 import dev.dcgan.v1.Run;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -60,13 +61,15 @@ public final class RunStore {
    * {@link #create(Run)}, with the checkpoint that the run is to begin with; null: it begins anew.
    */
   RunFolder create(Run draft, @Nullable Path begin) throws IOException {
-    Files.createDirectories(root);
+    DurableFiles.createFolder(root);
     Instant now = clock.instant();
     String name = TIME.format(now) + "-" + draft.getConfig().getModel();
     for (int n = 1; ; n++) {
       String id = n == 1 ? name : name + "-" + n;
       try {
-        return RunFolder.create(Files.createDirectory(root.resolve(id)), draft, begin, now);
+        Path folder = Files.createDirectory(root.resolve(id)); // By one process alone.
+        DurableFiles.syncFolder(root);
+        return RunFolder.create(folder, draft, begin, now);
       } catch (FileAlreadyExistsException e) {
         log.debug("{} is taken", id);
       }
@@ -80,7 +83,7 @@ public final class RunStore {
    * @throws IOException there is such a run, or it is being made
    */
   RunFolder create(String id, Run draft) throws IOException {
-    RunFolder folder = new RunFolder(Files.createDirectories(root.resolve(id)));
+    RunFolder folder = new RunFolder(DurableFiles.createFolder(root.resolve(id)));
     // The lock: of several that come at once, one makes the run.
     try (RunLock lock = folder.tryLock().orElse(null)) {
       if (lock == null || folder.exists()) {

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
@@ -97,8 +98,8 @@ final class ServeCommand implements Settings.Command {
     // Starts the engine: a library that does not load, or a device that does not work, ends it
     // here.
     TrainingDevice where = TrainingDevice.select(device);
-    Files.createDirectories(runs);
-    Files.createDirectories(repository);
+    DurableFiles.createFolder(runs);
+    DurableFiles.createFolder(repository);
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry);

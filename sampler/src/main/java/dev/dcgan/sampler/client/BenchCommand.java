@@ -2,8 +2,8 @@ package dev.dcgan.sampler.client;
 
 import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
-import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
@@ -126,7 +126,7 @@ public final class BenchCommand implements Settings.Command {
   @Option(
       names = "--seed",
       description = "Of the images. Default: another one each time",
-      converter = SeedConverter.class)
+      converter = Uint64Converter.class)
   private @Nullable Long seed;
 
   @Option(names = "--priority", description = "low, normal or high.")

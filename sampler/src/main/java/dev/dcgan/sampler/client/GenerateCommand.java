@@ -3,8 +3,8 @@ package dev.dcgan.sampler.client;
 import com.google.protobuf.ByteString;
 import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.Problems;
-import dev.dcgan.server.SeedConverter;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
@@ -46,7 +46,7 @@ public final class GenerateCommand implements Settings.Command {
   @Option(
       names = "--seed",
       description = "Names the sequence of images.",
-      converter = SeedConverter.class)
+      converter = Uint64Converter.class)
   private long seed;
 
   @Option(names = "--count", description = "How many images.")

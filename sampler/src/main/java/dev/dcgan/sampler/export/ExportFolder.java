@@ -25,8 +25,10 @@ import org.slf4j.LoggerFactory;
  * Where an export goes: {@code export.json}, which says what all its parts agree on, and the
  * shards.
  *
- * <p>Any number of processes may write into one at once. The first to come makes {@code
- * export.json}, and it is never changed. A reader sees a whole shard or none.
+ * <p>Any number of processes may write into one at once, each a part of its own. The first to come
+ * makes {@code export.json}, and it is never changed. A reader sees a whole shard or none, also
+ * where two processes write one part; but then the one that began later takes what the other is
+ * writing for a leftover, and the other fails.
  */
 final class ExportFolder {
 
@@ -43,7 +45,7 @@ final class ExportFolder {
   ExportFolder(Path folder) throws IOException {
     this.folder = folder;
     this.manifestFile = folder.resolve(MANIFEST_FILE);
-    Files.createDirectories(folder);
+    DurableFiles.createFolder(folder);
   }
 
   /** {@code mnist28-000007.tar}. */
@@ -82,10 +84,6 @@ final class ExportFolder {
       if (DurableFiles.create(manifestFile, StandardCharsets.UTF_8.encode(json))) {
         return mine;
       }
-    } catch (UnsupportedOperationException e) {
-      throw new IOException(
-          folder + " is on a file system without hard links; choose an --out on one that has them",
-          e);
     } catch (IOException e) {
       throw cannotWrite(manifestFile, e);
     }
@@ -107,7 +105,11 @@ final class ExportFolder {
     }
   }
 
-  /** Removes what processes left that were killed while they wrote some of these shards. */
+  /**
+   * Removes what processes left that were killed while they wrote some of these shards. One that
+   * still writes them fails by that: nothing here tells it from a dead one, which may have been on
+   * another machine.
+   */
   void removeLeftovers(Set<Path> shards) throws IOException {
     for (Path file : list()) {
       Optional<String> unfinished = DurableFiles.unfinished(file);

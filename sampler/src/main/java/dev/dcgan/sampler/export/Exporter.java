@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashSet;
@@ -196,7 +197,8 @@ public final class Exporter {
     return manifest.build();
   }
 
-  private boolean write(ExportFolder folder, ModelBundle bundle, VerifiedNetworks networks)
+  /** Writes the shards of networks that are open. */
+  boolean write(ExportFolder folder, ModelBundle bundle, VerifiedNetworks networks)
       throws IOException {
     List<Integer> shards = new ArrayList<>();
     HashSet<Path> own = new HashSet<>();
@@ -241,6 +243,8 @@ public final class Exporter {
           written,
           shards.size());
       return false;
+    } catch (IllegalStateException e) {
+      throw OnnxGenerator.failure(bundle.folder(), e);
     }
     log.info("wrote {} shards, {}", written, progress.summary());
     return true;
@@ -250,6 +254,11 @@ public final class Exporter {
       throws IOException {
     try {
       DurableFiles.replace(file, channel -> write(channel, images, pngs, progress));
+    } catch (NoSuchFileException e) {
+      throw new IOException(
+          "cannot write %s: its temporary file is gone, as where another process begins the same part; start one process a part"
+              .formatted(file),
+          e);
     } catch (IOException e) {
       throw ExportFolder.cannotWrite(file, e);
     }

@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.export;
 
-import java.util.Optional;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * Images [first, first + count) of a seed, in shards of {@code size}; the last has the rest.
@@ -15,36 +16,39 @@ import java.util.Optional;
 public record Shards(long first, long count, int size) {
 
   /** As many as a name of six digits tells apart. */
-  public static final int MOST = 1_000_000;
+  private static final int MOST = 1_000_000;
 
   /** The largest shard, in images. */
-  public static final int LARGEST = 10_000_000;
+  static final int LARGEST = 10_000_000;
 
   public Shards {
-    Optional<String> wrong = problem(first, count, size);
-    if (wrong.isPresent()) {
-      throw new IllegalArgumentException(wrong.get());
+    List<String> wrong = problems(first, count, size);
+    if (!wrong.isEmpty()) {
+      throw new IllegalArgumentException(String.join("; ", wrong));
     }
   }
 
-  /** What is wrong with such shards, in the words of the command line. */
-  public static Optional<String> problem(long first, long count, int size) {
-    if (count < 1 || size < 1) {
-      return Optional.of(
-          "%d images in shards of %d: expected 1 or more of both".formatted(count, size));
+  /** All that is wrong with such shards, in the words of the command line. */
+  public static List<String> problems(long first, long count, int size) {
+    List<String> problems = new ArrayList<>();
+    if (count < 1) {
+      problems.add("--count %d: expected 1 to %d".formatted(count, Long.MAX_VALUE));
+    }
+    if (size < 1 || size > LARGEST) {
+      problems.add("--shard-images %d: expected 1 to %d".formatted(size, LARGEST));
     }
     // first + count - 1, the last index, must not begin again at 0.
-    if (Long.compareUnsigned(count - 1, -1 - first) > 0) {
-      return Optional.of(
+    if (count > 0 && Long.compareUnsigned(count - 1, -1 - first) > 0) {
+      problems.add(
           "--first %s --count %d: a sequence ends with image 18446744073709551615; lower one of them"
               .formatted(Long.toUnsignedString(first), count));
     }
-    if ((count - 1) / size >= MOST) {
-      return Optional.of(
+    if (size > 0 && (count - 1) / size >= MOST) {
+      problems.add(
           "--count %d --shard-images %d: expected at most %d shards; make them larger"
               .formatted(count, size, MOST));
     }
-    return Optional.empty();
+    return problems;
   }
 
   /** How many there are. */

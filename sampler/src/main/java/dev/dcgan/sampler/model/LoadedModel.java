@@ -62,7 +62,7 @@ public final class LoadedModel {
       return start(
           bundle, settings.provider(), verified.networks(), verified.times(), policy, listener);
     } catch (RuntimeException | Error e) {
-      verified.close();
+      OnnxGenerator.closeAll(verified.networks()).ifPresent(e::addSuppressed);
       throw e;
     }
   }

@@ -32,6 +32,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
@@ -125,9 +126,26 @@ public final class OnnxGenerator implements Network {
       return networks;
     } catch (IOException | RuntimeException | Error e) {
       // Errors too: there may be no direct memory left, and the watcher will come again.
-      networks.forEach(Network::close);
+      closeAll(networks).ifPresent(e::addSuppressed);
       throw e;
     }
+  }
+
+  /** Closes all, also where one fails; the first failure, with the later ones as suppressed. */
+  static Optional<RuntimeException> closeAll(List<Network> networks) {
+    RuntimeException first = null;
+    for (Network network : networks) {
+      try {
+        network.close();
+      } catch (RuntimeException e) {
+        if (first == null) {
+          first = e;
+        } else {
+          first.addSuppressed(e);
+        }
+      }
+    }
+    return Optional.ofNullable(first);
   }
 
   /**
@@ -263,7 +281,7 @@ public final class OnnxGenerator implements Network {
   }
 
   /** What a fault of {@link #run} says of the version; others are thrown on. */
-  static IOException failure(Path folder, RuntimeException fault) {
+  public static IOException failure(Path folder, RuntimeException fault) {
     if (fault.getCause() instanceof OrtException e) {
       return failure(folder, "cannot run", e);
     }

@@ -6,6 +6,7 @@ import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import java.io.IOException;
 import java.util.List;
+import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -31,15 +32,18 @@ public record VerifiedNetworks(List<Network> networks, BatchTimes times) impleme
     try {
       return new VerifiedNetworks(networks, warm(bundle, settings.provider(), networks, maxBatch));
     } catch (IOException | RuntimeException | Error e) {
-      networks.forEach(Network::close);
+      OnnxGenerator.closeAll(networks).ifPresent(e::addSuppressed);
       throw e;
     }
   }
 
-  /** None may be running. */
+  /** Closes all, also where one fails. None may be running. */
   @Override
   public void close() {
-    networks.forEach(Network::close);
+    Optional<RuntimeException> failure = OnnxGenerator.closeAll(networks);
+    if (failure.isPresent()) {
+      throw failure.get();
+    }
   }
 
   /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */

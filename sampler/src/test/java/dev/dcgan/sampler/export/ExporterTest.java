@@ -3,17 +3,21 @@ package dev.dcgan.sampler.export;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ai.onnxruntime.OrtException;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.TestModels;
+import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
+import dev.dcgan.sampler.batch.Slice;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.sampler.model.VerifiedNetworks;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -24,8 +28,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Stream;
@@ -334,6 +340,79 @@ class ExporterTest {
         .containsOnlyKeys("export.json", "digits-000000.tar", "digits-000001.tar");
   }
 
+  @Test
+  void aPart_thatAnotherProcessBeginsMeanwhile_failsInOneLine_andTheOtherWritesTheFiles()
+      throws IOException {
+    AtomicBoolean begun = new AtomicBoolean();
+    Options options = new Options();
+    options.shards = new Shards(FIRST, 1000, 1000); // One shard, in far more chunks than are ahead.
+    options.maxBatch = 1;
+    assertThatThrownBy(
+            () ->
+                export(
+                    options,
+                    () -> {
+                      if (isUnderWay(0) && begun.compareAndSet(false, true)) {
+                        run(options);
+                      }
+                      return false;
+                    }))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "cannot write "
+                + out.resolve("digits-000000.tar")
+                + ": its temporary file is gone, as where another process begins the same part;"
+                + " start one process a part");
+
+    Options whole = new Options();
+    whole.out = root.resolve("whole");
+    whole.shards = options.shards;
+    export(whole);
+    assertSame(files(out), files(whole.out));
+  }
+
+  @Test
+  void aNetworkThatFailsHalfway_isNoFaultOfTheProgram_andTheModelIsNamed() throws IOException {
+    ModelBundle bundle = repository.open("digits", 1);
+    Exporter exporter = exporter(new Options(), () -> false);
+    Network broken = new BrokenNetwork(new OrtException("CUDA failure 2: out of memory"));
+    VerifiedNetworks networks =
+        new VerifiedNetworks(List.of(broken), BatchTimes.of(new int[] {1}, new long[] {1}));
+
+    assertThatThrownBy(() -> exporter.write(new ExportFolder(out), bundle, networks))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            bundle.folder() + ": ONNX Runtime cannot run it: CUDA failure 2: out of memory");
+
+    assertThat(files(out)).isEmpty();
+  }
+
+  /** Fails as {@link OnnxGenerator#run} does. */
+  private record BrokenNetwork(OrtException failure) implements Network {
+    @Override
+    public int latentSize() {
+      return TestModels.LATENT;
+    }
+
+    @Override
+    public int imageBytes(Output output) {
+      return 1;
+    }
+
+    @Override
+    public void run(List<Slice> batch) {
+      throw new IllegalStateException("ONNX Runtime failed", failure);
+    }
+
+    @Override
+    public void close() {}
+  }
+
+  private boolean isUnderWay(int shard) {
+    return Stream.of(Objects.requireNonNull(out.toFile().list()))
+        .anyMatch(name -> name.startsWith(".digits-%06d.tar-".formatted(shard)));
+  }
+
   private long versionOfNewExport(String folder) throws IOException {
     Options options = new Options();
     options.out = root.resolve(folder);
@@ -368,22 +447,25 @@ class ExporterTest {
   }
 
   private boolean export(Options options, BooleanSupplier stopped) throws IOException {
+    return exporter(options, stopped).run();
+  }
+
+  private Exporter exporter(Options options, BooleanSupplier stopped) {
     return new Exporter(
-            new Exporter.Config(
-                repository,
-                options.model,
-                options.version,
-                options.seed,
-                options.shards,
-                options.part,
-                options.parts,
-                options.out,
-                options.keepExisting,
-                runtime(options.provider),
-                options.sessions,
-                options.maxBatch),
-            stopped)
-        .run();
+        new Exporter.Config(
+            repository,
+            options.model,
+            options.version,
+            options.seed,
+            options.shards,
+            options.part,
+            options.parts,
+            options.out,
+            options.keepExisting,
+            runtime(options.provider),
+            options.sessions,
+            options.maxBatch),
+        stopped);
   }
 
   private static OnnxGenerator.Settings runtime(Provider provider) {
