@@ -122,7 +122,7 @@ final class Training {
     try (Means means = prepare(plan, control)) {
       train(record, plan, means, control);
     } catch (InterruptedIOException e) {
-      log.info("interrupted before run {} went on", record.folder().id());
+      leave(record, control);
     } catch (IOException e) {
       fail(record, e);
     } catch (RuntimeException e) {
@@ -220,6 +220,19 @@ final class Training {
     } else {
       record.state(RunState.RUN_STATE_STOPPED, control.reason() + " at " + at);
       log.info("{} at {}", control.reason(), at);
+    }
+  }
+
+  /** Ends it where it was asked to stop after the interruption; otherwise it stays as it is. */
+  private static void leave(RunRecord record, RunControl control) {
+    if (control.asked() != RunControl.Ask.STOP) {
+      log.info("interrupted before run {} went on", record.folder().id());
+      return;
+    }
+    try {
+      end(record, false, control);
+    } catch (IOException e) {
+      fail(record, e);
     }
   }
 
