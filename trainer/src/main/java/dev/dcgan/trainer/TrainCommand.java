@@ -157,8 +157,10 @@ final class TrainCommand implements Settings.Command {
    */
   private boolean isDone(Run run) throws IOException {
     if (name != null) {
+      // Both complete: an older program's run may lack what was not yet a setting.
       List<String> differences =
-          RunOptions.differences(run.getConfig(), plan(options.config(publish.model())).config());
+          RunOptions.differences(
+              plan(run.getConfig()).config(), plan(options.config(publish.model())).config());
       if (!differences.isEmpty()) {
         throw new IOException(
             "--run %s: that run was created with other settings: %s; set them as they were, or choose another name"

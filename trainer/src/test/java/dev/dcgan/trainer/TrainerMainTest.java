@@ -129,6 +129,37 @@ class TrainerMainTest {
   }
 
   @Test
+  void train_ofANamedRunOfAnOlderProgram_takesWhatItLacksAsTheDefault() throws Exception {
+    RunConfig older =
+        RunConfig.newBuilder()
+            .setDevice("cpu")
+            .setImages(64)
+            .setBatchSize(16)
+            .setWidth(4)
+            .setLatent(8)
+            .setSeed(-1)
+            .setModel("mnist28")
+            .build();
+    new RunStore(folder.resolve("runs"), InstantSource.system())
+        .create("sweep-4", Run.newBuilder().setConfig(older).build());
+
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--label-smoothing=0.1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --label-smoothing 0.1 (was 0.0); set");
+    }
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--epochs=10")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --epochs 10 (was ");
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-4"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_SUCCEEDED).build());
+    try (Trainer trainer = start(QUICK, "--run=sweep-4")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("run sweep-4 has SUCCEEDED already");
+    }
+  }
+
+  @Test
   void train_ofANamedRunThatFailed_saysSoAgain() throws Exception {
     String[] options = {"--epochs=3", "--learning-rate=1e30", "--run=sweep-1"};
     try (Trainer trainer = start(QUICK, options)) {
