@@ -202,6 +202,12 @@ final class TrainCommand implements Settings.Command {
       throws IOException {
     training.train(record, plan, means, control);
     Run run = record.run();
+    if (record.hasEnded() && record.isUnwritten()) {
+      // On the disk it is still RUNNING: the same command is to be started again.
+      throw new IOException(
+          "run %s has %s, but that could not be written in %s: see above why, make room, and start the same command again"
+              .formatted(run.getId(), RunRecord.name(run.getState()), record.folder()));
+    }
     return switch (run.getState()) {
       case RUN_STATE_SUCCEEDED -> 0;
       case RUN_STATE_STOPPED -> 1;
