@@ -29,11 +29,15 @@ final class RunControl {
 
   @GuardedBy("this") private @Nullable Thread interruptible;
 
+  // Of the work under way. Not to be told by what was asked: a stop may have followed.
+  @GuardedBy("this") private boolean interrupted;
+
   /** Asks to go on in another process; where it was asked to stop already, it stops. */
   synchronized void interrupt() {
     if (asked == Ask.NONE) {
       asked = Ask.INTERRUPT;
       if (interruptible != null) {
+        interrupted = true;
         interruptible.interrupt();
       }
     }
@@ -51,7 +55,7 @@ final class RunControl {
       return work.run();
     } catch (IOException e) {
       // Whatever it says: files are closed under a thread that is interrupted.
-      if (asked() == Ask.INTERRUPT) {
+      if (isInterrupted()) {
         throw interrupted(e);
       }
       throw e;
@@ -69,10 +73,15 @@ final class RunControl {
 
   private synchronized void end() {
     interruptible = null;
-    if (asked == Ask.INTERRUPT) {
+    if (interrupted) {
+      interrupted = false;
       // What follows keeps a checkpoint: an interrupted thread could not write it.
       var unused = Thread.interrupted();
     }
+  }
+
+  private synchronized boolean isInterrupted() {
+    return interrupted;
   }
 
   private static InterruptedIOException interrupted(@Nullable IOException cause) {

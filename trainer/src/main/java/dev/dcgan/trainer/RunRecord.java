@@ -33,6 +33,8 @@ final class RunRecord implements AutoCloseable {
   // Mutable state
   @GuardedBy("this") private Run run;
 
+  @GuardedBy("this") private boolean unwritten;
+
   private RunRecord(RunFolder folder, Run run, EventLog log, InstantSource clock) {
     this.folder = folder;
     this.run = run;
@@ -82,7 +84,14 @@ final class RunRecord implements AutoCloseable {
     Run.Builder changed = run.toBuilder();
     change.accept(changed);
     run = changed.build();
+    unwritten = true;
     folder.write(run);
+    unwritten = false;
+  }
+
+  /** Whether the last {@link #update} is not on the disk. */
+  synchronized boolean isUnwritten() {
+    return unwritten;
   }
 
   /**

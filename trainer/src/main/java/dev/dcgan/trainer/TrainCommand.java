@@ -156,8 +156,10 @@ final class TrainCommand implements Settings.Command {
    */
   private boolean isDone(Run run) throws IOException {
     if (name != null) {
+      // Both complete: an older program's run may lack what was not yet a setting.
       List<String> differences =
-          RunOptions.differences(run.getConfig(), plan(options.config(publish.model())).config());
+          RunOptions.differences(
+              plan(run.getConfig()).config(), plan(options.config(publish.model())).config());
       if (!differences.isEmpty()) {
         throw new IOException(
             "--run %s: that run was created with other settings: %s; set them as they were, or choose another name"
@@ -199,6 +201,12 @@ final class TrainCommand implements Settings.Command {
       throws IOException {
     training.train(record, plan, means, control);
     Run run = record.run();
+    if (record.hasEnded() && record.isUnwritten()) {
+      // On the disk it is still RUNNING: the same command is to be started again.
+      throw new IOException(
+          "run %s has %s, but that could not be written in %s: see above why, make room, and start the same command again"
+              .formatted(run.getId(), RunRecord.name(run.getState()), record.folder()));
+    }
     return switch (run.getState()) {
       case RUN_STATE_SUCCEEDED -> 0;
       case RUN_STATE_STOPPED -> 1;

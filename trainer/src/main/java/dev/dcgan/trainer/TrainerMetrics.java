@@ -4,12 +4,14 @@ import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
 import dev.dcgan.v1.Run;
+import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
+import java.util.List;
 
 /** What Prometheus sees of training. */
 final class TrainerMetrics {
@@ -39,6 +41,7 @@ final class TrainerMetrics {
   private final Counter warnings;
   private final Gauge warning;
   private final Counter published;
+  private final List<Gauge> ofTheRun;
 
   TrainerMetrics(PrometheusRegistry registry) {
     discriminatorLoss =
@@ -129,6 +132,18 @@ final class TrainerMetrics {
             .labelNames("kind")
             .register(registry);
     published = counter(registry, "trainer_models_published_total", "Models published.");
+    ofTheRun =
+        List.of(
+            discriminatorLoss,
+            generatorLoss,
+            realScore,
+            fakeScore,
+            discriminatorGradient,
+            generatorGradient,
+            diversity,
+            epoch,
+            remaining,
+            checkpointTime);
   }
 
   /** A checkpoint was written. */
@@ -156,23 +171,28 @@ final class TrainerMetrics {
     diversity.set(relative);
   }
 
-  /** A watchdog barked, or became quiet again. */
+  /** A watchdog barked, or became quiet again; what lasts already is not counted again. */
   void warned(String kind, boolean begins) {
-    warning.labelValues(kind).set(begins ? 1 : 0);
-    if (begins) {
+    GaugeDataPoint lasts = warning.labelValues(kind);
+    if (begins && lasts.get() == 0) {
       warnings.labelValues(kind).inc();
     }
+    lasts.set(begins ? 1 : 0);
   }
 
   void published() {
     published.inc();
   }
 
-  /** Of the last run nothing is left but the counters: another one begins, or goes on. */
+  /**
+   * Another run begins, or goes on, at its pictures: of the last one nothing is left but the
+   * counters. What this one has not yet is NaN.
+   */
   void begin(Run begun) {
     quality.clear();
     realQuality.clear();
     warning.clear();
+    ofTheRun.forEach(gauge -> gauge.set(Double.NaN));
     epochs.set(begun.getConfig().getEpochs());
     progressTime.set(now());
     run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());

@@ -119,23 +119,36 @@ final class Training {
 
   /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
   void train(RunRecord record, RunPlan plan, RunControl control) {
+    // First: to read the pictures may take long, or hang.
+    metrics.begin(record.run());
     try (Means means = prepare(plan, control)) {
-      train(record, plan, means, control);
+      carry(record, plan, means, control);
     } catch (InterruptedIOException e) {
-      log.info("interrupted before run {} went on", record.folder().id());
+      leave(record, control);
     } catch (IOException e) {
       fail(record, e);
     } catch (RuntimeException e) {
       failByFault(record, e);
+    } finally {
+      metrics.end(record.run());
     }
   }
 
   /**
    * Trains. What goes wrong is the run's end and its reason, never an exception; a run that was
-   * interrupted stays as it is. The caller holds the run's lock.
+   * interrupted stays as it is. An end that could not be written is the record's to tell ({@link
+   * RunRecord#isUnwritten}). The caller holds the run's lock.
    */
   void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
     metrics.begin(record.run());
+    try {
+      carry(record, plan, means, control);
+    } finally {
+      metrics.end(record.run());
+    }
+  }
+
+  private void carry(RunRecord record, RunPlan plan, Means means, RunControl control) {
     try {
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
@@ -147,8 +160,6 @@ final class Training {
       fail(record, e);
     } catch (RuntimeException e) {
       failByFault(record, e);
-    } finally {
-      metrics.end(record.run());
     }
   }
 
@@ -223,6 +234,19 @@ final class Training {
     }
   }
 
+  /** Ends it where it was asked to stop after the interruption; otherwise it stays as it is. */
+  private static void leave(RunRecord record, RunControl control) {
+    if (control.asked() != RunControl.Ask.STOP) {
+      log.info("interrupted before run {} went on", record.folder().id());
+      return;
+    }
+    try {
+      end(record, false, control);
+    } catch (IOException e) {
+      fail(record, e);
+    }
+  }
+
   /** Says where a run stands; where that cannot be written it goes on all the same. */
   private static void note(RunRecord record, String reason) {
     try {
@@ -244,7 +268,7 @@ final class Training {
 
   private static void fail(RunRecord record, String reason) {
     if (record.hasEnded()) {
-      // Its end is on the disk; what failed is the event that says so.
+      // What failed is to write its end, or the event that says so.
       log.error("run {}: {}", record.folder().id(), reason);
       return;
     }

@@ -6,7 +6,6 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -17,8 +16,9 @@ class DiskMetricsTest {
   @Test
   void size_isThatOfTheFileSystem_alsoWhereTheFolderIsStillToCome() throws Exception {
     PrometheusRegistry registry = new PrometheusRegistry();
-    DiskMetrics.register(
-        registry, Map.of("runs", folder, "repository", folder.resolve("not/there")));
+    DiskMetrics metrics = new DiskMetrics(registry);
+    metrics.measure("runs", folder);
+    metrics.measure("repository", folder.resolve("not/there"));
 
     double size = (double) Files.getFileStore(folder).getTotalSpace();
     assertThat(gauge(registry, "trainer_disk_size_bytes").getDataPoints())

@@ -37,6 +37,37 @@ class RunControlTest {
   }
 
   @Test
+  void interruptibly_interruptedAndThenStopped_breaksOff_andLeavesTheThreadFitToWrite() {
+    assertThatThrownBy(
+            () ->
+                control.interruptibly(
+                    () -> {
+                      control.interrupt();
+                      control.stop("asked to");
+                      throw new IOException("broken off");
+                    }))
+        .isInstanceOf(InterruptedIOException.class)
+        .hasRootCauseMessage("broken off");
+
+    assertThat(Thread.currentThread().isInterrupted()).isFalse();
+    assertThat(control.asked()).isEqualTo(RunControl.Ask.STOP);
+  }
+
+  @Test
+  void interruptibly_interruptedAndStoppedAtItsVeryEnd_keepsTheResult() throws Exception {
+    String result =
+        control.interruptibly(
+            () -> {
+              control.interrupt();
+              control.stop("asked to");
+              return "pictures";
+            });
+
+    assertThat(result).isEqualTo("pictures");
+    assertThat(Thread.currentThread().isInterrupted()).isFalse();
+  }
+
+  @Test
   void interruptibly_interruptedBefore_doesNothing() {
     AtomicBoolean done = new AtomicBoolean();
     control.interrupt();

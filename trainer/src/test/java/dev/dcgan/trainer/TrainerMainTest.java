@@ -9,6 +9,7 @@ import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import java.io.BufferedReader;
 import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
@@ -126,6 +127,80 @@ class TrainerMainTest {
       assertThat(trainer.output()).contains("carrying on from");
     }
     assertThat(models().versions("sweep-0")).containsExactly(1L);
+  }
+
+  @Test
+  void train_whereTheEndCannotBeWritten_isNoSuccess_andTheNextStartPublishesNothingTwice()
+      throws Exception {
+    Path file = folder.resolve("runs/sweep-5/run.json");
+    byte[] before;
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
+      trainer.awaitLine("epoch 2/40: ");
+      before = Files.readAllBytes(file);
+      putInTheWay(file);
+
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains(
+              "published mnist28/1",
+              "error: run sweep-5 has SUCCEEDED, but that could not be written in ")
+          .doesNotContain("\tat ");
+    }
+    Files.delete(file);
+    Files.write(file, before);
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    assertThat(models().versions("mnist28")).containsExactly(1L);
+    Run run = new RunFolder(folder.resolve("runs/sweep-5")).read();
+    assertThat(run.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.getPublishedList())
+        .containsExactly(models().open("mnist28", 1).manifest().getModel());
+  }
+
+  /** Puts a folder in a file's place, whoever writes the file meanwhile. */
+  private static void putInTheWay(Path file) throws IOException {
+    while (!Files.isDirectory(file)) {
+      Files.deleteIfExists(file);
+      try {
+        Files.createDirectory(file);
+      } catch (FileAlreadyExistsException e) {
+        // It was written just now.
+      }
+    }
+  }
+
+  @Test
+  void train_ofANamedRunOfAnOlderProgram_takesWhatItLacksAsTheDefault() throws Exception {
+    RunConfig older =
+        RunConfig.newBuilder()
+            .setDevice("cpu")
+            .setImages(64)
+            .setBatchSize(16)
+            .setWidth(4)
+            .setLatent(8)
+            .setSeed(-1)
+            .setModel("mnist28")
+            .build();
+    new RunStore(folder.resolve("runs"), InstantSource.system())
+        .create("sweep-4", Run.newBuilder().setConfig(older).build());
+
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--label-smoothing=0.1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --label-smoothing 0.1 (was 0.0); set");
+    }
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--epochs=10")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --epochs 10 (was ");
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-4"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_SUCCEEDED).build());
+    try (Trainer trainer = start(QUICK, "--run=sweep-4")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("run sweep-4 has SUCCEEDED already");
+    }
   }
 
   @Test

@@ -130,6 +130,48 @@ class TrainingTest {
   }
 
   @Test
+  void train_showsInTheMetricsThatItReadsPictures_withNothingOfTheRunBefore() throws Exception {
+    train(create(config -> {}), control -> {});
+    RunFolder run = create(config -> config.clearImages().setData("absent"));
+    List<String> scraped = new ArrayList<>();
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      // The pictures are absent; the event that tells comes while the run is under way.
+      record.addListener(() -> scraped.add(scrape()));
+      training().train(record, RunPlan.of(record.run().getConfig()), new RunControl());
+    }
+
+    assertThat(scraped)
+        .singleElement()
+        .asString()
+        .contains(
+            "run=\"" + run.id() + "\"} 1\n",
+            "trainer_discriminator_loss NaN\n",
+            "trainer_generator_loss NaN\n",
+            "trainer_real_score NaN\n",
+            "trainer_fake_score NaN\n",
+            "trainer_discriminator_gradient_norm NaN\n",
+            "trainer_generator_gradient_norm NaN\n",
+            "trainer_diversity NaN\n",
+            "trainer_epoch NaN\n",
+            "trainer_last_checkpoint_timestamp_seconds NaN\n",
+            "trainer_steps_total 8.0\n")
+        .doesNotContain("trainer_quality{", "trainer_quality_real{");
+    assertThat(scrape()).doesNotContain("trainer_run_info{");
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
+  void warned_ofWhatLastsAlready_countsOnce() {
+    metrics.warned("non_finite", true);
+    metrics.warned("non_finite", true);
+    assertThat(scrape()).contains("trainer_warnings_total{kind=\"non_finite\"} 1.0\n");
+
+    metrics.warned("non_finite", false);
+    metrics.warned("non_finite", true);
+    assertThat(scrape()).contains("trainer_warnings_total{kind=\"non_finite\"} 2.0\n");
+  }
+
+  @Test
   void train_sameConfigTwice_publishesTheSameBytes() throws Exception {
     train(create(config -> config.setModel("a").setEmaDecay(0.9f)), control -> {});
     train(create(config -> config.setModel("b").setEmaDecay(0.9f)), control -> {});

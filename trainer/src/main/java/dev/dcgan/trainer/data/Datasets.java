@@ -3,6 +3,7 @@ package dev.dcgan.trainer.data;
 import dev.dcgan.model.ImageShape;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -114,12 +115,17 @@ public final class Datasets {
    * 10,000.
    *
    * @param count to train on, 1 or more
+   * @throws IOException the thread is interrupted
    */
-  public static Pictures digits(int count, long seed) {
-    return new Pictures(
-        new DigitsDataset(count, seed),
-        new DigitsDataset(count, Math.min(count, MAX_HELD_OUT_DIGITS), seed),
-        true);
+  public static Pictures digits(int count, long seed) throws IOException {
+    try {
+      return new Pictures(
+          new DigitsDataset(count, seed),
+          new DigitsDataset(count, Math.min(count, MAX_HELD_OUT_DIGITS), seed),
+          true);
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
   }
 
   private static String magic(Path file) throws IOException {
@@ -224,13 +230,13 @@ public final class Datasets {
     Path folder = options.cache();
     if (!Files.isDirectory(folder)) {
       throw new IOException(
-          "%s is no folder; expected one with space for %d bytes of decoded pictures: name it by --cache"
+          "%s is no folder; expected one with space for %d bytes of decoded pictures: name it by JAVA_OPTS=-Djava.io.tmpdir=<folder>"
               .formatted(folder, bytes));
     }
     long free = Files.getFileStore(folder).getUsableSpace();
     if (free < bytes) {
       throw new IOException(
-          "%s has space for %d bytes; decoded pictures need %d: name another folder by --cache"
+          "%s has space for %d bytes; decoded pictures need %d: name another folder by JAVA_OPTS=-Djava.io.tmpdir=<folder>"
               .formatted(folder, free, bytes));
     }
     log.info("decoded pictures, {} MiB, go to a scratch file in {}", bytes >> 20, folder);

@@ -1,6 +1,8 @@
 package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
+import java.io.InterruptedIOException;
+import java.io.UncheckedIOException;
 import java.util.Objects;
 import java.util.stream.IntStream;
 
@@ -20,6 +22,7 @@ public final class DigitsDataset implements ImageDataset {
   /**
    * Draws {@code count} digits, on all processors.
    *
+   * @throws UncheckedIOException of an {@link InterruptedIOException}: the thread is interrupted
    * @throws IllegalArgumentException where count is below 1
    */
   public DigitsDataset(int count, long seed) {
@@ -32,10 +35,11 @@ public final class DigitsDataset implements ImageDataset {
       throw new IllegalArgumentException(count + " digits; expected at least 1");
     }
     this.first = first;
+    Thread caller = Thread.currentThread();
     images =
         IntStream.range(first, Math.addExact(first, count))
             .parallel()
-            .mapToObj(i -> DigitPen.draw(labelOf(i), new Draws(seed, i)))
+            .mapToObj(i -> draw(i, seed, caller))
             .toArray(byte[][]::new);
   }
 
@@ -68,6 +72,14 @@ public final class DigitsDataset implements ImageDataset {
   @Override
   public int label(int index) {
     return labelOf(first + Objects.checkIndex(index, images.length));
+  }
+
+  private static byte[] draw(int index, long seed, Thread caller) {
+    if (caller.isInterrupted()) {
+      throw new UncheckedIOException(
+          new InterruptedIOException("interrupted while drawing digits"));
+    }
+    return DigitPen.draw(labelOf(index), new Draws(seed, index));
   }
 
   private static int labelOf(int index) {

@@ -30,15 +30,20 @@ final class PixelBlocks {
    *     by it
    */
   static byte[] pixels(ImageDataset data, int[] order, int first, int n) throws IOException {
-    if (Thread.currentThread().isInterrupted()) {
-      throw new InterruptedIOException("interrupted while reading pictures");
-    }
+    requireUninterrupted();
     int size = data.shape().values();
     byte[] pixels = new byte[n * size];
     for (int i = 0; i < n; i++) {
       data.copyPixels(order[first + i], pixels, i * size);
     }
     return pixels;
+  }
+
+  /** Throws where the thread is interrupted. */
+  static void requireUninterrupted() throws InterruptedIOException {
+    if (Thread.currentThread().isInterrupted()) {
+      throw new InterruptedIOException("interrupted between pictures");
+    }
   }
 
   /** From uint8 (n, height, width, channels) to (n, channels, height, width) in [0, 255]. */

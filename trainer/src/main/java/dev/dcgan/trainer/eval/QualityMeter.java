@@ -3,6 +3,7 @@ package dev.dcgan.trainer.eval;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.ImageDataset;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -100,6 +101,7 @@ public final class QualityMeter {
   /**
    * Measures a generator's first images.
    *
+   * @throws InterruptedIOException the thread is interrupted
    * @throws IOException they cannot be made, or the extractor does not run
    */
   public QualityReport measure(PixelSource source) throws IOException {
@@ -132,6 +134,8 @@ public final class QualityMeter {
     List<Matrix> probabilities = new ArrayList<>();
     int most = Math.max(MIN_BATCH, BATCH_VALUES / shape.values());
     for (int first = 0; first < count; first += most) {
+      // Here too: a generator does not look.
+      PixelBlocks.requireUninterrupted();
       int n = Math.min(most, count - first);
       Features batch = extractor.extract(source.pixels(first, n), n, shape);
       values.add(batch.values());

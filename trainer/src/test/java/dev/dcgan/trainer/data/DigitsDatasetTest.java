@@ -1,10 +1,12 @@
 package dev.dcgan.trainer.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
@@ -128,6 +130,18 @@ final class DigitsDatasetTest {
       }
     }
     return nearest;
+  }
+
+  @Test
+  void digits_onAnInterruptedThread_areNotDrawn() {
+    Thread.currentThread().interrupt();
+    try {
+      assertThatIOException()
+          .isThrownBy(() -> Datasets.digits(2, 1))
+          .isInstanceOf(InterruptedIOException.class);
+    } finally {
+      assertThat(Thread.interrupted()).isTrue();
+    }
   }
 
   @Test

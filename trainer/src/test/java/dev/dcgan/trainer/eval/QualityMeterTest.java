@@ -2,6 +2,7 @@ package dev.dcgan.trainer.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.ndarray.BaseNDManager;
@@ -12,8 +13,11 @@ import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.QualityMeter.Sizes;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.lang.reflect.Field;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.AfterAll;
@@ -26,6 +30,7 @@ class QualityMeterTest {
   private static final ImageDataset TRAINING = new DigitsDataset(1_000, 1);
   private static final ImageDataset HELD_OUT = new DigitsDataset(600, 2);
   private static final Sizes SIZES = new Sizes(500, 600, 300, 1_000);
+  private static final Sizes MANY = new Sizes(1_000, 600, 300, 1_000);
   private static final int BYTES = 28 * 28;
 
   @TempDir static Path cache;
@@ -95,6 +100,28 @@ class QualityMeterTest {
     assertThat(report.generated().frechetDistance())
         .isGreaterThan(20 * report.floor().frechetDistance());
     assertThat(report.generated().recall()).isLessThan(0.02);
+  }
+
+  @Test
+  void measure_onAnInterruptedThread_breaksOff_beforeTheNextBatch() {
+    List<Long> asked = new ArrayList<>();
+
+    try {
+      assertThatThrownBy(
+              () ->
+                  new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY)
+                      .measure(
+                          (first, n) -> {
+                            asked.add(first);
+                            Thread.currentThread().interrupt();
+                            return new byte[n * BYTES];
+                          }))
+          .isInstanceOf(InterruptedIOException.class);
+    } finally {
+      assertThat(Thread.interrupted()).isTrue();
+    }
+
+    assertThat(asked).as("the first of two batches").containsExactly(0L);
   }
 
   @Test
