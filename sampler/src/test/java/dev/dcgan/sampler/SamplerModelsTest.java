@@ -203,11 +203,11 @@ class SamplerModelsTest {
         .returns(1L, ServedModel::getPinnedVersion);
     assertThat(stub.generate(raw("", 0).build()).getModel().getVersion()).isEqualTo(1);
     publish("digits", 3);
+    awaitMetric("sampler_model_newest_version{model=\"digits\"} 3.0");
     assertThat(metrics())
         .contains("sampler_model_pinned{model=\"digits\"} 1.0", "version=\"1\"")
         .contains("sampler_swaps_total{model=\"digits\"} 1.0")
         .contains("sampler_model_version{model=\"digits\"} 1.0")
-        .contains("sampler_model_newest_version{model=\"digits\"} 3.0")
         .doesNotContain("version=\"2\"");
     stop();
 

@@ -75,15 +75,19 @@ final class FakeTrainer implements Runs.Trainer {
 
     private void train(RunControl control) throws IOException, InterruptedException {
       while (true) {
+        // What the test has asked for so far comes first: what ends the run came after it.
+        Work next = work.poll(1, TimeUnit.MILLISECONDS);
+        if (next != null) {
+          if (!next.on(this)) {
+            return;
+          }
+          continue;
+        }
         if (control.asked() == RunControl.Ask.STOP) {
           record.state(RunState.RUN_STATE_STOPPED, control.reason());
           return;
         }
         if (control.asked() == RunControl.Ask.INTERRUPT) {
-          return;
-        }
-        Work next = work.poll(1, TimeUnit.MILLISECONDS);
-        if (next != null && !next.on(this)) {
           return;
         }
       }
