@@ -57,7 +57,7 @@ class ComposeTest {
         arguments("sampler/environment/DCGAN_PROVIDER", null, "DCGAN_PROVIDER: none"),
         arguments("sampler/environment/DCGAN_PROVIDER", "gpu", "sampler: error: "),
         arguments("sampler/environment/DCGAN_MODEL_MEMORY", "a lot", "sampler: error: "),
-        arguments("trainer/environment", "{DCGAN_DEVICE: cuda}", "DCGAN_DEVICE: no --device"),
+        arguments("trainer/environment", "{DCGAN_DEVISE: cuda}", "DCGAN_DEVISE: no --devise"),
         arguments("trainer/ports/0", "50061:50061", "50061:50061 is not 127.0.0.1's alone"),
         arguments("trainer/ports/1", "127.0.0.1:9402:9402", "trainer/ports: not 9401"),
         arguments("grafana/read_only", "false", "grafana/read_only: not true"),
