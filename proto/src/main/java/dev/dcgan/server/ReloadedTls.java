@@ -20,6 +20,7 @@ import java.util.function.Consumer;
 import javax.net.ssl.SSLEngine;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLSessionContext;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -49,6 +50,8 @@ final class ReloadedTls implements AutoCloseable {
 
   /** What the last look found wrong. */
   @GuardedBy("this") private List<String> trouble = List.of();
+
+  @GuardedBy("this") private boolean closed;
 
   private volatile SslContext newest;
 
@@ -105,22 +108,37 @@ final class ReloadedTls implements AutoCloseable {
   }
 
   /** Takes what has changed. */
-  synchronized void look() {
+  void look() {
     List<String> wrong = new ArrayList<>();
-    Pem.Identity identity = current.identity;
-    List<X509Certificate> clientCa = current.clientCa;
     // Whatever it was, the rest is taken and the next look is made.
+    Pem.@Nullable Identity identity = null;
     try {
       identity = readIdentity(wrong::add);
     } catch (IOException | RuntimeException e) {
       wrong.add(goesOn(e));
     }
+    @Nullable List<X509Certificate> clientCa = null;
     try {
       clientCa = readClientCa(wrong::add);
     } catch (IOException | RuntimeException e) {
       wrong.add(goesOn(e));
     }
-    Credentials found = new Credentials(identity, clientCa);
+    take(identity, clientCa, wrong);
+  }
+
+  /** Null: that could not be read, and stays. */
+  private synchronized void take(
+      Pem.@Nullable Identity identity,
+      @Nullable List<X509Certificate> clientCa,
+      List<String> wrong) {
+    // A read that the end interrupted says nothing of the file.
+    if (closed) {
+      return;
+    }
+    Credentials found =
+        new Credentials(
+            identity == null ? current.identity : identity,
+            clientCa == null ? current.clientCa : clientCa);
     try {
       if (!found.equals(current)) {
         newest = context(found);
@@ -133,8 +151,12 @@ final class ReloadedTls implements AutoCloseable {
     warnOfNew(wrong);
   }
 
+  /** Ends the looks; one under way changes nothing and says nothing any more. */
   @Override
   public void close() {
+    synchronized (this) {
+      closed = true;
+    }
     watch.shutdownNow();
   }
 

@@ -248,6 +248,22 @@ class TlsTest {
   }
 
   @Test
+  void whoIsClosed_saysNothingMore() throws Exception {
+    place("served");
+    ServerTls files =
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER);
+    ReloadedTls tls = new ReloadedTls(files);
+    try (CapturedLog log = new CapturedLog(ReloadedTls.class)) {
+      tls.close();
+      Files.delete(files.key());
+      tls.look();
+      replace("stranger");
+      tls.look();
+      assertThat(log.lines()).isEmpty();
+    }
+  }
+
+  @Test
   void anExpiredCertificateOfABundle_isLeftOut_andTheRestCounts() throws Exception {
     String late = Files.readString(certificates.crt("late"));
     Path clientCa = folder.resolve("clients.crt");
