@@ -1,7 +1,6 @@
 package dev.dcgan.server;
 
 import com.sun.net.httpserver.HttpServer;
-import io.prometheus.metrics.exporter.httpserver.MetricsHandler;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
@@ -58,14 +57,16 @@ public final class HttpEndpoint implements AutoCloseable {
 
   private HttpEndpoint(
       HttpServer server, PrometheusRegistry registry, Map<String, HttpPage> pages) {
-    MetricsHandler metrics = new MetricsHandler(registry);
     this.server = server;
     router =
         new HttpRouter(
             Map.of(
-                "/metrics", call -> metrics.handle(call.exchange()),
-                "/healthz", call -> call.text(200, "alive"),
-                "/readyz", this::tellReadiness),
+                "/metrics",
+                new MetricsPage(registry),
+                "/healthz",
+                call -> call.text(200, "alive"),
+                "/readyz",
+                this::tellReadiness),
             pages,
             SLOW_REQUESTS,
             registry);

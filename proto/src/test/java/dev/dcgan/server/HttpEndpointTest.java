@@ -8,6 +8,8 @@ import dev.dcgan.v1.SamplerServiceGrpc;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.prometheus.metrics.core.metrics.GaugeWithCallback;
+import io.prometheus.metrics.exporter.httpserver.HttpExchangeAdapter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
@@ -35,6 +37,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.bridge.SLF4JBridgeHandler;
 
 @Timeout(60)
 class HttpEndpointTest {
@@ -44,6 +47,9 @@ class HttpEndpointTest {
   static {
     // Nobody shall wait ten seconds for a slow client to be cut off.
     System.setProperty("sun.net.httpserver.maxReqTime", "5");
+    // As in the programs: what libraries log is captured too.
+    SLF4JBridgeHandler.removeHandlersForRootLogger();
+    SLF4JBridgeHandler.install();
   }
 
   private final HttpClient client = HttpClient.newHttpClient();
@@ -158,6 +164,51 @@ class HttpEndpointTest {
       assertThat(failed.statusCode()).isEqualTo(500);
       assertThat(failed.body()).isEqualTo("internal error; the server's log has the cause\n");
       assertThat(log.lines()).containsExactly("ERROR /page failed");
+    }
+  }
+
+  @Test
+  void aMetricThatThrows_isAnInternalError_withoutDetail() throws Exception {
+    PrometheusRegistry registry = new PrometheusRegistry();
+    GaugeWithCallback.builder()
+        .name("broken")
+        .callback(
+            callback -> {
+              throw new IllegalStateException("secret");
+            })
+        .register(registry);
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, registry)) {
+      HttpResponse<String> failed = get(endpoint, "/metrics");
+      assertThat(failed.statusCode()).isEqualTo(500);
+      assertThat(failed.body()).isEqualTo("internal error; the server's log has the cause\n");
+      assertThat(log.lines()).containsExactly("ERROR /metrics failed");
+    }
+  }
+
+  @Test
+  void aScraperThatHangsUp_isNoError() throws Exception {
+    PrometheusRegistry registry = new PrometheusRegistry();
+    GaugeWithCallback.builder()
+        .name("waiting")
+        .callback(
+            callback -> {
+              arrived.release();
+              gate.acquireUninterruptibly();
+            })
+        .register(registry);
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, registry);
+        CapturedLog libraries = new CapturedLog(HttpExchangeAdapter.class)) {
+      Socket scraper = new Socket(InetAddress.getLoopbackAddress(), endpoint.port());
+      scraper
+          .getOutputStream()
+          .write("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+      arrived.acquire();
+      scraper.setSoLinger(true, 0); // The answer finds the connection reset.
+      scraper.close();
+      gate.release(1000);
+      endpoint.drain(Duration.ofSeconds(30));
+      assertThat(libraries.lines()).isEmpty();
+      assertThat(log.lines()).isEmpty();
     }
   }
 

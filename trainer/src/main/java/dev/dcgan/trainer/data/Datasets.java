@@ -230,13 +230,13 @@ public final class Datasets {
     Path folder = options.cache();
     if (!Files.isDirectory(folder)) {
       throw new IOException(
-          "%s is no folder; expected one with space for %d bytes of decoded pictures: name it by JAVA_OPTS=-Djava.io.tmpdir=<folder>"
+          "%s is no folder; expected one with space for %d bytes of decoded pictures: name it by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
               .formatted(folder, bytes));
     }
     long free = Files.getFileStore(folder).getUsableSpace();
     if (free < bytes) {
       throw new IOException(
-          "%s has space for %d bytes; decoded pictures need %d: name another folder by JAVA_OPTS=-Djava.io.tmpdir=<folder>"
+          "%s has space for %d bytes; decoded pictures need %d: name another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
               .formatted(folder, free, bytes));
     }
     log.info("decoded pictures, {} MiB, go to a scratch file in {}", bytes >> 20, folder);

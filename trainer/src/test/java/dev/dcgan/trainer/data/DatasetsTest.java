@@ -504,7 +504,7 @@ final class DatasetsTest {
         .isThrownBy(() -> Datasets.open(folder, GREY, scratch(7, missing)))
         .withMessage(
             "%s is no folder; expected one with space for 8 bytes of decoded pictures: name it by"
-                + " JAVA_OPTS=-Djava.io.tmpdir=<folder>",
+                + " JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>",
             missing);
   }
 
@@ -523,7 +523,7 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL))
         .withMessageContaining("bytes; decoded pictures need 36028797002186752:")
-        .withMessageContaining("name another folder by JAVA_OPTS=-Djava.io.tmpdir=<folder>");
+        .withMessageContaining("name another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>");
   }
 
   @Test
