@@ -48,6 +48,9 @@ final class ReloadedTls implements AutoCloseable {
   // Mutable state
   @GuardedBy("this") private Credentials current;
 
+  /** When {@link #newest} was made, in {@link System#nanoTime}. */
+  @GuardedBy("this") private long made;
+
   /** What the last look found wrong. */
   @GuardedBy("this") private List<String> trouble = List.of();
 
@@ -65,6 +68,7 @@ final class ReloadedTls implements AutoCloseable {
     List<String> leftOut = new ArrayList<>();
     current = new Credentials(readIdentity(leftOut::add), readClientCa(leftOut::add));
     newest = context(current);
+    made = System.nanoTime();
     tell(current);
     warnOfNew(leftOut);
     long nanos = files.poll().toNanos();
@@ -139,9 +143,14 @@ final class ReloadedTls implements AutoCloseable {
         new Credentials(
             identity == null ? current.identity : identity,
             clientCa == null ? current.clientCa : clientCa);
+    long now = System.nanoTime();
+    boolean changed = !found.equals(current);
     try {
-      if (!found.equals(current)) {
+      if (changed || now - made >= files.sessions().toNanos()) {
         newest = context(found);
+        made = now;
+      }
+      if (changed) {
         current = found;
         tell(found);
       }
@@ -161,8 +170,10 @@ final class ReloadedTls implements AutoCloseable {
   }
 
   /**
-   * A context of its own for each change: the JDK resumes a session without another look at the
-   * client's certificate, but only a session of the same context.
+   * A context of its own for each change, and now and then: the JDK resumes a session without
+   * another look at the client's certificate, though that may have expired, but only a session of
+   * the same context. (Its time limit for sessions does not count for those that clients keep as
+   * tickets.)
    *
    * <p>It is the JDK's TLS: no library is unpacked for it, as for BoringSSL, gRPC's default.
    */

@@ -12,5 +12,8 @@ import org.jspecify.annotations.Nullable;
  * @param clientCa PEM: who may vouch for clients, which must then show a certificate; null: whoever
  *     calls is served
  * @param poll how often to look whether the files have changed, above 0
+ * @param sessions how long a client may resume a session, which spares it another proof of who it
+ *     is, to one look more
  */
-public record ServerTls(Path certificates, Path key, @Nullable Path clientCa, Duration poll) {}
+public record ServerTls(
+    Path certificates, Path key, @Nullable Path clientCa, Duration poll, Duration sessions) {}

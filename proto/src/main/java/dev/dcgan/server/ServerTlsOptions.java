@@ -10,6 +10,7 @@ public final class ServerTlsOptions {
 
   // Kubernetes itself takes about as long to bring a changed Secret into a pod.
   private static final Duration POLL = Duration.ofMinutes(1);
+  private static final Duration SESSIONS = Duration.ofMinutes(5);
 
   @Option(
       names = "--tls-cert",
@@ -45,6 +46,6 @@ public final class ServerTlsOptions {
 
   /** Null where none of the options is given: plain text. */
   public @Nullable ServerTls tls() {
-    return cert == null || key == null ? null : new ServerTls(cert, key, clientCa, POLL);
+    return cert == null || key == null ? null : new ServerTls(cert, key, clientCa, POLL, SESSIONS);
   }
 }

@@ -29,6 +29,7 @@ import javax.net.ssl.KeyManager;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLException;
 import javax.net.ssl.SSLParameters;
+import javax.net.ssl.SSLSessionContext;
 import javax.net.ssl.SSLSocket;
 import javax.net.ssl.TrustManager;
 import org.jspecify.annotations.Nullable;
@@ -180,10 +181,7 @@ class TlsTest {
     SSLContext client = contextOfClient();
     assertThat(isGreeted(client, protocol)).isTrue();
     assertThat(isGreeted(client, protocol)).isTrue();
-    assertThat(Collections.list(client.getClientSessionContext().getIds()))
-        .as("the second connection resumed the first one's session")
-        .map(id -> client.getClientSessionContext().getSession(id).getValue("connections"))
-        .contains(2);
+    assertThat(connectionsOfASession(client)).as("the second resumed the first's").contains(2);
 
     Files.copy(certificates.crt("stranger"), clientCa, StandardCopyOption.REPLACE_EXISTING);
     String[] anew = {
@@ -193,6 +191,20 @@ class TlsTest {
       // The test's time limit bounds it.
     }
     assertThat(isGreeted(client, protocol)).isFalse();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"TLSv1.3", "TLSv1.2"})
+  void aSession_isResumedForSoLongOnly(String protocol) throws Exception {
+    place("served");
+    server = start(certificates.crt("ca"), OFTEN, Duration.ZERO);
+    SSLContext client = contextOfClient();
+    int connections = 0;
+    do {
+      assertThat(isGreeted(client, protocol)).isTrue();
+      connections++;
+      // The test's time limit bounds it.
+    } while (connectionsOfASession(client).contains(connections));
   }
 
   @Test
@@ -213,7 +225,7 @@ class TlsTest {
   void whatIsWrong_isLoggedOnceAChange() throws Exception {
     place("served");
     ServerTls files =
-        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER);
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER, NEVER);
     try (CapturedLog log = new CapturedLog(ReloadedTls.class);
         ReloadedTls tls = new ReloadedTls(files)) {
       assertThat(log.lines())
@@ -251,7 +263,7 @@ class TlsTest {
   void whoIsClosed_saysNothingMore() throws Exception {
     place("served");
     ServerTls files =
-        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER);
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER, NEVER);
     ReloadedTls tls = new ReloadedTls(files);
     try (CapturedLog log = new CapturedLog(ReloadedTls.class)) {
       tls.close();
@@ -297,7 +309,7 @@ class TlsTest {
     Path clientCa = folder.resolve("clients.crt");
     Files.copy(certificates.crt("ca"), clientCa);
     ServerTls files =
-        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, NEVER);
+        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, NEVER, NEVER);
     String served = "INFO TLS with the certificate of CN=served";
     String stranger = "INFO TLS with the certificate of CN=stranger";
     String wrong = "WARN TLS goes on with what it has: ";
@@ -338,8 +350,14 @@ class TlsTest {
   }
 
   private GrpcServer start(@Nullable Path clientCa, Duration poll) throws IOException {
+    return start(clientCa, poll, NEVER);
+  }
+
+  private GrpcServer start(@Nullable Path clientCa, Duration poll, Duration sessions)
+      throws IOException {
     ServerTls tls =
-        new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, poll);
+        new ServerTls(
+            folder.resolve("tls.crt"), folder.resolve("tls.key"), clientCa, poll, sessions);
     return GrpcServer.start(
         new GrpcServer.Config(0, true, Duration.ZERO, tls),
         new PrometheusRegistry(),
@@ -394,6 +412,14 @@ class TlsTest {
     } catch (SSLException | SocketException e) {
       return false;
     }
+  }
+
+  /** How many connections each session that the client could resume has had. */
+  private static List<Object> connectionsOfASession(SSLContext client) {
+    SSLSessionContext sessions = client.getClientSessionContext();
+    return Collections.list(sessions.getIds()).stream()
+        .map(id -> sessions.getSession(id).getValue("connections"))
+        .toList();
   }
 
   private static String crt(String name) {

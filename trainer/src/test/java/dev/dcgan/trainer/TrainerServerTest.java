@@ -256,7 +256,7 @@ class TrainerServerTest {
     assertThat(made.waitFor()).as(output).isZero();
     server.drain(GRACE);
     Path cert = folder.resolve("tls.crt");
-    server = start(0, 0, new ServerTls(cert, folder.resolve("tls.key"), null, GRACE));
+    server = start(0, 0, new ServerTls(cert, folder.resolve("tls.key"), null, GRACE, GRACE));
 
     assertThat(command("runs", "--target=" + target(), "--tls-ca=" + cert))
         .isEqualTo(new Ended(0, "no runs yet\n", ""));
