@@ -271,7 +271,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   private void publish(int epoch, Checkpoint checkpoint, Map<String, Double> quality) {
     try {
-      ModelBundle bundle = publisher.publish(checkpoint, record.folder().id(), quality);
+      ModelBundle bundle = publisher.publishOnce(checkpoint, record.folder().id(), quality);
       unpublished = null;
       metrics.published();
       event(

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -22,6 +23,7 @@ import java.nio.file.Path;
 import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -401,6 +403,44 @@ class TrainingTest {
     assertThat(models.open("mnist28", 1).manifest().getOrigin().getEpochs()).isEqualTo(2);
     assertThat(models.open("mnist28", 2).manifest().getOrigin().getEpochs()).isEqualTo(3);
     assertThat(models.models()).containsExactly("mnist28");
+  }
+
+  @Test
+  void train_thatCouldNotNoteWhatItPublished_publishesItOnce_thoughAnotherCameBetween()
+      throws Exception {
+    RunFolder run = create(config -> {});
+    train(run, control -> {});
+    Run done = run.read();
+    run.write(
+        done.toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .setEpochsCompleted(1)
+            .clearPublished()
+            .build());
+    train(create(config -> config.setSeed(2)), control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+
+    train(run, control -> {});
+
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getPublishedList()).isEqualTo(done.getPublishedList());
+  }
+
+  @Test
+  void publish_asAsked_putsAnOlderModelOnTopAgain_butNotTwice() throws Exception {
+    RunFolder run = create(config -> config.setPublish("every 1"));
+    train(run, control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    Publisher publisher = new Publisher(models, "mnist28");
+    Checkpoint first = CheckpointFile.read(run.checkpoints().resolve("step-00000004.safetensors"));
+
+    publisher.publish(first, run.id(), Map.of());
+    publisher.publish(first, run.id(), Map.of());
+
+    assertThat(models.versions("mnist28")).containsExactly(3L, 2L, 1L);
+    assertThat(models.open("mnist28", 3).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
   }
 
   @Test
