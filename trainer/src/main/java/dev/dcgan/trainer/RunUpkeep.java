@@ -95,7 +95,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   @Override
   public Next onStep(Step step) {
-    metrics.onStep(step, pace.secondsLeft(step.step()));
+    metrics.onStep(step, pace);
     progress.onStep(step);
     record.progress(progress(step));
     if (step.step() % STEPS_AN_EVENT == 0) {

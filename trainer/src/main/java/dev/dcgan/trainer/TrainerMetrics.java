@@ -23,6 +23,7 @@ final class TrainerMetrics {
   private final Info run;
   private final Gauge epoch;
   private final Gauge epochs;
+  private final Gauge progress;
   private final Gauge remaining;
   private final Gauge progressTime;
   private final Counter steps;
@@ -52,6 +53,11 @@ final class TrainerMetrics {
     fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
     epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
     epochs = gauge(registry, "trainer_epochs", "The epochs that the run is to have.");
+    progress =
+        gauge(
+            registry,
+            "trainer_progress_ratio",
+            "The share of the run's steps that are done, to 1.");
     remaining =
         gauge(registry, "trainer_remaining_seconds", "Until the run ends, at its pace so far.");
     progressTime =
@@ -142,6 +148,7 @@ final class TrainerMetrics {
             generatorGradient,
             diversity,
             epoch,
+            progress,
             remaining,
             checkpointTime);
   }
@@ -204,8 +211,9 @@ final class TrainerMetrics {
     remaining.set(Double.NaN);
   }
 
-  void onStep(Step step, double secondsLeft) {
-    remaining.set(secondsLeft);
+  void onStep(Step step, Pace pace) {
+    progress.set((double) step.step() / pace.steps());
+    remaining.set(pace.secondsLeft(step.step()));
     progressTime.set(now());
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());

@@ -105,7 +105,11 @@ class TrainingTest {
     String info =
         "trainer_run_info{model=\"mnist28\",preset=\"mnist28\",run=\"" + run.id() + "\"} 1";
     assertThat(underWay.get(0))
-        .contains(info, "trainer_epochs 3.0\n", "trainer_last_progress_timestamp_seconds ")
+        .contains(
+            info,
+            "trainer_epochs 3.0\n",
+            "trainer_progress_ratio 0.33",
+            "trainer_last_progress_timestamp_seconds ")
         .containsPattern("trainer_remaining_seconds [0-9.]+(E-?[0-9]+)?\n");
     assertThat(scrape())
         .as("the run is over")
@@ -115,6 +119,7 @@ class TrainingTest {
             "trainer_quality_real{figure=\"frechet_distance\"} ",
             "trainer_quality_real{figure=\"modes_covered\"} ",
             "trainer_epoch 3.0\n",
+            "trainer_progress_ratio 1.0\n",
             "trainer_steps_total 12.0\n",
             "trainer_images_total 192.0\n",
             "trainer_step_seconds_count 12\n",
@@ -155,6 +160,7 @@ class TrainingTest {
             "trainer_generator_gradient_norm NaN\n",
             "trainer_diversity NaN\n",
             "trainer_epoch NaN\n",
+            "trainer_progress_ratio NaN\n",
             "trainer_last_checkpoint_timestamp_seconds NaN\n",
             "trainer_steps_total 8.0\n")
         .doesNotContain("trainer_quality{", "trainer_quality_real{");
