@@ -97,7 +97,7 @@ final class TrainCommand implements Settings.Command {
             publish.repository(),
             Path.of(""),
             RunStore.cache(runs),
-            new TrainerMetrics(registry),
+            new TrainerMetrics(registry, InstantSource.system()),
             Boolean.getBoolean("dcgan.terminal"));
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
         OpenRecords.Hold begun = found.isPresent() ? lock(found.get()) : null) {

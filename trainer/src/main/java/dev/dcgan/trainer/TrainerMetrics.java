@@ -11,11 +11,13 @@ import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
+import java.time.InstantSource;
 import java.util.List;
 
 /** What Prometheus sees of training. */
 final class TrainerMetrics {
 
+  private final InstantSource clock;
   private final Gauge discriminatorLoss;
   private final Gauge generatorLoss;
   private final Gauge realScore;
@@ -44,7 +46,8 @@ final class TrainerMetrics {
   private final Counter published;
   private final List<Gauge> ofTheRun;
 
-  TrainerMetrics(PrometheusRegistry registry) {
+  TrainerMetrics(PrometheusRegistry registry, InstantSource clock) {
+    this.clock = clock;
     discriminatorLoss =
         gauge(registry, "trainer_discriminator_loss", "The discriminator's loss in the last step.");
     generatorLoss =
@@ -64,7 +67,7 @@ final class TrainerMetrics {
         gauge(
             registry,
             "trainer_last_progress_timestamp_seconds",
-            "When the last step or measurement was done, or the run began, in Unix time.");
+            "When the run last got on, by a step, pictures read or measured, in Unix time.");
     run =
         Info.builder()
             .name("trainer_run_info")
@@ -170,6 +173,11 @@ final class TrainerMetrics {
     report.figures().forEach((name, value) -> quality.labelValues(name).set(value));
     report.real().forEach((name, value) -> realQuality.labelValues(name).set(value));
     evaluationSeconds.inc(seconds);
+    progressed();
+  }
+
+  /** Something was done of what takes long beside the steps: a picture read, some measured. */
+  void progressed() {
     progressTime.set(now());
   }
 
@@ -201,7 +209,7 @@ final class TrainerMetrics {
     warning.clear();
     ofTheRun.forEach(gauge -> gauge.set(Double.NaN));
     epochs.set(begun.getConfig().getEpochs());
-    progressTime.set(now());
+    progressed();
     run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());
   }
 
@@ -214,7 +222,7 @@ final class TrainerMetrics {
   void onStep(Step step, Pace pace) {
     progress.set((double) step.step() / pace.steps());
     remaining.set(pace.secondsLeft(step.step()));
-    progressTime.set(now());
+    progressed();
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());
     generatorLoss.set(figures.generatorLoss());
@@ -228,8 +236,8 @@ final class TrainerMetrics {
     stepSeconds.observe(step.seconds());
   }
 
-  private static double now() {
-    return System.currentTimeMillis() / 1e3;
+  private double now() {
+    return clock.instant().toEpochMilli() / 1e3;
   }
 
   private static Gauge gauge(PrometheusRegistry registry, String name, String help) {

@@ -74,7 +74,9 @@ final class Training {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
     Pictures pictures =
         control.interruptibly(
-            () -> openPictures(plan.config(), plan.architecture().shape(), dataRoot));
+            () ->
+                openPictures(
+                    plan.config(), plan.architecture().shape(), dataRoot, metrics::progressed));
     try {
       TrainingLoop.requireFit(
           plan.architecture(), plan.hyperparameters().batchSize(), pictures.training());
@@ -98,8 +100,10 @@ final class Training {
    * Opens the pictures that a complete config names.
    *
    * @param root what a relative path is relative to
+   * @param progressed told of each picture that was read
    */
-  static Pictures openPictures(RunConfig config, ImageShape shape, Path root) throws IOException {
+  static Pictures openPictures(RunConfig config, ImageShape shape, Path root, Runnable progressed)
+      throws IOException {
     if (!config.getDataset().isEmpty()) {
       return Datasets.digits(config.getImages(), config.getSeed());
     }
@@ -114,7 +118,8 @@ final class Training {
                 ? OptionalInt.of(config.getMaxUnreadable())
                 : OptionalInt.empty(),
             defaults.memoryBytes(),
-            defaults.cache()));
+            defaults.cache()),
+        progressed);
   }
 
   /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
@@ -206,7 +211,8 @@ final class Training {
   }
 
   private Quality quality(RunPlan plan, Means means) {
-    return Quality.of(plan.config(), means.pictures(), dataRoot, cache, means.device());
+    return Quality.of(
+        plan.config(), means.pictures(), dataRoot, cache, means.device(), metrics::progressed);
   }
 
   private static String lastGood(Checkpoints checkpoints) throws IOException {

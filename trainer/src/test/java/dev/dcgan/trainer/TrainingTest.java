@@ -13,6 +13,7 @@ import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -20,10 +21,14 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -35,7 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 class TrainingTest {
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
-  private final TrainerMetrics metrics = new TrainerMetrics(registry);
+  private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
 
   @TempDir private Path folder;
   private RunStore store;
@@ -166,6 +171,55 @@ class TrainingTest {
         .doesNotContain("trainer_quality{", "trainer_quality_real{");
     assertThat(scrape()).doesNotContain("trainer_run_info{");
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
+  void train_getsOnWithEachPictureThatIsRead_andEachBatchThatIsMeasured() throws Exception {
+    Path pictures = Files.createDirectories(folder.resolve("pictures"));
+    for (int i = 0; i < 32; i++) {
+      BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
+      picture.getRaster().setSample(i % 28, 14, 0, 255);
+      Path file = pictures.resolve("%d/%02d.png".formatted(i % 2, i));
+      Files.createDirectories(file.getParent());
+      ImageIO.write(picture, "png", file.toFile());
+    }
+    RunFolder run =
+        create(config -> config.clearImages().setData(pictures.toString()).setEpochs(1));
+    AtomicLong seconds = new AtomicLong(); // It is a second later whenever somebody looks.
+    InstantSource clock = () -> Instant.ofEpochSecond(seconds.incrementAndGet());
+    PrometheusRegistry registry = new PrometheusRegistry();
+    Map<RunEvent.EventCase, Double> progressed = new EnumMap<>(RunEvent.EventCase.class);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
+      new Training(
+              models, folder, folder.resolve("cache"), new TrainerMetrics(registry, clock), false)
+          .train(record, RunPlan.of(record.run().getConfig()), new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(progressed.get(RunEvent.EventCase.STATE_CHANGED)).as("begun, and 32").isEqualTo(33);
+    assertThat(
+            Objects.requireNonNull(progressed.get(RunEvent.EventCase.EVALUATED))
+                - Objects.requireNonNull(progressed.get(RunEvent.EventCase.CHECKPOINT_KEPT)))
+        .as("the classifier's 50 steps, its trial, and real and generated pictures")
+        .isGreaterThanOrEqualTo(50 + 1 + 3);
+  }
+
+  private static RunEvent.EventCase lastEvent(RunRecord record) {
+    try {
+      List<RunEvent> events = record.events(0, 1000);
+      return events.get(events.size() - 1).getEventCase();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static double lastProgress(PrometheusRegistry registry) {
+    return registry.scrape("trainer_last_progress_timestamp_seconds"::equals).stream()
+        .map(GaugeSnapshot.class::cast)
+        .mapToDouble(gauge -> gauge.getDataPoints().get(0).getValue())
+        .findFirst()
+        .orElseThrow();
   }
 
   @Test
