@@ -111,7 +111,8 @@ final class ServeCommand implements Settings.Command {
             Path.of(""),
             RunStore.cache(runs),
             metrics,
-            Boolean.getBoolean("dcgan.terminal"));
+            Boolean.getBoolean("dcgan.terminal"),
+            false);
     TrainerServer server =
         TrainerServer.start(
             new TrainerServer.Config(

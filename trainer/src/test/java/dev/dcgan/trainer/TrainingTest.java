@@ -192,7 +192,12 @@ class TrainingTest {
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
       new Training(
-              models, folder, folder.resolve("cache"), new TrainerMetrics(registry, clock), false)
+              models,
+              folder,
+              folder.resolve("cache"),
+              new TrainerMetrics(registry, clock),
+              false,
+              false)
           .train(record, RunPlan.of(record.run().getConfig()), new RunControl());
     }
 
@@ -424,6 +429,42 @@ class TrainingTest {
   }
 
   @Test
+  void train_thatIsStartedAgain_isNotEndedByWhatMayPass_andPublishesTheBestLate() throws Exception {
+    Path inTheWay = folder.resolve("models/mnist28");
+    Files.createDirectories(folder.resolve("models"));
+    Files.writeString(inTheWay, "a file in the way");
+    RunFolder run = create(config -> config.setEpochs(1).setPublish("best"));
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      assertThatIOException()
+          .isThrownBy(() -> train(training(true), record, new RunControl()))
+          .withMessageContaining("mnist28");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("mnist28");
+    Files.delete(inTheWay);
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getReason()).isEmpty();
+    assertThat(run.read().getPublishedList())
+        .containsExactly(models.open("mnist28", 1).manifest().getModel());
+  }
+
+  @Test
+  void train_thatIsStartedAgain_isEndedByWhatDoesNotPass() throws Exception {
+    RunFolder run = create(config -> config.setLearningRate(1e30f));
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
   void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
       throws Exception {
     RunFolder run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
@@ -556,15 +597,23 @@ class TrainingTest {
 
   /** With the pictures read: what was asked counts from the first step on. */
   private void train(RunRecord record, RunControl control) throws Exception {
+    train(training(), record, control);
+  }
+
+  private static void train(Training training, RunRecord record, RunControl control)
+      throws Exception {
     RunPlan plan = RunPlan.of(record.run().getConfig());
-    Training training = training();
     try (Training.Means means = training.prepare(plan, new RunControl())) {
       training.train(record, plan, means, control);
     }
   }
 
   private Training training() {
-    return new Training(models, folder, folder.resolve("cache"), metrics, false);
+    return training(false);
+  }
+
+  private Training training(boolean startedAgain) {
+    return new Training(models, folder, folder.resolve("cache"), metrics, false, startedAgain);
   }
 
   private static List<RunEvent> events(RunFolder run) throws IOException {
