@@ -136,6 +136,25 @@ class DashboardsTest {
     }
   }
 
+  /** Epochs are counted from 1 while they are under way: a run would end short of its end. */
+  @Test
+  void progress_isOfSteps() throws IOException {
+    assertThat(dashboards())
+        .flatExtracting(Dashboard::panels)
+        .filteredOn(panel -> panel.title().equals("Progress"))
+        .singleElement()
+        .satisfies(
+            panel -> {
+              assertThat(string(panel.defaults(), "unit")).isEqualTo("percentunit");
+              assertThat(panel.targets())
+                  .singleElement()
+                  .extracting(Target::expression)
+                  .asString()
+                  .startsWith("trainer_progress_ratio{")
+                  .doesNotContain("trainer_epoch");
+            });
+  }
+
   @Test
   void provisioning_namesTheDataSource_andTheFolderOfTheDashboards() throws IOException {
     JsonNode source = yaml("datasources/prometheus.yaml").at("/datasources/0");

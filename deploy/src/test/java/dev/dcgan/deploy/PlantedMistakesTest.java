@@ -187,6 +187,21 @@ class PlantedMistakesTest {
         arguments("Deployment sampler", CONTAINER + "args/0", "server", "'server'"),
         arguments("Job train", CONTAINER + "args/1", "--rum=digits", "'--rum=digits'"),
         arguments("Job train", CONTAINER + "args/3", "--preset=mnist27", "--preset 'mnist27'"),
+        arguments(
+            "Job train",
+            "/spec/podFailurePolicy/rules/2/onExitCodes/values",
+            "[2]",
+            "podFailurePolicy: fails at [2], expected [2, 65]"),
+        arguments(
+            "Job sweep",
+            "/spec/podFailurePolicy/rules/0/onExitCodes/values",
+            "[65, 75]",
+            "podFailurePolicy: ignores [65, 75], expected [75]"),
+        arguments(
+            "Job export",
+            "/spec/podFailurePolicy/rules/0/onExitCodes/values",
+            "[143]",
+            "podFailurePolicy: ignores [143], expected [75]"),
         arguments("Job export", CONTAINER + "args/3", "--count=many", "--count"),
         arguments(
             "Job export", CONTAINER + "args/4", "--parts=9", "completions: 8, and no --parts=8"),

@@ -4,6 +4,8 @@ import com.google.errorprone.annotations.FormatMethod;
 import dev.dcgan.deploy.Manifests.Pods;
 import dev.dcgan.sampler.SamplerMain;
 import dev.dcgan.server.DryRun;
+import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.server.Shutdown;
 import dev.dcgan.trainer.TrainerMain;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.TrainerServiceGrpc;
@@ -16,6 +18,7 @@ import io.fabric8.kubernetes.api.model.Probe;
 import io.fabric8.kubernetes.api.model.Volume;
 import io.fabric8.kubernetes.api.model.VolumeMount;
 import io.fabric8.kubernetes.api.model.batch.v1.Job;
+import io.fabric8.kubernetes.api.model.batch.v1.PodFailurePolicyRule;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,10 +31,13 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine;
 
 /**
  * That the programs take the command lines and variables that pods start them with, where their
@@ -114,6 +120,9 @@ final class ProgramCheck {
     }
     if (!problems.isEmpty()) {
       return; // Perhaps there is no such command.
+    }
+    if (pods.object() instanceof Job job) {
+      exitCodes(job, first.contains("train"));
     }
     if (first.contains("export")) {
       parts(first);
@@ -199,6 +208,28 @@ final class ProgramCheck {
       }
     }
     return strangers;
+  }
+
+  /** What an end is to the program, it is to the job. */
+  private void exitCodes(Job job, boolean trains) {
+    Set<Integer> ignored = new TreeSet<>();
+    Set<Integer> failed = new TreeSet<>();
+    for (PodFailurePolicyRule rule : job.getSpec().getPodFailurePolicy().getRules()) {
+      if (rule.getOnExitCodes() != null) {
+        (rule.getAction().equals("Ignore") ? ignored : failed)
+            .addAll(rule.getOnExitCodes().getValues());
+      }
+    }
+    Set<Integer> forGood = new TreeSet<>(Set.of(CommandLine.ExitCode.USAGE));
+    if (trains) {
+      forGood.add(FinalFailureException.EXIT_CODE);
+    }
+    if (!ignored.equals(Set.of(Shutdown.TRY_AGAIN))) {
+      add("podFailurePolicy: ignores %s, expected [%d]", ignored, Shutdown.TRY_AGAIN);
+    }
+    if (!failed.equals(forGood)) {
+      add("podFailurePolicy: fails at %s, expected %s", failed, forGood);
+    }
   }
 
   /** A job that shares its work among its pods has as many as it says. */

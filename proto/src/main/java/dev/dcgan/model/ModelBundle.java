@@ -167,7 +167,7 @@ public final class ModelBundle {
     return name() + "/" + version();
   }
 
-  private static ModelManifest readManifest(Path file) throws IOException {
+  static ModelManifest readManifest(Path file) throws IOException {
     sizeOf(file, MAX_MANIFEST_BYTES);
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {

@@ -96,6 +96,16 @@ public final class ModelRepository {
     return ModelBundle.open(folder(model).resolve(Long.toString(version)));
   }
 
+  /**
+   * What a version's manifest says, not held against its model: to look through many.
+   *
+   * @throws InvalidModelException there is none, or it cannot be understood
+   */
+  public ModelManifest manifest(String model, long version) throws IOException {
+    return ModelBundle.readManifest(
+        folder(model).resolve(Long.toString(version)).resolve(ModelBundle.MANIFEST_FILE));
+  }
+
   /** Whether a version has a model but no manifest, as one that was put there by hand. */
   public boolean isBare(String model, long version) throws IOException {
     return ModelBundle.isBare(folder(model).resolve(Long.toString(version)));

@@ -32,9 +32,9 @@ import picocli.CommandLine.ParseResult;
  * DCGAN_HTTP_PORT}; the command line wins. An argument {@code @FILE} stands for the arguments in
  * that file, apart by white space, {@code #} begins a comment. Durations are written {@code 2ms},
  * {@code 5s}. All that is wrong is reported at once, one line each, with exit code 2. A command
- * that fails with an {@link IOException} ends with its message, one line, and exit code 1: such
- * messages are written for operators. Anything else is a fault of ours and is logged with its
- * stack.
+ * that fails with an {@link IOException} ends with its message, one line, and exit code 1, or
+ * {@link FinalFailureException#EXIT_CODE} where it is one of those: such messages are written for
+ * operators. Anything else is a fault of ours and is logged with its stack.
  */
 public final class Settings {
 
@@ -142,7 +142,9 @@ public final class Settings {
     } else {
       log.error("the command failed by a fault of this program", e);
     }
-    return CommandLine.ExitCode.SOFTWARE;
+    return e instanceof FinalFailureException
+        ? FinalFailureException.EXIT_CODE
+        : CommandLine.ExitCode.SOFTWARE;
   }
 
   private static String oneLine(Exception e) {

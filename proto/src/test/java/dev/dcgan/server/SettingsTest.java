@@ -216,6 +216,14 @@ class SettingsTest {
   }
 
   @Test
+  void run_whenTheCommandFailsForGood_endsWithACodeOfItsOwn() {
+    serve.failure = new FinalFailureException("the loss is not finite");
+
+    assertThat(run(Map.of(), "serve", "--repository=models")).isEqualTo(65);
+    assertThat(err.toString()).isEqualToNormalizingNewlines("error: the loss is not finite\n");
+  }
+
+  @Test
   void run_whenTheCommandFailsOtherwise_logsTheFault() {
     serve.failure = new IllegalStateException("cannot be");
 

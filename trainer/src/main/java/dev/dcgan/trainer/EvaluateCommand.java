@@ -146,8 +146,9 @@ final class EvaluateCommand implements Settings.Command {
     }
     data.addTo(asked);
     RunConfig config = RunPlan.withDataDefaults(asked);
-    try (Pictures pictures = Training.openPictures(config, shape, Path.of(""));
-        Quality quality = Quality.of(config, pictures, Path.of(""), RunStore.cache(runs), device)) {
+    try (Pictures pictures = Training.openPictures(config, shape, Path.of(""), () -> {});
+        Quality quality =
+            Quality.of(config, pictures, Path.of(""), RunStore.cache(runs), device, () -> {})) {
       return quality.measure(generator, latentSize);
     }
   }

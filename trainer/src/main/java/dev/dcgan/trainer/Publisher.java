@@ -46,6 +46,24 @@ final class Publisher {
    */
   ModelBundle publish(Checkpoint checkpoint, String runId, Map<String, Double> quality)
       throws IOException {
+    List<Long> versions = repository.versions(model);
+    return publish(checkpoint, runId, quality, versions.subList(0, Math.min(1, versions.size())));
+  }
+
+  /**
+   * As {@link #publish}; where this run has published these bytes at all, that version stands,
+   * whatever others published since. For a run, which may come to the same point twice; who asks
+   * for an older model's return gets it as a new version.
+   */
+  ModelBundle publishOnce(Checkpoint checkpoint, String runId, Map<String, Double> quality)
+      throws IOException {
+    return publish(checkpoint, runId, quality, repository.versions(model));
+  }
+
+  /** Publishes, where none of the versions is this run's with the same bytes. */
+  private ModelBundle publish(
+      Checkpoint checkpoint, String runId, Map<String, Double> quality, List<Long> versions)
+      throws IOException {
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
       GeneratorWeights weights = generator.weights();
       byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint));
@@ -55,7 +73,7 @@ final class Publisher {
           "the export agrees with the network: at most {} apart in float, {} in grey levels",
           "%.1e".formatted(check.maxDifference()),
           check.maxPixelDifference());
-      Optional<ModelBundle> before = publishedBefore(onnx, runId);
+      Optional<ModelBundle> before = publishedBefore(onnx, runId, versions);
       if (before.isPresent()) {
         log.info("{} is this generator already", before.get());
         return before.get();
@@ -68,23 +86,22 @@ final class Publisher {
     }
   }
 
-  /** A run that was killed between publishing and taking note of it comes here twice. */
-  private Optional<ModelBundle> publishedBefore(byte[] onnx, String runId) throws IOException {
-    List<Long> versions = repository.versions(model);
-    if (versions.isEmpty()) {
-      return Optional.empty();
+  /** A run that could take no note of what it published comes here twice. */
+  private Optional<ModelBundle> publishedBefore(byte[] onnx, String runId, List<Long> versions)
+      throws IOException {
+    String sha256 = new Sha256().add(onnx).hex();
+    for (long version : versions) {
+      try {
+        ModelManifest manifest = repository.manifest(model, version);
+        if (manifest.getOrigin().getRunId().equals(runId)
+            && manifest.getModel().getSha256().equals(sha256)) {
+          return Optional.of(repository.open(model, version));
+        }
+      } catch (InvalidModelException e) {
+        log.debug("{}/{} is not valid", model, version, e);
+      }
     }
-    try {
-      ModelBundle newest = repository.open(model, versions.get(0));
-      ModelManifest manifest = newest.manifest();
-      boolean same =
-          manifest.getOrigin().getRunId().equals(runId)
-              && manifest.getModel().getSha256().equals(new Sha256().add(onnx).hex());
-      return same ? Optional.of(newest) : Optional.empty();
-    } catch (InvalidModelException e) {
-      log.debug("the newest version is not valid", e);
-      return Optional.empty();
-    }
+    return Optional.empty();
   }
 
   /** Nothing of when and where: the same run twice gives the same file. */

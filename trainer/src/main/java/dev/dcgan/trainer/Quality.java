@@ -38,6 +38,7 @@ final class Quality implements AutoCloseable {
   private final int images;
   private final Path cache;
   private final TrainingDevice device;
+  private final Runnable progressed;
 
   // Mutable state
   private @Nullable Diversity diversity;
@@ -46,28 +47,41 @@ final class Quality implements AutoCloseable {
   private boolean told;
 
   private Quality(
-      Pictures pictures, @Nullable Path features, int images, Path cache, TrainingDevice device) {
+      Pictures pictures,
+      @Nullable Path features,
+      int images,
+      Path cache,
+      TrainingDevice device,
+      Runnable progressed) {
     this.pictures = pictures;
     this.features = features;
     this.images = images;
     this.cache = cache;
     this.device = device;
+    this.progressed = progressed;
   }
 
   /**
    * Prepares to measure as a complete config says.
    *
    * @param root what relative paths are relative to
+   * @param progressed told of each batch that was measured or learnt from
    */
   static Quality of(
-      RunConfig config, Pictures pictures, Path root, Path cache, TrainingDevice device) {
+      RunConfig config,
+      Pictures pictures,
+      Path root,
+      Path cache,
+      TrainingDevice device,
+      Runnable progressed) {
     String features = config.getFeatures();
     return new Quality(
         pictures,
         features.isEmpty() ? null : root.resolve(features),
         config.getEvaluationImages(),
         cache,
-        device);
+        device,
+        progressed);
   }
 
   /** Whether there is anything to measure by: labels, or features. */
@@ -123,7 +137,8 @@ final class Quality implements AutoCloseable {
               pictures.heldOut(),
               extractor,
               new QualityMeter.Sizes(
-                  images, standard.heldOut(), standard.manifold(), standard.training()));
+                  images, standard.heldOut(), standard.manifold(), standard.training()),
+              progressed);
     }
     return meter;
   }
@@ -145,7 +160,7 @@ final class Quality implements AutoCloseable {
   }
 
   private Classifier classifier() throws IOException {
-    return Classifier.open(cache, pictures.training(), pictures.heldOut(), device);
+    return Classifier.open(cache, pictures.training(), pictures.heldOut(), device, progressed);
   }
 
   private static float[] latents(long first, int n, int size) {

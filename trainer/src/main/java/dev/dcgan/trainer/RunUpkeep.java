@@ -1,6 +1,7 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.Checkpoint;
@@ -8,6 +9,7 @@ import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.trainer.train.SampleGrid;
 import dev.dcgan.trainer.train.TrainingObserver;
 import dev.dcgan.trainer.train.Watchdog;
+import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
@@ -53,6 +55,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   // Mutable state
   private @Nullable IOException unpublished;
+  private boolean trained;
 
   RunUpkeep(
       RunRecord record,
@@ -95,7 +98,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
 
   @Override
   public Next onStep(Step step) {
-    metrics.onStep(step, pace.secondsLeft(step.step()));
+    metrics.onStep(step, pace);
     progress.onStep(step);
     record.progress(progress(step));
     if (step.step() % STEPS_AN_EVENT == 0) {
@@ -147,12 +150,17 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       }
       bark(watchdog.onEpoch(checkpoint.step(), diversity, coverage(quality)));
       boolean best = quality.isPresent() && keepIfBest(quality.get(), file);
+      boolean done = true;
       if (plan.publishesAfter(epoch)
           || (best && plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST)) {
-        publish(epoch, checkpoint, quality.map(QualityReport::figures).orElse(Map.of()));
+        done = publish(epoch, checkpoint, quality.map(QualityReport::figures).orElse(Map.of()));
       }
-      update(run -> run.setEpochsCompleted(epoch));
+      // Otherwise the last epoch's end comes again, where the run is started again.
+      if (done || epoch < plan.hyperparameters().epochs()) {
+        update(run -> run.setEpochsCompleted(epoch));
+      }
     }
+    trained = epoch == plan.hyperparameters().epochs();
     return control.asked() == RunControl.Ask.NONE ? Next.CONTINUE : Next.STOP;
   }
 
@@ -164,17 +172,21 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
   /**
    * Whether the run came to its end, rather than having been asked to end earlier.
    *
-   * @throws IOException its last model could not be published
+   * @throws FinalFailureException the best model, of an earlier epoch, could not be published
+   * @throws IOException the last model could not be published
    */
   boolean finish() throws IOException {
-    if (record.run().getEpochsCompleted() < plan.hyperparameters().epochs()) {
+    if (!trained) {
       return false;
     }
     List<Path> kept = checkpoints.files();
     Object newest = kept.isEmpty() ? "no checkpoint" : kept.get(kept.size() - 1);
     log.info("trained to step {}; kept {}", record.run().getProgress().getStep(), newest);
     if (unpublished != null) {
-      throw unpublished;
+      // The end of an earlier epoch does not come again.
+      throw record.run().getEpochsCompleted() < plan.hyperparameters().epochs()
+          ? unpublished
+          : new FinalFailureException(String.valueOf(unpublished.getMessage()), unpublished);
     }
     return true;
   }
@@ -255,7 +267,10 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
   private boolean keepIfBest(QualityReport report, Optional<Path> file) {
     Run run = record.run();
     double distance = report.generated().frechetDistance();
-    if (!run.getBestCheckpoint().isEmpty() && distance >= run.getBestFrechetDistance()) {
+    // An epoch's end that comes again: it was the best when it came first.
+    boolean again =
+        file.isPresent() && file.get().getFileName().toString().equals(run.getBestCheckpoint());
+    if (!run.getBestCheckpoint().isEmpty() && distance >= run.getBestFrechetDistance() && !again) {
       return false;
     }
     if (file.isPresent()) {
@@ -269,21 +284,25 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     return true;
   }
 
-  private void publish(int epoch, Checkpoint checkpoint, Map<String, Double> quality) {
+  /** Whether it is published now. */
+  private boolean publish(int epoch, Checkpoint checkpoint, Map<String, Double> quality) {
     try {
-      ModelBundle bundle = publisher.publish(checkpoint, record.folder().id(), quality);
+      ModelBundle bundle = publisher.publishOnce(checkpoint, record.folder().id(), quality);
       unpublished = null;
-      metrics.published();
-      event(
-          RunEvent.newBuilder()
-              .setModelPublished(
-                  RunEvent.ModelPublished.newBuilder()
-                      .setEpoch(epoch)
-                      .setModel(bundle.manifest().getModel())));
-      update(run -> run.addPublished(bundle.manifest().getModel()));
+      ModelVersion version = bundle.manifest().getModel();
+      if (!record.run().getPublishedList().contains(version)) {
+        metrics.published();
+        event(
+            RunEvent.newBuilder()
+                .setModelPublished(
+                    RunEvent.ModelPublished.newBuilder().setEpoch(epoch).setModel(version)));
+        update(run -> run.addPublished(version));
+      }
+      return true;
     } catch (IOException e) {
       log.error("epoch {} was not published: {}", epoch, e.getMessage());
       unpublished = e;
+      return false;
     }
   }
 

@@ -13,6 +13,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.InstantSource;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -102,7 +103,7 @@ final class ServeCommand implements Settings.Command {
     DurableFiles.createFolder(repository);
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
-    TrainerMetrics metrics = new TrainerMetrics(registry);
+    TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", repository));
     Training training =
         new Training(
@@ -110,7 +111,8 @@ final class ServeCommand implements Settings.Command {
             Path.of(""),
             RunStore.cache(runs),
             metrics,
-            Boolean.getBoolean("dcgan.terminal"));
+            Boolean.getBoolean("dcgan.terminal"),
+            false);
     TrainerServer server =
         TrainerServer.start(
             new TrainerServer.Config(

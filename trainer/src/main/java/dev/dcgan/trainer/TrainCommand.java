@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Readiness;
@@ -56,7 +57,8 @@ final class TrainCommand implements Settings.Command {
       paramLabel = "NAME",
       description =
           "The run's id. A run of that id that was interrupted goes on, where the options here are its own; one that"
-              + " succeeded is done. Interrupted, the exit code is 75: start the same command again.")
+              + " succeeded is done. Interrupted, the exit code is 75, and where something else is in the way 1:"
+              + " start the same command again. It is 65 where the run has failed or was stopped for good.")
   private @Nullable String name;
 
   @Mixin private PublishOptions publish = new PublishOptions();
@@ -97,8 +99,9 @@ final class TrainCommand implements Settings.Command {
             publish.repository(),
             Path.of(""),
             RunStore.cache(runs),
-            new TrainerMetrics(registry),
-            Boolean.getBoolean("dcgan.terminal"));
+            new TrainerMetrics(registry, InstantSource.system()),
+            Boolean.getBoolean("dcgan.terminal"),
+            name != null);
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
         OpenRecords.Hold begun = found.isPresent() ? lock(found.get()) : null) {
       if (begun != null && isDone(begun.record().run())) {
@@ -171,7 +174,7 @@ final class TrainCommand implements Settings.Command {
       }
     }
     if (RunRecord.isEnd(run.getState())) {
-      throw new IOException(
+      throw failure(
           "run %s has %s (%s); only what was interrupted goes on"
               .formatted(run.getId(), RunRecord.name(run.getState()), run.getReason()));
     }
@@ -209,10 +212,14 @@ final class TrainCommand implements Settings.Command {
     }
     return switch (run.getState()) {
       case RUN_STATE_SUCCEEDED -> 0;
-      case RUN_STATE_STOPPED -> 1;
-      case RUN_STATE_FAILED -> throw new IOException(run.getReason());
+      case RUN_STATE_STOPPED, RUN_STATE_FAILED -> throw failure(run.getReason());
       default -> interrupted();
     };
+  }
+
+  /** Of a run that is at its end: by its name the same command would come to it again. */
+  private IOException failure(String message) {
+    return name == null ? new IOException(message) : new FinalFailureException(message);
   }
 
   /** Who named the run starts the same command again, and must be told to; others are at rest. */

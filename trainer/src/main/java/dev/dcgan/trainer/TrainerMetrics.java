@@ -11,11 +11,13 @@ import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.Unit;
+import java.time.InstantSource;
 import java.util.List;
 
 /** What Prometheus sees of training. */
 final class TrainerMetrics {
 
+  private final InstantSource clock;
   private final Gauge discriminatorLoss;
   private final Gauge generatorLoss;
   private final Gauge realScore;
@@ -23,6 +25,7 @@ final class TrainerMetrics {
   private final Info run;
   private final Gauge epoch;
   private final Gauge epochs;
+  private final Gauge progress;
   private final Gauge remaining;
   private final Gauge progressTime;
   private final Counter steps;
@@ -43,7 +46,8 @@ final class TrainerMetrics {
   private final Counter published;
   private final List<Gauge> ofTheRun;
 
-  TrainerMetrics(PrometheusRegistry registry) {
+  TrainerMetrics(PrometheusRegistry registry, InstantSource clock) {
+    this.clock = clock;
     discriminatorLoss =
         gauge(registry, "trainer_discriminator_loss", "The discriminator's loss in the last step.");
     generatorLoss =
@@ -52,13 +56,18 @@ final class TrainerMetrics {
     fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
     epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
     epochs = gauge(registry, "trainer_epochs", "The epochs that the run is to have.");
+    progress =
+        gauge(
+            registry,
+            "trainer_progress_ratio",
+            "The share of the run's steps that are done, to 1.");
     remaining =
         gauge(registry, "trainer_remaining_seconds", "Until the run ends, at its pace so far.");
     progressTime =
         gauge(
             registry,
             "trainer_last_progress_timestamp_seconds",
-            "When the last step or measurement was done, or the run began, in Unix time.");
+            "When the run last got on, by a step, pictures read or measured, in Unix time.");
     run =
         Info.builder()
             .name("trainer_run_info")
@@ -142,6 +151,7 @@ final class TrainerMetrics {
             generatorGradient,
             diversity,
             epoch,
+            progress,
             remaining,
             checkpointTime);
   }
@@ -163,6 +173,11 @@ final class TrainerMetrics {
     report.figures().forEach((name, value) -> quality.labelValues(name).set(value));
     report.real().forEach((name, value) -> realQuality.labelValues(name).set(value));
     evaluationSeconds.inc(seconds);
+    progressed();
+  }
+
+  /** Something was done of what takes long beside the steps: a picture read, some measured. */
+  void progressed() {
     progressTime.set(now());
   }
 
@@ -194,7 +209,7 @@ final class TrainerMetrics {
     warning.clear();
     ofTheRun.forEach(gauge -> gauge.set(Double.NaN));
     epochs.set(begun.getConfig().getEpochs());
-    progressTime.set(now());
+    progressed();
     run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());
   }
 
@@ -204,9 +219,10 @@ final class TrainerMetrics {
     remaining.set(Double.NaN);
   }
 
-  void onStep(Step step, double secondsLeft) {
-    remaining.set(secondsLeft);
-    progressTime.set(now());
+  void onStep(Step step, Pace pace) {
+    progress.set((double) step.step() / pace.steps());
+    remaining.set(pace.secondsLeft(step.step()));
+    progressed();
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());
     generatorLoss.set(figures.generatorLoss());
@@ -220,8 +236,8 @@ final class TrainerMetrics {
     stepSeconds.observe(step.seconds());
   }
 
-  private static double now() {
-    return System.currentTimeMillis() / 1e3;
+  private double now() {
+    return clock.instant().toEpochMilli() / 1e3;
   }
 
   private static Gauge gauge(PrometheusRegistry registry, String name, String help) {

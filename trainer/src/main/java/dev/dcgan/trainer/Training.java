@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
@@ -33,6 +34,7 @@ final class Training {
   private final Path cache;
   private final TrainerMetrics metrics;
   private final boolean terminal;
+  private final boolean startedAgain;
 
   /**
    * What all runs share.
@@ -40,18 +42,21 @@ final class Training {
    * @param dataRoot what relative paths of data are relative to
    * @param cache for what can be made again: classifiers
    * @param terminal whether a person watches: a progress bar instead of a line now and then
+   * @param startedAgain whether runs are started until they end: what may pass does not end them
    */
   Training(
       ModelRepository repository,
       Path dataRoot,
       Path cache,
       TrainerMetrics metrics,
-      boolean terminal) {
+      boolean terminal,
+      boolean startedAgain) {
     this.repository = repository;
     this.dataRoot = dataRoot;
     this.cache = cache;
     this.metrics = metrics;
     this.terminal = terminal;
+    this.startedAgain = startedAgain;
   }
 
   /** What a run needs of the machine. */
@@ -74,7 +79,9 @@ final class Training {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
     Pictures pictures =
         control.interruptibly(
-            () -> openPictures(plan.config(), plan.architecture().shape(), dataRoot));
+            () ->
+                openPictures(
+                    plan.config(), plan.architecture().shape(), dataRoot, metrics::progressed));
     try {
       TrainingLoop.requireFit(
           plan.architecture(), plan.hyperparameters().batchSize(), pictures.training());
@@ -98,8 +105,10 @@ final class Training {
    * Opens the pictures that a complete config names.
    *
    * @param root what a relative path is relative to
+   * @param progressed told of each picture that was read
    */
-  static Pictures openPictures(RunConfig config, ImageShape shape, Path root) throws IOException {
+  static Pictures openPictures(RunConfig config, ImageShape shape, Path root, Runnable progressed)
+      throws IOException {
     if (!config.getDataset().isEmpty()) {
       return Datasets.digits(config.getImages(), config.getSeed());
     }
@@ -114,7 +123,8 @@ final class Training {
                 ? OptionalInt.of(config.getMaxUnreadable())
                 : OptionalInt.empty(),
             defaults.memoryBytes(),
-            defaults.cache()));
+            defaults.cache()),
+        progressed);
   }
 
   /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
@@ -135,11 +145,14 @@ final class Training {
   }
 
   /**
-   * Trains. What goes wrong is the run's end and its reason, never an exception; a run that was
-   * interrupted stays as it is. An end that could not be written is the record's to tell ({@link
-   * RunRecord#isUnwritten}). The caller holds the run's lock.
+   * Trains. What goes wrong is the run's end and its reason; a run that was interrupted stays as it
+   * is. An end that could not be written is the record's to tell ({@link RunRecord#isUnwritten}).
+   * The caller holds the run's lock.
+   *
+   * @throws IOException something is in the way of a run that is to be started again: it is left
+   *     RUNNING, and goes on where it was
    */
-  void train(RunRecord record, RunPlan plan, Means means, RunControl control) {
+  void train(RunRecord record, RunPlan plan, Means means, RunControl control) throws IOException {
     metrics.begin(record.run());
     try {
       carry(record, plan, means, control);
@@ -148,7 +161,8 @@ final class Training {
     }
   }
 
-  private void carry(RunRecord record, RunPlan plan, Means means, RunControl control) {
+  private void carry(RunRecord record, RunPlan plan, Means means, RunControl control)
+      throws IOException {
     try {
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
@@ -156,7 +170,13 @@ final class Training {
         note(record, ""); // Interrupted it was; now it goes on.
       }
       end(record, run(record, plan, means, control), control);
+    } catch (FinalFailureException e) {
+      fail(record, e);
     } catch (IOException e) {
+      if (startedAgain && !record.hasEnded()) {
+        note(record, String.valueOf(e.getMessage()));
+        throw e;
+      }
       fail(record, e);
     } catch (RuntimeException e) {
       failByFault(record, e);
@@ -201,12 +221,13 @@ final class Training {
       return upkeep.finish();
     } catch (NonFiniteException e) {
       metrics.warned("non_finite", true); // The watchdog sees no step whose loss is not finite.
-      throw new IOException(e.getMessage() + lastGood(checkpoints), e);
+      throw new FinalFailureException(e.getMessage() + lastGood(checkpoints), e);
     }
   }
 
   private Quality quality(RunPlan plan, Means means) {
-    return Quality.of(plan.config(), means.pictures(), dataRoot, cache, means.device());
+    return Quality.of(
+        plan.config(), means.pictures(), dataRoot, cache, means.device(), metrics::progressed);
   }
 
   private static String lastGood(Checkpoints checkpoints) throws IOException {

@@ -204,20 +204,51 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRunThatFailed_saysSoAgain() throws Exception {
+  void train_ofANamedRunThatFailed_saysSoAgain_andThatThereIsNoUse() throws Exception {
     String[] options = {"--epochs=3", "--learning-rate=1e30", "--run=sweep-1"};
     try (Trainer trainer = start(QUICK, options)) {
-      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.exitCode()).isEqualTo(65);
     }
 
     try (Trainer trainer = start(QUICK, options)) {
-      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.exitCode()).isEqualTo(65);
       assertThat(trainer.output().lines())
           .singleElement()
           .asString()
           .startsWith("error: run sweep-1 has FAILED (")
           .contains("is not finite at epoch 1");
     }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-1"));
+    run.write(
+        run.read().toBuilder().setState(RunState.RUN_STATE_STOPPED).setReason("collapsed").build());
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(65);
+      assertThat(trainer.output())
+          .startsWith("error: run sweep-1 has STOPPED (collapsed); only what was interrupted");
+    }
+  }
+
+  @Test
+  void train_ofANamedRunThatCouldNotPublish_isTriedAgain_andPublishesOnceItCan() throws Exception {
+    Files.createDirectory(folder.resolve("models"));
+    Path inTheWay = Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
+    String[] options = {"--epochs=2", "--run=sweep-6"};
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-6"));
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output()).contains("epoch 2/2: ", "error: ").doesNotContain("\tat ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("mnist28");
+    Files.delete(inTheWay);
+
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("carrying on from", "published mnist28/1")
+          .doesNotContain("epoch 2/2: ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
   }
 
   @Test

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -12,6 +13,7 @@ import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
@@ -19,9 +21,14 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Instant;
 import java.time.InstantSource;
 import java.util.ArrayList;
+import java.util.EnumMap;
 import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
@@ -33,7 +40,7 @@ import org.junit.jupiter.api.io.TempDir;
 class TrainingTest {
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
-  private final TrainerMetrics metrics = new TrainerMetrics(registry);
+  private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
 
   @TempDir private Path folder;
   private RunStore store;
@@ -103,7 +110,11 @@ class TrainingTest {
     String info =
         "trainer_run_info{model=\"mnist28\",preset=\"mnist28\",run=\"" + run.id() + "\"} 1";
     assertThat(underWay.get(0))
-        .contains(info, "trainer_epochs 3.0\n", "trainer_last_progress_timestamp_seconds ")
+        .contains(
+            info,
+            "trainer_epochs 3.0\n",
+            "trainer_progress_ratio 0.33",
+            "trainer_last_progress_timestamp_seconds ")
         .containsPattern("trainer_remaining_seconds [0-9.]+(E-?[0-9]+)?\n");
     assertThat(scrape())
         .as("the run is over")
@@ -113,6 +124,7 @@ class TrainingTest {
             "trainer_quality_real{figure=\"frechet_distance\"} ",
             "trainer_quality_real{figure=\"modes_covered\"} ",
             "trainer_epoch 3.0\n",
+            "trainer_progress_ratio 1.0\n",
             "trainer_steps_total 12.0\n",
             "trainer_images_total 192.0\n",
             "trainer_step_seconds_count 12\n",
@@ -153,11 +165,66 @@ class TrainingTest {
             "trainer_generator_gradient_norm NaN\n",
             "trainer_diversity NaN\n",
             "trainer_epoch NaN\n",
+            "trainer_progress_ratio NaN\n",
             "trainer_last_checkpoint_timestamp_seconds NaN\n",
             "trainer_steps_total 8.0\n")
         .doesNotContain("trainer_quality{", "trainer_quality_real{");
     assertThat(scrape()).doesNotContain("trainer_run_info{");
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
+  void train_getsOnWithEachPictureThatIsRead_andEachBatchThatIsMeasured() throws Exception {
+    Path pictures = Files.createDirectories(folder.resolve("pictures"));
+    for (int i = 0; i < 32; i++) {
+      BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
+      picture.getRaster().setSample(i % 28, 14, 0, 255);
+      Path file = pictures.resolve("%d/%02d.png".formatted(i % 2, i));
+      Files.createDirectories(file.getParent());
+      ImageIO.write(picture, "png", file.toFile());
+    }
+    RunFolder run =
+        create(config -> config.clearImages().setData(pictures.toString()).setEpochs(1));
+    AtomicLong seconds = new AtomicLong(); // It is a second later whenever somebody looks.
+    InstantSource clock = () -> Instant.ofEpochSecond(seconds.incrementAndGet());
+    PrometheusRegistry registry = new PrometheusRegistry();
+    Map<RunEvent.EventCase, Double> progressed = new EnumMap<>(RunEvent.EventCase.class);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
+      new Training(
+              models,
+              folder,
+              folder.resolve("cache"),
+              new TrainerMetrics(registry, clock),
+              false,
+              false)
+          .train(record, RunPlan.of(record.run().getConfig()), new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(progressed.get(RunEvent.EventCase.STATE_CHANGED)).as("begun, and 32").isEqualTo(33);
+    assertThat(
+            Objects.requireNonNull(progressed.get(RunEvent.EventCase.EVALUATED))
+                - Objects.requireNonNull(progressed.get(RunEvent.EventCase.CHECKPOINT_KEPT)))
+        .as("the classifier's 50 steps, its trial, and real and generated pictures")
+        .isGreaterThanOrEqualTo(50 + 1 + 3);
+  }
+
+  private static RunEvent.EventCase lastEvent(RunRecord record) {
+    try {
+      List<RunEvent> events = record.events(0, 1000);
+      return events.get(events.size() - 1).getEventCase();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static double lastProgress(PrometheusRegistry registry) {
+    return registry.scrape("trainer_last_progress_timestamp_seconds"::equals).stream()
+        .map(GaugeSnapshot.class::cast)
+        .mapToDouble(gauge -> gauge.getDataPoints().get(0).getValue())
+        .findFirst()
+        .orElseThrow();
   }
 
   @Test
@@ -362,6 +429,42 @@ class TrainingTest {
   }
 
   @Test
+  void train_thatIsStartedAgain_isNotEndedByWhatMayPass_andPublishesTheBestLate() throws Exception {
+    Path inTheWay = folder.resolve("models/mnist28");
+    Files.createDirectories(folder.resolve("models"));
+    Files.writeString(inTheWay, "a file in the way");
+    RunFolder run = create(config -> config.setEpochs(1).setPublish("best"));
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      assertThatIOException()
+          .isThrownBy(() -> train(training(true), record, new RunControl()))
+          .withMessageContaining("mnist28");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("mnist28");
+    Files.delete(inTheWay);
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getReason()).isEmpty();
+    assertThat(run.read().getPublishedList())
+        .containsExactly(models.open("mnist28", 1).manifest().getModel());
+  }
+
+  @Test
+  void train_thatIsStartedAgain_isEndedByWhatDoesNotPass() throws Exception {
+    RunFolder run = create(config -> config.setLearningRate(1e30f));
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
   void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
       throws Exception {
     RunFolder run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
@@ -401,6 +504,44 @@ class TrainingTest {
     assertThat(models.open("mnist28", 1).manifest().getOrigin().getEpochs()).isEqualTo(2);
     assertThat(models.open("mnist28", 2).manifest().getOrigin().getEpochs()).isEqualTo(3);
     assertThat(models.models()).containsExactly("mnist28");
+  }
+
+  @Test
+  void train_thatCouldNotNoteWhatItPublished_publishesItOnce_thoughAnotherCameBetween()
+      throws Exception {
+    RunFolder run = create(config -> {});
+    train(run, control -> {});
+    Run done = run.read();
+    run.write(
+        done.toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .setEpochsCompleted(1)
+            .clearPublished()
+            .build());
+    train(create(config -> config.setSeed(2)), control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+
+    train(run, control -> {});
+
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getPublishedList()).isEqualTo(done.getPublishedList());
+  }
+
+  @Test
+  void publish_asAsked_putsAnOlderModelOnTopAgain_butNotTwice() throws Exception {
+    RunFolder run = create(config -> config.setPublish("every 1"));
+    train(run, control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    Publisher publisher = new Publisher(models, "mnist28");
+    Checkpoint first = CheckpointFile.read(run.checkpoints().resolve("step-00000004.safetensors"));
+
+    publisher.publish(first, run.id(), Map.of());
+    publisher.publish(first, run.id(), Map.of());
+
+    assertThat(models.versions("mnist28")).containsExactly(3L, 2L, 1L);
+    assertThat(models.open("mnist28", 3).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
   }
 
   @Test
@@ -456,15 +597,23 @@ class TrainingTest {
 
   /** With the pictures read: what was asked counts from the first step on. */
   private void train(RunRecord record, RunControl control) throws Exception {
+    train(training(), record, control);
+  }
+
+  private static void train(Training training, RunRecord record, RunControl control)
+      throws Exception {
     RunPlan plan = RunPlan.of(record.run().getConfig());
-    Training training = training();
     try (Training.Means means = training.prepare(plan, new RunControl())) {
       training.train(record, plan, means, control);
     }
   }
 
   private Training training() {
-    return new Training(models, folder, folder.resolve("cache"), metrics, false);
+    return training(false);
+  }
+
+  private Training training(boolean startedAgain) {
+    return new Training(models, folder, folder.resolve("cache"), metrics, false, startedAgain);
   }
 
   private static List<RunEvent> events(RunFolder run) throws IOException {

@@ -87,25 +87,27 @@ public final class Datasets {
    * every k-th readable picture. Folders' pictures come in the order of their paths, so the same
    * files give the same pictures and digest everywhere.
    *
+   * @param progressed told of each picture that was decoded or found unreadable, on this thread
    * @throws IOException no pictures, none of these forms, too many unreadable ones, grey and colour
    *     mixed, no space for the scratch file; the message says what to do
    */
-  public static Pictures open(Path data, ImageShape wanted, Options options) throws IOException {
+  public static Pictures open(Path data, ImageShape wanted, Options options, Runnable progressed)
+      throws IOException {
     if (!Files.exists(data)) {
       throw new IOException(data + " does not exist; expected " + FORMS);
     }
     if (Files.isDirectory(data)) {
       if (IdxFiles.areIn(data)) {
-        return idx(data, wanted, options);
+        return idx(data, wanted, options, progressed);
       }
       List<Path> batches = CifarSource.trainingBatches(data);
       return batches.isEmpty()
-          ? files(data, FileTree.ofFolder(data), wanted, options)
-          : cifar(data, batches, wanted, options);
+          ? files(data, FileTree.ofFolder(data), wanted, options, progressed)
+          : cifar(data, batches, wanted, options, progressed);
     }
     return switch (magic(data)) {
-      case "PK" -> files(data, FileTree.ofZip(data), wanted, options);
-      case "\0\0", "\u001F\u008B" -> idx(data, wanted, options); // plain or gzip
+      case "PK" -> files(data, FileTree.ofZip(data), wanted, options, progressed);
+      case "\0\0", "\u001F\u008B" -> idx(data, wanted, options, progressed); // plain or gzip
       default -> throw new IOException(data + " is neither IDX nor a zip; expected " + FORMS);
     };
   }
@@ -135,26 +137,29 @@ public final class Datasets {
     }
   }
 
-  private static Pictures idx(Path data, ImageShape wanted, Options options) throws IOException {
+  private static Pictures idx(Path data, ImageShape wanted, Options options, Runnable progressed)
+      throws IOException {
     IdxFiles training = IdxFiles.open(data);
     Optional<IdxFiles> test = training.test();
     try (IdxSource source = IdxSource.open(training);
         @Nullable IdxSource own = test.isPresent() ? IdxSource.open(test.get()) : null) {
-      return prepare(training.name(), source, own, wanted, options);
+      return prepare(training.name(), source, own, wanted, options, progressed);
     }
   }
 
-  private static Pictures cifar(Path folder, List<Path> batches, ImageShape wanted, Options options)
+  private static Pictures cifar(
+      Path folder, List<Path> batches, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     Optional<Path> test = CifarSource.testBatch(folder);
     try (CifarSource source = CifarSource.open(batches);
         @Nullable CifarSource own =
             test.isPresent() ? CifarSource.open(List.of(test.get())) : null) {
-      return prepare(CifarSource.NAME, source, own, wanted, options);
+      return prepare(CifarSource.NAME, source, own, wanted, options, progressed);
     }
   }
 
-  private static Pictures files(Path data, FileTree opened, ImageShape wanted, Options options)
+  private static Pictures files(
+      Path data, FileTree opened, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     try (FileTree tree = opened) {
       PictureFiles files = PictureFiles.of(tree.names());
@@ -170,7 +175,7 @@ public final class Datasets {
       }
       FileSource training = new FileSource(tree, files, files.training());
       FileSource test = files.test().isEmpty() ? null : new FileSource(tree, files, files.test());
-      return prepare(nameOf(data), training, test, wanted, options);
+      return prepare(nameOf(data), training, test, wanted, options, progressed);
     }
   }
 
@@ -186,11 +191,12 @@ public final class Datasets {
       PictureSource training,
       @Nullable PictureSource test,
       ImageShape wanted,
-      Options options)
+      Options options,
+      Runnable progressed)
       throws IOException {
     int total = Math.addExact(training.size(), test == null ? 0 : test.size());
     Path folder = scratchFolder((long) total * wanted.values(), options);
-    try (Preparation preparation = new Preparation(name, wanted, total, options);
+    try (Preparation preparation = new Preparation(name, wanted, total, options, progressed);
         StoredPictures.Writer trained = new StoredPictures.Writer(wanted, folder);
         StoredPictures.Writer heldOut = new StoredPictures.Writer(wanted, folder)) {
       if (test == null) {

@@ -56,6 +56,7 @@ final class Preparation implements Closeable {
   private final boolean convertChannels;
   private final int total; // over all sources
   private final int maxUnreadable;
+  private final Runnable progressed;
   private final int threads = Runtime.getRuntime().availableProcessors();
   private final ExecutorService decoders =
       Executors.newFixedThreadPool(threads, Threads.named("decoder"));
@@ -72,11 +73,14 @@ final class Preparation implements Closeable {
    * Prepares to decode {@code total} pictures from one or more sources.
    *
    * @param name of the pictures, for messages
+   * @param progressed told of each picture that was decoded or found unreadable
    */
-  Preparation(String name, ImageShape wanted, int total, Datasets.Options options) {
+  Preparation(
+      String name, ImageShape wanted, int total, Datasets.Options options, Runnable progressed) {
     this.name = name;
     this.wanted = wanted;
     this.total = total;
+    this.progressed = progressed;
     convertChannels = options.convertChannels();
     maxUnreadable = options.maxUnreadable().orElse(Math.max(1, total / 100));
   }
@@ -99,6 +103,7 @@ final class Preparation implements Closeable {
       }
       Outcome outcome = await(underWay.remove());
       done++;
+      progressed.run();
       if (outcome.unreadable != null) {
         passOver(outcome.place + ": " + outcome.unreadable);
         continue;

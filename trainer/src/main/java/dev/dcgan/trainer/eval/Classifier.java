@@ -48,13 +48,17 @@ public final class Classifier implements FeatureExtractor {
   private final double accuracy;
 
   private Classifier(
-      NDManager manager, ClassifierNetwork network, ImageDataset training, ImageDataset heldOut)
+      NDManager manager,
+      ClassifierNetwork network,
+      ImageDataset training,
+      ImageDataset heldOut,
+      Runnable progressed)
       throws IOException {
     this.manager = manager;
     this.network = network;
     name = "classifier of " + training.name();
     shape = training.shape();
-    accuracy = accuracyOn(heldOut);
+    accuracy = accuracyOn(heldOut, progressed);
   }
 
   /**
@@ -62,18 +66,28 @@ public final class Classifier implements FeatureExtractor {
    * sha256>-<format>.safetensors}; where there is none, or none that can be used, trains it and
    * writes it there.
    *
+   * @param progressed told of each batch that it learnt from or was tried on
    * @throws IOException pictures without labels, held-out ones of another kind, or pictures or a
    *     file that cannot be read
    */
   public static Classifier open(
-      Path cache, ImageDataset training, ImageDataset heldOut, TrainingDevice device)
+      Path cache,
+      ImageDataset training,
+      ImageDataset heldOut,
+      TrainingDevice device,
+      Runnable progressed)
       throws IOException {
     int steps = Math.max(MIN_STEPS, PASSES * training.size() / BATCH);
-    return open(cache, training, heldOut, device, Math.min(steps, MAX_STEPS));
+    return open(cache, training, heldOut, device, Math.min(steps, MAX_STEPS), progressed);
   }
 
   static Classifier open(
-      Path cache, ImageDataset training, ImageDataset heldOut, TrainingDevice device, int steps)
+      Path cache,
+      ImageDataset training,
+      ImageDataset heldOut,
+      TrainingDevice device,
+      int steps,
+      Runnable progressed)
       throws IOException {
     requireLabels(training, heldOut);
     Path file = cache.resolve("%s-%d.safetensors".formatted(training.sha256(), FORMAT.version()));
@@ -88,10 +102,10 @@ public final class Classifier implements FeatureExtractor {
             steps,
             BATCH);
         network.draw(SEED);
-        train(network, manager, training, steps);
+        train(network, manager, training, steps, progressed);
         keep(file, network, training);
       }
-      Classifier classifier = new Classifier(manager, network, training, heldOut);
+      Classifier classifier = new Classifier(manager, network, training, heldOut, progressed);
       log.info(
           "{}: {} right of {} held-out pictures, in {}",
           classifier.name,
@@ -134,7 +148,11 @@ public final class Classifier implements FeatureExtractor {
   }
 
   private static void train(
-      ClassifierNetwork network, NDManager manager, ImageDataset data, int steps)
+      ClassifierNetwork network,
+      NDManager manager,
+      ImageDataset data,
+      int steps,
+      Runnable progressed)
       throws IOException {
     int[] order = {};
     int next = 0;
@@ -152,6 +170,7 @@ public final class Classifier implements FeatureExtractor {
       }
       float rate = RATE * (steps - step) / steps;
       network.learn(manager, PixelBlocks.pixels(data, batch, 0, BATCH), labels, rate);
+      progressed.run();
     }
   }
 
@@ -211,13 +230,14 @@ public final class Classifier implements FeatureExtractor {
     return new Sha256().add(labels.flip()).hex();
   }
 
-  private double accuracyOn(ImageDataset heldOut) throws IOException {
+  private double accuracyOn(ImageDataset heldOut, Runnable progressed) throws IOException {
     int[] order = PixelBlocks.order(heldOut.size(), SEED);
     int count = Math.min(heldOut.size(), MAX_HELD_OUT);
     int right = 0;
     for (int first = 0; first < count; first += BATCH) {
       int n = Math.min(BATCH, count - first);
       Matrix probabilities = run(PixelBlocks.pixels(heldOut, order, first, n), n).probabilities;
+      progressed.run();
       for (int i = 0; i < n; i++) {
         if (ClassFigures.likeliest(probabilities, i) == heldOut.label(order[first + i])) {
           right++;

@@ -55,6 +55,7 @@ public final class QualityMeter {
   private static final long HELD_OUT_ORDER = 2;
 
   private final FeatureExtractor extractor;
+  private final Runnable progressed;
   private final ImageShape shape;
   private final Sizes sizes;
   private final double @Nullable [] classShares;
@@ -67,11 +68,16 @@ public final class QualityMeter {
    * Takes in the real pictures.
    *
    * @param extractor stays the caller's to close
+   * @param progressed told of each batch, real or generated, that went through the extractor
    * @throws IOException fewer than two pictures of a kind, shapes that differ, or pictures that
    *     cannot be read
    */
   public QualityMeter(
-      ImageDataset training, ImageDataset heldOut, FeatureExtractor extractor, Sizes atMost)
+      ImageDataset training,
+      ImageDataset heldOut,
+      FeatureExtractor extractor,
+      Sizes atMost,
+      Runnable progressed)
       throws IOException {
     if (training.size() < 2 || heldOut.size() < 2) {
       throw new IOException(
@@ -84,6 +90,7 @@ public final class QualityMeter {
               .formatted(training.name(), training.shape(), heldOut.shape()));
     }
     this.extractor = extractor;
+    this.progressed = progressed;
     shape = training.shape();
     sizes = atMost.within(training, heldOut);
     classShares = training.classes() > 0 ? shares(training) : null;
@@ -138,6 +145,7 @@ public final class QualityMeter {
       PixelBlocks.requireUninterrupted();
       int n = Math.min(most, count - first);
       Features batch = extractor.extract(source.pixels(first, n), n, shape);
+      progressed.run();
       values.add(batch.values());
       if (batch.probabilities() != null) {
         probabilities.add(batch.probabilities());

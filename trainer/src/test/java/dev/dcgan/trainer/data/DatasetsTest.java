@@ -18,6 +18,7 @@ import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.OptionalInt;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import java.util.zip.ZipEntry;
@@ -53,7 +54,7 @@ final class DatasetsTest {
     write("cat/notes.txt", "no picture".getBytes(StandardCharsets.UTF_8));
     write(".hidden/y.png", new byte[1]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(values(pictures.training())).containsExactly(1, 2, 3);
       assertThat(pictures.training().name()).isEqualTo("pets");
       assertThat(pictures.training().shape()).isEqualTo(GREY);
@@ -63,10 +64,21 @@ final class DatasetsTest {
   }
 
   @Test
+  void aFolder_isToldOfPictureByPicture_unreadableOnesToo() throws IOException {
+    greys(3);
+    write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
+    AtomicInteger told = new AtomicInteger();
+
+    Datasets.open(folder, GREY, unreadable(1), told::incrementAndGet).close();
+
+    assertThat(told).hasValue(4);
+  }
+
+  @Test
   void aFlatFolder_hasNoClasses() throws IOException {
     grey("a.png", 1);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pictures.training().classes()).isZero();
       assertThat(labels(pictures.training())).containsExactly(-1);
     }
@@ -81,7 +93,7 @@ final class DatasetsTest {
     }
     write("wide.png", wide);
 
-    try (Pictures pictures = Datasets.open(folder, COLOUR, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, COLOUR, ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0))
           .containsExactly(0, 200, 0, 0, 200, 0, 0, 200, 0, 0, 200, 0);
     }
@@ -91,7 +103,7 @@ final class DatasetsTest {
   void everyKthPicture_isHeldOut() throws IOException {
     greys(11);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.25))) {
+    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.25), () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(values(pictures.training())).containsExactly(0, 1, 2, 4, 5, 6, 8, 9, 10);
       assertThat(values(pictures.heldOut())).containsExactly(3, 7);
@@ -103,7 +115,7 @@ final class DatasetsTest {
     greys(9);
 
     for (double fraction : new double[] {0, 0.1}) {
-      try (Pictures pictures = Datasets.open(folder, GREY, heldOut(fraction))) {
+      try (Pictures pictures = Datasets.open(folder, GREY, heldOut(fraction), () -> {})) {
         assertThat(pictures.disjoint()).isFalse();
         assertThat(pictures.training().size()).isEqualTo(9);
         assertThat(pictures.heldOut()).isSameAs(pictures.training());
@@ -117,7 +129,7 @@ final class DatasetsTest {
     grey("train/dog/2.png", 2);
     grey("test/dog/3.png", 3);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(values(pictures.training())).containsExactly(1, 2);
       assertThat(values(pictures.heldOut())).containsExactly(3);
@@ -130,7 +142,7 @@ final class DatasetsTest {
   void theDigest_isOfThePicturesTrainedOn() throws IOException {
     greys(4);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.5))) {
+    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.5), () -> {})) {
       // Of 00000000 02020202 and of 01010101 03030303, by another program.
       assertThat(pictures.training().sha256())
           .isEqualTo("8ae602e3915b0011cfca603c174a310fd38fdcafbd2028027cbadbdc9ad9ca8c");
@@ -147,7 +159,7 @@ final class DatasetsTest {
     write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
     write("001b.webp", new byte[100]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, unreadable(2))) {
+    try (Pictures pictures = Datasets.open(folder, GREY, unreadable(2), () -> {})) {
       assertThat(values(pictures.training())).containsExactly(0, 1, 2);
     }
   }
@@ -159,7 +171,7 @@ final class DatasetsTest {
     Path empty = write("001b.jpg", new byte[0]);
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1)))
+        .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1), () -> {}))
         .withMessage(
             "pets: 2 of the first 4 pictures are unreadable, of 1 allowed (--max-unreadable): "
                 + html
@@ -175,12 +187,12 @@ final class DatasetsTest {
     write("b.png", new byte[1]);
     write("c.png", new byte[1]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pictures.training().size()).isEqualTo(298);
     }
     write("d.png", new byte[1]);
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
         .withMessageContaining("of 3 allowed");
   }
 
@@ -190,7 +202,7 @@ final class DatasetsTest {
     Files.createSymbolicLink(folder.resolve("link.png"), elsewhere);
     Files.createSymbolicLink(folder.resolve("broken.png"), temporary.resolve("absent.png"));
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(values(pictures.training())).containsExactly(7);
     }
   }
@@ -200,7 +212,7 @@ final class DatasetsTest {
     write("a.png", new byte[1]);
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
         .withMessageStartingWith("pets: not one picture to train on can be read: " + folder);
   }
 
@@ -210,7 +222,7 @@ final class DatasetsTest {
     write("train/b.png", new byte[1]);
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
         .withMessageStartingWith("pets: not one picture to train on can be read: " + folder);
   }
 
@@ -223,7 +235,7 @@ final class DatasetsTest {
 
     for (ImageShape wanted : List.of(GREY, COLOUR)) {
       assertThatIOException()
-          .isThrownBy(() -> Datasets.open(folder, wanted, ALL))
+          .isThrownBy(() -> Datasets.open(folder, wanted, ALL, () -> {}))
           .withMessage(
               "pets mixes grey pictures (%s) and colour (%s): --channels 1 or 3 converts them all",
               grey, colour);
@@ -235,7 +247,7 @@ final class DatasetsTest {
     Path grey = grey("a.png", 1);
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, COLOUR, ALL))
+        .isThrownBy(() -> Datasets.open(folder, COLOUR, ALL, () -> {}))
         .withMessage(
             "pets has grey pictures (%s), the network is for colour: --channels 1 takes them as"
                 + " they are, 3 converts them",
@@ -248,8 +260,8 @@ final class DatasetsTest {
     colour("b.png", 0xFF0000);
     Datasets.Options convert = convert();
 
-    try (Pictures grey = Datasets.open(folder, GREY, convert);
-        Pictures colour = Datasets.open(folder, COLOUR, convert)) {
+    try (Pictures grey = Datasets.open(folder, GREY, convert, () -> {});
+        Pictures colour = Datasets.open(folder, COLOUR, convert, () -> {})) {
       assertThat(values(grey.training())).containsExactly(9, 76);
       assertThat(pixels(colour.training(), 0)).containsOnly(9);
       assertThat(pixels(colour.training(), 1)).startsWith(-1, 0, 0, -1, 0, 0);
@@ -267,10 +279,10 @@ final class DatasetsTest {
     Path nested = zip("nested.zip", "./pets/");
     Path windows = zip("windows.zip", "some\\pets\\");
 
-    try (Pictures ofFolder = Datasets.open(folder, COLOUR, ALL);
-        Pictures ofZip = Datasets.open(zip, COLOUR, ALL);
-        Pictures ofNested = Datasets.open(nested, COLOUR, ALL);
-        Pictures ofWindows = Datasets.open(windows, COLOUR, ALL)) {
+    try (Pictures ofFolder = Datasets.open(folder, COLOUR, ALL, () -> {});
+        Pictures ofZip = Datasets.open(zip, COLOUR, ALL, () -> {});
+        Pictures ofNested = Datasets.open(nested, COLOUR, ALL, () -> {});
+        Pictures ofWindows = Datasets.open(windows, COLOUR, ALL, () -> {})) {
       for (Pictures pictures : List.of(ofZip, ofNested, ofWindows)) {
         assertThat(pictures.training().sha256()).isEqualTo(ofFolder.training().sha256());
         assertThat(labels(pictures.training())).containsExactly(0, 1, 1);
@@ -286,7 +298,7 @@ final class DatasetsTest {
     Path zip = zip("pets.zip", "");
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(zip, GREY, unreadable(0)))
+        .isThrownBy(() -> Datasets.open(zip, GREY, unreadable(0), () -> {}))
         .withMessageContaining(zip + "!b.png: its bytes are no PNG");
   }
 
@@ -303,7 +315,7 @@ final class DatasetsTest {
     }
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(zip, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(zip, GREY, ALL, () -> {}))
         .withMessageContaining("bomb.png: it is larger than 64 MiB");
   }
 
@@ -314,7 +326,7 @@ final class DatasetsTest {
     Path cut = Files.write(temporary.resolve("cut.zip"), Arrays.copyOf(whole, 60));
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(cut, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(cut, GREY, ALL, () -> {}))
         .withMessageStartingWith(cut + " is no zip that can be read (");
   }
 
@@ -322,7 +334,7 @@ final class DatasetsTest {
   void theRealCifar10Zip_isReadWhole() throws IOException {
     Path zip = TestData.cifar10Zip();
 
-    try (Pictures pictures = Datasets.open(zip, new ImageShape(64, 64, 3), DEFAULTS)) {
+    try (Pictures pictures = Datasets.open(zip, new ImageShape(64, 64, 3), DEFAULTS, () -> {})) {
       assertThat(pictures.training().size()).isEqualTo(9000);
       assertThat(pictures.heldOut().size()).isEqualTo(1000);
       assertThat(pictures.training().classes()).isEqualTo(10);
@@ -340,7 +352,7 @@ final class DatasetsTest {
     Path file = folder.resolve("train-images-idx3-ubyte");
 
     for (Path data : List.of(folder, file)) {
-      try (Pictures pictures = Datasets.open(data, GREY, ALL)) {
+      try (Pictures pictures = Datasets.open(data, GREY, ALL, () -> {})) {
         assertThat(pixels(pictures.training(), 0)).containsExactly(1, 2, 3, 4);
         assertThat(pixels(pictures.training(), 1)).containsExactly(5, 6, 7, 8);
         assertThat(pictures.training().classes()).isZero();
@@ -352,7 +364,7 @@ final class DatasetsTest {
   void idxOfAnotherSize_isCroppedAndResized() throws IOException {
     idx("train-images-idx3-ubyte", 1, 3, 9, 50, 100);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0)).containsOnly(50);
     }
   }
@@ -364,7 +376,7 @@ final class DatasetsTest {
     write("emnist-letters-train-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 2});
     write("emnist-letters-test-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 4});
 
-    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS)) {
+    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       // Rows and columns exchanged.
       assertThat(pixels(pictures.training(), 0)).containsExactly(1, 3, 2, 4);
@@ -379,7 +391,7 @@ final class DatasetsTest {
   void theRealMnist_isWhatItWas_withItsTestPicturesHeldOut() throws IOException {
     Path mnist = TestData.mnist();
 
-    try (Pictures pictures = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS)) {
+    try (Pictures pictures = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(pictures.training().name()).isEqualTo("mnist");
       assertThat(pictures.training().size()).isEqualTo(60_000);
@@ -405,7 +417,7 @@ final class DatasetsTest {
     write("data_batch_2.bin", cifar(5, 3));
     write("test_batch.bin", cifar(9, 8));
 
-    try (Pictures pictures = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS)) {
+    try (Pictures pictures = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS, () -> {})) {
       assertThat(pictures.training().name()).isEqualTo("cifar10");
       assertThat(pictures.training().size()).isEqualTo(3);
       assertThat(labels(pictures.training())).containsExactly(3, 4, 5);
@@ -421,7 +433,7 @@ final class DatasetsTest {
   void cifarOfALargerSize_isEnlarged() throws IOException {
     write("data_batch_1.bin", cifar(3, 100));
 
-    try (Pictures pictures = Datasets.open(folder, new ImageShape(64, 64, 3), ALL)) {
+    try (Pictures pictures = Datasets.open(folder, new ImageShape(64, 64, 3), ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0)).hasSize(64 * 64 * 3).startsWith(100, 110, 120);
     }
   }
@@ -431,7 +443,7 @@ final class DatasetsTest {
     Path batch = write("data_batch_1.bin", Arrays.copyOf(cifar(3, 1), 3000));
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL))
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL, () -> {}))
         .withMessageStartingWith(batch + " has 3000 bytes; expected CIFAR-10's records of 3073");
   }
 
@@ -440,7 +452,7 @@ final class DatasetsTest {
     Path batch = write("data_batch_1.bin", cifar(3, 1, 10, 1));
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL))
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL, () -> {}))
         .withMessageStartingWith(batch + " has the label 10 in record 1; expected 0 to 9");
   }
 
@@ -449,7 +461,7 @@ final class DatasetsTest {
   @Test
   void anEmptyFolder_isRefused() {
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
         .withMessageStartingWith(folder + " holds no pictures by their names; expected a folder");
   }
 
@@ -458,7 +470,7 @@ final class DatasetsTest {
     Path zip = zip("empty.zip", "");
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(zip, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(zip, GREY, ALL, () -> {}))
         .withMessageStartingWith(zip + " holds no pictures by their names");
   }
 
@@ -467,10 +479,10 @@ final class DatasetsTest {
     Path picture = grey("a.png", 1);
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(picture, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(picture, GREY, ALL, () -> {}))
         .withMessageStartingWith(picture + " is neither IDX nor a zip; expected a folder or zip");
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageStartingWith(folder.resolve("absent") + " does not exist; expected a folder");
   }
 
@@ -482,8 +494,8 @@ final class DatasetsTest {
     greys(300);
     Path cache = Files.createDirectory(temporary.resolve("cache"));
 
-    try (Pictures small = Datasets.open(folder, GREY, scratch(1199, cache));
-        Pictures inMemory = Datasets.open(folder, GREY, scratch(1200, cache))) {
+    try (Pictures small = Datasets.open(folder, GREY, scratch(1199, cache), () -> {});
+        Pictures inMemory = Datasets.open(folder, GREY, scratch(1200, cache), () -> {})) {
       assertThat(values(small.training())).isEqualTo(values(inMemory.training()));
       assertThat(values(small.heldOut())).isEqualTo(values(inMemory.heldOut())).hasSize(30);
       assertThat(small.training().sha256()).isEqualTo(inMemory.training().sha256());
@@ -499,9 +511,9 @@ final class DatasetsTest {
     greys(2);
     Path missing = temporary.resolve("missing");
 
-    Datasets.open(folder, GREY, scratch(8, missing)).close();
+    Datasets.open(folder, GREY, scratch(8, missing), () -> {}).close();
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, scratch(7, missing)))
+        .isThrownBy(() -> Datasets.open(folder, GREY, scratch(7, missing), () -> {}))
         .withMessage(
             "%s is no folder; expected one with space for 8 bytes of decoded pictures: name it by"
                 + " JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>",
@@ -521,7 +533,7 @@ final class DatasetsTest {
             .array());
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL))
+        .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL, () -> {}))
         .withMessageContaining("bytes; decoded pictures need 36028797002186752:")
         .withMessageContaining("name another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>");
   }
@@ -532,7 +544,7 @@ final class DatasetsTest {
     Thread.currentThread().interrupt();
 
     assertThatIOException()
-        .isThrownBy(() -> Datasets.open(folder, GREY, ALL))
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
         .isInstanceOf(InterruptedIOException.class);
     assertThat(Thread.interrupted()).isTrue();
   }

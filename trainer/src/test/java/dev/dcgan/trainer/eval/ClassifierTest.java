@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,10 +63,19 @@ class ClassifierTest {
   }
 
   @Test
+  void open_tellsOfEachBatch() throws IOException {
+    AtomicInteger told = new AtomicInteger();
+
+    Classifier.open(cache, TRAINING, HELD_OUT, cpu(), 5, told::incrementAndGet).close();
+
+    assertThat(told).as("5 steps, 500 pictures by 128").hasValue(5 + 4);
+  }
+
+  @Test
   void open_whenItCannotBeKept_servesAllTheSame() throws IOException {
     Path file = Files.writeString(cache.resolve("a file"), "in the way");
 
-    try (Classifier classifier = Classifier.open(file, TRAINING, HELD_OUT, cpu(), 5)) {
+    try (Classifier classifier = Classifier.open(file, TRAINING, HELD_OUT, cpu(), 5, () -> {})) {
       assertThat(classifier.accuracy()).isPresent();
     }
   }
@@ -114,7 +124,7 @@ class ClassifierTest {
 
     try (Classifier classifier =
         Classifier.open(
-            cache, new Relabelled(TRAINING, 2), new Relabelled(HELD_OUT, 2), cpu(), 3)) {
+            cache, new Relabelled(TRAINING, 2), new Relabelled(HELD_OUT, 2), cpu(), 3, () -> {})) {
       Features features = classifier.extract(new byte[784], 1, TRAINING.shape());
 
       assertThat(Objects.requireNonNull(features.probabilities()).columns()).isEqualTo(2);
@@ -125,14 +135,16 @@ class ClassifierTest {
   @Test
   void open_withoutLabels_saysWhatToDo() {
     assertThatIOException()
-        .isThrownBy(() -> Classifier.open(cache, new Relabelled(TRAINING, 0), HELD_OUT, cpu(), 3))
+        .isThrownBy(
+            () -> Classifier.open(cache, new Relabelled(TRAINING, 0), HELD_OUT, cpu(), 3, () -> {}))
         .withMessageContaining("--features <model.onnx>");
   }
 
   @Test
   void open_whereHeldOutPicturesHaveOtherClasses_saysBoth() {
     assertThatIOException()
-        .isThrownBy(() -> Classifier.open(cache, TRAINING, new Relabelled(HELD_OUT, 2), cpu(), 3))
+        .isThrownBy(
+            () -> Classifier.open(cache, TRAINING, new Relabelled(HELD_OUT, 2), cpu(), 3, () -> {}))
         .withMessageContaining("in 10 classes")
         .withMessageContaining("in 2");
   }
@@ -140,7 +152,7 @@ class ClassifierTest {
   @Test
   void open_onColourOfOddSize_works() throws IOException {
     ImageDataset stripes = new Stripes(64, new ImageShape(33, 50, 3));
-    try (Classifier classifier = Classifier.open(cache, stripes, stripes, cpu(), 10)) {
+    try (Classifier classifier = Classifier.open(cache, stripes, stripes, cpu(), 10, () -> {})) {
       assertThat(classifier.accuracy().getAsDouble()).isEqualTo(1);
     }
   }
@@ -156,7 +168,7 @@ class ClassifierTest {
   }
 
   private Classifier open(int steps) throws IOException {
-    return Classifier.open(cache, TRAINING, HELD_OUT, cpu(), steps);
+    return Classifier.open(cache, TRAINING, HELD_OUT, cpu(), steps, () -> {});
   }
 
   private Features trainAndExtract() throws IOException {

@@ -20,6 +20,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Random;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -40,8 +41,9 @@ class QualityMeterTest {
 
   @BeforeAll
   static void takeInTheReals() throws IOException {
-    classifier = Classifier.open(cache, TRAINING, HELD_OUT, TrainingDevice.select("cpu"), 40);
-    meter = new QualityMeter(TRAINING, HELD_OUT, classifier, SIZES);
+    classifier =
+        Classifier.open(cache, TRAINING, HELD_OUT, TrainingDevice.select("cpu"), 40, () -> {});
+    meter = new QualityMeter(TRAINING, HELD_OUT, classifier, SIZES, () -> {});
   }
 
   @AfterAll
@@ -109,7 +111,7 @@ class QualityMeterTest {
     try {
       assertThatThrownBy(
               () ->
-                  new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY)
+                  new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, () -> {})
                       .measure(
                           (first, n) -> {
                             asked.add(first);
@@ -122,6 +124,18 @@ class QualityMeterTest {
     }
 
     assertThat(asked).as("the first of two batches").containsExactly(0L);
+  }
+
+  @Test
+  void everyBatch_isToldOf_realAndGenerated() throws IOException {
+    AtomicInteger told = new AtomicInteger();
+
+    QualityMeter meter =
+        new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, told::incrementAndGet);
+    assertThat(told).as("600 held-out pictures and 1,000 others, by 510").hasValue(2 + 2);
+    meter.measure((first, n) -> new byte[n * BYTES]);
+
+    assertThat(told).hasValue(2 + 2 + 2);
   }
 
   @Test
@@ -157,7 +171,7 @@ class QualityMeterTest {
     ImageDataset few = new DigitsDataset(40, 4);
 
     QualityReport report =
-        new QualityMeter(few, new DigitsDataset(30, 5), classifier, Sizes.STANDARD)
+        new QualityMeter(few, new DigitsDataset(30, 5), classifier, Sizes.STANDARD, () -> {})
             .measure(source(TRAINING));
 
     assertThat(report.sizes()).isEqualTo(new Sizes(40, 30, 30, 40));
@@ -169,7 +183,8 @@ class QualityMeterTest {
     FeatureExtractor corners = new Corners();
 
     QualityReport report =
-        new QualityMeter(new Unlabelled(TRAINING), new Unlabelled(HELD_OUT), corners, SIZES)
+        new QualityMeter(
+                new Unlabelled(TRAINING), new Unlabelled(HELD_OUT), corners, SIZES, () -> {})
             .measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.figures())
@@ -184,7 +199,7 @@ class QualityMeterTest {
     FeatureExtractor both = new Corners().withClasses(classifier);
 
     QualityReport report =
-        new QualityMeter(TRAINING, HELD_OUT, both, SIZES)
+        new QualityMeter(TRAINING, HELD_OUT, both, SIZES, () -> {})
             .measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.features()).isEqualTo("corners, classes by classifier of digits");
@@ -210,7 +225,7 @@ class QualityMeterTest {
     int before = held();
 
     ImageDataset others = new DigitsDataset(100, 9);
-    Classifier.open(cache, others, HELD_OUT, TrainingDevice.select("cpu"), 2).close();
+    Classifier.open(cache, others, HELD_OUT, TrainingDevice.select("cpu"), 2, () -> {}).close();
 
     assertThat(held()).isEqualTo(before);
   }
@@ -218,7 +233,8 @@ class QualityMeterTest {
   @Test
   void constructor_withOnePicture_refuses() {
     assertThatIOException()
-        .isThrownBy(() -> new QualityMeter(TRAINING, new DigitsDataset(1, 2), classifier, SIZES))
+        .isThrownBy(
+            () -> new QualityMeter(TRAINING, new DigitsDataset(1, 2), classifier, SIZES, () -> {}))
         .withMessageContaining("1 held-out")
         .withMessageContaining("at least 2");
   }
