@@ -13,7 +13,7 @@ variable "TAG" {
 
 # The commit, for the images' labels: REVISION=$(git rev-parse HEAD)
 variable "REVISION" {
-  default = ""
+  default = "unknown"
 }
 
 group "default" {

@@ -6,22 +6,28 @@
 #   --cache FOLDER              keep the base systems there, for the next time
 #   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
 #   --offline                   build with what that repository has
+#   --compose                   run compose.yaml too, all but Grafana, on a Docker engine that is started for it; also
+#                               needs Debian's docker.io, docker-compose, iproute2 and prometheus
 #
-# Exit codes: 0 all is well, 1 something is not, 2 wrong options or a package is missing, 77 no container runs here.
+# Exit codes: 0 all is well, 1 something is not, 2 wrong options or a package is missing, 77 no container runs here, or
+# with --compose no Docker engine.
 set -euo pipefail
 
 usage() {
-  sed -n '2,9s/^# \{0,1\}//p' "$0"
+  sed -n '2,13s/^# \{0,1\}//p' "$0"
 }
 
 cache=
 repository=${HOME:-/root}/.m2/repository
 offline=
+needed=(debootstrap buildah podman runc curl)
+compose_too=
 while [ $# -gt 0 ]; do
   case $1 in
     --cache) cache=${2:?--cache needs a folder}; shift ;;
     --maven-repository) repository=${2:?--maven-repository needs a folder}; shift ;;
     --offline) offline=-o ;;
+    --compose) compose_too=yes; needed+=(docker dockerd docker-compose ip prometheus) ;;
     --help) usage; exit 0 ;;
     *) usage >&2; echo "check: unknown option $1" >&2; exit 2 ;;
   esac
@@ -29,8 +35,13 @@ while [ $# -gt 0 ]; do
 done
 
 missing=()
-for package in debootstrap buildah podman runc curl; do
-  command -v "$package" >/dev/null || missing+=("$package")
+for program in "${needed[@]}"; do
+  case $program in
+    docker | dockerd) package=docker.io ;;
+    ip) package=iproute2 ;;
+    *) package=$program ;;
+  esac
+  command -v "$program" >/dev/null || [[ " ${missing[*]} " = *" $package "* ]] || missing+=("$package")
 done
 if [ ${#missing[@]} -gt 0 ]; then
   echo "check: missing: ${missing[*]}; apt-get install --no-install-recommends ${missing[*]}" >&2
@@ -61,6 +72,11 @@ pod() {
 
 clean() {
   status=$?
+  if [ -n "${engine:-}" ]; then
+    docker ps --all --quiet 2>/dev/null | xargs --no-run-if-empty docker rm --force >/dev/null 2>&1 || true
+    kill -KILL "$engine" 2>/dev/null || true
+    wait "$engine" 2>/dev/null || true
+  fi
   pod rm --force --all --time 0 >/dev/null 2>&1 || true
   umount --lazy "$work/$driver/$driver" 2>/dev/null || true
   rm -rf --one-file-system "$work" || true
@@ -239,5 +255,89 @@ ended sampler
 for line in draining ended; do
   until_log sampler ": $line\$" | sed 's/^/    /'
 done
+
+if [ -n "$compose_too" ]; then
+  say "compose.yaml, on a Docker engine of its own"
+  mkdir "$work/docker" "$work/prometheus"
+  echo '{}' >"$work/docker/daemon.json"
+  export DOCKER_HOST=unix://$work/docker/socket
+  # In namespaces: it changes nobody's firewall, takes no port, and ends with all that it started.
+  unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up && exec dockerd "$@"' dockerd \
+    --config-file "$work/docker/daemon.json" --data-root "$work/docker/data" --exec-root "$work/docker/exec" \
+    --pidfile "$work/docker/pid" --host "$DOCKER_HOST" --exec-opt native.cgroupdriver=cgroupfs \
+    >"$work/docker/log" 2>&1 &
+  engine=$!
+  server() {
+    docker version --format '{{.Server.Version}}' 2>/dev/null
+  }
+  for _ in $(seq 300); do
+    if server >/dev/null || ! kill -0 "$engine" 2>/dev/null; then break; fi
+    sleep 0.2
+  done
+  if ! server >/dev/null; then
+    tail -5 "$work/docker/log" >&2
+    echo "check: no Docker engine starts on this machine: see above" >&2
+    exit 77
+  fi
+
+  # Prometheus' own image cannot be had here: the same user and folders, and the program that is installed.
+  cp "$(command -v prometheus)" "$work/prometheus"
+  printf '%s\n' 'FROM localhost/check-runtime' 'COPY prometheus /bin/prometheus' \
+    'RUN mkdir /prometheus && chown nobody:nogroup /prometheus' 'USER nobody' 'ENTRYPOINT ["/bin/prometheus"]' \
+    >"$work/prometheus/Dockerfile"
+  # shellcheck disable=SC2046 # Words, all.
+  buildah $(storage) build --isolation chroot --pull-never --tag localhost/check-prometheus "$work/prometheus" \
+    >"$work/build.log" 2>&1 || { tail -40 "$work/build.log" >&2; fail "buildah: see above"; }
+  pod save --quiet --multi-image-archive localhost/dcgan-trainer localhost/dcgan-sampler localhost/check-prometheus \
+    | docker load --quiet >/dev/null
+  export REGISTRY=localhost TAG=check GRAFANA_ADMIN_PASSWORD=unused
+  unset DCGAN_DATA
+  for service in trainer sampler; do
+    docker tag "localhost/dcgan-$service" "localhost/dcgan-$service:$TAG-cpu"
+  done
+  printf 'services:\n  prometheus:\n    image: localhost/check-prometheus\n' >"$work/stand-in.yaml"
+  # Debian 12's docker-compose knows no name.
+  grep -v '^name:' deploy/docker/compose.yaml >"$work/compose.yaml"
+  compose() {
+    docker-compose --project-name dcgan --project-directory deploy/docker \
+      --file "$work/compose.yaml" --file "$work/stand-in.yaml" "$@"
+  }
+  # fetch ADDRESS: as from this machine, if need be a minute later.
+  fetch() {
+    nsenter --net="/proc/$engine/ns/net" curl --silent --fail --max-time 10 --retry 60 --retry-delay 1 \
+      --retry-all-errors "http://localhost:$1"
+  }
+
+  compose up -d --no-build trainer sampler prometheus >"$work/compose.log" 2>&1 \
+    || { cat "$work/compose.log" >&2; fail "compose up: see above"; }
+  wrong() {
+    compose logs --no-color --tail 30 >&2
+    fail "$@"
+  }
+  [ "$(fetch 9401/readyz)" = ready ] || wrong "trainer: not ready"
+  ok "Docker $(server): trainer, sampler and Prometheus are up"
+  run=$(compose run --rm --no-deps -T trainer start --target trainer:50061 \
+    --dataset digits --images 1500 --epochs 2 --width 16 --model digits 2>"$work/start.log") \
+    || { cat "$work/start.log" >&2; wrong "trainer: took no run"; }
+  [ "$(fetch 9402/readyz)" = ready ] || wrong "sampler: not ready"
+  fetch "9402/v1/images?seed=42&count=25" >"$work/out/compose.png" || wrong "sampler: no picture"
+  [ "$(head -c 4 "$work/out/compose.png" | tail -c 3)" = PNG ] || wrong "sampler: no PNG"
+  ok "run $run, published and served: a PNG of $(stat --format %s "$work/out/compose.png") bytes"
+  for _ in $(seq 60); do
+    up=$(fetch "9090/api/v1/query?query=sum(up)" | grep -oP '"value":\[[^]]*"\K\d+(?="\])' || true)
+    [ "$up" != 2 ] || break
+    sleep 1
+  done
+  [ "$up" = 2 ] || wrong "Prometheus: sum(up) is '$up'; expected both services"
+  alerts=$(fetch 9090/api/v1/rules | grep -o '"type":"alerting"' | wc -l) || wrong "Prometheus: no alerts"
+  ok "Prometheus scrapes both, and has $alerts alerts"
+
+  since=$SECONDS
+  compose stop >/dev/null 2>&1 || wrong "compose stop"
+  badly=$(docker ps --all --format '{{.Names}}: {{.Status}}' | grep -v ': Exited (0)' || true)
+  [ -z "$badly" ] || wrong "after stop: $badly"
+  ok "all ended by themselves, $((SECONDS - since)) s after stop"
+  compose down --volumes >/dev/null 2>&1 || fail "compose down"
+fi
 
 say "containers: all is well"

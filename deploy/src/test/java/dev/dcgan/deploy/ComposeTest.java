@@ -126,10 +126,17 @@ class ComposeTest {
     assertThat(named).hasSize(5).isSubsetOf(there);
   }
 
+  /** With bake's variables left alone an image says of itself what it says without bake. */
+  @Test
+  void bake_hasTheDockerfilesDefaults() throws IOException {
+    assertThat(Files.readAllLines(ComposeCheck.FOLDER.resolve("Dockerfile")))
+        .contains("ARG VERSION=" + variable("TAG"), "ARG REVISION=" + variable("REVISION"));
+  }
+
   /** The images of bake's matrix, without their registry. */
   private static List<String> baked() throws IOException {
     String tag = quoted(found("(?m)^  tags = \\[(.*)]$")).get(0);
-    String version = found("(?s)variable \"TAG\" \\{\\s*default = \"([^\"]*)\"");
+    String version = variable("TAG");
     List<String> images = new ArrayList<>();
     for (String service : quoted(found("(?m)^    service = \\[(.*)]$"))) {
       for (String variant : quoted(found("(?m)^    variant = \\[(.*)]$"))) {
@@ -141,6 +148,11 @@ class ComposeTest {
       }
     }
     return images;
+  }
+
+  /** What a variable of bake's is where nobody says it. */
+  private static String variable(String name) throws IOException {
+    return found("(?s)variable \"%s\" \\{\\s*default = \"([^\"]*)\"".formatted(name));
   }
 
   private static String bake() throws IOException {
