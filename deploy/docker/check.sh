@@ -280,6 +280,14 @@ if [ -n "$compose_too" ]; then
     exit 77
   fi
 
+  pod save --quiet localhost/check-runtime | docker load --quiet >/dev/null
+  if ! { docker network create probe \
+    && docker run --rm --network probe --memory 64m localhost/check-runtime true; } >"$work/probe.log" 2>&1; then
+    cat "$work/probe.log" >&2
+    echo "check: not even 'true' runs in a container of Docker's on this machine: see above" >&2
+    exit 77
+  fi
+
   # Prometheus' own image cannot be had here: the same user and folders, and the program that is installed.
   cp "$(command -v prometheus)" "$work/prometheus"
   printf '%s\n' 'FROM localhost/check-runtime' 'COPY prometheus /bin/prometheus' \
@@ -302,9 +310,9 @@ if [ -n "$compose_too" ]; then
     docker-compose --project-name dcgan --project-directory deploy/docker \
       --file "$work/compose.yaml" --file "$work/stand-in.yaml" "$@"
   }
-  # fetch ADDRESS: as from this machine, if need be a minute later.
+  # fetch ADDRESS: as from this machine, if need be some minutes later.
   fetch() {
-    nsenter --net="/proc/$engine/ns/net" curl --silent --fail --max-time 10 --retry 60 --retry-delay 1 \
+    nsenter --net="/proc/$engine/ns/net" curl --silent --fail --max-time 10 --retry 180 --retry-delay 1 \
       --retry-all-errors "http://localhost:$1"
   }
 
@@ -323,7 +331,7 @@ if [ -n "$compose_too" ]; then
   fetch "9402/v1/images?seed=42&count=25" >"$work/out/compose.png" || wrong "sampler: no picture"
   [ "$(head -c 4 "$work/out/compose.png" | tail -c 3)" = PNG ] || wrong "sampler: no PNG"
   ok "run $run, published and served: a PNG of $(stat --format %s "$work/out/compose.png") bytes"
-  for _ in $(seq 60); do
+  for _ in $(seq 180); do
     up=$(fetch "9090/api/v1/query?query=sum(up)" | grep -oP '"value":\[[^]]*"\K\d+(?="\])' || true)
     [ "$up" != 2 ] || break
     sleep 1
