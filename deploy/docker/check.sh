@@ -136,7 +136,7 @@ confined() {
   ok "$1: process 1 is the JVM, user 10001, no capabilities, no new privileges, / is read-only"
   local unpacked
   # The JVM's counters, and a picture while ImageIO writes it.
-  unpacked=$(find "/proc/$pid/root/tmp" -type f -not -path '*/hsperfdata_*' -not -name 'imageio*.tmp' -printf '%p ')
+  unpacked=$(find "/proc/$pid/root/tmp" -ignore_readdir_race -type f -not -path '*/hsperfdata_*' -not -name 'imageio*.tmp' -printf '%p ')
   [ -z "$unpacked" ] || fail "$1: unpacked $unpacked"
   ok "$1: nothing unpacked; native libraries from: $(sed -n 's|.* \(/.*\)/[^/]*\.so[^/]*$|\1|p' "/proc/$pid/maps" | sort -u | paste -sd' ')"
 }
@@ -235,7 +235,7 @@ until_log sampler 'serving digits/1' | sed 's/^/    /'
 ports=$(until_log sampler 'gRPC on port')
 grpc=$(grep -oP 'gRPC on port \K[0-9]+' <<<"$ports")
 http=$(grep -oP '[0-9]+(?=/metrics)' <<<"$ports")
-[ "$(curl --silent --fail "http://localhost:$http/readyz")" = ready ] || fail "sampler: not ready"
+[ "$(curl --silent --fail --retry 20 --retry-delay 1 --retry-all-errors "http://localhost:$http/readyz")" = ready ] || fail "sampler: not ready"
 ok "sampler: /readyz says ready"
 confined sampler
 if [ ${#memory[@]} -gt 0 ]; then

@@ -99,9 +99,10 @@ public final class Program implements AutoCloseable {
     return String.join("\n", lines);
   }
 
+  /** Ends it, if need be; when this returns, it writes to its folder no more. */
   @Override
   public void close() {
-    process.destroyForcibly();
+    process.destroyForcibly().onExit().join();
   }
 
   private void collect() {

@@ -245,8 +245,16 @@ class HttpEndpointTest {
 
   @Test
   void callersThatSendSlowly_areCutOff_andKeepNobodyFromHealth() throws Exception {
-    List<Socket> sockets = new ArrayList<>();
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
+      while (!isHealthToldBeforeSlowCallersAreCutOff(endpoint)) {
+        // A machine that stands still takes that long too; the test's time limit bounds it.
+      }
+    }
+  }
+
+  private boolean isHealthToldBeforeSlowCallersAreCutOff(HttpEndpoint endpoint) throws Exception {
+    List<Socket> sockets = new ArrayList<>();
+    try {
       for (int i = 0; i < 100; i++) {
         Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port());
         sockets.add(socket);
@@ -255,11 +263,15 @@ class HttpEndpointTest {
       assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
       Socket first = sockets.get(0);
       first.setSoTimeout(1);
-      assertThatThrownBy(() -> first.getInputStream().read())
-          .as("answered before anybody was cut off")
-          .isInstanceOf(SocketTimeoutException.class);
-      first.setSoTimeout(30_000);
-      assertThat(first.getInputStream().read()).as("closed").isEqualTo(-1);
+      boolean before = false;
+      try {
+        assertThat(first.getInputStream().read()).as("closed").isEqualTo(-1);
+      } catch (SocketTimeoutException e) {
+        before = true;
+        first.setSoTimeout(30_000);
+        assertThat(first.getInputStream().read()).as("closed").isEqualTo(-1);
+      }
+      return before;
     } finally {
       for (Socket socket : sockets) {
         socket.close();
@@ -328,6 +340,7 @@ class HttpEndpointTest {
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, registry)) {
       callOnce(registry);
       assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+      awaitMetric(endpoint, "http_server_requests_total{code=\"200\",path=\"/healthz\"} 1.0");
       text = metrics(endpoint);
     }
     assertThat(text)

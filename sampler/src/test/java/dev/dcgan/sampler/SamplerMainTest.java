@@ -53,8 +53,7 @@ class SamplerMainTest {
             "--drain-delay",
             "0");
     try (BufferedReader log = server.errorReader(StandardCharsets.UTF_8)) {
-      String target = "localhost:" + awaitMatch(log, PORT).group(1);
-      awaitMatch(log, Pattern.compile("serving digits/1 on cpu"));
+      String target = "localhost:" + awaitServing(log);
 
       Path sheet = root.resolve("new folder/sheet.png");
       Ended one = run("generate", "--target", target, "--seed", "3", "--out", sheet.toString());
@@ -180,8 +179,7 @@ class SamplerMainTest {
     program.environment().put("DCGAN_TLS_KEY", root.resolve("tls.key").toString());
     Process server = program.start();
     try (BufferedReader log = server.errorReader(StandardCharsets.UTF_8)) {
-      String target = "localhost:" + awaitMatch(log, PORT).group(1);
-      awaitMatch(log, Pattern.compile("serving digits/1 on cpu"));
+      String target = "localhost:" + awaitServing(log);
       String to = "--target=" + target;
       String ca = "--tls-ca=" + root.resolve("tls.crt");
       String out = "--out=" + root.resolve("sheet.png");
@@ -217,9 +215,9 @@ class SamplerMainTest {
             "--seed",
             "1",
             "--count",
-            "1000000",
+            "5000000",
             "--shard-images",
-            "20000",
+            "100000", // It takes seconds: there is time to stop it.
             "--parts",
             "50");
     Pattern begun = Pattern.compile("part 0 of 50: shards 0 to 0 of 50, 0 of them there already");
@@ -538,6 +536,18 @@ class SamplerMainTest {
 
   private static String text(InputStream stream) throws IOException {
     return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+  }
+
+  /** Waits for the port, which it returns, and the model; whichever is told first. */
+  private static String awaitServing(BufferedReader log) throws IOException {
+    StringBuilder read = new StringBuilder();
+    for (String line = log.readLine(); line != null; line = log.readLine()) {
+      Matcher port = PORT.matcher(read.append(line).append('\n'));
+      if (port.find() && read.indexOf("serving digits/1 on cpu") >= 0) {
+        return port.group(1);
+      }
+    }
+    throw new AssertionError("it does not serve:\n" + read);
   }
 
   private static Matcher awaitMatch(BufferedReader log, Pattern pattern) throws IOException {
