@@ -38,7 +38,7 @@ class TrainerMainTest {
           "--http-port=0");
 
   // Long enough to be interrupted on the way.
-  private static final String LONG = "--epochs=40";
+  private static final String LONG = "--epochs=100";
 
   @TempDir private Path folder;
 
@@ -74,7 +74,7 @@ class TrainerMainTest {
     }
 
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
-      trainer.awaitLine("epoch 2/40: ");
+      trainer.awaitLine("epoch 2/100: ");
       trainer.terminate();
       assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
     }
@@ -106,7 +106,7 @@ class TrainerMainTest {
     Path settings =
         Files.writeString(folder.resolve("0"), "# index 0\n--beta1 0.4 --model sweep-0\n");
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
-      trainer.awaitLine("epoch 2/40: ");
+      trainer.awaitLine("epoch 2/100: ");
       trainer.kill();
     }
     RunFolder run = new RunFolder(folder.resolve("runs/sweep-0"));
@@ -135,7 +135,7 @@ class TrainerMainTest {
     Path file = folder.resolve("runs/sweep-5/run.json");
     byte[] before;
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
-      trainer.awaitLine("epoch 2/40: ");
+      trainer.awaitLine("epoch 2/100: ");
       before = Files.readAllBytes(file);
       putInTheWay(file);
 
