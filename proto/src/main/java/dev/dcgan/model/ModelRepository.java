@@ -96,6 +96,15 @@ public final class ModelRepository {
     return ModelBundle.open(folder(model).resolve(Long.toString(version)));
   }
 
+  /**
+   * Opens one version without reading its model.
+   *
+   * @throws InvalidModelException see {@link ModelBundle#describe}
+   */
+  public ModelBundle describe(String model, long version) throws IOException {
+    return ModelBundle.describe(folder(model).resolve(Long.toString(version)));
+  }
+
   /** Whether a version has a model but no manifest, as one that was put there by hand. */
   public boolean isBare(String model, long version) throws IOException {
     return ModelBundle.isBare(folder(model).resolve(Long.toString(version)));
