@@ -17,9 +17,10 @@ import java.security.MessageDigest;
  * One published version on disk: a folder with {@code model.onnx} and {@code manifest.json} that
  * agree.
  *
- * <p>An instance exists only for a version whose manifest, size, digest and golden latents were
- * found right, the golden images are for who runs the network to check; or, where it was asked for,
- * for one that has no manifest at all. Immutable.
+ * <p>An instance exists only for a version whose manifest, size and golden latents were found
+ * right, and unless it was only {@link #describe described} the digest too, the golden images are
+ * for who runs the network to check; or, where it was asked for, for one that has no manifest at
+ * all. What {@link #readModel} gives has the digest in any case. Immutable.
  */
 public final class ModelBundle {
 
@@ -69,12 +70,29 @@ public final class ModelBundle {
     return bundle;
   }
 
+  /**
+   * Opens the version in {@code folder} without reading its model, which may be large.
+   *
+   * @throws InvalidModelException as {@link #open}, but that the digest is not checked
+   */
+  static ModelBundle describe(Path folder) throws IOException {
+    ModelBundle bundle = validateManifest(folder);
+    bundle.requireOwnFolder();
+    return bundle;
+  }
+
   /** Validates all but the folder's own name: a version is checked before it gets that. */
   static ModelBundle validate(Path folder) throws IOException {
+    ModelBundle bundle = validateManifest(folder);
+    bundle.readModel();
+    return bundle;
+  }
+
+  private static ModelBundle validateManifest(Path folder) throws IOException {
     ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
     check(folder, manifest);
     ModelBundle bundle = new ModelBundle(folder, manifest, false);
-    bundle.readModel();
+    bundle.requireSize();
     return bundle;
   }
 
@@ -115,13 +133,7 @@ public final class ModelBundle {
    * @throws InvalidModelException where they disagree
    */
   public byte[] readModel() throws IOException {
-    Path file = folder.resolve(MODEL_FILE);
-    long size = sizeOf(file, MAX_MODEL_BYTES);
-    if (size != manifest.getOnnxBytes()) {
-      throw new InvalidModelException(
-          "%s has %d bytes; its manifest says %d: publish the version again"
-              .formatted(file, size, manifest.getOnnxBytes()));
-    }
+    Path file = requireSize();
     byte[] onnx = Files.readAllBytes(file);
     String digest = new Sha256().add(onnx).hex();
     if (!digest.equals(manifest.getModel().getSha256())) {
@@ -130,6 +142,17 @@ public final class ModelBundle {
               .formatted(file, digest, manifest.getModel().getSha256()));
     }
     return onnx;
+  }
+
+  private Path requireSize() throws IOException {
+    Path file = folder.resolve(MODEL_FILE);
+    long size = sizeOf(file, MAX_MODEL_BYTES);
+    if (size != manifest.getOnnxBytes()) {
+      throw new InvalidModelException(
+          "%s has %d bytes; its manifest says %d: publish the version again"
+              .formatted(file, size, manifest.getOnnxBytes()));
+    }
+    return file;
   }
 
   public Path folder() {
@@ -167,7 +190,7 @@ public final class ModelBundle {
     return name() + "/" + version();
   }
 
-  static ModelManifest readManifest(Path file) throws IOException {
+  private static ModelManifest readManifest(Path file) throws IOException {
     sizeOf(file, MAX_MANIFEST_BYTES);
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {

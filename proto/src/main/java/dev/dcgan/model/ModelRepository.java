@@ -97,13 +97,12 @@ public final class ModelRepository {
   }
 
   /**
-   * What a version's manifest says, not held against its model: to look through many.
+   * Opens one version without reading its model.
    *
-   * @throws InvalidModelException there is none, or it cannot be understood
+   * @throws InvalidModelException see {@link ModelBundle#describe}
    */
-  public ModelManifest manifest(String model, long version) throws IOException {
-    return ModelBundle.readManifest(
-        folder(model).resolve(Long.toString(version)).resolve(ModelBundle.MANIFEST_FILE));
+  public ModelBundle describe(String model, long version) throws IOException {
+    return ModelBundle.describe(folder(model).resolve(Long.toString(version)));
   }
 
   /** Whether a version has a model but no manifest, as one that was put there by hand. */

@@ -21,7 +21,8 @@ import java.util.List;
  *     for something else       ALREADY_EXISTS
  *   what this server was not
  *     started to allow         PERMISSION_DENIED
- *   a full queue               RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
+ *   a full queue, answers
+ *     that nobody reads        RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
  *   too late for its deadline  DEADLINE_EXCEEDED
  *   no model yet, draining     UNAVAILABLE
  *   a fault of ours            INTERNAL             no detail: the log has it

@@ -37,8 +37,8 @@ public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
   private static final int MAX_REQUEST_BYTES = 1 << 20;
-  // Many callers may share a proxy's connection; the rest wait at the client. Each may leave an
-  // answer of 4 MiB unread in our memory.
+  // Many callers may share a proxy's connection; the rest wait at the client. What they leave
+  // unread is in our memory: services with large answers bound it, by CallConnection.
   private static final int MOST_CALLS_OF_A_CONNECTION = 1000;
   private static final Duration CUT_OFF = Duration.ofSeconds(5);
 
@@ -141,6 +141,7 @@ public final class GrpcServer implements AutoCloseable {
             .addService(ProtoReflectionServiceV1.newInstance())
             .addService(ProtoReflectionService.newInstance())
             // The last one added sees a call first.
+            .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
             .intercept(new ServerMetrics(registry));
     further.forEach(builder::addService);

@@ -84,6 +84,34 @@ class ModelBundleTest {
   }
 
   @Test
+  void describe_leavesTheDigestToReadModel() throws IOException {
+    byte[] damaged = Models.ONNX.clone();
+    damaged[7] ^= 1;
+    Files.write(onnx, damaged);
+
+    ModelBundle bundle = ModelBundle.describe(folder);
+
+    assertThat(bundle.manifest().getModel().getSha256())
+        .isEqualTo(new Sha256().add(Models.ONNX).hex());
+    assertThatThrownBy(bundle::readModel)
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("SHA-256");
+  }
+
+  @Test
+  void describe_refusesATruncatedModel_andARenamedFolder() throws IOException {
+    Path renamed = Files.move(folder, root.resolve("digits/2"));
+    assertThatThrownBy(() -> ModelBundle.describe(renamed))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("was the folder renamed?");
+
+    Files.write(renamed.resolve("model.onnx"), new byte[10]);
+    assertThatThrownBy(() -> ModelBundle.describe(renamed))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("has 10 bytes; its manifest says");
+  }
+
+  @Test
   void open_refusesAMissingModel() throws IOException {
     Files.delete(onnx);
 

@@ -44,8 +44,12 @@ final class Answers {
 
   /** Whether the answer is sure to take {@code limit} bytes or less. */
   static boolean fits(ImageRequest asked, ImageShape shape, long limit) {
-    return asked.count() < MORE_THAN_FIT
-        && maxBytes(asked.format(), asked.columns(), shape, (int) asked.count()) <= limit;
+    return asked.count() < MORE_THAN_FIT && maxBytes(asked, shape, (int) asked.count()) <= limit;
+  }
+
+  /** The most bytes that so many images of a request take. */
+  static long maxBytes(ImageRequest asked, ImageShape shape, int count) {
+    return maxBytes(asked.format(), asked.columns(), shape, count);
   }
 
   /** The most images whose answer is sure to take {@code limit} bytes or less; may be 0. */
@@ -63,8 +67,12 @@ final class Answers {
     return fits;
   }
 
-  /** The latents of a request, which must fit into an answer. */
-  static GetLatentsResponse latents(LoadedModel model, ImageRequest asked) {
+  /**
+   * Refuses more latents than fit into one answer.
+   *
+   * @return the most bytes that the answer takes
+   */
+  static long requireLatentsFit(LoadedModel model, ImageRequest asked) {
     int size = model.latentSize();
     long most = (ImageMaker.MAX_ANSWER_BYTES - ENVELOPE_BYTES) / ((long) size * Float.BYTES);
     if (asked.count() > most) {
@@ -73,6 +81,12 @@ final class Answers {
           "count %d exceeds %d latents of %d floats in one answer of at most %d bytes; ask for fewer"
               .formatted(asked.count(), most, size, ImageMaker.MAX_ANSWER_BYTES));
     }
+    return ENVELOPE_BYTES + asked.count() * size * Float.BYTES;
+  }
+
+  /** The latents of a request. */
+  static GetLatentsResponse latents(LoadedModel model, ImageRequest asked) {
+    int size = model.latentSize();
     GetLatentsResponse.Builder answer =
         GetLatentsResponse.newBuilder().setModel(model.version()).setLatentSize(size);
     for (float value : asked.source().latents(asked.first(), (int) asked.count(), size)) {

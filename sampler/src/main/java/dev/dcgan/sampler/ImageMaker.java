@@ -37,15 +37,13 @@ final class ImageMaker {
   }
 
   /**
-   * Starts to make all images of a request as one answer.
+   * Starts to make all images of a request as one answer, into which they {@link #requireFits fit}.
    *
    * @param nanosLeft until the caller's deadline, or {@link Batcher#NO_DEADLINE}
    * @param sender where the answer is sent from
-   * @throws Refusal too many for one answer
    */
   Pending answer(LoadedModel model, ImageRequest asked, long nanosLeft, Executor sender)
       throws QueueFullException, TooLateException {
-    requireFits(asked, model, streamAdvice(asked.format()));
     Request request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
     return start(model, request, asked, asked.first(), (int) asked.count(), sender);
   }
@@ -116,8 +114,10 @@ final class ImageMaker {
    * Checks that all images of a request fit into one answer.
    *
    * @param advice to a caller whose images do not
+   * @return the most bytes that the answer takes
+   * @throws Refusal they do not
    */
-  static void requireFits(ImageRequest asked, LoadedModel model, String advice) {
+  static long requireFits(ImageRequest asked, LoadedModel model, String advice) {
     int queue = model.batcher().policy().maxQueueImages();
     if (asked.count() > queue || !Answers.fits(asked, model.shape(), MAX_ANSWER_BYTES)) {
       int fit = Answers.maxCount(asked.format(), asked.columns(), model.shape(), MAX_ANSWER_BYTES);
@@ -132,9 +132,10 @@ final class ImageMaker {
                   MAX_ANSWER_BYTES,
                   advice));
     }
+    return Answers.maxBytes(asked, model.shape(), (int) asked.count());
   }
 
-  private static String streamAdvice(ImageFormat format) {
+  static String streamAdvice(ImageFormat format) {
     return format == ImageFormat.IMAGE_FORMAT_SHEET
         ? "ask for fewer, or for PNG and use GenerateStream"
         : "use GenerateStream";

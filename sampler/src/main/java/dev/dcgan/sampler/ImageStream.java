@@ -51,6 +51,9 @@ final class ImageStream {
   private static final Logger log = LoggerFactory.getLogger(ImageStream.class);
   private static final int MOST_UNDER_WAY = 2;
 
+  /** Chunks in memory: those under way, and one that was delivered and waits to be read. */
+  static final int MOST_IN_MEMORY = MOST_UNDER_WAY + 1;
+
   private final Source source;
   private final Sink sink;
   private final int chunkSize;

@@ -60,8 +60,12 @@ final class InferAnswers {
     return version == 0 || version == status.serving() || status.available().contains(version);
   }
 
-  /** Refuses what would not fit into one answer, or never into the queue. */
-  static void requireFits(ModelInferRequest asked, InferRequest wanted, LoadedModel model) {
+  /**
+   * Refuses what would not fit into one answer, or never into the queue.
+   *
+   * @return the most bytes that the answer takes
+   */
+  static long requireFits(ModelInferRequest asked, InferRequest wanted, LoadedModel model) {
     long each =
         wanted.outputs().stream().mapToLong(output -> output.imageBytes(model.shape())).sum();
     long room = ImageMaker.MAX_ANSWER_BYTES - ENVELOPE_BYTES - asked.getIdBytes().size();
@@ -77,6 +81,7 @@ final class InferAnswers {
                   String.join(" and ", wanted.outputs().stream().map(InferOutput::label).toList()),
                   ImageMaker.MAX_ANSWER_BYTES));
     }
+    return ENVELOPE_BYTES + asked.getIdBytes().size() + wanted.count() * each;
   }
 
   /** The answer with the images that were made for it. */

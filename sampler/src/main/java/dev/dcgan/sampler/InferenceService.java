@@ -39,40 +39,44 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
   private final SamplerMetrics metrics;
   private final Executor later;
   private final BooleanSupplier ready;
+  private final AnswerRoom room;
 
   /**
    * The service.
    *
    * @param later runs calls that had to wait for their version, and makes pixels of floats
    * @param ready whether calls should be sent here
+   * @param room for answers on their way
    */
   InferenceService(
       Models models,
       ImageMaker maker,
       SamplerMetrics metrics,
       Executor later,
-      BooleanSupplier ready) {
+      BooleanSupplier ready,
+      AnswerRoom room) {
     this.models = models;
     this.maker = maker;
     this.metrics = metrics;
     this.later = later;
     this.ready = ready;
+    this.room = room;
   }
 
   @Override
   public void serverLive(ServerLiveRequest asked, StreamObserver<ServerLiveResponse> observer) {
-    new ServiceCall<>(observer).answer(ServerLiveResponse.newBuilder().setLive(true).build());
+    new ServiceCall<>(observer, room).answer(ServerLiveResponse.newBuilder().setLive(true).build());
   }
 
   @Override
   public void serverReady(ServerReadyRequest asked, StreamObserver<ServerReadyResponse> observer) {
-    new ServiceCall<>(observer)
+    new ServiceCall<>(observer, room)
         .answer(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
   }
 
   @Override
   public void modelReady(ModelReadyRequest asked, StreamObserver<ModelReadyResponse> observer) {
-    ServiceCall<ModelReadyResponse> call = new ServiceCall<>(observer);
+    ServiceCall<ModelReadyResponse> call = new ServiceCall<>(observer, room);
     try {
       long version = InferRequest.version("version", asked.getVersion());
       call.answer(
@@ -87,7 +91,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
       ServerMetadataRequest asked, StreamObserver<ServerMetadataResponse> observer) {
     // The jar's, as the build wrote it into the manifest.
     String version = InferenceService.class.getPackage().getImplementationVersion();
-    new ServiceCall<>(observer)
+    new ServiceCall<>(observer, room)
         .answer(
             ServerMetadataResponse.newBuilder()
                 .setName(NAME)
@@ -98,7 +102,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
   @Override
   public void modelMetadata(
       ModelMetadataRequest asked, StreamObserver<ModelMetadataResponse> observer) {
-    ServiceCall<ModelMetadataResponse> call = new ServiceCall<>(observer);
+    ServiceCall<ModelMetadataResponse> call = new ServiceCall<>(observer, room);
     call.answer(
         () -> models.get(asked.getName(), InferRequest.version("version", asked.getVersion())),
         InferAnswers::metadata);
@@ -106,7 +110,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
 
   @Override
   public void modelInfer(ModelInferRequest asked, StreamObserver<ModelInferResponse> observer) {
-    ServiceCall<ModelInferResponse> call = new ServiceCall<>(observer);
+    ServiceCall<ModelInferResponse> call = new ServiceCall<>(observer, room);
     long version;
     try {
       version = InferRequest.version("model_version", asked.getModelVersion());
@@ -138,7 +142,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
       ServiceCall<ModelInferResponse> call, LoadedModel model, ModelInferRequest asked)
       throws QueueFullException, TooLateException {
     InferRequest wanted = InferRequest.of(asked, model);
-    InferAnswers.requireFits(asked, wanted, model);
+    call.reserve(InferAnswers.requireFits(asked, wanted, model));
     boolean both =
         wanted.networkOutput() == Output.FLOATS && wanted.outputs().contains(InferOutput.PIXELS);
     CompletableFuture<Images> images =

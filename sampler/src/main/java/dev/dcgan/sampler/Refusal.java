@@ -57,6 +57,11 @@ final class Refusal extends RuntimeException {
     return new Refusal(kind, "", message, Duration.ZERO);
   }
 
+  /** Too much is under way already; {@code retryAfter} estimates when there will be room. */
+  static Refusal overloaded(String message, Duration retryAfter) {
+    return new Refusal(Kind.OVERLOADED, "", message, retryAfter);
+  }
+
   /** What a failure means to the caller; a fault of ours is logged here. */
   static Refusal of(Throwable failure) {
     Throwable cause = failure;
@@ -67,7 +72,7 @@ final class Refusal extends RuntimeException {
       return refusal;
     }
     if (cause instanceof QueueFullException full) {
-      return new Refusal(Kind.OVERLOADED, "", String.valueOf(full.getMessage()), full.retryAfter());
+      return overloaded(String.valueOf(full.getMessage()), full.retryAfter());
     }
     if (cause instanceof NotServedException refused) {
       return of(refused);

@@ -49,6 +49,8 @@ final class Sampler {
 
   private static final Logger log = LoggerFactory.getLogger(Sampler.class);
   private static final int ENCODINGS_WAITING = 64;
+  // Answers that wait to be read lie in buffers outside the heap, which may take as much as it.
+  private static final long ANSWER_BYTES = Runtime.getRuntime().maxMemory() / 2;
   private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
 
   private final ExecutorService encoders;
@@ -86,15 +88,18 @@ final class Sampler {
             metrics);
     ExecutorService encoders = encoders();
     ImageMaker maker = new ImageMaker(encoders);
+    AnswerRoom room = new AnswerRoom(ANSWER_BYTES);
+    SamplerMetrics.answers(room, registry);
     ServingState state = new ServingState();
     GrpcServer server =
         GrpcServer.start(
             new GrpcServer.Config(config.port(), false, config.maxConnectionAge(), config.tls()),
             registry,
             state,
-            new SamplerService(watcher.models(), maker, metrics, encoders),
+            new SamplerService(watcher.models(), maker, metrics, encoders, room),
             List.of(
-                new InferenceService(watcher.models(), maker, metrics, encoders, state::isReady)));
+                new InferenceService(
+                    watcher.models(), maker, metrics, encoders, state::isReady, room)));
     HttpEndpoint endpoint;
     try {
       endpoint =

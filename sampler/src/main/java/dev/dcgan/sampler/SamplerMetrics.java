@@ -13,6 +13,7 @@ import io.prometheus.metrics.core.datapoints.DistributionDataPoint;
 import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
+import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.core.metrics.Histogram;
 import io.prometheus.metrics.core.metrics.Info;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -141,6 +142,22 @@ final class SamplerMetrics implements ModelWatcher.Listener {
             .help("What runs the network, and what --provider asked for.")
             .labelNames("provider", "asked")
             .register(registry);
+  }
+
+  /** Follows what answers on their way take. */
+  static void answers(AnswerRoom room, PrometheusRegistry registry) {
+    GaugeWithCallback.builder()
+        .name("sampler_answer_bytes")
+        .help("Memory set aside for answers, from a call's admission until its caller has read.")
+        .unit(Unit.BYTES)
+        .callback(gauge -> gauge.call((double) room.taken()))
+        .register(registry);
+    GaugeWithCallback.builder()
+        .name("sampler_answer_limit_bytes")
+        .help("The most memory that may be set aside for answers.")
+        .unit(Unit.BYTES)
+        .callback(gauge -> gauge.call((double) room.size()))
+        .register(registry);
   }
 
   void sent(ImageFormat format, GenerateResponse answer) {

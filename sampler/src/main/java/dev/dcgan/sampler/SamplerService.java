@@ -33,22 +33,26 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
   private final ImageMaker maker;
   private final SamplerMetrics metrics;
   private final Executor later;
+  private final AnswerRoom room;
 
   /**
    * The service.
    *
    * @param later runs calls that had to wait for their version, those for many images, and streams
+   * @param room for answers on their way
    */
-  SamplerService(Models models, ImageMaker maker, SamplerMetrics metrics, Executor later) {
+  SamplerService(
+      Models models, ImageMaker maker, SamplerMetrics metrics, Executor later, AnswerRoom room) {
     this.models = models;
     this.maker = maker;
     this.metrics = metrics;
     this.later = later;
+    this.room = room;
   }
 
   @Override
   public void generate(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
-    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer, room);
     call.use(
         models,
         asked.getModel(),
@@ -60,7 +64,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void decode(DecodeRequest asked, StreamObserver<GenerateResponse> observer) {
-    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer, room);
     call.use(
         models,
         asked.getModel(),
@@ -72,7 +76,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void interpolate(InterpolateRequest asked, StreamObserver<GenerateResponse> observer) {
-    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer, room);
     call.use(
         models,
         asked.getModel(),
@@ -84,7 +88,7 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void getLatents(GetLatentsRequest asked, StreamObserver<GetLatentsResponse> observer) {
-    ServiceCall<GetLatentsResponse> call = new ServiceCall<>(observer);
+    ServiceCall<GetLatentsResponse> call = new ServiceCall<>(observer, room);
     call.use(
         models,
         asked.getModel(),
@@ -92,15 +96,17 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
         Integer.toUnsignedLong(asked.getCount()),
         later,
         model -> {
-          GetLatentsResponse latents = Answers.latents(model, ImageRequest.of(asked));
-          call.answer(latents);
+          ImageRequest wanted = ImageRequest.of(asked);
+          call.reserve(Answers.requireLatentsFit(model, wanted));
+          call.send(Answers.latents(model, wanted));
+          call.complete();
           model.release();
         });
   }
 
   @Override
   public void generateStream(GenerateRequest asked, StreamObserver<GenerateResponse> observer) {
-    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer);
+    ServiceCall<GenerateResponse> call = new ServiceCall<>(observer, room);
     call.use(
         models,
         asked.getModel(),
@@ -113,6 +119,8 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
             throw Refusal.invalid("format", "SHEET is one picture; use Generate");
           }
           int chunkSize = maker.chunkSize(wanted, model);
+          long inMemory = Math.min(wanted.count(), (long) chunkSize * ImageStream.MOST_IN_MEMORY);
+          call.reserve(Answers.maxBytes(wanted, model.shape(), (int) inMemory));
           Request request =
               model.batcher().admit(wanted.count(), wanted.priority(), call.nanosLeft());
           // From here on the stream releases the version, once, however it ends.
@@ -122,25 +130,26 @@ final class SamplerService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   @Override
   public void listModels(ListModelsRequest asked, StreamObserver<ListModelsResponse> observer) {
-    observer.onNext(ModelAnswers.of(models.list(), ImageMaker.MAX_ANSWER_BYTES));
-    observer.onCompleted();
+    new ServiceCall<>(observer, room)
+        .answer(ModelAnswers.of(models.list(), ImageMaker.MAX_ANSWER_BYTES));
   }
 
   @Override
   public void getModel(GetModelRequest asked, StreamObserver<ServedModel> observer) {
-    ServiceCall<ServedModel> call = new ServiceCall<>(observer);
+    ServiceCall<ServedModel> call = new ServiceCall<>(observer, room);
     call.answer(() -> models.get(asked.getModel(), asked.getVersion()), ModelAnswers::of);
   }
 
   @Override
   public void setServingVersion(
       SetServingVersionRequest asked, StreamObserver<ServedModel> observer) {
-    ServiceCall<ServedModel> call = new ServiceCall<>(observer);
+    ServiceCall<ServedModel> call = new ServiceCall<>(observer, room);
     call.answer(() -> models.setServing(asked.getModel(), asked.getVersion()), ModelAnswers::of);
   }
 
   private void answer(ServiceCall<GenerateResponse> call, LoadedModel model, ImageRequest wanted)
       throws QueueFullException, TooLateException {
+    call.reserve(ImageMaker.requireFits(wanted, model, ImageMaker.streamAdvice(wanted.format())));
     Pending pending = maker.answer(model, wanted, call.nanosLeft(), call.thread());
     call.onCancel(pending::cancel);
     call.answer(model, pending.answer(), answer -> metrics.sent(wanted.format(), answer));

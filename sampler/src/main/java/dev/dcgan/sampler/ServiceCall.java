@@ -1,6 +1,7 @@
 package dev.dcgan.sampler;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import com.google.protobuf.MessageLite;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.QueueFullException;
 import dev.dcgan.sampler.batch.TooLateException;
@@ -8,6 +9,7 @@ import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelStatus;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.NotServedException;
+import dev.dcgan.server.CallConnection;
 import dev.dcgan.server.CallThread;
 import dev.dcgan.server.Errors;
 import io.grpc.Context;
@@ -24,11 +26,11 @@ import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A call of one of the gRPC services: who waits, until when, and what to do when the caller goes
- * away or reads on. Thread-safe; made within the call of the method, because gRPC takes no handlers
- * later.
+ * A call of one of the gRPC services: who waits, until when, what memory the answer may take, and
+ * what to do when the caller goes away or reads on. Thread-safe; made within the call of the
+ * method, because gRPC takes no handlers later.
  */
-final class ServiceCall<T> {
+final class ServiceCall<T extends MessageLite> {
 
   /** What is done with a version. It releases it, unless it throws. */
   interface Use {
@@ -44,18 +46,26 @@ final class ServiceCall<T> {
   private static final int FEW_VALUES = 32 * 64;
 
   private final ServerCallStreamObserver<T> observer;
+  private final AnswerRoom room;
+  private final Object connection = CallConnection.current();
   private final Executor thread = CallThread.current();
   private final @Nullable Deadline deadline = Context.current().getDeadline();
 
   // Mutable state
   @GuardedBy("this") private boolean cancelled;
 
+  @GuardedBy("this") private long reserved;
+
   @GuardedBy("this") private Runnable onCancel = () -> {};
 
   private volatile Runnable onReady = () -> {};
 
-  ServiceCall(StreamObserver<T> observer) {
+  ServiceCall(StreamObserver<T> observer, AnswerRoom room) {
     this.observer = (ServerCallStreamObserver<T>) observer;
+    this.room = room;
+    // One of the two ends every call: the first once the last byte was written to the connection,
+    // which waits for the caller to read.
+    this.observer.setOnCloseHandler(this::giveBack);
     this.observer.setOnCancelHandler(this::cancel);
     this.observer.setOnReadyHandler(() -> onReady.run());
   }
@@ -89,6 +99,21 @@ final class ServiceCall<T> {
     return observer.isReady();
   }
 
+  /**
+   * Sets memory aside for the answer, until the caller has it or is gone.
+   *
+   * @param bytes that it takes at most
+   * @throws Refusal there is none left for it
+   */
+  synchronized void reserve(long bytes) {
+    if (cancelled) {
+      throw Refusal.of(Refusal.Kind.CANCELLED, "the call was cancelled");
+    }
+    room.take(connection, bytes);
+    reserved += bytes;
+  }
+
+  /** Sends an answer for which memory was reserved. */
   void send(T answer) {
     observer.onNext(answer);
   }
@@ -97,7 +122,14 @@ final class ServiceCall<T> {
     observer.onCompleted();
   }
 
+  /** Answers with what is made already, or tells the caller that there is no room for it. */
   void answer(T answer) {
+    try {
+      reserve(answer.getSerializedSize());
+    } catch (Refusal e) {
+      refuse(e);
+      return;
+    }
     observer.onNext(answer);
     observer.onCompleted();
   }
@@ -130,8 +162,8 @@ final class ServiceCall<T> {
   }
 
   /**
-   * Answers with images once they are made, or tells the caller why not, and ends the use of the
-   * version.
+   * Answers with images once they are made, for which memory was reserved, or tells the caller why
+   * not, and ends the use of the version.
    *
    * @param sent hears of the answer that was sent
    */
@@ -202,7 +234,13 @@ final class ServiceCall<T> {
       cancelled = true;
       action = onCancel;
     }
+    giveBack();
     action.run();
+  }
+
+  private synchronized void giveBack() {
+    room.giveBack(connection, reserved);
+    reserved = 0;
   }
 
   private static StatusRuntimeException told(Refusal refusal) {

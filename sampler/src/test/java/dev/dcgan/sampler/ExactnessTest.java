@@ -137,14 +137,15 @@ class ExactnessTest {
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
     ImageMaker maker = new ImageMaker(encoders);
+    AnswerRoom room = new AnswerRoom(1L << 30);
     ManagedChannel channel;
     try (GrpcServer server =
         GrpcServer.start(
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             new ServingState(),
-            new SamplerService(models, maker, metrics, encoders),
-            List.of(new InferenceService(models, maker, metrics, encoders, () -> true)))) {
+            new SamplerService(models, maker, metrics, encoders, room),
+            List.of(new InferenceService(models, maker, metrics, encoders, () -> true, room)))) {
       channel = connect(server.port());
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
       Random random = new Random(maxBatch * 100L + sessions * 10L + threads);

@@ -73,6 +73,7 @@ class InferenceServiceTest {
   @BeforeEach
   void serve() throws IOException {
     SamplerMetrics metrics = new SamplerMetrics(registry);
+    AnswerRoom room = new AnswerRoom(1L << 30);
     ImageMaker maker = new ImageMaker(Runnable::run);
     ServingState state = new ServingState();
     server =
@@ -80,8 +81,9 @@ class InferenceServiceTest {
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             state,
-            new SamplerService(models, maker, metrics, Runnable::run),
-            List.of(new InferenceService(models, maker, metrics, Runnable::run, state::isReady)));
+            new SamplerService(models, maker, metrics, Runnable::run, room),
+            List.of(
+                new InferenceService(models, maker, metrics, Runnable::run, state::isReady, room)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

@@ -79,7 +79,12 @@ class SamplerCallsTest {
     server =
         GrpcServer.start(
             0,
-            new SamplerService(models, new ImageMaker(Runnable::run), metrics, Runnable::run),
+            new SamplerService(
+                models,
+                new ImageMaker(Runnable::run),
+                metrics,
+                Runnable::run,
+                new AnswerRoom(1L << 30)),
             registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())

@@ -329,7 +329,8 @@ class SamplerServiceTest {
   }
 
   private static SamplerService service(Models models, SamplerMetrics metrics) {
-    return new SamplerService(models, new ImageMaker(Runnable::run), metrics, Runnable::run);
+    return new SamplerService(
+        models, new ImageMaker(Runnable::run), metrics, Runnable::run, new AnswerRoom(1L << 30));
   }
 
   private void assertInvalid(GenerateRequest.Builder request, String field, String description)

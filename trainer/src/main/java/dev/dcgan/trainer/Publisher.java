@@ -92,7 +92,7 @@ final class Publisher {
     String sha256 = new Sha256().add(onnx).hex();
     for (long version : versions) {
       try {
-        ModelManifest manifest = repository.manifest(model, version);
+        ModelManifest manifest = repository.describe(model, version).manifest();
         if (manifest.getOrigin().getRunId().equals(runId)
             && manifest.getModel().getSha256().equals(sha256)) {
           return Optional.of(repository.open(model, version));

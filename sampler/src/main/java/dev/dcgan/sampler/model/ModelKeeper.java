@@ -218,7 +218,7 @@ final class ModelKeeper {
     }
   }
 
-  /** Opens a version, to describe it. */
+  /** Opens a version, to describe it; cheap enough to be asked for by anyone, again and again. */
   ModelBundle open(String model, long version) throws NotServedException {
     try {
       return loader.open(model, version, meanwhile(model));

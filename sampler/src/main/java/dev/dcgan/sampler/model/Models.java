@@ -109,7 +109,10 @@ public final class Models {
     return all;
   }
 
-  /** What is known of a version; it is opened for that, but not loaded, where it is not loaded. */
+  /**
+   * What is known of a version. One that is not in memory is not loaded for that: its manifest is
+   * read and checked, and its model's size, but not its digest.
+   */
   public CompletableFuture<ModelStatus> get(String model, long version) throws NotServedException {
     String name;
     synchronized (this) {

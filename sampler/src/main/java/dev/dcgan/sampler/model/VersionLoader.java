@@ -8,10 +8,8 @@ import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -20,7 +18,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Opens versions and makes them ready, and remembers those that proved invalid until their files
- * change: each is named in the log once and counted once. Not thread-safe.
+ * change: each is named in the log once and counted once. A model is read when it is loaded, which
+ * verifies it; where there is no manifest, to open it too, once until its files change. Not
+ * thread-safe.
  */
 final class VersionLoader {
 
@@ -35,6 +35,8 @@ final class VersionLoader {
 
   private record Rejected(String fingerprint, String why) {}
 
+  private record Bare(String fingerprint, ModelBundle bundle) {}
+
   private final ModelRepository repository;
   private final boolean allowUnverified;
   private final ModelWatcher.Loader loader;
@@ -42,7 +44,7 @@ final class VersionLoader {
 
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
-  private final Set<Id> warned = new HashSet<>();
+  private final Map<Id, Bare> bare = new HashMap<>();
 
   /**
    * Nothing rejected yet.
@@ -62,22 +64,25 @@ final class VersionLoader {
   }
 
   /**
-   * Opens a version, but does not load it.
+   * Opens a version, but does not load it: its digest is for {@link #load} to check.
    *
    * @param meanwhile what goes on where it is rejected, for the log
    * @throws InvalidModelException it is rejected, now or since its files last changed
    */
   ModelBundle open(String model, long version, String meanwhile) throws IOException {
-    return attempt(new Id(model, version), meanwhile, () -> open(model, version));
+    return attempt(
+        new Id(model, version), meanwhile, fingerprint -> read(model, version, fingerprint));
   }
 
   /** Loads a version that was opened; all else as {@link #open}. */
   LoadedModel load(ModelBundle bundle, String meanwhile) throws IOException {
-    return attempt(new Id(bundle.name(), bundle.version()), meanwhile, () -> loader.load(bundle));
+    return attempt(
+        new Id(bundle.name(), bundle.version()), meanwhile, fingerprint -> loader.load(bundle));
   }
 
   /** Why some of the versions are rejected; forgets those whose files have changed or gone. */
   Map<Long, String> invalid(String model, List<Long> versions) {
+    bare.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
     rejected
         .entrySet()
         .removeIf(
@@ -96,7 +101,7 @@ final class VersionLoader {
   }
 
   private interface Attempt<T> {
-    T make() throws IOException;
+    T make(String fingerprint) throws IOException;
   }
 
   private <T> T attempt(Id id, String meanwhile, Attempt<T> attempt) throws IOException {
@@ -107,7 +112,7 @@ final class VersionLoader {
       throw new InvalidModelException(before.why);
     }
     try {
-      return attempt.make();
+      return attempt.make(fingerprint);
     } catch (InvalidModelException e) {
       String why = String.valueOf(e.getMessage());
       rejected.put(id, new Rejected(fingerprint, why));
@@ -117,19 +122,23 @@ final class VersionLoader {
     }
   }
 
-  private ModelBundle open(String model, long version) throws IOException {
+  private ModelBundle read(String model, long version, String fingerprint) throws IOException {
     if (!repository.isBare(model, version)) {
-      return repository.open(model, version);
+      return repository.describe(model, version);
     }
     if (!allowUnverified) {
       throw new InvalidModelException(
           "%s/%d has no manifest.json to verify it by: publish it with the trainer, or start with --allow-unverified"
               .formatted(repository.root().resolve(model), version));
     }
-    ModelBundle bundle = repository.openUnverified(model, version, OnnxGenerator::describe);
-    if (warned.add(new Id(model, version))) {
-      log.warn("{} has no manifest.json: it is not verified", bundle);
+    Id id = new Id(model, version);
+    Bare before = bare.get(id);
+    if (before != null && before.fingerprint.equals(fingerprint)) {
+      return before.bundle;
     }
+    ModelBundle bundle = repository.openUnverified(model, version, OnnxGenerator::describe);
+    log.warn("{} has no manifest.json: it is not verified", bundle);
+    bare.put(id, new Bare(fingerprint, bundle));
     return bundle;
   }
 

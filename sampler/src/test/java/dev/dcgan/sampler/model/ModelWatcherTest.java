@@ -13,6 +13,7 @@ import dev.dcgan.sampler.model.NotServedException.Why;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -207,6 +208,64 @@ class ModelWatcherTest {
   }
 
   @Test
+  void version_isDescribedWithoutReadingItsModel_andVerifiedWhenItIsLoaded() throws Throwable {
+    publish(1);
+    publish(2);
+    Path onnx = root.resolve("digits/1/model.onnx");
+    byte[] bytes = Files.readAllBytes(onnx);
+    byte[] damaged = bytes.clone();
+    damaged[bytes.length / 2] ^= 1;
+    Files.write(onnx, damaged);
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    assertThat(describe(models, 1).manifest())
+        .isEqualTo(new ModelRepository(root).describe("digits", 1).manifest());
+    assertThat(describe(models, 1).available()).containsExactly(2L, 1L);
+    assertThat(rejected).hasValue(0);
+
+    assertThat(refusal(models, "digits", 1)).contains("SHA-256");
+    assertThat(catchThrowable(() -> describe(models, 1))).hasMessageContaining("SHA-256");
+    assertThat(models.list().get(0).available()).containsExactly(2L);
+    assertThat(rejected).hasValue(1);
+  }
+
+  @Test
+  void versionWithoutRoom_isRefusedWithoutReadingItsModel() throws Exception {
+    publish(1);
+    publish(2);
+    Path onnx = root.resolve("digits/1/model.onnx");
+    byte[] bytes = Files.readAllBytes(onnx);
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(onnx, bytes);
+    Models models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    assertThat(refusal(models, "digits", 1)).contains("there is no room for version 1 of digits");
+    assertThat(rejected).hasValue(0);
+  }
+
+  @Test
+  void versionWithoutAManifest_isReadOnce_untilItsFilesChange() throws Exception {
+    Path model = root.resolve("cats");
+    bare(model, 1, 10);
+    bare(model, 2, 20);
+    Models models = watch(List.of(), 1, 0, true);
+    assertThat(nextServed()).isEqualTo("cats/2");
+    awaitLook();
+    Path onnx = model.resolve("1/model.onnx");
+    FileTime time = Files.getLastModifiedTime(onnx);
+    ModelStatus first = models.get("cats", 1).get(30, TimeUnit.SECONDS);
+    Files.write(onnx, TestModels.onnx(TestModels.weights(1, 30)));
+    Files.setLastModifiedTime(onnx, time);
+    assertThat(models.get("cats", 1).get(30, TimeUnit.SECONDS)).isEqualTo(first);
+
+    Files.setLastModifiedTime(onnx, FileTime.fromMillis(time.toMillis() + 1000));
+    assertThat(models.get("cats", 1).get(30, TimeUnit.SECONDS).manifest().getModel().getSha256())
+        .isNotEqualTo(first.manifest().getModel().getSha256());
+  }
+
+  @Test
   void versionThatCannotBeLoadedNow_isUnavailable_andLoadedLater() throws Exception {
     publish(1);
     publish(2);
@@ -390,6 +449,11 @@ class ModelWatcherTest {
   }
 
   private Models watch(List<String> names, int keepVersions, long onDemandBytes) {
+    return watch(names, keepVersions, onDemandBytes, false);
+  }
+
+  private Models watch(
+      List<String> names, int keepVersions, long onDemandBytes, boolean allowUnverified) {
     ModelWatcher started =
         new ModelWatcher(
             new ModelWatcher.Config(
@@ -400,7 +464,7 @@ class ModelWatcherTest {
                 onDemandBytes,
                 1,
                 true,
-                false),
+                allowUnverified),
             this::load,
             new ModelWatcher.Listener() {
               @Override
@@ -445,6 +509,7 @@ class ModelWatcherTest {
     if (gate != null) {
       gate.acquireUninterruptibly();
     }
+    byte[] unused = bundle.readModel(); // Which verifies it.
     loads.add(bundle.toString());
     GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
     networks.put(bundle.toString(), network);
@@ -476,6 +541,19 @@ class ModelWatcherTest {
   private void awaitLook() throws InterruptedException {
     looks.drainPermits();
     assertThat(looks.tryAcquire(2, 30, TimeUnit.SECONDS)).isTrue();
+  }
+
+  private static void bare(Path model, long version, long seed) throws IOException {
+    Path folder = Files.createDirectories(model.resolve(Long.toString(version)));
+    Files.write(folder.resolve("model.onnx"), TestModels.onnx(TestModels.weights(1, seed)));
+  }
+
+  private static ModelStatus describe(Models models, long version) throws Throwable {
+    try {
+      return models.get("digits", version).get(30, TimeUnit.SECONDS);
+    } catch (ExecutionException e) {
+      throw e.getCause();
+    }
   }
 
   private static LoadedModel acquire(Models models, String model, long version) throws Throwable {
