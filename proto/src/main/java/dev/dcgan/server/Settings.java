@@ -3,7 +3,6 @@ package dev.dcgan.server;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -137,7 +136,7 @@ public final class Settings {
 
   private static int reportFailure(Exception e, CommandLine commandLine, ParseResult parseResult) {
     if (e instanceof IOException) {
-      commandLine.getErr().println("error: " + oneLine(e));
+      commandLine.getErr().println("error: " + OneLine.of(e));
       log.debug("the command failed", e);
     } else {
       log.error("the command failed by a fault of this program", e);
@@ -145,14 +144,6 @@ public final class Settings {
     return e instanceof FinalFailureException
         ? FinalFailureException.EXIT_CODE
         : CommandLine.ExitCode.SOFTWARE;
-  }
-
-  private static String oneLine(Exception e) {
-    String message = String.valueOf(e.getMessage()).replaceAll("\\s*\\R\\s*", " ");
-    // The JDK's own often say which file, and what is wrong with it by their class alone.
-    boolean terse =
-        e.getMessage() == null || (e instanceof FileSystemException f && f.getReason() == null);
-    return terse ? e.getClass().getSimpleName() + ": " + message : message;
   }
 
   /**

@@ -151,7 +151,13 @@ final class RunQueue {
       fail(job);
     }
     if (job.record().hasEnded()) {
-      log.info("run {} is {}", job.id(), RunRecord.name(job.record().run().getState()));
+      Run run = job.record().run();
+      String state = RunRecord.name(run.getState());
+      if (run.getState() == RunState.RUN_STATE_FAILED) {
+        log.error("run {} is {}: {}", job.id(), state, run.getReason());
+      } else {
+        log.info("run {} is {}", job.id(), state);
+      }
     }
     let(job);
   }

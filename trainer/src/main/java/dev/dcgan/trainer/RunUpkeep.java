@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.Checkpoint;
@@ -186,7 +187,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       // The end of an earlier epoch does not come again.
       throw record.run().getEpochsCompleted() < plan.hyperparameters().epochs()
           ? unpublished
-          : new FinalFailureException(String.valueOf(unpublished.getMessage()), unpublished);
+          : new FinalFailureException(OneLine.of(unpublished), unpublished);
     }
     return true;
   }
@@ -300,7 +301,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       }
       return true;
     } catch (IOException e) {
-      log.error("epoch {} was not published: {}", epoch, e.getMessage());
+      log.error("epoch {} was not published: {}", epoch, OneLine.of(e));
       unpublished = e;
       return false;
     }

@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.UnknownFieldSet;
+import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.RefusedException.Why;
 import dev.dcgan.trainer.RunPlan.InvalidConfigException;
 import dev.dcgan.trainer.RunPlan.Violation;
@@ -120,7 +121,7 @@ final class Runs {
       try {
         takeUp(folder);
       } catch (IOException e) {
-        log.warn("run {} cannot be taken up: {}", folder.id(), e.getMessage());
+        log.warn("run {} cannot be taken up: {}", folder.id(), OneLine.of(e));
       }
     }
   }
@@ -398,7 +399,7 @@ final class Runs {
       folder.write(
           folder.read().toBuilder()
               .setState(RunState.RUN_STATE_FAILED)
-              .setReason("it could not be queued: " + failure.getMessage())
+              .setReason("it could not be queued: " + OneLine.of(failure))
               .build());
     } catch (IOException e) {
       failure.addSuppressed(e);
@@ -417,7 +418,7 @@ final class Runs {
       return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
     } catch (IOException e) {
       if (damaged.add(folder.id())) {
-        log.warn("skipping run {}: {}", folder.id(), e.getMessage());
+        log.warn("skipping run {}: {}", folder.id(), OneLine.of(e));
       }
       return Optional.empty();
     }

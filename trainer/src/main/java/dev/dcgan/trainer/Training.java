@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
@@ -174,7 +175,7 @@ final class Training {
       fail(record, e);
     } catch (IOException e) {
       if (startedAgain && !record.hasEnded()) {
-        note(record, String.valueOf(e.getMessage()));
+        note(record, OneLine.of(e));
         throw e;
       }
       fail(record, e);
@@ -273,13 +274,13 @@ final class Training {
     try {
       record.update(run -> run.setReason(reason));
     } catch (IOException e) {
-      log.warn("run {}: its state cannot be written ({})", record.folder().id(), e.toString());
+      log.warn("run {}: its state cannot be written ({})", record.folder().id(), OneLine.of(e));
     }
   }
 
   private static void fail(RunRecord record, IOException e) {
     log.debug("run {} failed", record.folder().id(), e);
-    fail(record, String.valueOf(e.getMessage()));
+    fail(record, OneLine.of(e));
   }
 
   private static void failByFault(RunRecord record, RuntimeException e) {
@@ -296,7 +297,7 @@ final class Training {
     try {
       record.state(RunState.RUN_STATE_FAILED, reason);
     } catch (IOException e) {
-      log.error("the end of run {} could not be written: {}", record.folder().id(), e.getMessage());
+      log.error("the end of run {} could not be written: {}", record.folder().id(), OneLine.of(e));
     }
   }
 }

@@ -424,7 +424,9 @@ class TrainingTest {
     train(run, control -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
-    assertThat(run.read().getReason()).contains("mnist28");
+    assertThat(run.read().getReason())
+        .as("what is wrong, and where")
+        .isEqualTo("NotDirectoryException: " + folder.resolve("models/mnist28"));
     assertThat(names(run.checkpoints())).contains("step-00000008.safetensors");
   }
 
