@@ -106,7 +106,7 @@ final class Publications {
   }
 
   /** What was measured at that step, as the run's events have it. */
-  private static Map<String, Double> quality(RunRecord record, long step) throws IOException {
+  static Map<String, Double> quality(RunRecord record, long step) throws IOException {
     Map<String, Double> quality = Map.of();
     long next = 0;
     for (List<RunEvent> events = record.events(next, EVENTS_AT_ONCE);

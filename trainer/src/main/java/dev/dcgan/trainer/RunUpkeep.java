@@ -1,11 +1,11 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.model.ModelBundle;
-import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.CheckpointFile;
 import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.trainer.train.SampleGrid;
 import dev.dcgan.trainer.train.TrainingObserver;
@@ -173,8 +173,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
   /**
    * Whether the run came to its end, rather than having been asked to end earlier.
    *
-   * @throws FinalFailureException the best model, of an earlier epoch, could not be published
-   * @throws IOException the last model could not be published
+   * @throws IOException the last model, or the best, could not be published
    */
   boolean finish() throws IOException {
     if (!trained) {
@@ -183,13 +182,24 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     List<Path> kept = checkpoints.files();
     Object newest = kept.isEmpty() ? "no checkpoint" : kept.get(kept.size() - 1);
     log.info("trained to step {}; kept {}", record.run().getProgress().getStep(), newest);
+    if (plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST) {
+      publishBest(kept);
+    }
     if (unpublished != null) {
-      // The end of an earlier epoch does not come again.
-      throw record.run().getEpochsCompleted() < plan.hyperparameters().epochs()
-          ? unpublished
-          : new FinalFailureException(OneLine.of(unpublished), unpublished);
+      throw unpublished;
     }
     return true;
+  }
+
+  /** Once more: the end of its epoch, where that failed, does not come again. */
+  private void publishBest(List<Path> kept) throws IOException {
+    String best = record.run().getBestCheckpoint();
+    for (Path file : kept) {
+      if (file.getFileName().toString().equals(best)) {
+        Checkpoint checkpoint = CheckpointFile.read(file);
+        publish(checkpoint.epoch(), checkpoint, Publications.quality(record, checkpoint.step()));
+      }
+    }
   }
 
   private Optional<Path> save(Checkpoint checkpoint) {

@@ -7,6 +7,7 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
@@ -495,6 +496,23 @@ class TrainingTest {
         .isEqualTo("step-%08d.safetensors".formatted(4 * bestEpoch));
     assertThat(names(run.checkpoints()))
         .contains(run.read().getBestCheckpoint(), "step-00000024.safetensors");
+  }
+
+  @Test
+  void train_publishBest_doesSoAtTheEnd_whereItFailedAfterItsEpoch() throws Exception {
+    RunFolder run = create(config -> config.setEpochs(6).setPublish("best"));
+    train(run, control -> {});
+    ModelManifest published = models.open("mnist28", models.versions("mnist28").get(0)).manifest();
+    // As where its epoch is completed, but it could not be published then, and the run went on.
+    Files.move(folder.resolve("models"), folder.resolve("others"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_RUNNING).clearPublished().build());
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    ModelManifest late = models.open("mnist28", 1).manifest();
+    assertThat(run.read().getPublishedList()).containsExactly(late.getModel());
+    assertThat(late.getModel().getSha256()).isEqualTo(published.getModel().getSha256());
+    assertThat(late.getQualityMap()).isEqualTo(published.getQualityMap());
   }
 
   @Test
