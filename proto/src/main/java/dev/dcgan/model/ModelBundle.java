@@ -18,9 +18,9 @@ import java.security.MessageDigest;
  * agree.
  *
  * <p>An instance exists only for a version whose manifest, size and golden latents were found
- * right, and unless it was only {@link #describe described} the digest too, the golden images are
- * for who runs the network to check; or, where it was asked for, for one that has no manifest at
- * all. What {@link #readModel} gives has the digest in any case. Immutable.
+ * right; where it was asked for, also for one that has no manifest. The digest was found right too,
+ * unless the version was only {@link #describe described}; what {@link #readModel} gives has it in
+ * any case. The golden images are for who runs the network to check. Immutable.
  */
 public final class ModelBundle {
 

@@ -51,7 +51,10 @@ final class ImageStream {
   private static final Logger log = LoggerFactory.getLogger(ImageStream.class);
   private static final int MOST_UNDER_WAY = 2;
 
-  /** Chunks in memory: those under way, and one that was delivered and waits to be read. */
+  /**
+   * Chunks in memory: those under way, and one that was delivered and waits to be read; or more
+   * that take 32 KiB together, of which gRPC says that the caller may have more.
+   */
   static final int MOST_IN_MEMORY = MOST_UNDER_WAY + 1;
 
   private final Source source;

@@ -65,13 +65,13 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
 
   @Override
   public void serverLive(ServerLiveRequest asked, StreamObserver<ServerLiveResponse> observer) {
-    new ServiceCall<>(observer, room).answer(ServerLiveResponse.newBuilder().setLive(true).build());
+    new ServiceCall<>(observer, room).tell(ServerLiveResponse.newBuilder().setLive(true).build());
   }
 
   @Override
   public void serverReady(ServerReadyRequest asked, StreamObserver<ServerReadyResponse> observer) {
     new ServiceCall<>(observer, room)
-        .answer(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
+        .tell(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
   }
 
   @Override
@@ -79,7 +79,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
     ServiceCall<ModelReadyResponse> call = new ServiceCall<>(observer, room);
     try {
       long version = InferRequest.version("version", asked.getVersion());
-      call.answer(
+      call.tell(
           ModelReadyResponse.newBuilder().setReady(isReady(asked.getName(), version)).build());
     } catch (NotServedException | Refusal e) {
       call.refuse(e);
@@ -92,7 +92,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
     // The jar's, as the build wrote it into the manifest.
     String version = InferenceService.class.getPackage().getImplementationVersion();
     new ServiceCall<>(observer, room)
-        .answer(
+        .tell(
             ServerMetadataResponse.newBuilder()
                 .setName(NAME)
                 .setVersion(version == null ? "(not packaged)" : version)

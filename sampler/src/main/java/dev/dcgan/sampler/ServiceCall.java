@@ -122,6 +122,12 @@ final class ServiceCall<T extends MessageLite> {
     observer.onCompleted();
   }
 
+  /** Answers with a few bytes, at any time: no memory is set aside for them. */
+  void tell(T answer) {
+    observer.onNext(answer);
+    observer.onCompleted();
+  }
+
   /** Answers with what is made already, or tells the caller that there is no room for it. */
   void answer(T answer) {
     try {

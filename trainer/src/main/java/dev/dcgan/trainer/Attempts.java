@@ -1,5 +1,6 @@
 package dev.dcgan.trainer;
 
+import dev.dcgan.server.OneLine;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.Set;
@@ -36,7 +37,7 @@ final class Attempts {
     } catch (IOException e) {
       metrics.writeFailed(what);
       if (failing.add(what)) {
-        log.error("{} cannot be written ({}); training goes on without", what, e.toString());
+        log.error("{} cannot be written ({}); training goes on without", what, OneLine.of(e));
       }
       return false;
     }

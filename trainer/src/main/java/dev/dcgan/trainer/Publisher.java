@@ -1,7 +1,6 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.latent.Latents;
-import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Sha256;
@@ -97,8 +96,9 @@ final class Publisher {
             && manifest.getModel().getSha256().equals(sha256)) {
           return Optional.of(repository.open(model, version));
         }
-      } catch (InvalidModelException e) {
-        log.debug("{}/{} is not valid", model, version, e);
+      } catch (IOException e) {
+        // Whatever is wrong with it, or being removed, is not what this run published.
+        log.debug("{}/{} cannot be read", model, version, e);
       }
     }
     return Optional.empty();

@@ -151,10 +151,13 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       }
       bark(watchdog.onEpoch(checkpoint.step(), diversity, coverage(quality)));
       boolean best = quality.isPresent() && keepIfBest(quality.get(), file);
+      boolean publishesBest = best && plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST;
       boolean done = true;
-      if (plan.publishesAfter(epoch)
-          || (best && plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST)) {
+      if (publishesBest || plan.publishesAfter(epoch)) {
         done = publish(epoch, checkpoint, quality.map(QualityReport::figures).orElse(Map.of()));
+      }
+      if (publishesBest && !done && file.isPresent()) {
+        update(run -> run.setBestUnpublished(true));
       }
       // Otherwise the last epoch's end comes again, where the run is started again.
       if (done || epoch < plan.hyperparameters().epochs()) {
@@ -182,16 +185,17 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
     List<Path> kept = checkpoints.files();
     Object newest = kept.isEmpty() ? "no checkpoint" : kept.get(kept.size() - 1);
     log.info("trained to step {}; kept {}", record.run().getProgress().getStep(), newest);
-    if (plan.publish().kind() == RunPlan.PublishPolicy.Kind.BEST) {
+    if (record.run().getBestUnpublished()) {
       publishBest(kept);
     }
     if (unpublished != null) {
       throw unpublished;
     }
+    update(run -> run.setEpochsCompleted(plan.hyperparameters().epochs()));
     return true;
   }
 
-  /** Once more: the end of its epoch, where that failed, does not come again. */
+  /** The end of its epoch, where that failed, does not come again. */
   private void publishBest(List<Path> kept) throws IOException {
     String best = record.run().getBestCheckpoint();
     for (Path file : kept) {
@@ -309,6 +313,7 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
                     RunEvent.ModelPublished.newBuilder().setEpoch(epoch).setModel(version)));
         update(run -> run.addPublished(version));
       }
+      update(Run.Builder::clearBestUnpublished);
       return true;
     } catch (IOException e) {
       log.error("epoch {} was not published: {}", epoch, OneLine.of(e));

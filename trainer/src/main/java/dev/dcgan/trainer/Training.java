@@ -43,7 +43,8 @@ final class Training {
    * @param dataRoot what relative paths of data are relative to
    * @param cache for what can be made again: classifiers
    * @param terminal whether a person watches: a progress bar instead of a line now and then
-   * @param startedAgain whether runs are started until they end: what may pass does not end them
+   * @param startedAgain whether runs are started until they end: an {@link IOException}, which may
+   *     pass, then leaves the run as it is, and is thrown
    */
   Training(
       ModelRepository repository,

@@ -444,6 +444,7 @@ class TrainingTest {
     }
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     assertThat(run.read().getReason()).contains("mnist28");
+    assertThat(run.read().getBestUnpublished()).isTrue();
     Files.delete(inTheWay);
 
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
@@ -451,6 +452,7 @@ class TrainingTest {
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getBestUnpublished()).isFalse();
     assertThat(run.read().getReason()).isEmpty();
     assertThat(run.read().getPublishedList())
         .containsExactly(models.open("mnist28", 1).manifest().getModel());
@@ -505,7 +507,12 @@ class TrainingTest {
     ModelManifest published = models.open("mnist28", models.versions("mnist28").get(0)).manifest();
     // As where its epoch is completed, but it could not be published then, and the run went on.
     Files.move(folder.resolve("models"), folder.resolve("others"));
-    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_RUNNING).clearPublished().build());
+    run.write(
+        run.read().toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .clearPublished()
+            .setBestUnpublished(true)
+            .build());
     train(run, control -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
@@ -513,6 +520,19 @@ class TrainingTest {
     assertThat(run.read().getPublishedList()).containsExactly(late.getModel());
     assertThat(late.getModel().getSha256()).isEqualTo(published.getModel().getSha256());
     assertThat(late.getQualityMap()).isEqualTo(published.getQualityMap());
+    assertThat(run.read().getBestUnpublished()).isFalse();
+  }
+
+  @Test
+  void train_publishBest_leavesAloneWhatWasPublished_andRemovedSince() throws Exception {
+    RunFolder run = create(config -> config.setEpochs(1).setPublish("best"));
+    train(run, control -> {});
+    Files.move(folder.resolve("models"), folder.resolve("others"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_RUNNING).build());
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.models()).isEmpty();
   }
 
   @Test

@@ -4,6 +4,7 @@ import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.model.NotServedException.Why;
+import dev.dcgan.server.OneLine;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
@@ -72,7 +73,7 @@ final class ModelKeeper {
       step.run();
     } catch (IOException | UncheckedIOException e) {
       troubles.report(
-          "cannot read the repository %s: %s".formatted(repository.root(), e.getMessage()), e);
+          "cannot read the repository %s: %s".formatted(repository.root(), OneLine.of(e)), e);
     } catch (RuntimeException | Error e) {
       // An exception would end the schedule, and with it every later version.
       troubles.report("the look for newer models failed", e);
@@ -143,7 +144,7 @@ final class ModelKeeper {
         }
       }
     } catch (IOException e) {
-      troubles.report("%s goes on as before: %s".formatted(model, e.getMessage()), e);
+      troubles.report("%s goes on as before: %s".formatted(model, OneLine.of(e)), e);
     }
   }
 

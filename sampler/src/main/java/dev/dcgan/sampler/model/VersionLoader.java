@@ -18,9 +18,9 @@ import org.slf4j.LoggerFactory;
 
 /**
  * Opens versions and makes them ready, and remembers those that proved invalid until their files
- * change: each is named in the log once and counted once. A model is read when it is loaded, which
- * verifies it; where there is no manifest, to open it too, once until its files change. Not
- * thread-safe.
+ * change: each is named in the log once and counted once. A model is read and verified when it is
+ * loaded. One without a manifest must be read to be opened, too: what it is is remembered until its
+ * files change. Not thread-safe.
  */
 final class VersionLoader {
 

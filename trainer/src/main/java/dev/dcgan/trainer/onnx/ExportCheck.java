@@ -10,6 +10,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.Pixels;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -116,7 +117,7 @@ public final class ExportCheck {
     int pixels = maxDifference(found.pixels(), expected.pixels());
     // Negated, so that NaN fails too.
     if (!(floats <= FLOAT_TOLERANCE) || pixels > PIXEL_TOLERANCE) {
-      throw new IOException(
+      throw new FinalFailureException(
           String.format(
               Locale.ROOT,
               "the exported model differs from its network by %.3g in [-1, 1] and %d grey levels; expected at most %.0e and %d",
@@ -140,7 +141,7 @@ public final class ExportCheck {
       int end = to * shape.values();
       if (!Arrays.equals(part.floats(), Arrays.copyOfRange(whole.floats(), start, end))
           || !Arrays.equals(part.pixels(), Arrays.copyOfRange(whole.pixels(), start, end))) {
-        throw new IOException(
+        throw new FinalFailureException(
             "the exported model makes other images in batches of %d than in one of %d; expected the same bits"
                 .formatted(batchSize, POINTS.size()));
       }

@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.train;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -74,6 +75,8 @@ public final class Checkpoints {
               Comparator.<Path>comparingInt(file -> file.getFileName().toString().length())
                   .thenComparing(file -> file.getFileName().toString()))
           .toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 
@@ -108,6 +111,8 @@ public final class Checkpoints {
     List<Path> leftovers;
     try (Stream<Path> files = Files.list(folder)) {
       leftovers = files.filter(file -> file.getFileName().toString().startsWith(".step-")).toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
     for (Path leftover : leftovers) {
       Files.deleteIfExists(leftover);
