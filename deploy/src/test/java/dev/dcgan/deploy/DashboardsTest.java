@@ -150,7 +150,7 @@ class DashboardsTest {
                   .singleElement()
                   .extracting(Target::expression)
                   .asString()
-                  .startsWith("trainer_progress_ratio{")
+                  .contains("trainer_progress_ratio{")
                   .doesNotContain("trainer_epoch");
             });
   }

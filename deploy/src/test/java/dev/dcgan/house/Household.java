@@ -101,7 +101,7 @@ final class Household {
     callers =
         Callers.on(
             Integer.parseInt(samplerPorts.group(1)), Integer.parseInt(samplerPorts.group(2)));
-    demoStart = now();
+    demoStart = now() + 2 * SCRAPE; // Of the run before nothing is seen then.
     begin(runs, small().setLearningRate(1e38f)); // It diverges.
     await("warning", () -> isSeen("trainer_warning{kind=\"non_finite\"} == 1"));
     if (demo) {
