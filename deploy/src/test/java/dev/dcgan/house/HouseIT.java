@@ -20,11 +20,9 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
-import java.net.URLEncoder;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -345,20 +343,14 @@ class HouseIT {
               - targets: ["localhost:%d"]
         """
             .formatted(httpPort));
-    try (Program prometheus =
-        Program.start(
-            folder,
-            List.of(
-                "prometheus",
-                "--config.file=prometheus.yml",
-                "--storage.tsdb.path=tsdb",
-                "--web.listen-address=127.0.0.1:0"))) {
-      int port = port(prometheus.awaitLine("Listening on.* address=127.0.0.1:(\\d+)"));
-      prometheus.awaitLine("ready to receive web requests");
-
-      assertThat(query(port, "sum(sampler_images_total) >= 5")).contains("\"value\"");
-      assertThat(query(port, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
-          .contains("\"provider\":\"cpu\"");
+    Prometheus prometheus = Prometheus.start(folder);
+    try {
+      assertThat(seen(prometheus, "sum(sampler_images_total) >= 5")).isNotEmpty();
+      assertThat(seen(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
+          .extracting(series -> series.labels().get("provider"))
+          .containsExactly("cpu");
+    } finally {
+      prometheus.stop();
     }
   }
 
@@ -434,17 +426,17 @@ class HouseIT {
   }
 
   /** Asks until there is a result: a scrape must have come first. */
-  private static String query(int port, String expression)
+  private static List<Prometheus.Series> seen(Prometheus prometheus, String expression)
       throws IOException, InterruptedException {
-    String url =
-        "http://127.0.0.1:%d/api/v1/query?query=%s"
-            .formatted(port, URLEncoder.encode(expression, StandardCharsets.UTF_8));
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
-    String answer = get(url);
-    while (answer.contains("\"result\":[]") && System.nanoTime() < deadline) {
+    while (true) {
+      double now = System.currentTimeMillis() / 1e3;
+      List<Prometheus.Series> found =
+          prometheus.range(expression, new Prometheus.Span(now - 60, now, 1));
+      if (!found.isEmpty() || System.nanoTime() > deadline) {
+        return found;
+      }
       TimeUnit.MILLISECONDS.sleep(100);
-      answer = get(url);
     }
-    return answer;
   }
 }

@@ -305,15 +305,16 @@ final class RunUpkeep implements TrainingObserver, AutoCloseable {
       ModelBundle bundle = publisher.publishOnce(checkpoint, record.folder().id(), quality);
       unpublished = null;
       ModelVersion version = bundle.manifest().getModel();
-      if (!record.run().getPublishedList().contains(version)) {
+      if (record.run().getPublishedList().contains(version)) {
+        update(Run.Builder::clearBestUnpublished);
+      } else {
         metrics.published();
         event(
             RunEvent.newBuilder()
                 .setModelPublished(
                     RunEvent.ModelPublished.newBuilder().setEpoch(epoch).setModel(version)));
-        update(run -> run.addPublished(version));
+        update(run -> run.addPublished(version).clearBestUnpublished());
       }
-      update(Run.Builder::clearBestUnpublished);
       return true;
     } catch (IOException e) {
       log.error("epoch {} was not published: {}", epoch, OneLine.of(e));
