@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds both services' images for the CPU and runs them, on a machine without Docker: with Debian's buildah, podman
+# Builds both services' images and runs them on the CPU, on a machine without Docker: with Debian's buildah, podman
 # and runc, as root, on base images that debootstrap makes. Needs Debian's packages over the network, and Maven's where
 # the repository below has not all of them.
 #
 #   --cache FOLDER              keep the base systems there, for the next time
 #   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
 #   --offline                   build with what that repository has
+#   --mirror URL                Debian's mirror to make the base systems from (the one that apt uses here)
+#   --cuda                      the images for CUDA: they run on the CPU, and refuse a GPU that is not there
 #   --compose                   run compose.yaml too, all but Grafana, on a Docker engine that is started for it; also
 #                               needs Debian's docker.io, docker-compose, iproute2 and prometheus
 #
@@ -14,12 +16,14 @@
 set -euo pipefail
 
 usage() {
-  sed -n '2,13s/^# \{0,1\}//p' "$0"
+  sed -n '2,15s/^# \{0,1\}//p' "$0"
 }
 
 cache=
 repository=${HOME:-/root}/.m2/repository
 offline=
+mirror=
+variant=cpu
 needed=(debootstrap buildah podman runc curl)
 compose_too=
 while [ $# -gt 0 ]; do
@@ -27,6 +31,8 @@ while [ $# -gt 0 ]; do
     --cache) cache=${2:?--cache needs a folder}; shift ;;
     --maven-repository) repository=${2:?--maven-repository needs a folder}; shift ;;
     --offline) offline=-o ;;
+    --mirror) mirror=${2:?--mirror needs a URL}; shift ;;
+    --cuda) variant=cuda ;;
     --compose) compose_too=yes; needed+=(docker dockerd docker-compose ip prometheus) ;;
     --help) usage; exit 0 ;;
     *) usage >&2; echo "check: unknown option $1" >&2; exit 2 ;;
@@ -49,6 +55,16 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 if [ "$(id -u)" != 0 ]; then
   echo "check: must run as root, for debootstrap and chroot" >&2
+  exit 2
+fi
+
+if [ "$variant" = cuda ] && [ -n "$compose_too" ]; then
+  echo "check: --compose runs the images for the CPU; expected --compose or --cuda, not both" >&2
+  exit 2
+fi
+mirror=${mirror:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' 'Component: main' | head -n 1)}
+if [ -z "$mirror" ]; then
+  echo "check: apt knows no mirror of Debian 12 on this machine; name one with --mirror URL" >&2
   exit 2
 fi
 
@@ -99,8 +115,11 @@ fail() {
 
 # As in compose.yaml, and stricter: /tmp runs no programs. Docker's tmpfs is like that.
 memory=()
+# The images for CUDA have to be told that there is no GPU.
+device=()
+if [ "$variant" = cuda ]; then device=(--env DCGAN_DEVICE=cpu --env DCGAN_PROVIDER=cpu); fi
 run() {
-  pod run --pull never --network host --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
+  pod run --pull never --network host "${device[@]}" --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
     --read-only --read-only-tmpfs=false --tmpfs /tmp:rw,noexec,nosuid,nodev,size=64m \
     --cap-drop ALL --security-opt no-new-privileges "$@"
 }
@@ -155,7 +174,7 @@ base() {
   local tar=$cache/$1.tar
   if [ ! -f "$tar" ]; then
     debootstrap --variant=minbase --include="$(IFS=,; echo "${*:2}")" bookworm "$work/$1" \
-      http://deb.debian.org/debian >"$work/debootstrap.log" 2>&1 \
+      "$mirror" >"$work/debootstrap.log" 2>&1 \
       || { tail -20 "$work/debootstrap.log" >&2; fail "debootstrap: see above"; }
     tar --create --directory "$work/$1" --exclude './var/cache/apt/archives/*.deb' --file "$tar.part" .
     mv "$tar.part" "$tar"
@@ -186,16 +205,29 @@ else
 fi
 ok "a container runs, with storage driver $driver"
 
-say "build both services, for the CPU"
+say "build both services, for $variant"
 for target in trainer sampler; do
   # shellcheck disable=SC2046 # Words, all.
   buildah $(storage) build --isolation chroot --pull-never --layers --volume "$(realpath "$repository"):/m2" \
-    --build-arg MAVEN_FLAGS="$offline -Dmaven.repo.local=/m2" --build-arg VARIANT=cpu \
-    --build-arg BUILD_IMAGE=localhost/check-build --build-arg CPU_IMAGE=localhost/check-runtime \
+    --build-arg MAVEN_FLAGS="$offline -Dmaven.repo.local=/m2" --build-arg VARIANT=$variant \
+    --build-arg BUILD_IMAGE=localhost/check-build --build-arg RUNTIME_IMAGE=localhost/check-runtime \
     --file deploy/docker/Dockerfile --target "$target" --tag "localhost/dcgan-$target" . >"$work/build.log" 2>&1 \
     || { tail -40 "$work/build.log" >&2; fail "buildah: see above"; }
   ok "dcgan-$target, $(($(pod image inspect --format '{{.Size}}' "localhost/dcgan-$target") >> 20)) MiB, of that the base $(($(pod image inspect --format '{{.Size}}' localhost/check-runtime) >> 20)) MiB"
 done
+
+if [ "$variant" = cuda ]; then
+  say "refuse a GPU that is not there"
+  for command in "trainer train --device cuda --dataset digits --http-port 0" "sampler serve --provider cuda"; do
+    # shellcheck disable=SC2086 # Words, all.
+    set -- $command
+    if run --rm "localhost/dcgan-$1" "${@:2}" >"$work/refused.log" 2>&1; then
+      fail "$command: started without a GPU"
+    fi
+    grep -q 'NVIDIA driver' "$work/refused.log" || { cat "$work/refused.log" >&2; fail "$command: names no driver"; }
+    sed 's/^/    /' "$work/refused.log"
+  done
+fi
 
 say "train on drawn digits, publish"
 pod volume create models >/dev/null

@@ -3,6 +3,7 @@
 #   <out>/<program>/lib      the libraries' jars, without the large native libraries in them
 #   <out>/<program>/dcgan    our jars
 #   <out>/<program>/native   native libraries, where the services are told to find them: nothing is unpacked at start
+# and, for CUDA, <out>/cuda with the CUDA libraries of both.
 #
 #   unpack.sh cpu|cuda <repository root> <out>
 set -eu
@@ -37,10 +38,18 @@ for program in trainer sampler; do
   lib=$out/$program/lib
   native=$out/$program/native
 
+  # The CUDA build has unpacked its libraries already.
+  if [ -d "$source/$program/target/$program/native" ]; then
+    mv "$source/$program/target/$program/native" "$native"
+    rm -r "$native/.unpacked"
+  fi
+
   # ONNX Runtime: onnxruntime.native.path.
-  onnxruntime=$(echo "$lib"/onnxruntime*.jar)
-  native "$onnxruntime" "$native/onnxruntime" ai/onnxruntime/native/linux-x64
-  without "$onnxruntime" ai/onnxruntime/native
+  if [ ! -d "$native/onnxruntime" ]; then
+    onnxruntime=$(echo "$lib"/onnxruntime*.jar)
+    native "$onnxruntime" "$native/onnxruntime" ai/onnxruntime/native/linux-x64
+    without "$onnxruntime" ai/onnxruntime/native
+  fi
 
   # Netty's sockets and TLS: java.library.path.
   native "$(echo "$lib"/grpc-netty-shaded-*.jar)" "$native/java" \
@@ -54,23 +63,23 @@ native=$out/trainer/native
 # What DJL counts GPUs with: jna.boot.library.path.
 native "$(echo "$lib"/jna-*.jar)" "$native/java" com/sun/jna/linux-x86-64/libjnidispatch.so
 
-# libtorch: PYTORCH_LIBRARY_PATH; for CUDA it is the base image's.
+# libtorch, and DJL's bridge to it, which DJL looks for beside it first: PYTORCH_LIBRARY_PATH.
 case $variant in
   cpu)
-    flavor=cpu
     libtorch=$(echo "$lib"/pytorch-native-cpu-*.jar)
     native "$libtorch" "$native/torch" pytorch/cpu/linux-x86_64
     rm "$libtorch"
+    native "$(echo "$lib"/pytorch-jni-*.jar)" "$native/torch" jnilib/linux-x86_64/cpu/libdjl_torch.so
     ;;
-  cuda) flavor=cu128 ;;
+  cuda)
+    # What both programs have is what the sampler has.
+    mv "$out/sampler/native/cuda" "$out/cuda"
+    for library in "$out"/cuda/*; do
+      cmp "$library" "$native/cuda/$(basename "$library")"
+      rm "$native/cuda/$(basename "$library")"
+    done
+    ;;
 esac
-
-# DJL's bridge to it, where DJL itself would put it: ENGINE_CACHE_DIR. The jar's name has both versions.
-versions=$(basename "$lib"/pytorch-jni-*.jar .jar)
-versions=${versions#pytorch-jni-}
-bridge=$native/djl/pytorch/${versions%-*}-$flavor-linux-x86_64
-native "$(echo "$lib"/pytorch-jni-*.jar)" "$bridge" "jnilib/linux-x86_64/$flavor/libdjl_torch.so"
-mv "$bridge/libdjl_torch.so" "$bridge/${versions##*-}-libdjl_torch.so"
 
 # The same files, times included, whenever they are made.
 chmod -R u=rwX,go=rX "$out"
