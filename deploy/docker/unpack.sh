@@ -45,11 +45,11 @@ for program in trainer sampler; do
   fi
 
   # ONNX Runtime: onnxruntime.native.path.
+  onnxruntime=$(echo "$lib"/onnxruntime*.jar)
   if [ ! -d "$native/onnxruntime" ]; then
-    onnxruntime=$(echo "$lib"/onnxruntime*.jar)
     native "$onnxruntime" "$native/onnxruntime" ai/onnxruntime/native/linux-x64
-    without "$onnxruntime" ai/onnxruntime/native
   fi
+  without "$onnxruntime" ai/onnxruntime/native
 
   # Netty's sockets and TLS: java.library.path.
   native "$(echo "$lib"/grpc-netty-shaded-*.jar)" "$native/java" \
