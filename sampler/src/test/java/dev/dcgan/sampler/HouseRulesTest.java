@@ -66,6 +66,23 @@ class HouseRulesTest {
           .dependOnClassesThat()
           .resideInAnyPackage("io.grpc..", "ai.onnxruntime..", "io.prometheus..", "dev.dcgan.v1..");
 
+  /** DJL leaves a copy behind of a GPU array that is read, and so a long run's memory grows. */
+  @ArchTest
+  static final ArchRule ARRAYS_ARE_READ_BY_HOST_COPIES =
+      noClasses()
+          .that(areNotPartsOf("HostCopies"))
+          .should()
+          .callMethodWhere(
+              DescribedPredicate.describe(
+                  "an array is read",
+                  call ->
+                      call.getTargetOwner().isAssignableTo("ai.djl.ndarray.NDArray")
+                          && call.getName()
+                              .matches(
+                                  "to.*Array|toByteBuffer|toDevice|contentEquals|allClose|copyTo"
+                                      + "|get(Float|Double|Long|Int|Byte|Uint8|Boolean)|encode"
+                                      + "|toDebugString")));
+
   @ArchTest
   static final ArchRule TRAINING_KNOWS_NO_EXPORT =
       noClasses()

@@ -11,6 +11,7 @@ import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.util.List;
@@ -59,15 +60,29 @@ final class Publications {
                   "model", "'%s': expected %s".formatted(asked, ModelRepository.NAME_RULE))));
     }
     Run run = record.run();
-    Checkpoint checkpoint = read(kept(record.folder(), run, name), run.getId());
-    ModelVersion version =
-        target.publish(
-            checkpoint,
-            asked.isEmpty() ? run.getConfig().getModel() : asked,
-            run.getId(),
-            quality(record, checkpoint.step()));
-    note(record, checkpoint.epoch(), version);
-    return version;
+    String model = asked.isEmpty() ? run.getConfig().getModel() : asked;
+    Path file = kept(record.folder(), run, name);
+    try {
+      Checkpoint checkpoint = CheckpointFile.read(file);
+      ModelVersion version =
+          target.publish(checkpoint, model, run.getId(), quality(record, checkpoint.step()));
+      note(record, checkpoint.epoch(), version);
+      return version;
+    } catch (IOException e) {
+      if (e instanceof NoSuchFileException && Files.notExists(file)) {
+        // A run that trains removes its older checkpoints at any time, also while one is read.
+        log.debug("{} has made room for newer ones", file, e);
+        throw new RefusedException(
+            Why.NOT_FOUND, "run %s no longer keeps %s".formatted(run.getId(), file.getFileName()));
+      }
+      if (e instanceof DamagedFileException) {
+        log.warn("{}", e.getMessage());
+        throw new RefusedException(
+            Why.WRONG_STATE,
+            "%s of run %s is damaged; publish another".formatted(file.getFileName(), run.getId()));
+      }
+      throw e;
+    }
   }
 
   /** The file of that name among the kept ones, or the newest. */
@@ -88,21 +103,6 @@ final class Publications {
     }
     throw new RefusedException(
         Why.NOT_FOUND, "run %s keeps no checkpoint '%s'".formatted(folder.id(), name));
-  }
-
-  private static Checkpoint read(Path file, String id) throws RefusedException, IOException {
-    try {
-      return CheckpointFile.read(file);
-    } catch (NoSuchFileException e) {
-      log.debug("{} has made room for newer ones", file, e);
-      throw new RefusedException(
-          Why.NOT_FOUND, "run %s no longer keeps %s".formatted(id, file.getFileName()));
-    } catch (DamagedFileException e) {
-      log.warn("{}", e.getMessage());
-      throw new RefusedException(
-          Why.WRONG_STATE,
-          "%s of run %s is damaged; publish another".formatted(file.getFileName(), id));
-    }
   }
 
   /** What was measured at that step, as the run's events have it. */

@@ -3,8 +3,11 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.ResourceEstimate;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -126,6 +129,27 @@ record RunPlan(
       case EVERY -> last || epoch % publish.every() == 0;
       case BEST, NEVER -> false;
     };
+  }
+
+  /** The least that the run needs of the machine. */
+  ResourceEstimate resources() {
+    return ResourceEstimate.of(architecture, hyperparameters);
+  }
+
+  /**
+   * Requires room for the checkpoints of a new run.
+   *
+   * @param images that it learns from
+   * @throws IOException there is not enough; the message has both sizes
+   */
+  void requireDisk(Path checkpoints, int images) throws IOException {
+    long epochs = hyperparameters.epochs();
+    int every = config.getCheckpointEvery();
+    long written =
+        every == 0
+            ? epochs
+            : Math.max(epochs, epochs * hyperparameters.stepsPerEpoch(images) / every);
+    resources().requireDisk(checkpoints, config.getKeepCheckpoints(), written);
   }
 
   private static RunConfig complete(RunConfig asked, Preset preset) {

@@ -74,11 +74,12 @@ final class Training {
    * Finds what a plan needs.
    *
    * @throws InterruptedIOException asked to end before the pictures were read
-   * @throws IOException the device is not there; the pictures cannot be read, or do not fit the
-   *     plan
+   * @throws IOException the device is not there, or has too little memory; the pictures cannot be
+   *     read, or do not fit the plan
    */
   Means prepare(RunPlan plan, RunControl control) throws IOException {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
+    plan.resources().requireMemory(device);
     Pictures pictures =
         control.interruptibly(
             () ->
@@ -197,6 +198,7 @@ final class Training {
         plan.architecture().title(),
         means.device(),
         record.folder());
+    log.info("estimated resources: {}", plan.resources());
     Checkpoints checkpoints =
         new Checkpoints(
             record.folder().checkpoints(),
@@ -204,6 +206,9 @@ final class Training {
             record.run().getBestCheckpoint());
     checkpoints.sweep();
     Optional<Checkpoints.Kept> from = checkpoints.newest();
+    if (from.isEmpty()) {
+      plan.requireDisk(record.folder().checkpoints(), pictures.size());
+    }
     try (Quality quality = quality(plan, means);
         RunUpkeep upkeep =
             new RunUpkeep(

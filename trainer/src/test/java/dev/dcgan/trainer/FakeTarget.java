@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
+import org.jspecify.annotations.Nullable;
 
 /** Publishes into a list; the test may hold it back. */
 final class FakeTarget implements Publications.Target {
@@ -16,6 +17,7 @@ final class FakeTarget implements Publications.Target {
   final BlockingQueue<Published> published = new LinkedBlockingQueue<>();
   final Semaphore begun = new Semaphore(0);
   final Semaphore permits = new Semaphore(1_000_000);
+  volatile @Nullable IOException failure;
 
   @Override
   public ModelVersion publish(
@@ -26,6 +28,10 @@ final class FakeTarget implements Publications.Target {
       permits.acquire();
     } catch (InterruptedException e) {
       throw new IOException(e);
+    }
+    IOException thrown = failure;
+    if (thrown != null) {
+      throw thrown;
     }
     published.add(new Published(checkpoint, model, runId, quality));
     return ModelVersion.newBuilder().setName(model).setVersion(published.size()).build();

@@ -16,6 +16,7 @@ import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -490,6 +491,21 @@ class RunsTest {
         .hasMessageContaining("is damaged")
         .returns(Why.WRONG_STATE, RefusedException::why);
     assertThat(service.target.published).isEmpty();
+  }
+
+  @Test
+  void publish_ofWhatMakesRoomWhileItIsRead_isNotFound() throws Exception {
+    Run run = stopped(1);
+    service.target.permits.drainPermits();
+    CompletableFuture<ModelVersion> asked = runs.publish(run.getId(), "", "");
+    service.target.begun.acquire();
+    Path file = file(run, 1);
+    Files.delete(file);
+
+    service.target.failure = new NoSuchFileException(file.toString());
+    service.target.permits.release();
+
+    assertThat(refusal(() -> join(asked)).why()).isEqualTo(Why.NOT_FOUND);
   }
 
   @Test

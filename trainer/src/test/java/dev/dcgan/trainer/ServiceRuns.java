@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Checkpoint;
+import dev.dcgan.trainer.train.HostTensor;
 import dev.dcgan.trainer.train.Hyperparameters;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -97,7 +98,7 @@ final class ServiceRuns {
         new Checkpoint.Dataset("digits", "ab", 100),
         epoch,
         10L * epoch,
-        Map.of("weight", new Checkpoint.Tensor(new long[] {2}, new float[] {1, 2})));
+        Map.of("weight", HostTensor.of(new long[] {2}, 1, 2)));
   }
 
   void close() throws InterruptedException {

@@ -597,6 +597,26 @@ class TrainingTest {
   }
 
   @Test
+  void prepare_whenTheMemoryCannotHoldIt_saysHowMuchItNeeds() {
+    // 2.6 TiB of activations.
+    RunConfig config =
+        RunConfig.newBuilder()
+            .setPreset("paper64")
+            .setSize(128)
+            .setWidth(512)
+            .setBatchSize(65_536)
+            .setData("nowhere")
+            .setDevice("cpu")
+            .build();
+
+    assertThatIOException()
+        .isThrownBy(() -> training().prepare(RunPlan.of(config), new RunControl()))
+        .withMessageContaining("cannot train paper128")
+        .withMessageContaining("GiB for parameters")
+        .withMessageContaining("--batch-size");
+  }
+
+  @Test
   void prepare_whenTheFeaturesAreNoModel_saysSo() throws Exception {
     Path file = Files.writeString(folder.resolve("features.onnx"), "no model");
 

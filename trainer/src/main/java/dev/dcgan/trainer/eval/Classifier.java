@@ -5,14 +5,14 @@ import ai.djl.ndarray.NDManager;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.train.Checkpoint.Tensor;
+import dev.dcgan.trainer.net.HostCopies;
+import dev.dcgan.trainer.train.Tensor;
 import dev.dcgan.trainer.train.TensorFile;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.OptionalDouble;
@@ -198,22 +198,18 @@ public final class Classifier implements FeatureExtractor {
     for (Map.Entry<String, NDArray> entry : network.arrays().entrySet()) {
       Tensor tensor = tensors.get(entry.getKey());
       NDArray array = entry.getValue();
-      if (tensor == null || !Arrays.equals(tensor.shape(), array.getShape().getShape())) {
+      if (tensor == null || !tensor.fits(array)) {
         throw new IOException(
             "%s lacks %s of shape %s".formatted(file, entry.getKey(), array.getShape()));
       }
-      ClassifierNetwork.assign(array, tensor.values());
+      tensor.copyTo(array);
     }
   }
 
   private static void write(Path file, ClassifierNetwork network, ImageDataset data)
       throws IOException {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
-    network
-        .arrays()
-        .forEach(
-            (name, array) ->
-                tensors.put(name, new Tensor(array.getShape().getShape(), array.toFloatArray())));
+    network.arrays().forEach((name, array) -> tensors.put(name, Tensor.of(array)));
     Files.createDirectories(file.toAbsolutePath().getParent());
     FORMAT.write(
         file,
@@ -284,7 +280,7 @@ public final class Classifier implements FeatureExtractor {
 
   private static Matrix matrix(NDArray array) {
     return new Matrix(
-        (int) array.getShape().get(0), (int) array.getShape().get(1), array.toFloatArray());
+        (int) array.getShape().get(0), (int) array.getShape().get(1), HostCopies.floats(array));
   }
 
   @Override

@@ -4,7 +4,6 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Activation;
@@ -21,6 +20,7 @@ import ai.djl.training.initializer.Initializer;
 import ai.djl.util.Pair;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.net.HostCopies;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -114,7 +114,7 @@ final class ClassifierNetwork {
         case GAMMA, RUNNING_VAR -> Arrays.fill(values, 1);
         default -> {}
       }
-      assign(array, values);
+      HostCopies.fill(array, values);
       position++;
     }
   }
@@ -135,14 +135,6 @@ final class ClassifierNetwork {
       parameters.put("head_" + entry.getKey(), entry.getValue());
     }
     return parameters;
-  }
-
-  /** Overwrites an array in place. */
-  static void assign(NDArray array, float[] values) {
-    // Not copyTo: that runs in a mode which PyTorch warns of as deprecated.
-    try (NDArray source = array.getManager().create(values, array.getShape())) {
-      array.set(new NDIndex("..."), source);
-    }
   }
 
   /** The features (n, 128), at least 0, of pictures uint8 (n, h, w, c). */

@@ -4,6 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
+import dev.dcgan.trainer.net.HostCopies;
 import java.util.Arrays;
 
 /**
@@ -51,7 +52,7 @@ final class Distances {
         from,
         to,
         (first, squared) -> {
-          float[] values = squared.toFloatArray();
+          float[] values = HostCopies.floats(squared);
           for (int i = 0; i < values.length / row.length; i++) {
             for (int j = 0; j < row.length; j++) {
               row[j] = Math.max(0, values[i * row.length + j]);
@@ -68,7 +69,7 @@ final class Distances {
         from,
         to,
         (first, squared) -> {
-          long[] indices = squared.argMin(1).toLongArray();
+          long[] indices = HostCopies.longs(squared.argMin(1));
           for (int i = 0; i < indices.length; i++) {
             nearest[first + i] = (int) indices[i];
           }

@@ -48,6 +48,11 @@ public record Architecture(
    */
   public record Layer(int in, int out, int kernel, int stride, int padding, boolean batchNorm) {
 
+    /** The arrays of a layer: weight, bias, and scale, shift, mean, variance where it has them. */
+    int arrays() {
+      return batchNorm ? 6 : 2;
+    }
+
     /** The side that a transposed convolution of this size makes of {@code side}. */
     public int outputSide(int side) {
       return (side - 1) * stride - 2 * padding + kernel;

@@ -7,7 +7,7 @@ import ai.djl.nn.Parameter;
 import ai.djl.nn.SequentialBlock;
 import ai.djl.nn.norm.BatchNorm;
 import dev.dcgan.trainer.net.Architecture.Layer;
-import java.util.ArrayList;
+import java.util.AbstractList;
 import java.util.Iterator;
 import java.util.List;
 
@@ -53,24 +53,42 @@ public final class Generator extends Network {
     return block;
   }
 
-  /** The weights as plain numbers, for an exporter. */
+  /**
+   * The weights as plain numbers, for an exporter. Each layer is copied when it is asked for: a
+   * large generator is never in the heap as a whole.
+   */
   public GeneratorWeights weights() {
-    Iterator<Parameter> parameters = parameters().values().iterator();
-    List<GeneratorWeights.Layer> layers = new ArrayList<>();
-    for (Layer layer : architecture.generator()) {
-      layers.add(
-          new GeneratorWeights.Layer(
-              layer.in(),
-              layer.out(),
-              layer.kernel(),
-              layer.stride(),
-              layer.padding(),
-              values(parameters.next(), Parameter.Type.WEIGHT),
-              values(parameters.next(), Parameter.Type.BIAS),
-              layer.batchNorm() ? batchNorm(parameters) : null));
-    }
     return new GeneratorWeights(
-        architecture.name(), architecture.latentSize(), architecture.shape(), layers);
+        architecture.name(),
+        architecture.latentSize(),
+        architecture.shape(),
+        new AbstractList<>() {
+          @Override
+          public GeneratorWeights.Layer get(int index) {
+            return layer(index);
+          }
+
+          @Override
+          public int size() {
+            return architecture.generator().size();
+          }
+        });
+  }
+
+  private GeneratorWeights.Layer layer(int index) {
+    List<Layer> layers = architecture.generator();
+    int before = layers.subList(0, index).stream().mapToInt(Layer::arrays).sum();
+    Iterator<Parameter> parameters = parameters().values().stream().skip(before).iterator();
+    Layer layer = layers.get(index);
+    return new GeneratorWeights.Layer(
+        layer.in(),
+        layer.out(),
+        layer.kernel(),
+        layer.stride(),
+        layer.padding(),
+        values(parameters.next(), Parameter.Type.WEIGHT),
+        values(parameters.next(), Parameter.Type.BIAS),
+        layer.batchNorm() ? batchNorm(parameters) : null);
   }
 
   private static GeneratorWeights.BatchNorm batchNorm(Iterator<Parameter> parameters) {
@@ -87,6 +105,6 @@ public final class Generator extends Network {
       throw new IllegalStateException(
           "parameter of type " + parameter.getType() + " where " + expected + " is expected");
     }
-    return parameter.getArray().toFloatArray();
+    return HostCopies.floats(parameter.getArray());
   }
 }

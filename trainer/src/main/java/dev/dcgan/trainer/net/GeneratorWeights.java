@@ -14,13 +14,12 @@ import org.jspecify.annotations.Nullable;
  * @param architecture the family's name: {@code mnist28}
  * @param latentSize the first layer's input channels
  * @param shape of the images that come out
+ * @param layers in order; the list may copy a layer from the generator each time it is asked for
  */
 public record GeneratorWeights(
     String architecture, int latentSize, ImageShape shape, List<Layer> layers) {
 
-  public GeneratorWeights {
-    layers = List.copyOf(layers);
-  }
+  // The layers are not copied: List.copyOf would hold all of a large generator in the heap.
 
   /**
    * One transposed convolution.

@@ -3,7 +3,6 @@ package dev.dcgan.trainer.net;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.index.NDIndex;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
@@ -101,10 +100,7 @@ public abstract sealed class Network permits Generator, Discriminator {
 
   /** Overwrites an array in place; it stays the same leaf of the gradient's graph. */
   public static void assign(NDArray array, float[] values) {
-    // Not NDArray.set(Buffer): that runs in a mode which PyTorch warns of as deprecated.
-    try (NDArray source = array.getManager().create(values, array.getShape())) {
-      array.set(new NDIndex("..."), source);
-    }
+    HostCopies.fill(array, values);
   }
 
   private static void normal(long seed, int position, float mean, float[] values) {

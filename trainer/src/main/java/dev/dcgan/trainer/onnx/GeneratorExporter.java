@@ -11,6 +11,8 @@ import dev.dcgan.trainer.net.GeneratorWeights.BatchNorm;
 import dev.dcgan.trainer.net.GeneratorWeights.Layer;
 import dev.dcgan.trainer.onnx.OnnxGraph.Operator;
 import dev.dcgan.trainer.onnx.OnnxGraph.Value;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -44,7 +46,6 @@ public final class GeneratorExporter {
    *     the stated shape
    */
   public static byte[] toOnnx(GeneratorWeights weights, Map<String, String> metadata) {
-    checkFits(weights);
     ImageShape shape = weights.shape();
     int latent = weights.latentSize();
     OnnxGraph graph = new OnnxGraph("generator");
@@ -69,22 +70,35 @@ public final class GeneratorExporter {
     Value shape = graph.constant("z_shape", new long[] {0, weights.latentSize(), 1, 1});
     Value x = graph.apply(Operator.RESHAPE, "z4d", List.of(z, shape)); // (n, latent, 1, 1)
     int last = weights.layers().size() - 1;
+    int channels = weights.latentSize();
+    int side = 1;
     for (int i = 0; i <= last; i++) {
-      x = convTranspose(graph, "conv" + (i + 1), x, folded(weights.layers().get(i)));
+      Layer layer = weights.layers().get(i); // Once: the list may copy it each time.
+      checkFits(layer, channels);
+      x = convTranspose(graph, "conv" + (i + 1), x, layer);
+      channels = layer.out();
+      side = (side - 1) * layer.stride() - 2 * layer.padding() + layer.kernel();
       x =
           i < last
               ? graph.apply(Operator.RELU, "relu" + (i + 1), List.of(x))
               : graph.apply(Operator.TANH, IMAGE, List.of(x));
     }
+    ImageShape image = weights.shape();
+    require("channels from the last layer", channels, image.channels());
+    require("rows from the last layer", side, image.height());
+    require("columns from the last layer", side, image.width());
     return x; // (n, channels, height, width)
   }
 
+  /** The layer with its batch normalisation, where it has any, in weight and bias. */
   private static Value convTranspose(OnnxGraph graph, String name, Value x, Layer layer) {
     long k = layer.kernel();
     long s = layer.stride();
     long p = layer.padding();
-    Value weight = graph.constant(name + ".weight", layer.weight(), layer.in(), layer.out(), k, k);
-    Value bias = graph.constant(name + ".bias", layer.bias(), layer.out());
+    double[] scale = scale(layer);
+    Value weight =
+        graph.constant(name + ".weight", weight(layer, scale), layer.in(), layer.out(), k, k);
+    Value bias = graph.constant(name + ".bias", bias(layer, scale), layer.out());
     return graph.apply(
         Operator.CONV_TRANSPOSE,
         name,
@@ -111,58 +125,55 @@ public final class GeneratorExporter {
         Operator.TRANSPOSE, PIXELS, List.of(x), attribute("perm", List.of(0L, 2L, 3L, 1L)));
   }
 
-  /** The same layer with its batch normalisation in weight and bias; rounded to float once. */
-  private static Layer folded(Layer layer) {
+  /** What batch normalisation multiplies each channel by; 1 where the layer has none. */
+  private static double[] scale(Layer layer) {
+    double[] scale = new double[layer.out()];
     BatchNorm norm = layer.batchNorm();
-    if (norm == null) {
-      return layer;
-    }
-    int taps = layer.kernel() * layer.kernel();
-    float[] weight = new float[layer.weight().length];
-    float[] bias = new float[layer.out()];
     for (int out = 0; out < layer.out(); out++) {
-      double scale = norm.gamma()[out] / Math.sqrt((double) norm.variance()[out] + norm.epsilon());
-      bias[out] =
-          (float) (((double) layer.bias()[out] - norm.mean()[out]) * scale + norm.beta()[out]);
-      for (int in = 0; in < layer.in(); in++) {
-        int start = (in * layer.out() + out) * taps;
-        for (int i = start; i < start + taps; i++) {
-          weight[i] = (float) (layer.weight()[i] * scale);
-        }
-      }
+      scale[out] =
+          norm == null
+              ? 1
+              : norm.gamma()[out] / Math.sqrt((double) norm.variance()[out] + norm.epsilon());
     }
-    return new Layer(
-        layer.in(),
-        layer.out(),
-        layer.kernel(),
-        layer.stride(),
-        layer.padding(),
-        weight,
-        bias,
-        null);
+    return scale;
   }
 
-  private static void checkFits(GeneratorWeights weights) {
-    int channels = weights.latentSize();
-    int side = 1;
-    for (Layer layer : weights.layers()) {
-      require("inputs to a layer", layer.in(), channels);
-      int taps = layer.kernel() * layer.kernel();
-      require("weights in a layer", layer.weight().length, layer.in() * layer.out() * taps);
-      require("biases in a layer", layer.bias().length, layer.out());
-      BatchNorm norm = layer.batchNorm();
-      if (norm != null) {
-        for (float[] values : List.of(norm.gamma(), norm.beta(), norm.mean(), norm.variance())) {
-          require("values in a batch normalisation", values.length, layer.out());
-        }
-      }
-      channels = layer.out();
-      side = (side - 1) * layer.stride() - 2 * layer.padding() + layer.kernel();
+  /** The scaled weights, rounded to float once; little-endian. */
+  private static ByteBuffer weight(Layer layer, double[] scale) {
+    float[] weight = layer.weight();
+    int taps = layer.kernel() * layer.kernel();
+    ByteBuffer bytes =
+        ByteBuffer.allocate(weight.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);
+    for (int i = 0; i < weight.length; i++) {
+      bytes.putFloat((float) (weight[i] * scale[i / taps % layer.out()]));
     }
-    ImageShape shape = weights.shape();
-    require("channels from the last layer", channels, shape.channels());
-    require("rows from the last layer", side, shape.height());
-    require("columns from the last layer", side, shape.width());
+    return bytes.flip();
+  }
+
+  private static float[] bias(Layer layer, double[] scale) {
+    BatchNorm norm = layer.batchNorm();
+    if (norm == null) {
+      return layer.bias();
+    }
+    float[] bias = new float[layer.out()];
+    for (int out = 0; out < layer.out(); out++) {
+      bias[out] =
+          (float) (((double) layer.bias()[out] - norm.mean()[out]) * scale[out] + norm.beta()[out]);
+    }
+    return bias;
+  }
+
+  private static void checkFits(Layer layer, int channels) {
+    require("inputs to a layer", layer.in(), channels);
+    int taps = layer.kernel() * layer.kernel();
+    require("weights in a layer", layer.weight().length, layer.in() * layer.out() * taps);
+    require("biases in a layer", layer.bias().length, layer.out());
+    BatchNorm norm = layer.batchNorm();
+    if (norm != null) {
+      for (float[] values : List.of(norm.gamma(), norm.beta(), norm.mean(), norm.variance())) {
+        require("values in a batch normalisation", values.length, layer.out());
+      }
+    }
   }
 
   private static void require(String what, int found, int expected) {

@@ -11,7 +11,7 @@ import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnx.proto.OnnxMl.TensorShapeProto;
 import ai.onnx.proto.OnnxMl.TypeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
-import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
 import dev.dcgan.model.ModelBundle;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -83,7 +83,12 @@ final class OnnxGraph {
 
   /** A float constant of the given shape; a scalar without dims. */
   Value constant(String name, float[] values, long... dims) {
-    return constant(name, DataType.FLOAT, ModelBundle.littleEndian(values), dims);
+    return constant(name, ModelBundle.littleEndian(values), dims);
+  }
+
+  /** As above, of little-endian values, which become the graph's own: they are not copied. */
+  Value constant(String name, ByteBuffer values, long... dims) {
+    return constant(name, DataType.FLOAT, values, dims);
   }
 
   /** An int64 vector. */
@@ -100,7 +105,7 @@ final class OnnxGraph {
         TensorProto.newBuilder()
             .setName(value.name())
             .setDataType(type.getNumber())
-            .setRawData(ByteString.copyFrom(bytes));
+            .setRawData(UnsafeByteOperations.unsafeWrap(bytes));
     for (long dim : dims) {
       tensor.addDims(dim);
     }

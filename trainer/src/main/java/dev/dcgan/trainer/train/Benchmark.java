@@ -11,6 +11,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import dev.dcgan.trainer.net.HostCopies;
 import dev.dcgan.trainer.train.Networks.Phase;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -129,7 +130,7 @@ public final class Benchmark implements AutoCloseable {
   /** The time when the device has done all that it was told to. */
   private long await() {
     if (manager.getDevice().isGpu()) {
-      probe.toFloatArray(); // Comes after everything before it.
+      HostCopies.floats(probe); // Comes after everything before it.
     }
     return System.nanoTime();
   }
@@ -195,12 +196,12 @@ public final class Benchmark implements AutoCloseable {
 
   /** Of one product, by a few in a row. */
   private static double seconds(Supplier<NDArray> product, NDArray probe) {
-    probe.toFloatArray(); // Waits for what a GPU is still at.
+    HostCopies.floats(probe); // Waits for what a GPU is still at.
     long start = System.nanoTime();
     for (int i = 0; i < PRODUCTS; i++) {
       product.get().close();
     }
-    probe.toFloatArray();
+    HostCopies.floats(probe);
     return (System.nanoTime() - start) / 1e9 / PRODUCTS;
   }
 

@@ -1,13 +1,15 @@
 package dev.dcgan.trainer.train;
 
 import dev.dcgan.trainer.net.Architecture;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
  * A run at the end of a step: everything that carries on from there needs.
+ *
+ * <p>The tensors hold no values of their own. Those of a run that trains are valid until its next
+ * step; those of a file, as long as the file is there.
  *
  * @param architecture of the networks
  * @param hyperparameters of the run
@@ -39,18 +41,6 @@ public record Checkpoint(
     @Override
     public String toString() {
       return "%d pictures of %s (SHA-256 %s)".formatted(images, name, sha256);
-    }
-  }
-
-  /** float32 values in row-major order. */
-  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
-  public record Tensor(long[] shape, float[] values) {
-
-    public Tensor {
-      if (Arrays.stream(shape).reduce(1, Math::multiplyExact) != values.length) {
-        throw new IllegalArgumentException(
-            "%d values in a tensor of shape %s".formatted(values.length, Arrays.toString(shape)));
-      }
     }
   }
 }

@@ -2,7 +2,6 @@ package dev.dcgan.trainer.train;
 
 import com.google.gson.Gson;
 import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.train.Checkpoint.Tensor;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Map;
@@ -42,7 +41,8 @@ public final class CheckpointFile {
   }
 
   /**
-   * Reads and verifies a checkpoint.
+   * Verifies a checkpoint as a whole, and describes it; its tensors are read from the file when
+   * they are needed.
    *
    * @throws DamagedFileException it is not what was written
    * @throws IOException missing, or of a newer format; the message says which

@@ -3,6 +3,7 @@ package dev.dcgan.trainer.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
+import dev.dcgan.trainer.net.HostCopies;
 import dev.dcgan.trainer.train.TrainingObserver.Epoch;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Next;
@@ -61,7 +62,7 @@ final class EpochReport implements AutoCloseable {
     pending.forEach(step -> arrays.add(step.figures()));
     try (arrays;
         NDArray all = NDArrays.stack(arrays)) {
-      return all.toFloatArray();
+      return HostCopies.floats(all);
     }
   }
 

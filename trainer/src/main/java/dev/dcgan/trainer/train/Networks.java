@@ -14,10 +14,13 @@ import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Discriminator;
 import dev.dcgan.trainer.net.Generator;
+import dev.dcgan.trainer.net.HostCopies;
 import dev.dcgan.trainer.net.Network;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
+import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
@@ -224,33 +227,25 @@ final class Networks implements TrainingObserver.Snapshot {
     Generator published = average == null ? generator : average.generator();
     try (NDManager scope = manager.newSubManager()) {
       NDArray images = published.forward(latents(scope, latents, n), false);
-      return Pixels.of(images.toFloatArray(), architecture.shape());
+      return Pixels.of(HostCopies.floats(images), architecture.shape());
     }
   }
 
   @Override
   public Checkpoint checkpoint() throws NonFiniteException {
-    Checkpoint checkpoint =
-        new Checkpoint(
-            architecture,
-            hyperparameters,
-            dataset,
-            epochsDone(),
-            step,
-            Tensors.of(
-                generator,
-                generatorAdam,
-                discriminator,
-                discriminatorAdam,
-                average == null ? null : average.generator()));
-    for (var entry : checkpoint.tensors().entrySet()) {
-      for (float value : entry.getValue().values()) {
-        if (!Float.isFinite(value)) {
-          throw new NonFiniteException(entry.getKey(), epochsDone() + 1, step);
-        }
-      }
+    Map<String, NDArray> arrays =
+        Tensors.arrays(
+            generator,
+            generatorAdam,
+            discriminator,
+            discriminatorAdam,
+            average == null ? null : average.generator());
+    Optional<String> nonFinite = Tensors.findNonFinite(manager, arrays);
+    if (nonFinite.isPresent()) {
+      throw new NonFiniteException(nonFinite.get(), epochsDone() + 1, step);
     }
-    return checkpoint;
+    return new Checkpoint(
+        architecture, hyperparameters, dataset, epochsDone(), step, Tensors.of(arrays));
   }
 
   private NDArray pictures(NDManager scope, Batch batch) {

@@ -7,7 +7,6 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.Sha256;
-import dev.dcgan.trainer.train.Checkpoint.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -15,6 +14,7 @@ import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -37,9 +37,11 @@ public record TensorFile(String kind, int version) {
   private static final String METADATA = "__metadata__";
   private static final String VERSION = "format_version";
   private static final String SHA256 = "sha256";
+  private static final String NO_SHA256 = "0".repeat(64);
+  private static final int CHUNK_BYTES = 4 << 20;
   private static final Gson GSON = new Gson();
 
-  /** What a file holds, in the file's order. */
+  /** What a file holds, in the file's order; tensors hold no values, but read them. */
   public record Content(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     public Content {
@@ -49,37 +51,60 @@ public record TensorFile(String kind, int version) {
   }
 
   /**
-   * Writes a file, whole or not at all.
+   * Writes a file, whole or not at all, through one bounded buffer.
    *
    * @throws IOException the file, if there was one, is untouched
    */
   public void write(Path file, Content content) throws IOException {
+    DurableFiles.replace(file, channel -> write(channel, content));
+  }
+
+  void write(FileChannel channel, Content content) throws IOException {
+    JsonObject header = header(content);
+    Sha256 digest = new Sha256().add(bytes(header));
+    // The header comes before the values and holds their digest, so it is written last.
+    channel.position(Long.BYTES + bytes(withSha256(header, NO_SHA256)).length);
+    ByteBuffer chunk = littleEndian(CHUNK_BYTES);
+    for (Tensor tensor : content.tensors().values()) {
+      long size = tensor.size();
+      for (long first = 0; first < size; first += CHUNK_BYTES / Float.BYTES) {
+        chunk.clear().limit((int) Math.min(CHUNK_BYTES, (size - first) * Float.BYTES));
+        tensor.read(first, chunk);
+        digest.add(chunk.flip());
+        writeFully(channel, chunk);
+      }
+    }
+    byte[] json = bytes(withSha256(header, digest.hex()));
+    channel.position(0);
+    writeFully(channel, littleEndian(Long.BYTES).putLong(json.length).flip());
+    writeFully(channel, ByteBuffer.wrap(json));
+  }
+
+  /** The header without the digest, which covers it. */
+  private JsonObject header(Content content) {
     JsonObject header = new JsonObject();
     JsonObject metadata = new JsonObject();
     header.add(METADATA, metadata);
-    long size = 0;
+    long start = 0;
     for (Map.Entry<String, Tensor> entry : content.tensors().entrySet()) {
-      long end = size + (long) Float.BYTES * entry.getValue().values().length;
-      header.add(entry.getKey(), describe(entry.getValue(), size, end));
-      size = end;
+      long end = start + Float.BYTES * entry.getValue().size();
+      header.add(entry.getKey(), describe(entry.getValue(), start, end));
+      start = end;
     }
-    ByteBuffer values = littleEndian(Math.toIntExact(size));
-    for (Tensor tensor : content.tensors().values()) {
-      for (float value : tensor.values()) {
-        values.putFloat(value);
-      }
-    }
-    values.flip();
     metadata.addProperty(VERSION, Integer.toString(version));
     content.metadata().forEach(metadata::addProperty);
-    metadata.addProperty(SHA256, sha256(header, values));
-    byte[] json = bytes(header);
-    ByteBuffer length = littleEndian(Long.BYTES).putLong(json.length).flip();
-    DurableFiles.replace(file, length, ByteBuffer.wrap(json), values);
+    return header;
+  }
+
+  private static JsonObject withSha256(JsonObject header, String sha256) {
+    JsonObject complete = header.deepCopy();
+    complete.getAsJsonObject(METADATA).addProperty(SHA256, sha256);
+    return complete;
   }
 
   /**
-   * Reads and verifies a file.
+   * Verifies a file as a whole, and describes it; the tensors' values are read from the file when
+   * they are needed.
    *
    * @throws DamagedFileException it is not what was written
    * @throws IOException missing, or of a newer format; the message says which
@@ -92,19 +117,28 @@ public record TensorFile(String kind, int version) {
       }
       JsonObject header = header(read(channel, (int) length, file));
       JsonObject metadata = metadata(file, header);
-      int size = Math.toIntExact(channel.size() - channel.position());
-      ByteBuffer values = read(channel, size, file);
+      long start = channel.position();
       String expected = metadata.remove(SHA256).getAsString();
-      String found = sha256(header, values);
+      String found = sha256(header, channel);
       if (!found.equals(expected)) {
         throw damaged(file, "SHA-256 %s; its header says %s".formatted(found, expected));
       }
-      return new Content(strings(metadata), tensors(header, values));
+      return new Content(strings(metadata), tensors(header, file, start, channel.position()));
     } catch (RuntimeException e) {
       // Gson, buffers and records tell of a malformed header each by exceptions of their own.
       throw new DamagedFileException(
           "%s is not a valid %s: %s".formatted(file, kind, e.getMessage()), e);
     }
+  }
+
+  /** Of the header, followed by the rest of the file. */
+  private static String sha256(JsonObject header, FileChannel channel) throws IOException {
+    Sha256 digest = new Sha256().add(bytes(header));
+    ByteBuffer chunk = littleEndian(CHUNK_BYTES);
+    while (channel.read(chunk.clear()) >= 0) {
+      digest.add(chunk.flip());
+    }
+    return digest.hex();
   }
 
   private static JsonObject header(ByteBuffer json) {
@@ -143,22 +177,48 @@ public record TensorFile(String kind, int version) {
     return description;
   }
 
-  private static Map<String, Tensor> tensors(JsonObject header, ByteBuffer values) {
+  /** The tensors of the values between {@code start} and {@code end} in the file. */
+  private static Map<String, Tensor> tensors(JsonObject header, Path file, long start, long end) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (Map.Entry<String, JsonElement> entry : header.entrySet()) {
       if (!entry.getKey().equals(METADATA)) {
         JsonObject description = entry.getValue().getAsJsonObject();
+        long[] shape = GSON.fromJson(description.get("shape"), long[].class);
         JsonArray offsets = description.getAsJsonArray("data_offsets");
-        int start = offsets.get(0).getAsInt();
-        ByteBuffer bytes = values.slice(start, offsets.get(1).getAsInt() - start);
-        float[] floats = new float[bytes.remaining() / Float.BYTES];
-        bytes.order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(floats);
-        tensors.put(
-            entry.getKey(),
-            new Tensor(GSON.fromJson(description.get("shape"), long[].class), floats));
+        long first = offsets.get(0).getAsLong();
+        long last = offsets.get(1).getAsLong();
+        if (first < 0
+            || last > end - start
+            || last - first != Math.multiplyExact(Float.BYTES, Tensor.size(shape))) {
+          throw new IllegalArgumentException(
+              "%s of shape %s at bytes %d to %d of %d"
+                  .formatted(entry.getKey(), Arrays.toString(shape), first, last, end - start));
+        }
+        tensors.put(entry.getKey(), new StoredTensor(file, start + first, shape));
       }
     }
     return tensors;
+  }
+
+  /**
+   * A tensor in a file.
+   *
+   * @param start of its values, from the file's beginning
+   */
+  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  record StoredTensor(Path file, long start, long[] shape) implements Tensor {
+
+    @Override
+    public void read(long first, ByteBuffer into) throws IOException {
+      try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+        channel.position(start + first * Float.BYTES);
+        while (into.hasRemaining()) {
+          if (channel.read(into) < 0) {
+            throw new DamagedFileException(file + " was cut short after it was verified", null);
+          }
+        }
+      }
+    }
   }
 
   private ByteBuffer read(FileChannel channel, int size, Path file) throws IOException {
@@ -184,7 +244,9 @@ public record TensorFile(String kind, int version) {
     return GSON.toJson(header).getBytes(StandardCharsets.UTF_8);
   }
 
-  private static String sha256(JsonObject header, ByteBuffer values) {
-    return new Sha256().add(bytes(header)).add(values).hex();
+  private static void writeFully(FileChannel channel, ByteBuffer bytes) throws IOException {
+    while (bytes.hasRemaining()) {
+      channel.write(bytes);
+    }
   }
 }

@@ -1,15 +1,19 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDArrays;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
 import ai.djl.nn.Parameter;
 import dev.dcgan.trainer.net.Discriminator;
 import dev.dcgan.trainer.net.Generator;
+import dev.dcgan.trainer.net.HostCopies;
 import dev.dcgan.trainer.net.Network;
-import dev.dcgan.trainer.train.Checkpoint.Tensor;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /** Networks and optimisers to and from a checkpoint's named tensors. */
@@ -22,21 +26,55 @@ final class Tensors {
 
   private Tensors() {}
 
-  static Map<String, Tensor> of(
+  /** Every array that a checkpoint holds, in its order. */
+  static Map<String, NDArray> arrays(
       Generator generator,
       Adam generatorAdam,
       Discriminator discriminator,
       Adam discriminatorAdam,
       @Nullable Generator average) {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    put(tensors, GENERATOR, arrays(generator));
-    put(tensors, DISCRIMINATOR, arrays(discriminator));
-    put(tensors, MOMENTS + GENERATOR, generatorAdam.moments());
-    put(tensors, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
+    Map<String, NDArray> arrays = new LinkedHashMap<>();
+    put(arrays, GENERATOR, arrays(generator));
+    put(arrays, DISCRIMINATOR, arrays(discriminator));
+    put(arrays, MOMENTS + GENERATOR, generatorAdam.moments());
+    put(arrays, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
     if (average != null) {
-      put(tensors, AVERAGE, arrays(average));
+      put(arrays, AVERAGE, arrays(average));
     }
+    return arrays;
+  }
+
+  /** The arrays as a checkpoint's tensors: no values are copied. */
+  static Map<String, Tensor> of(Map<String, NDArray> arrays) {
+    Map<String, Tensor> tensors = new LinkedHashMap<>();
+    arrays.forEach((name, array) -> tensors.put(name, Tensor.of(array)));
     return tensors;
+  }
+
+  /** The name of an array with a value that is NaN or infinite; empty: there is none. */
+  static Optional<String> findNonFinite(NDManager manager, Map<String, NDArray> arrays) {
+    try (NDManager scope = manager.newSubManager()) {
+      // Both propagate NaN. All are read at once: a GPU is waited for once.
+      NDList extremes = new NDList();
+      for (NDArray array : arrays.values()) {
+        extremes.add(in(scope, array.min()));
+        extremes.add(in(scope, array.max()));
+      }
+      float[] values = HostCopies.floats(NDArrays.stack(extremes));
+      int i = 0;
+      for (String name : arrays.keySet()) {
+        if (!Float.isFinite(values[i]) || !Float.isFinite(values[i + 1])) {
+          return Optional.of(name);
+        }
+        i += 2;
+      }
+      return Optional.empty();
+    }
+  }
+
+  private static NDArray in(NDManager scope, NDArray array) {
+    array.attach(scope);
+    return array;
   }
 
   /**
@@ -74,7 +112,7 @@ final class Tensors {
     for (Map.Entry<String, NDArray> entry : arrays.entrySet()) {
       Tensor tensor = tensors.get(prefix + entry.getKey());
       NDArray array = entry.getValue();
-      if (tensor == null || !Arrays.equals(tensor.shape(), array.getShape().getShape())) {
+      if (tensor == null || !tensor.fits(array)) {
         throw new IOException(
             "the checkpoint has %s for %s; expected shape %s"
                 .formatted(
@@ -82,7 +120,7 @@ final class Tensors {
                     prefix + entry.getKey(),
                     array.getShape()));
       }
-      Network.assign(array, tensor.values());
+      tensor.copyTo(array);
     }
   }
 
@@ -94,10 +132,7 @@ final class Tensors {
     return arrays;
   }
 
-  private static void put(Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays) {
-    arrays.forEach(
-        (name, array) ->
-            tensors.put(
-                prefix + name, new Tensor(array.getShape().getShape(), array.toFloatArray())));
+  private static void put(Map<String, NDArray> all, String prefix, Map<String, NDArray> arrays) {
+    arrays.forEach((name, array) -> all.put(prefix + name, array));
   }
 }

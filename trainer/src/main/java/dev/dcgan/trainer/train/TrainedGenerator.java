@@ -6,6 +6,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.trainer.net.Generator;
 import dev.dcgan.trainer.net.GeneratorWeights;
+import dev.dcgan.trainer.net.HostCopies;
 import java.io.IOException;
 
 /**
@@ -44,7 +45,7 @@ public final class TrainedGenerator implements AutoCloseable {
   public float[] images(float[] latents, int n) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray z = scope.create(latents, new Shape(n, latentSize, 1, 1));
-      return generator.forward(z, false).toFloatArray();
+      return HostCopies.floats(generator.forward(z, false));
     }
   }
 

@@ -5,6 +5,7 @@ import ai.djl.engine.Engine;
 import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import dev.dcgan.trainer.net.HostCopies;
 import java.io.IOException;
 
 /** Where the networks live and learn: the CPU, or a CUDA device. */
@@ -73,7 +74,7 @@ public final class TrainingDevice {
     }
     try (NDManager manager = NDManager.newBaseManager(cuda);
         NDArray two = manager.create(new float[] {1, 1}).sum()) {
-      return two.getDevice().isGpu() && two.getFloat() == 2;
+      return two.getDevice().isGpu() && HostCopies.floats(two)[0] == 2;
     } catch (EngineException | IllegalArgumentException | UnsupportedOperationException e) {
       return false;
     }

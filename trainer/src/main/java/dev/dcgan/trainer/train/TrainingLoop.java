@@ -71,11 +71,10 @@ public final class TrainingLoop {
    * Trains to the end, or until the observer asks to stop.
    *
    * @param from where to carry on; null: at the beginning
-   * @return the state at the end of the last step
    * @throws NonFiniteException training diverged
    * @throws IOException the checkpoint is of other networks or pictures; a picture cannot be read
    */
-  public Checkpoint run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
+  public void run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       Networks networks =
           new Networks(manager, architecture, hyperparameters, dataset, false, phase -> {});
@@ -90,7 +89,6 @@ public final class TrainingLoop {
       if (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
         train(networks, device);
       }
-      return networks.checkpoint();
     }
   }
 

@@ -57,7 +57,7 @@ public interface TrainingObserver {
   interface Snapshot {
 
     /**
-     * Everything that carries on from here needs.
+     * Everything that carries on from here needs, read from the device when it is needed.
      *
      * @throws NonFiniteException a weight is NaN or infinite: no state to go back to
      */
@@ -88,6 +88,9 @@ public interface TrainingObserver {
    */
   Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException;
 
-  /** A checkpoint that was asked for: every value finite, at the end of a step. */
+  /**
+   * A checkpoint that was asked for: every value finite, at the end of a step. Its tensors can be
+   * read for as long as the call lasts.
+   */
   void onCheckpoint(Checkpoint checkpoint) throws IOException;
 }

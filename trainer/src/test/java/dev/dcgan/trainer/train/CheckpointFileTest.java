@@ -4,12 +4,15 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.train.Checkpoint.Tensor;
 import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.util.Arrays;
+import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
@@ -30,7 +33,7 @@ class CheckpointFileTest {
 
   @Test
   void read_givesBackWhatWasWritten() throws IOException {
-    Checkpoint read = CheckpointFile.read(file);
+    Checkpoint read = HostTensor.copyOf(CheckpointFile.read(file));
 
     assertThat(read).usingRecursiveComparison().isEqualTo(checkpoint());
     assertThat(read.tensors().keySet()).containsExactly("first", "second");
@@ -43,6 +46,42 @@ class CheckpointFileTest {
     CheckpointFile.write(file, CheckpointFile.read(file));
 
     assertThat(Files.readAllBytes(file)).isEqualTo(before);
+  }
+
+  /** By an independent writer: header without its digest, then the values, are what is digested. */
+  @Test
+  void write_givesTheBytesOfTheFirstProgram() throws Exception {
+    String header =
+        """
+        {"__metadata__":{"format_version":"2","run":"{\\"architecture\\":\\"mnist28\\",\\"channels\\":1,\
+        \\"latentSize\\":64,\\"width\\":16,\\"hyperparameters\\":{\\"epochs\\":25,\\"batchSize\\":128,\
+        \\"generatorLearningRate\\":2.0E-4,\\"discriminatorLearningRate\\":2.0E-4,\\"beta1\\":0.5,\
+        \\"beta2\\":0.999,\\"labelSmoothing\\":0.0,\\"emaDecay\\":0.0,\\"discriminatorSteps\\":1,\
+        \\"seed\\":-1},\\"dataset\\":{\\"name\\":\\"digits\\",\\"sha256\\":\\"ab\\",\\"images\\":100},\
+        \\"epoch\\":3,\\"step\\":99}"%s},"first":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},\
+        "second":{"dtype":"F32","shape":[1],"data_offsets":[24,28]}}""";
+    ByteBuffer values = ByteBuffer.allocate(28).order(ByteOrder.LITTLE_ENDIAN);
+    for (float value : new float[] {1, -2, 3.5f, 0, 1e-40f, 6, Float.MIN_VALUE}) {
+      values.putFloat(value);
+    }
+    MessageDigest digest = MessageDigest.getInstance("SHA-256");
+    digest.update(header.formatted("").getBytes(StandardCharsets.UTF_8));
+    String sha256 = HexFormat.of().formatHex(digest.digest(values.array()));
+    byte[] json =
+        header.formatted(",\"sha256\":\"" + sha256 + "\"").getBytes(StandardCharsets.UTF_8);
+    ByteBuffer expected =
+        ByteBuffer.allocate(8 + json.length + 28)
+            .order(ByteOrder.LITTLE_ENDIAN)
+            .putLong(json.length)
+            .put(json)
+            .put(values.array());
+
+    byte[] written = Files.readAllBytes(file);
+
+    assertThat(written).isEqualTo(expected.array());
+    // The digest of what the program wrote that held the whole checkpoint in memory.
+    assertThat(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(written)))
+        .isEqualTo("202400d3298d9895e5efce560a121273bdaa02c6ba4d44b67f290ebff5fe6478");
   }
 
   @Test
@@ -135,8 +174,8 @@ class CheckpointFileTest {
 
   private static Checkpoint checkpoint() {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
-    tensors.put("first", new Tensor(new long[] {2, 3}, new float[] {1, -2, 3.5f, 0, 1e-40f, 6}));
-    tensors.put("second", new Tensor(new long[] {1}, new float[] {Float.MIN_VALUE}));
+    tensors.put("first", HostTensor.of(new long[] {2, 3}, 1, -2, 3.5f, 0, 1e-40f, 6));
+    tensors.put("second", HostTensor.of(new long[] {1}, Float.MIN_VALUE));
     return new Checkpoint(
         Architecture.mnist28(64, 16),
         new Hyperparameters(25, 128, 2e-4f, 0.5f, 0.999f, -1),

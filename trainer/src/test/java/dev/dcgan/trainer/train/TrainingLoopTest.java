@@ -93,7 +93,7 @@ class TrainingLoopTest {
     assertThat(recorder.steps).hasSize(2);
     assertThat(last.epoch()).isZero();
     assertThat(last.step()).isEqualTo(2);
-    assertThat(recorder.checkpoints).singleElement().usingRecursiveComparison().isEqualTo(last);
+    assertThat(recorder.checkpoints).containsExactly(last);
   }
 
   @Test
@@ -271,9 +271,9 @@ class TrainingLoopTest {
   private static Checkpoint train(
       Hyperparameters hyperparameters, Recorder recorder, @Nullable Checkpoint from)
       throws IOException {
-    return new TrainingLoop(
-            NARROW, hyperparameters, new Ramps(40, new ImageShape(28, 28, 1)), recorder)
+    new TrainingLoop(NARROW, hyperparameters, new Ramps(40, new ImageShape(28, 28, 1)), recorder)
         .run(TrainingDevice.select("cpu"), from);
+    return recorder.last();
   }
 
   private static Checkpoint train(Hyperparameters hyperparameters, Recorder recorder)
@@ -325,13 +325,18 @@ class TrainingLoopTest {
     public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
       ends.add(epoch);
       sheets.add(snapshot.sheet());
-      checkpoints.add(snapshot.checkpoint());
+      checkpoints.add(HostTensor.copyOf(snapshot.checkpoint()));
       return Next.CONTINUE;
     }
 
     @Override
-    public void onCheckpoint(Checkpoint checkpoint) {
-      checkpoints.add(checkpoint);
+    public void onCheckpoint(Checkpoint checkpoint) throws IOException {
+      checkpoints.add(HostTensor.copyOf(checkpoint));
+    }
+
+    /** The state at the end of the last step. */
+    Checkpoint last() {
+      return checkpoints.get(checkpoints.size() - 1);
     }
   }
 }
