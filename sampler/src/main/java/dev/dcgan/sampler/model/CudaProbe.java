@@ -35,8 +35,7 @@ public final class CudaProbe {
       run(new OnnxGenerator.Settings(Provider.CUDA, deviceId, 1, false, 0));
     } catch (OrtException e) {
       throw new IOException(
-          "CUDA cannot be used here (device %d: %s)".formatted(deviceId, OnnxRuntime.firstLine(e)),
-          e);
+          "CUDA cannot be used here (device %d: %s)".formatted(deviceId, OnnxRuntime.reason(e)), e);
     }
   }
 

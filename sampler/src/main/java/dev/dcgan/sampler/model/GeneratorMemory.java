@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
-import java.util.EnumMap;
 
 /**
  * The memory outside the heap that one lane reads and writes. A buffer is allocated when the first
@@ -15,13 +14,16 @@ import java.util.EnumMap;
  */
 final class GeneratorMemory {
 
+  private static final ByteBuffer NONE = ByteBuffer.allocateDirect(0);
+
   private final int latentSize;
   private final ImageShape shape;
   private final int maxBatch;
 
   // Mutable state
-  private ByteBuffer latents = ByteBuffer.allocate(0);
-  private final EnumMap<Output, ByteBuffer> images = new EnumMap<>(Output.class);
+  private ByteBuffer latents = NONE;
+  private ByteBuffer pixels = NONE;
+  private ByteBuffer floats = NONE;
 
   /**
    * Nothing is allocated yet.
@@ -60,16 +62,19 @@ final class GeneratorMemory {
 
   /** Room for n images, from its position to its limit. */
   ByteBuffer images(Output output, int n) {
-    ByteBuffer room =
-        withRoom(images.getOrDefault(output, ByteBuffer.allocate(0)), n, imageBytes(output));
-    images.put(output, room);
-    return room;
+    if (output == Output.PIXELS) {
+      pixels = withRoom(pixels, n, imageBytes(output));
+      return pixels;
+    }
+    floats = withRoom(floats, n, imageBytes(output));
+    return floats;
   }
 
   /** Gives up what is allocated; the next run allocates what it needs. */
   void clear() {
-    latents = ByteBuffer.allocate(0);
-    images.clear();
+    latents = NONE;
+    pixels = NONE;
+    floats = NONE;
   }
 
   private ByteBuffer withRoom(ByteBuffer buffer, int n, int bytesEach) {

@@ -5,6 +5,7 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtLoggingLevel;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
+import java.util.regex.Pattern;
 
 /** The environment of ONNX Runtime, and how its sessions are configured. */
 final class OnnxRuntime {
@@ -14,6 +15,8 @@ final class OnnxRuntime {
       OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "sampler");
 
   private static final String DISABLE_CPU_FALLBACK = "session.disable_cpu_ep_fallback";
+  private static final Pattern WHERE =
+      Pattern.compile("^.*\\[ONNXRuntimeError\\] : \\d+ : \\w+ : ");
   private static final String CPU_FALLBACK = "assigned to the default CPU EP";
 
   private OnnxRuntime() {}
@@ -52,9 +55,13 @@ final class OnnxRuntime {
     return String.valueOf(e.getMessage()).contains(CPU_FALLBACK);
   }
 
-  /** ONNX Runtime's messages may go on with a stack of its own. */
-  static String firstLine(OrtException e) {
-    return String.valueOf(e.getMessage()).lines().findFirst().orElse("no reason given");
+  /**
+   * What went wrong, in one line: ONNX Runtime's messages may begin with a place in its sources,
+   * and go on with a stack.
+   */
+  static String reason(OrtException e) {
+    String first = String.valueOf(e.getMessage()).lines().findFirst().orElse("no reason given");
+    return WHERE.matcher(first).replaceFirst("").strip();
   }
 
   private static void addCuda(

@@ -36,6 +36,21 @@ class OnnxRuntimeTest {
     assertThat(OnnxRuntime.isCpuFallback(new OrtException("No graph was found"))).isFalse();
   }
 
+  @Test
+  void reason_isOneLine_withoutOnnxRuntimesPlace() {
+    // As ONNX Runtime 1.29 says it where there is no such device.
+    String message =
+        "Error code - ORT_FAIL - message: /onnxruntime_src/cuda/cuda_execution_provider_info.cc:62"
+            + " static FromProviderOptions(const ProviderOptions&) [ONNXRuntimeError] : 1 : FAIL :"
+            + " provider_options_utils.h:187 Parse Failed to parse provider option \"device_id\":"
+            + " Invalid device ID: 255, must be between 0 (inclusive) and 1 (exclusive).\n\n";
+    assertThat(OnnxRuntime.reason(new OrtException(message)))
+        .startsWith("provider_options_utils.h:187 Parse Failed to parse")
+        .endsWith("between 0 (inclusive) and 1 (exclusive).");
+    assertThat(OnnxRuntime.reason(new OrtException("Failed to find CUDA\nstack")))
+        .isEqualTo("Failed to find CUDA");
+  }
+
   /** Each was looked up among the kernels that ONNX Runtime's CUDA provider registers. */
   @Test
   void exportedGraph_hasOnlyOperatorsWithACudaKernel() throws Exception {
