@@ -1,6 +1,8 @@
 package dev.dcgan.sampler;
 
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.BucketSelection;
+import dev.dcgan.sampler.model.CudaProbe;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
@@ -22,6 +24,7 @@ final class RuntimeOptions {
   private static final Logger log = LoggerFactory.getLogger(RuntimeOptions.class);
   private static final int MOST_SESSIONS = 256;
   private static final int MOST_THREADS = 1024;
+  private static final int MAX_DEVICE_ID = 255;
   private static final int GPU_SESSIONS = 2;
 
   @Option(
@@ -30,10 +33,16 @@ final class RuntimeOptions {
   private Wanted provider = Wanted.auto;
 
   @Option(
+      names = "--device-id",
+      description = "The CUDA device, as nvidia-smi numbers those that this process may use.")
+  private int deviceId;
+
+  @Option(
       names = "--sessions",
       description =
-          "Runs side by side, of each version; 0: on the CPU one a core, on a GPU two. On the CPU"
-              + " they share the version's weights.")
+          "Concurrent runs of each version; 0: on the CPU one a core, on a GPU two. On the CPU they"
+              + " share the version's weights. On a GPU each has a copy of them for every batch"
+              + " size that it runs.")
   private int sessions;
 
   @Option(
@@ -51,10 +60,15 @@ final class RuntimeOptions {
   @Option(names = "--allow-tf32", description = "Let a GPU round the factors of products.")
   private boolean allowTf32;
 
-  @Option(names = "--gpu-memory", description = "MiB that a session may take on a GPU; 0: any.")
+  @Option(
+      names = "--gpu-memory",
+      description =
+          "MiB of GPU memory for the weights and activations of each version, all its sessions"
+              + " together; 0: any.")
   private int gpuMemory;
 
   void check(Problems problems) {
+    problems.requireRange("--device-id", deviceId, 0, MAX_DEVICE_ID);
     problems.requireRange("--sessions", sessions, 0, MOST_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
     problems.requireRange("--gpu-memory", gpuMemory, 0, 1 << 20);
@@ -76,7 +90,8 @@ final class RuntimeOptions {
       return Provider.CPU;
     }
     try {
-      OnnxGenerator.requireCuda();
+      CudaProbe.require(deviceId);
+      log.info("running on CUDA: device_id={}", deviceId);
       return Provider.CUDA;
     } catch (IOException e) {
       if (provider == Wanted.cuda) {
@@ -92,6 +107,13 @@ final class RuntimeOptions {
     return sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : GPU_SESSIONS;
   }
 
+  /** How often the weights of a version are in memory, at most. */
+  int weightCopies(Provider chosen) {
+    return chosen == Provider.CPU
+        ? 1
+        : sessions(chosen) * BucketSelection.candidates(maxBatch).length;
+  }
+
   int maxBatch() {
     return maxBatch;
   }
@@ -99,6 +121,7 @@ final class RuntimeOptions {
   OnnxGenerator.Settings settings(Provider chosen) {
     return new OnnxGenerator.Settings(
         chosen,
+        deviceId,
         threads > 0 ? threads : Math.max(1, cores() / sessions(chosen)),
         allowTf32,
         gpuMemory * 1024L * 1024);

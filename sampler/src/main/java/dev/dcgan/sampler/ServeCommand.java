@@ -148,7 +148,7 @@ final class ServeCommand implements Settings.Command {
                 poll,
                 keepVersions,
                 (long) modelMemory << 20,
-                chosen == Provider.CPU ? 1 : side,
+                runtime.weightCopies(chosen),
                 allowPin,
                 allowUnverified),
             port,

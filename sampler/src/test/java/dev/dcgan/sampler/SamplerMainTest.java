@@ -452,6 +452,8 @@ class SamplerMainTest {
             "digits,A/B",
             "--keep-versions",
             "0",
+            "--device-id",
+            "256",
             "--tls-cert",
             root.resolve("tls.crt").toString(),
             "--provider",
@@ -460,6 +462,7 @@ class SamplerMainTest {
     assertThat(ended.err())
         .contains("--port 70000: expected 0 to 65535")
         .contains("--max-batch 0: expected 1 to 4096")
+        .contains("--device-id 256: expected 0 to 255")
         .contains("'2' is not a duration; expected a whole number with us, ms, s, m or h")
         .contains("--model 'A/B'")
         .contains("--keep-versions 0: expected 1 to 1000")
@@ -474,6 +477,13 @@ class SamplerMainTest {
     program.environment().put("DCGAN_MODEL", "A,digits,B");
     Ended ended = finish(program.start());
     assertThat(ended.err()).contains("--model 'A'", "--model 'B'").doesNotContain("'digits'");
+  }
+
+  @Test
+  void deviceId_mayStandInTheEnvironment() throws Exception {
+    ProcessBuilder program = program("serve", "--port", "-1");
+    program.environment().put("DCGAN_DEVICE_ID", "-3");
+    assertThat(finish(program.start()).err()).contains("--device-id -3: expected 0 to 255");
   }
 
   @Test

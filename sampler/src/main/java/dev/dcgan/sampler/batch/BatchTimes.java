@@ -9,6 +9,10 @@ import java.util.function.LongSupplier;
  *
  * <p>On a CPU a run of 32 is hardly cheaper an image than a run of one; on a GPU it may cost no
  * more than the run of one. Nothing here knows which it is: it is measured.
+ *
+ * <p>A network either runs batches of any size, whose times are interpolated, or only batches of
+ * fixed sizes, the buckets. A smaller batch is then padded to the next bucket and takes that
+ * bucket's time.
  */
 public final class BatchTimes {
 
@@ -24,18 +28,14 @@ public final class BatchTimes {
   private final long[] nanos;
   private final int best;
 
-  private BatchTimes(int[] sizes, long[] nanos) {
+  /** Nanoseconds for n images, run one after another in the best cuts; empty without buckets. */
+  private final long[] inCuts;
+
+  private BatchTimes(int[] sizes, long[] nanos, boolean buckets) {
     this.sizes = sizes;
     this.nanos = nanos;
-    double cheapest = Double.MAX_VALUE;
-    for (int i = 0; i < sizes.length; i++) {
-      cheapest = Math.min(cheapest, (double) nanos[i] / sizes[i]);
-    }
-    int smallest = 0;
-    while (cheapest < WORTH_IT * nanos[smallest] / sizes[smallest]) {
-      smallest++;
-    }
-    this.best = sizes[smallest];
+    this.best = best(sizes, nanos);
+    this.inCuts = buckets ? inCuts(sizes, nanos) : new long[0];
   }
 
   /**
@@ -45,7 +45,17 @@ public final class BatchTimes {
    * @param nanos of each, above 0
    */
   public static BatchTimes of(int[] sizes, long[] nanos) {
-    return new BatchTimes(sizes.clone(), nanos.clone());
+    return new BatchTimes(sizes.clone(), nanos.clone(), false);
+  }
+
+  /**
+   * Times of a network that runs batches of these sizes only.
+   *
+   * @param sizes images a batch, ascending
+   * @param nanos of each, above 0
+   */
+  public static BatchTimes ofBuckets(int[] sizes, long[] nanos) {
+    return new BatchTimes(sizes.clone(), nanos.clone(), true);
   }
 
   /**
@@ -53,22 +63,19 @@ public final class BatchTimes {
    * in turn, so that a moment in which the machine is busy spoils none of them. Each runs several
    * times in a row, since after a larger one the weights must come from memory again; the fastest
    * counts.
-   *
-   * @param all go on to {@code maxBatch} in any case: every size is to be warmed
    */
-  public static BatchTimes measure(
-      Network network, int maxBatch, boolean all, LongSupplier nanoClock) {
+  public static BatchTimes measure(Network network, int maxBatch, LongSupplier nanoClock) {
     long start = nanoClock.getAsLong();
     int[] sizes = new int[Integer.SIZE];
     long[] nanos = new long[Integer.SIZE];
     int measured = 0;
     double cheapest = Double.MAX_VALUE;
     int noCheaper = 0;
-    for (int size = 1; size <= maxBatch && (all || noCheaper < 2); size = next(size, maxBatch)) {
+    for (int size = 1; size <= maxBatch && noCheaper < 2; size = next(size, maxBatch)) {
       sizes[measured] = size;
       nanos[measured] = fastest(network, size, nanoClock);
       double each = (double) nanos[measured++] / size;
-      noCheaper = each < WORTH_IT * cheapest ? 0 : noCheaper + 1;
+      noCheaper = isCheaper(each, cheapest) ? 0 : noCheaper + 1;
       cheapest = Math.min(cheapest, each);
     }
     for (int round = 0;
@@ -78,7 +85,7 @@ public final class BatchTimes {
         nanos[i] = Math.min(nanos[i], fastest(network, sizes[i], nanoClock));
       }
     }
-    return new BatchTimes(Arrays.copyOf(sizes, measured), Arrays.copyOf(nanos, measured));
+    return of(Arrays.copyOf(sizes, measured), Arrays.copyOf(nanos, measured));
   }
 
   /** The smallest batch in which an image is about as cheap as it gets. */
@@ -86,13 +93,36 @@ public final class BatchTimes {
     return best;
   }
 
-  /** What a run of n images takes; between sizes that were measured in proportion. */
+  /** Whether the network runs batches of the measured sizes only. */
+  public boolean hasBuckets() {
+    return inCuts.length > 0;
+  }
+
+  /** Images in the batches that were measured, ascending. */
+  public int[] sizes() {
+    return sizes.clone();
+  }
+
+  /** Images in the largest batch that was measured. */
+  public int largest() {
+    return sizes[sizes.length - 1];
+  }
+
+  /**
+   * What a run of n images takes: with buckets the time of the bucket that n is padded to, else
+   * between sizes that were measured in proportion. Above the largest bucket it takes several runs.
+   */
   public long nanos(int n) {
     int i = Arrays.binarySearch(sizes, n);
     if (i >= 0) {
       return nanos[i];
     }
     int above = -i - 1;
+    if (hasBuckets()) {
+      return above < sizes.length
+          ? nanos[above]
+          : n / largest() * nanos[above - 1] + (n % largest() == 0 ? 0 : nanos(n % largest()));
+    }
     if (above == sizes.length) {
       return (long) ((double) nanos[above - 1] * n / sizes[above - 1]);
     }
@@ -110,12 +140,26 @@ public final class BatchTimes {
    * each of the others, where that ends sooner. So there is work left while the answers of one
    * batch are on their way.
    *
+   * <p>Between two buckets a batch is either padded to the larger or cut to the smaller, and the
+   * rest is left for the next run: whichever is estimated to finish all of them sooner.
+   *
    * @param most at most so many
    */
   int size(int queued, int sessions, int most) {
-    int together = Math.min(queued, most);
+    int together = Math.min(queued, hasBuckets() ? Math.min(most, largest()) : most);
     int apart = Math.min(together, (queued + sessions - 1) / sessions);
-    return nanos(apart) < WORTH_SPLITTING * nanos(together) ? apart : together;
+    if (!hasBuckets()) {
+      return nanos(apart) < WORTH_SPLITTING * nanos(together) ? apart : together;
+    }
+    return inCuts[apart] < WORTH_SPLITTING * inCuts[together]
+        ? cut(apart, together)
+        : cut(together, together);
+  }
+
+  /** Images of the next run, for n of those available; a padded run takes more for no more time. */
+  private int cut(int n, int available) {
+    int bucket = ceiling(sizes, n);
+    return inCuts[n] < nanos[bucket] ? sizes[bucket - 1] : Math.min(available, sizes[bucket]);
   }
 
   /** 1: 540 us, 2: 1060 us. */
@@ -126,6 +170,42 @@ public final class BatchTimes {
       text.append("%s%d: %d us".formatted(i == 0 ? "" : ", ", sizes[i], nanos[i] / 1000));
     }
     return text.toString();
+  }
+
+  /** Whether the time of an image is so much less that a larger batch is worth its delay. */
+  static boolean isCheaper(double nanosPerImage, double cheapest) {
+    return nanosPerImage < WORTH_IT * cheapest;
+  }
+
+  /** The smallest of these sizes in which an image is about as cheap as in any. */
+  static int best(int[] sizes, long[] nanos) {
+    double cheapest = Double.MAX_VALUE;
+    for (int i = 0; i < sizes.length; i++) {
+      cheapest = Math.min(cheapest, (double) nanos[i] / sizes[i]);
+    }
+    int smallest = 0;
+    while (isCheaper(cheapest, (double) nanos[smallest] / sizes[smallest])) {
+      smallest++;
+    }
+    return sizes[smallest];
+  }
+
+  private static long[] inCuts(int[] sizes, long[] nanos) {
+    long[] inCuts = new long[sizes[sizes.length - 1] + 1];
+    for (int n = 1; n < inCuts.length; n++) {
+      int bucket = ceiling(sizes, n);
+      inCuts[n] = nanos[bucket];
+      if (bucket > 0) {
+        inCuts[n] = Math.min(inCuts[n], nanos[bucket - 1] + inCuts[n - sizes[bucket - 1]]);
+      }
+    }
+    return inCuts;
+  }
+
+  /** Index of the smallest size that holds n images. */
+  private static int ceiling(int[] sizes, int n) {
+    int i = Arrays.binarySearch(sizes, n);
+    return i >= 0 ? i : -i - 1;
   }
 
   private static int next(int size, int maxBatch) {

@@ -27,7 +27,8 @@ import org.jspecify.annotations.Nullable;
  * at most as many as make an image cheaper, so that newcomers never wait long for the next one; or
  * a quarter of the requests that wait, where that is more, because answers that leave together cost
  * less. Where little is queued, a session takes its share and leaves the others theirs, if that
- * ends sooner. A batch closes
+ * ends sooner. Where the network runs fixed batch sizes only, a batch is padded to one or cut at
+ * one. A batch closes
  *
  * <ul>
  *   <li>when it has that many;

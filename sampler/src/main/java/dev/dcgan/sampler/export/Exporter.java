@@ -128,10 +128,7 @@ public final class Exporter {
         if (agreed.isPresent()) {
           folder.requireSame(agreed.get(), manifest);
         }
-        return new Opened(
-            bundle,
-            manifest,
-            VerifiedNetworks.open(bundle, config.runtime, config.sessions, config.maxBatch));
+        return new Opened(bundle, manifest, openNetworks(bundle));
       } catch (InvalidModelException e) {
         if (versions.size() == 1) {
           throw e;
@@ -141,6 +138,14 @@ public final class Exporter {
     }
     throw new IOException(
         "no version of %s in %s can be used".formatted(config.model, config.repository.root()));
+  }
+
+  private VerifiedNetworks openNetworks(ModelBundle bundle) throws IOException {
+    // On a GPU which batch sizes pay is measured, and the size of a batch may change an image by a
+    // grey level: all parts of an export must run the same size.
+    return config.runtime.provider() == Provider.CUDA
+        ? VerifiedNetworks.openFixed(bundle, config.runtime, config.sessions, config.maxBatch)
+        : VerifiedNetworks.open(bundle, config.runtime, config.sessions, config.maxBatch);
   }
 
   /** The version to use or, where no one says which, all of them, newest first. */
@@ -287,14 +292,15 @@ public final class Exporter {
   }
 
   /**
-   * On a GPU a chunk is a run, and all runs of a shard are of one size, so that a shard is made the
-   * same way each time. On the CPU, where an image is the same in any company, a run is as large as
-   * was found to pay.
+   * With fixed batch sizes, on a GPU, a chunk is a run, and all runs are of one size, so that a
+   * shard is made the same way each time. On the CPU, where an image is the same in any company, a
+   * run is as large as was found to pay.
    */
   private PngQueue.Cut cut(ModelBundle bundle, VerifiedNetworks networks) {
     int cores = Runtime.getRuntime().availableProcessors();
-    if (config.runtime.provider() == Provider.CUDA) {
-      return new PngQueue.Cut(config.maxBatch, config.maxBatch, config.sessions + cores);
+    if (networks.times().hasBuckets()) {
+      int size = networks.times().largest();
+      return new PngQueue.Cut(size, size, config.sessions + cores);
     }
     int run = networks.times().best();
     int chunk = Math.max(run, Math.min(config.maxBatch, CHUNK_BYTES / bundle.shape().values()));

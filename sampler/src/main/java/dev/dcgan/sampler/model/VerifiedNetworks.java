@@ -2,6 +2,7 @@ package dev.dcgan.sampler.model;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.batch.BatchTimes;
+import dev.dcgan.sampler.batch.BucketSelection;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import java.io.IOException;
@@ -21,20 +22,29 @@ public record VerifiedNetworks(List<Network> networks, BatchTimes times) impleme
   /**
    * Opens a version, verifies it by its golden vectors and measures it.
    *
-   * @param sessions that run side by side, 1 or more
+   * <p>On the CPU all lanes share a session, which runs batches of any size. On a GPU each lane has
+   * a session for each of a few batch sizes, those that were found to pay.
+   *
+   * @param sessions lanes that run side by side, 1 or more
    * @param maxBatch images in the largest batch
    * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
    */
   public static VerifiedNetworks open(
       ModelBundle bundle, OnnxGenerator.Settings settings, int sessions, int maxBatch)
       throws IOException {
-    List<Network> networks = OnnxGenerator.open(bundle, settings, maxBatch, sessions);
-    try {
-      return new VerifiedNetworks(networks, warm(bundle, settings.provider(), networks, maxBatch));
-    } catch (IOException | RuntimeException | Error e) {
-      OnnxGenerator.closeAll(networks).ifPresent(e::addSuppressed);
-      throw e;
-    }
+    return settings.provider() == Provider.CUDA
+        ? openBuckets(bundle, settings, sessions, BucketSelection.candidates(maxBatch))
+        : openShared(bundle, settings, sessions, maxBatch);
+  }
+
+  /**
+   * Opens a version as {@link #open} does, but every run has exactly {@code batch} images, padded
+   * where there are fewer: so the images do not depend on what was measured.
+   */
+  public static VerifiedNetworks openFixed(
+      ModelBundle bundle, OnnxGenerator.Settings settings, int sessions, int batch)
+      throws IOException {
+    return openBuckets(bundle, settings, sessions, new int[] {batch});
   }
 
   /** Closes all, also where one fails. None may be running. */
@@ -46,23 +56,64 @@ public record VerifiedNetworks(List<Network> networks, BatchTimes times) impleme
     }
   }
 
-  /** Every session runs what it will meet; a GPU tunes itself to each size of batch. */
-  private static BatchTimes warm(
-      ModelBundle bundle, Provider provider, List<Network> networks, int maxBatch)
+  private static VerifiedNetworks openShared(
+      ModelBundle bundle, OnnxGenerator.Settings settings, int sessions, int maxBatch)
+      throws IOException {
+    return verified(
+        bundle,
+        settings,
+        OnnxGenerator.open(bundle, settings, maxBatch, sessions),
+        networks -> {
+          GoldenCheck.verify(bundle, networks.get(0), 1);
+          BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, System::nanoTime);
+          for (Network network : networks.subList(1, networks.size())) {
+            network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
+          }
+          return times;
+        });
+  }
+
+  private static VerifiedNetworks openBuckets(
+      ModelBundle bundle, OnnxGenerator.Settings settings, int sessions, int[] candidates)
+      throws IOException {
+    BucketLanes lanes = BucketLanes.of(bundle, settings, sessions, candidates);
+    return verified(
+        bundle,
+        settings,
+        lanes.networks(),
+        networks -> {
+          BatchTimes times = BucketSelection.select(lanes, candidates, System::nanoTime);
+          for (Network network : networks) {
+            for (int bucket : times.sizes()) {
+              GoldenCheck.verify(bundle, network, bucket);
+            }
+          }
+          return times;
+        });
+  }
+
+  private interface Warmup {
+    BatchTimes measure(List<Network> networks) throws IOException;
+  }
+
+  /** Closes the networks where they prove wrong. */
+  private static VerifiedNetworks verified(
+      ModelBundle bundle, OnnxGenerator.Settings settings, List<Network> networks, Warmup warmup)
       throws IOException {
     try {
-      GoldenCheck.verify(bundle, networks.get(0));
-      boolean all = provider == Provider.CUDA;
-      BatchTimes times = BatchTimes.measure(networks.get(0), maxBatch, all, System::nanoTime);
-      for (Network network : networks.subList(1, networks.size())) {
-        if (all) {
-          var unused = BatchTimes.measure(network, maxBatch, true, System::nanoTime);
-        } else {
-          network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
-        }
-      }
-      log.info("{} on {}: {} (batches of {})", bundle, provider, times, times.best());
-      return times;
+      BatchTimes times = measured(bundle, networks, warmup);
+      log.info("{} on {}: {} (batches of {})", bundle, settings.provider(), times, times.best());
+      return new VerifiedNetworks(networks, times);
+    } catch (IOException | RuntimeException | Error e) {
+      OnnxGenerator.closeAll(networks).ifPresent(e::addSuppressed);
+      throw e;
+    }
+  }
+
+  private static BatchTimes measured(ModelBundle bundle, List<Network> networks, Warmup warmup)
+      throws IOException {
+    try {
+      return warmup.measure(networks);
     } catch (IllegalStateException e) {
       throw OnnxGenerator.failure(bundle.folder(), e);
     }

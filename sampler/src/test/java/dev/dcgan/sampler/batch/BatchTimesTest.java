@@ -50,14 +50,68 @@ class BatchTimesTest {
 
   @Test
   void measure_stopsWhereImagesGetNoCheaper() {
-    assertThat(measure(n -> 1000L * n, false)).isEqualTo("1: 1 us, 2: 2 us, 4: 4 us");
-    assertThat(measure(n -> 1000L * n, true))
-        .isEqualTo("1: 1 us, 2: 2 us, 4: 4 us, 8: 8 us, 16: 16 us, 20: 20 us");
-    assertThat(measure(n -> 10_000L, false))
+    assertThat(measure(n -> 1000L * n)).isEqualTo("1: 1 us, 2: 2 us, 4: 4 us");
+    assertThat(measure(n -> 10_000L))
         .isEqualTo("1: 10 us, 2: 10 us, 4: 10 us, 8: 10 us, 16: 10 us, 20: 10 us");
   }
 
-  private String measure(java.util.function.IntToLongFunction nanos, boolean all) {
+  @Test
+  void nanos_withBuckets_areThoseOfTheNextBucket() {
+    BatchTimes buckets = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000});
+    assertThat(buckets.nanos(1)).isEqualTo(1000);
+    assertThat(buckets.nanos(4)).isEqualTo(1000);
+    assertThat(buckets.nanos(5)).isEqualTo(3000);
+    assertThat(buckets.nanos(16)).isEqualTo(3000);
+    assertThat(buckets.nanos(17)).as("two runs").isEqualTo(4000);
+    assertThat(buckets.nanos(32)).as("two runs").isEqualTo(6000);
+    assertThat(buckets.best()).isEqualTo(16);
+    assertThat(buckets.largest()).isEqualTo(16);
+    assertThat(buckets.hasBuckets()).isTrue();
+    assertThat(CPU.hasBuckets()).isFalse();
+  }
+
+  @Test
+  void saved_withBuckets_isNothingAcrossABoundary() {
+    BatchTimes buckets = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000});
+    assertThat(buckets.saved(1)).as("one more fits into the padded run").isEqualTo(1000);
+    assertThat(buckets.saved(4)).as("one more needs the larger bucket").isZero();
+    assertThat(buckets.saved(5)).isEqualTo(1000);
+    assertThat(buckets.saved(16)).isZero();
+  }
+
+  @Test
+  void size_betweenBuckets_isPaddedOrCut_whicheverEndsSooner() {
+    // 5 images: 3000 padded to 16, 2000 as 4 + 1. 12: 3000 either way. 13: 3000 against 4000.
+    BatchTimes buckets = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000});
+    assertThat(sizes(buckets, 1, 3, 4, 5, 8, 9, 12, 13, 16, 17, 40))
+        .containsExactly(1, 3, 4, 4, 4, 9, 12, 13, 16, 16, 16);
+    BatchTimes flat = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 1200});
+    assertThat(sizes(flat, 3, 5, 15)).as("padding is cheap").containsExactly(3, 5, 15);
+    BatchTimes steep = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 9000});
+    assertThat(sizes(steep, 15, 16)).as("the large bucket does not pay").containsExactly(4, 4);
+  }
+
+  @Test
+  void size_withBuckets_staysWithinTheLargestAndTheLimit() {
+    BatchTimes buckets = BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000});
+    assertThat(buckets.size(100, 1, 200)).isEqualTo(16);
+    assertThat(buckets.size(100, 1, 4)).isEqualTo(4);
+    assertThat(buckets.size(100, 1, 2)).isEqualTo(2);
+  }
+
+  @Test
+  void size_withBuckets_sharesAmongLanes_andFillsTheBucket() {
+    BatchTimes buckets = BatchTimes.ofBuckets(new int[] {4, 8, 16}, new long[] {1000, 1900, 3700});
+    assertThat(buckets.size(16, 2, 16)).isEqualTo(8);
+    assertThat(buckets.size(10, 2, 16)).as("a padded run of 5 takes as long").isEqualTo(8);
+    assertThat(buckets.size(4, 2, 16)).as("half of them takes as long").isEqualTo(4);
+  }
+
+  private static int[] sizes(BatchTimes times, int... queued) {
+    return java.util.Arrays.stream(queued).map(n -> times.size(n, 1, 1000)).toArray();
+  }
+
+  private String measure(java.util.function.IntToLongFunction nanos) {
     Network network =
         new Network() {
           @Override
@@ -78,6 +132,6 @@ class BatchTimesTest {
           @Override
           public void close() {}
         };
-    return BatchTimes.measure(network, 20, all, clock::get).toString();
+    return BatchTimes.measure(network, 20, clock::get).toString();
   }
 }

@@ -121,6 +121,26 @@ class ExporterTest {
   }
 
   @Test
+  void fixedBatchSize_inAnyNumberOfParts_writesTheSameShards() throws IOException {
+    export(new Options());
+    Map<String, byte[]> whole = files(out);
+    whole.remove("export.json");
+
+    Path shared = root.resolve("fixed");
+    Files.createDirectories(shared);
+    for (int part = 0; part < 3; part++) {
+      Options options = new Options();
+      options.out = shared;
+      options.part = part;
+      options.parts = 3;
+      options.sessions = 1 + part;
+      exportInRunsOf(5, options);
+    }
+
+    assertSame(files(shared), whole);
+  }
+
+  @Test
   void aShard_isReadByGnuTar() throws Exception {
     Options options = new Options();
     options.shards = new Shards(-3, 3, 8);
@@ -448,6 +468,17 @@ class ExporterTest {
 
   private boolean export(Options options, BooleanSupplier stopped) throws IOException {
     return exporter(options, stopped).run();
+  }
+
+  /** As on a GPU, where all runs have --max-batch images, padded at the end of a shard. */
+  private void exportInRunsOf(int batch, Options options) throws IOException {
+    ModelBundle bundle = repository.open("digits", 1);
+    try (VerifiedNetworks networks =
+        VerifiedNetworks.openFixed(bundle, runtime(Provider.CPU), options.sessions, batch)) {
+      assertThat(
+              exporter(options, () -> false).write(new ExportFolder(options.out), bundle, networks))
+          .isTrue();
+    }
   }
 
   private Exporter exporter(Options options, BooleanSupplier stopped) {

@@ -81,7 +81,7 @@ class OnnxGeneratorTest {
     GoldenVector off = shifted(golden(), 1);
     ModelBundle bundle = publish(m -> m.setGolden(0, off));
     try (Network network = open(bundle, 2, 1)) {
-      GoldenCheck.verify(bundle, network);
+      GoldenCheck.verify(bundle, network, 1);
     }
   }
 
@@ -90,7 +90,7 @@ class OnnxGeneratorTest {
     GoldenVector off = shifted(golden(), 2);
     ModelBundle bundle = publish(m -> m.setGolden(0, off));
     try (Network network = open(bundle, 2, 1)) {
-      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network))
+      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network, 1))
           .isInstanceOf(InvalidModelException.class)
           .hasMessageEndingWith(
               "image (seed 0, index 0) is 2 grey levels off; its manifest allows 1");
@@ -101,7 +101,7 @@ class OnnxGeneratorTest {
   void verify_whenManifestAllowsAnything_refusesTheVersion() throws IOException {
     ModelBundle bundle = publish(m -> m.setPixelTolerance(255));
     try (Network network = open(bundle, 2, 1)) {
-      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network))
+      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network, 1))
           .isInstanceOf(InvalidModelException.class)
           .hasMessageContaining("allows its images to be 255 grey levels off; expected at most 1");
     }
@@ -149,7 +149,7 @@ class OnnxGeneratorTest {
   @Test
   void signature_isReadFromTheModelItself() throws IOException {
     byte[] onnx = TestModels.onnx(TestModels.weights(3, 1));
-    assertThat(OnnxGenerator.signature(root, onnx))
+    assertThat(OnnxSignatures.read(root, onnx))
         .isEqualTo(
             new Signature(
                 "z", LATENT, false, new dev.dcgan.model.ImageShape(14, 14, 3), "image", "pixels"));
@@ -159,7 +159,7 @@ class OnnxGeneratorTest {
   void modelOfSomebodyElses_hasTheSameImages() throws IOException {
     GeneratorWeights weights = TestModels.weights(3, 1);
     byte[] onnx = TestModels.handmade(weights);
-    assertThat(OnnxGenerator.signature(root, onnx))
+    assertThat(OnnxSignatures.read(root, onnx))
         .isEqualTo(
             new Signature(
                 "noise", LATENT, true, new dev.dcgan.model.ImageShape(14, 14, 3), "output", null));
@@ -178,10 +178,10 @@ class OnnxGeneratorTest {
 
   @Test
   void signature_ofWhatIsNoGenerator_isRefused() {
-    assertThatThrownBy(() -> OnnxGenerator.signature(root, new byte[] {1, 2, 3}))
+    assertThatThrownBy(() -> OnnxSignatures.read(root, new byte[] {1, 2, 3}))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("ONNX Runtime refuses it");
-    assertThatThrownBy(() -> OnnxGenerator.signature(root, OnnxGenerator.probe()))
+    assertThatThrownBy(() -> OnnxSignatures.read(root, CudaProbe.model()))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining(
             "inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)");
@@ -205,14 +205,15 @@ class OnnxGeneratorTest {
   @Test
   void probe_isAModelThatRuns() throws OrtException {
     // On CUDA it must fail for no other reason than CUDA.
-    assertThat(OnnxGenerator.runProbe(Provider.CPU)).containsExactly(1, 4, 4, 6, 20, 16, 9, 24, 16);
+    assertThat(CudaProbe.run(OnnxGenerator.Settings.cpu(1)))
+        .containsExactly(1, 4, 4, 6, 20, 16, 9, 24, 16);
   }
 
   @Test
   void requireCuda_whereThereIsNone_saysSo() {
     // On a machine with a GPU and the CUDA build there is nothing to refuse.
     assumeThat(Path.of("/dev/nvidia0")).doesNotExist();
-    assertThatThrownBy(OnnxGenerator::requireCuda)
+    assertThatThrownBy(() -> CudaProbe.require(0))
         .isInstanceOf(IOException.class)
         .hasMessageStartingWith("CUDA cannot be used here (")
         .message()

@@ -1,0 +1,74 @@
+package dev.dcgan.sampler.model;
+
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.batch.BucketSelection;
+import dev.dcgan.sampler.batch.Network;
+import java.io.IOException;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.NavigableSet;
+
+/**
+ * Opens a version in lanes that have a session of their own for each bucket. Holds the model's
+ * bytes, so it is to be dropped when the buckets are chosen; the networks live on. Not thread-safe.
+ */
+final class BucketLanes implements BucketSelection.Lanes {
+
+  /** Opens a session of the version for one bucket of one lane. */
+  interface Opener {
+    GeneratorSession open(int bucket) throws IOException;
+  }
+
+  private record Lane(BucketSessions sessions, GeneratorMemory memory, Network network) {}
+
+  private final Opener opener;
+  private final List<Lane> lanes = new ArrayList<>();
+
+  /** Lanes without buckets. */
+  BucketLanes(ModelBundle bundle, Opener opener, int count, int maxBatch) throws IOException {
+    this.opener = opener;
+    for (int i = 0; i < count; i++) {
+      BucketSessions sessions = new BucketSessions();
+      GeneratorMemory memory = new GeneratorMemory(bundle.latentSize(), bundle.shape(), maxBatch);
+      lanes.add(new Lane(sessions, memory, new OnnxGenerator(sessions, memory)));
+    }
+  }
+
+  /**
+   * Lanes without buckets, whose sessions share the version's memory limit.
+   *
+   * @param candidates the buckets that may be opened, ascending
+   */
+  static BucketLanes of(
+      ModelBundle bundle, OnnxGenerator.Settings settings, int count, int[] candidates)
+      throws IOException {
+    byte[] onnx = bundle.readModel();
+    GpuMemoryBudget budget =
+        GpuMemoryBudget.of(settings.gpuMemoryBytes(), onnx.length, count, candidates);
+    return new BucketLanes(
+        bundle,
+        bucket -> OnnxSession.open(bundle, onnx, settings, budget.limit(bucket)),
+        count,
+        candidates[candidates.length - 1]);
+  }
+
+  @Override
+  public List<Network> networks() {
+    return lanes.stream().map(Lane::network).toList();
+  }
+
+  @Override
+  public void open(int bucket) throws IOException {
+    for (Lane lane : lanes) {
+      lane.sessions.add(bucket, opener.open(bucket));
+    }
+  }
+
+  @Override
+  public void retain(NavigableSet<Integer> buckets) {
+    for (Lane lane : lanes) {
+      lane.sessions.retain(buckets);
+      lane.memory.clear(); // It may have had room for a larger bucket.
+    }
+  }
+}
