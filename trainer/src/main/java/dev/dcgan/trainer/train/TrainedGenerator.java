@@ -44,7 +44,7 @@ public final class TrainedGenerator implements AutoCloseable {
   public float[] images(float[] latents, int n) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray z = scope.create(latents, new Shape(n, latentSize, 1, 1));
-      return generator.forward(z, false).toFloatArray();
+      return generator.forward(z).toFloatArray();
     }
   }
 
