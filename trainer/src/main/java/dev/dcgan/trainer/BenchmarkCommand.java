@@ -5,6 +5,9 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Benchmark;
 import dev.dcgan.trainer.train.Benchmark.Turn;
+import dev.dcgan.trainer.train.CudaEnvironment;
+import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.Precision;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -71,6 +74,16 @@ final class BenchmarkCommand implements Settings.Command {
       defaultValue = "auto")
   private String device = "auto";
 
+  @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      description = "fp32 or tf32, as of trainer train.",
+      defaultValue = "fp32")
+  private String precision = "fp32";
+
+  @Option(names = "--deterministic", description = "Deterministic algorithms only, on CUDA.")
+  private boolean deterministic;
+
   @Override
   public void check(Problems problems) {
     problems.require(
@@ -85,6 +98,9 @@ final class BenchmarkCommand implements Settings.Command {
     problems.require(
         TrainingDevice.isChoice(device),
         "--device '%s': expected %s".formatted(device, TrainingDevice.CHOICES));
+    problems.require(
+        Precision.named(precision).isPresent(),
+        "--precision '%s': expected %s".formatted(precision, Precision.labels()));
     problems.requireNoTelemetry("bin/trainer");
   }
 
@@ -95,16 +111,32 @@ final class BenchmarkCommand implements Settings.Command {
     Architecture architecture =
         chosen.architecture(64, 3, chosen.latent, width == null ? chosen.width : width);
     System.out.printf(
-        "%s, batches of %d, on %s (%d threads): medians of %d turns of %d steps%n%n",
-        architecture.title(), batchSize, where, Benchmark.threads(), turns, steps);
+        "%s, batches of %d, %s, on %s (%d threads): medians of %d turns of %d steps%n%n",
+        architecture.title(), batchSize, precision, where, Benchmark.threads(), turns, steps);
     List<Turn> ours = new ArrayList<>();
     List<Turn> plain = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();
     boolean isGpu = where.isGpu();
-    float emaDecay = chosen.emaDecay;
-    try (Benchmark fast = new Benchmark(where, architecture, batchSize, emaDecay, false);
+    Hyperparameters hyperparameters =
+        new Hyperparameters(
+            1,
+            batchSize,
+            chosen.generatorLearningRate,
+            chosen.discriminatorLearningRate,
+            0.5f,
+            0.999f,
+            0,
+            chosen.emaDecay,
+            1,
+            1,
+            Precision.named(precision).orElseThrow(),
+            deterministic);
+    if (isGpu) {
+      CudaEnvironment.check(hyperparameters, System.getenv()).ifPresent(System.out::println);
+    }
+    try (Benchmark fast = new Benchmark(where, architecture, hyperparameters, false);
         @Nullable Benchmark slow =
-            isGpu ? null : new Benchmark(where, architecture, batchSize, emaDecay, true)) {
+            isGpu ? null : new Benchmark(where, architecture, hyperparameters, true)) {
       for (int i = 0; i < turns; i++) {
         ours.add(fast.turn(steps));
         if (slow != null) {

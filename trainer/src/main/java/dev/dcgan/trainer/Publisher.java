@@ -129,7 +129,9 @@ final class Publisher {
                 .setSeed(checkpoint.hyperparameters().seed())
                 .setDataset(checkpoint.dataset().name())
                 .setDatasetSha256(checkpoint.dataset().sha256())
-                .setDatasetImages(checkpoint.dataset().images()))
+                .setDatasetImages(checkpoint.dataset().images())
+                .setPrecision(checkpoint.hyperparameters().precision().label())
+                .setDeterministic(checkpoint.hyperparameters().deterministic()))
         .putQuality("export_max_difference", check.maxDifference())
         .addAllGolden(check.golden())
         .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE);

@@ -132,6 +132,21 @@ public final class RunOptions {
   private @Nullable String device;
 
   @Option(
+      names = "--precision",
+      paramLabel = "PRECISION",
+      description =
+          "fp32 or tf32: whether a CUDA device may multiply on tensor cores with a 10-bit mantissa (faster)."
+              + " No effect on the CPU. Default: fp32")
+  private @Nullable String precision;
+
+  @Option(
+      names = "--deterministic",
+      description =
+          "On CUDA, use deterministic algorithms only (slower): the same weights on the same GPU model, driver and"
+              + " libraries. The CPU always repeats. Default: no")
+  private @Nullable Boolean deterministic;
+
+  @Option(
       names = "--evaluate-every",
       paramLabel = "EPOCHS",
       description = "How often to measure quality; 0: when a model is published. Default: 0",
@@ -292,6 +307,12 @@ public final class RunOptions {
     }
     if (device != null) {
       config.setDevice(device);
+    }
+    if (precision != null) {
+      config.setPrecision(precision);
+    }
+    if (deterministic != null) {
+      config.setDeterministic(deterministic);
     }
     if (evaluateEvery != null) {
       config.setEvaluateEvery(evaluateEvery);

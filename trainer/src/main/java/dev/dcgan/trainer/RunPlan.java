@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.Precision;
 import dev.dcgan.trainer.train.ResourceEstimate;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
@@ -106,7 +107,9 @@ record RunPlan(
             config.getLabelSmoothing(),
             config.getEmaDecay(),
             config.getDiscriminatorSteps(),
-            config.getSeed()),
+            config.getSeed(),
+            Precision.named(config.getPrecision()).orElseThrow(),
+            config.getDeterministic()),
         publish);
   }
 
@@ -173,6 +176,8 @@ record RunPlan(
             .setEmaDecay(preset.emaDecay)
             .setDiscriminatorSteps(1)
             .setDevice("auto")
+            .setPrecision(Precision.FP32.label())
+            .setDeterministic(false)
             .setEvaluateEvery(0)
             .setOnCollapse("warn")
             .setCheckpointEvery(0)
@@ -277,6 +282,11 @@ record RunPlan(
         TrainingDevice.isChoice(config.getDevice()),
         "device",
         "'%s': expected %s".formatted(config.getDevice(), TrainingDevice.CHOICES),
+        wrong);
+    require(
+        Precision.named(config.getPrecision()).isPresent(),
+        "precision",
+        "'%s': expected %s".formatted(config.getPrecision(), Precision.labels()),
         wrong);
     range("evaluate_every", config.getEvaluateEvery(), 0, 100_000, wrong);
     range("evaluation_images", config.getEvaluationImages(), 100, 100_000, wrong);

@@ -8,6 +8,7 @@ import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
 import dev.dcgan.trainer.train.Checkpoints;
+import dev.dcgan.trainer.train.CudaEnvironment;
 import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingLoop;
@@ -80,6 +81,9 @@ final class Training {
   Means prepare(RunPlan plan, RunControl control) throws IOException {
     TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
     plan.resources().requireMemory(device);
+    if (device.isGpu()) {
+      CudaEnvironment.check(plan.hyperparameters(), System.getenv()).ifPresent(log::warn);
+    }
     Pictures pictures =
         control.interruptibly(
             () ->

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.Precision;
 import dev.dcgan.v1.RunConfig;
 import org.junit.jupiter.api.Test;
 
@@ -43,6 +44,25 @@ class PresetTest {
 
     assertThat(plan.hyperparameters().generatorLearningRate()).isEqualTo(0.01f);
     assertThat(plan.hyperparameters().discriminatorLearningRate()).isEqualTo(0.01f);
+  }
+
+  @Test
+  void precision_isFloat32_unlessTheConfigSaysOtherwise() throws Exception {
+    RunPlan tf32 =
+        RunPlan.of(RunConfig.newBuilder().setPrecision("tf32").setDeterministic(true).build());
+
+    assertThat(plan("").config().getPrecision()).isEqualTo("fp32");
+    assertThat(plan("").hyperparameters().precision()).isEqualTo(Precision.FP32);
+    assertThat(plan("").hyperparameters().deterministic()).isFalse();
+    assertThat(tf32.hyperparameters().precision()).isEqualTo(Precision.TF32);
+    assertThat(tf32.hyperparameters().deterministic()).isTrue();
+  }
+
+  @Test
+  void unknownPrecision_isRefusedWithThoseThereAre() {
+    assertThatThrownBy(() -> RunPlan.of(RunConfig.newBuilder().setPrecision("bf16").build()))
+        .hasMessageContaining("precision")
+        .hasMessageContaining("'bf16': expected fp32 or tf32");
   }
 
   @Test

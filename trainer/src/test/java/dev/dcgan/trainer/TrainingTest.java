@@ -75,6 +75,7 @@ class TrainingTest {
     assertThat(names(run.board())).singleElement().asString().contains("tfevents");
     ModelBundle published = models.open("mnist28", 1);
     assertThat(published.manifest().getOrigin().getRunId()).isEqualTo(run.id());
+    assertThat(published.manifest().getOrigin().getPrecision()).isEqualTo("fp32");
     assertThat(published.manifest().getQualityMap())
         .containsKeys("frechet_distance", "frechet_floor", "precision", "export_max_difference")
         .containsAllEntriesOf(ended.getQualityMap());

@@ -28,6 +28,33 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Batches implements Closeable {
 
+  /**
+   * The latents that a batch's training step needs, drawn on the reader threads and placed behind
+   * its images: all that a step needs then goes to the device at once.
+   */
+  public interface Noise {
+
+    /** No noise. */
+    Noise NONE =
+        new Noise() {
+          @Override
+          public int size() {
+            return 0;
+          }
+
+          @Override
+          public float[] draw(int epoch, int first, int n) {
+            return new float[0];
+          }
+        };
+
+    /** The number of values for each image. */
+    int size();
+
+    /** The values for a batch of {@code n} images, by its place; several threads call it. */
+    float[] draw(int epoch, int first, int n);
+  }
+
   /** Batches read ahead: enough to ride out a slow read while a step is computed. */
   static final int AHEAD = 3;
 
@@ -37,6 +64,7 @@ public final class Batches implements Closeable {
 
   private final ImageDataset data;
   private final int batchSize;
+  private final Noise noise;
   private final IntFunction<int[]> orderOfEpoch;
   private final int lastEpoch;
   private final ExecutorService readers =
@@ -53,6 +81,7 @@ public final class Batches implements Closeable {
    * Starts to read.
    *
    * @param batchSize pictures a batch, 1 or more
+   * @param noise to place behind each batch's images
    * @param orderOfEpoch which pictures an epoch has, in order: positions in the dataset, at least
    *     one; asked once for each epoch, on the caller's thread
    * @param firstEpoch to begin with
@@ -63,6 +92,7 @@ public final class Batches implements Closeable {
   public Batches(
       ImageDataset data,
       int batchSize,
+      Noise noise,
       IntFunction<int[]> orderOfEpoch,
       int firstEpoch,
       int lastEpoch,
@@ -74,6 +104,7 @@ public final class Batches implements Closeable {
     }
     this.data = data;
     this.batchSize = batchSize;
+    this.noise = noise;
     this.orderOfEpoch = orderOfEpoch;
     this.lastEpoch = lastEpoch;
     epoch = firstEpoch;
@@ -84,7 +115,7 @@ public final class Batches implements Closeable {
               .formatted(firstStep, order.length, batchSize));
     }
     first = firstStep * batchSize;
-    int bytes = Math.multiplyExact(batchSize * Float.BYTES, data.shape().values());
+    int bytes = Math.multiplyExact(batchSize, bytesPerImage());
     for (int i = 0; i <= AHEAD && epoch <= lastEpoch; i++) {
       ByteBuffer buffer = ByteBuffer.allocateDirect(bytes).order(ByteOrder.nativeOrder());
       if (i < AHEAD) {
@@ -147,7 +178,7 @@ public final class Batches implements Closeable {
             first,
             positions,
             last,
-            buffer.clear().limit(positions.length * data.shape().values() * Float.BYTES));
+            buffer.clear().limit(positions.length * bytesPerImage()));
     ahead.add(readers.submit(() -> fill(batch)));
     first = end;
     if (last) {
@@ -157,6 +188,10 @@ public final class Batches implements Closeable {
         order = orderOfEpoch.apply(epoch);
       }
     }
+  }
+
+  private int bytesPerImage() {
+    return (data.shape().values() + noise.size()) * Float.BYTES;
   }
 
   private Batch fill(Batch batch) throws IOException {
@@ -169,6 +204,7 @@ public final class Batches implements Closeable {
       data.copyNormalised(position, picture, 0);
       floats.put(picture);
     }
+    floats.put(noise.draw(batch.epoch(), batch.first(), batch.size()));
     return batch;
   }
 

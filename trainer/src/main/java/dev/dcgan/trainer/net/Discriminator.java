@@ -2,10 +2,6 @@ package dev.dcgan.trainer.net;
 
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Activation;
-import ai.djl.nn.SequentialBlock;
-import ai.djl.nn.convolutional.Conv2d;
-import ai.djl.nn.norm.BatchNorm;
 import dev.dcgan.trainer.net.Architecture.Layer;
 import java.util.List;
 
@@ -16,37 +12,23 @@ public final class Discriminator extends Network {
 
   /** A discriminator with its first weights drawn from {@code seed}. */
   public Discriminator(NDManager manager, Architecture architecture, long seed) {
-    super(
-        manager,
-        layers(architecture),
-        new Shape(
-            1,
-            architecture.shape().channels(),
-            architecture.shape().height(),
-            architecture.shape().width()));
-    initialize(seed, architecture.gammaMean());
-  }
-
-  private static SequentialBlock layers(Architecture architecture) {
-    SequentialBlock block = new SequentialBlock();
+    super(manager);
     List<Layer> layers = architecture.discriminator();
     for (int i = 0; i < layers.size(); i++) {
       Layer layer = layers.get(i);
-      block.add(
-          Conv2d.builder()
-              .setFilters(layer.out())
-              .setKernelShape(new Shape(layer.kernel(), layer.kernel()))
-              .optStride(new Shape(layer.stride(), layer.stride()))
-              .optPadding(new Shape(layer.padding(), layer.padding()))
-              .optBias(true)
-              .build());
+      addConvolution(
+          "Conv2d",
+          new Shape(layer.out(), layer.in(), layer.kernel(), layer.kernel()),
+          layer.out(),
+          "torch.conv2d(x, %%s, %%s, [%1$d, %1$d], [%2$d, %2$d], [1, 1], 1)"
+              .formatted(layer.stride(), layer.padding()));
       if (layer.batchNorm()) {
-        block.add(BatchNorm.builder().build());
+        addBatchNorm(layer.out());
       }
       if (i < layers.size() - 1) {
-        block.add(Activation.leakyReluBlock(LEAK));
+        addActivation("torch.leaky_relu(x, " + (double) LEAK + ")");
       }
     }
-    return block;
+    initialize(seed, architecture.gammaMean());
   }
 }

@@ -5,9 +5,13 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import dev.dcgan.trainer.net.TorchScript.Function;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
- * Ways to compute a transposed convolution, as TorchScript; their results differ by rounding alone.
+ * Ways to compute a transposed convolution, as TorchScript, since DJL's PyTorch engine has no
+ * operator for it ({@code NDArrayEx.deconvolution} throws); their results differ by rounding alone.
  *
  * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
  * #PRODUCT} and {@link #TOOM_COOK} leave the result's channels next to each other in memory
@@ -116,6 +120,11 @@ enum Formulation {
     }
 
     @Override
+    List<String> constantNames() {
+      return List.of("pixels_at", "taps_at", "coefficients");
+    }
+
+    @Override
     NDList constants(NDManager manager, Layer layer, int side) {
       ToomCook toomCook = new ToomCook(side, layer.kernel());
       int points = layer.outputSide(side) * layer.outputSide(side);
@@ -125,23 +134,30 @@ enum Formulation {
           manager.create(
               toomCook.secondAt(), new Shape(points, (long) layer.kernel() * layer.kernel()));
       NDArray coefficients = manager.create(toomCook.coefficients(), new Shape(1, points, points));
-      pixelsAt.setName("pixels_at");
-      tapsAt.setName("taps_at");
-      coefficients.setName("coefficients");
       return new NDList(pixelsAt, tapsAt, coefficients);
     }
   };
 
   private static final int FEW_CHANNELS = 4;
 
-  /**
-   * The function's body, of the arguments x, weight, bias and {@link #constants} by their names.
-   */
+  /** The function's body, of the arguments x, weight, bias and {@link #constantNames}. */
   abstract String source(Layer layer, int side);
 
-  /** What the function needs besides its arguments, named, and no part of the gradient. */
+  /** What the function takes after x, weight and bias, and is no part of the gradient. */
+  List<String> constantNames() {
+    return List.of();
+  }
+
+  /** The values of {@link #constantNames}. */
   NDList constants(NDManager manager, Layer layer, int side) {
     return new NDList();
+  }
+
+  /** The function as a part of a script. */
+  final Function function(String name, Layer layer, int side) {
+    List<String> arguments = new ArrayList<>(List.of("x", "weight", "bias"));
+    arguments.addAll(constantNames());
+    return Function.ofTensors(name, arguments, source(layer, side));
   }
 
   /** The fastest on a CPU for a layer whose input is {@code side} x {@code side}. */

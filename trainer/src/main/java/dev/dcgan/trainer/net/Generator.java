@@ -1,22 +1,21 @@
 package dev.dcgan.trainer.net;
 
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Activation;
 import ai.djl.nn.Parameter;
-import ai.djl.nn.SequentialBlock;
-import ai.djl.nn.norm.BatchNorm;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import dev.dcgan.trainer.net.TorchScript.Function;
 import java.util.AbstractList;
+import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 
 /** G: latents (n, latentSize, 1, 1) ~ N(0, 1) to images (n, channels, height, width) in [-1, 1]. */
 public final class Generator extends Network {
 
-  private static final float EPSILON = 1e-5f;
-
   private final Architecture architecture;
+  private final List<Function> layerFunctions = new ArrayList<>();
 
   /** A generator with its first weights drawn from {@code seed}, computed the fastest way. */
   public Generator(NDManager manager, Architecture architecture, long seed) {
@@ -28,29 +27,39 @@ public final class Generator extends Network {
    * fastest way. The results differ by rounding alone.
    */
   public Generator(NDManager manager, Architecture architecture, long seed, boolean plain) {
-    super(
-        manager,
-        layers(manager, architecture, plain || manager.getDevice().isGpu()),
-        new Shape(1, architecture.latentSize(), 1, 1));
+    super(manager);
     this.architecture = architecture;
+    int side = 1;
+    for (Layer layer : architecture.generator()) {
+      addLayer(manager, layer, side, plain || manager.getDevice().isGpu());
+      side = layer.outputSide(side);
+    }
     initialize(seed, architecture.gammaMean());
   }
 
-  private static SequentialBlock layers(
-      NDManager manager, Architecture architecture, boolean plain) {
-    SequentialBlock block = new SequentialBlock();
-    int side = 1;
-    for (Layer layer : architecture.generator()) {
-      Formulation formulation = plain ? Formulation.PLAIN : Formulation.fastestOnCpu(layer, side);
-      block.add(new ConvTranspose2d(manager, layer, side, formulation));
-      side = layer.outputSide(side);
-      if (layer.batchNorm()) {
-        block.add(BatchNorm.builder().optEpsilon(EPSILON).build()).add(Activation.reluBlock());
-      } else {
-        block.add(Activation.tanhBlock());
-      }
+  private void addLayer(NDManager manager, Layer layer, int side, boolean plain) {
+    Formulation formulation = plain ? Formulation.PLAIN : Formulation.fastestOnCpu(layer, side);
+    NDList constants = formulation.constants(manager, layer, side);
+    Function function = formulation.function("layer" + layerFunctions.size(), layer, side);
+    layerFunctions.add(function);
+    List<String> arguments = new ArrayList<>(List.of("x", "%s", "%s"));
+    arguments.addAll(addConstants(constants));
+    addConvolution(
+        "ConvTranspose2d",
+        new Shape(layer.in(), layer.out(), layer.kernel(), layer.kernel()),
+        layer.out(),
+        "(self).%s(%s)".formatted(function.name(), String.join(", ", arguments)));
+    if (layer.batchNorm()) {
+      addBatchNorm(layer.out());
+      addActivation("torch.relu(x)");
+    } else {
+      addActivation("torch.tanh(x)");
     }
-    return block;
+  }
+
+  @Override
+  List<Function> layerFunctions() {
+    return layerFunctions;
   }
 
   /**

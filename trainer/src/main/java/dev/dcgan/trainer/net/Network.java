@@ -3,22 +3,22 @@ package dev.dcgan.trainer.net;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
-import ai.djl.nn.SequentialBlock;
+import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.JniUtils;
-import ai.djl.training.ParameterStore;
-import ai.djl.training.initializer.Initializer;
-import ai.djl.util.Pair;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.latent.Philox;
+import dev.dcgan.trainer.net.TorchScript.Function;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
- * A stack of layers with its parameters, on one device.
+ * A stack of layers with its parameters, on one device, computed by TorchScript.
  *
  * <p>For the thread that makes it alone: PyTorch's modes, which are set here, are a thread's own.
  * The parameters live in the manager that it was made with; what {@link #forward} returns lives in
@@ -26,48 +26,152 @@ import java.util.Map;
  */
 public abstract sealed class Network permits Generator, Discriminator {
 
+  /** What each function of {@link #functions} takes after its first argument, the input. */
+  static final List<String> LISTS =
+      List.of("weights: List[Tensor]", "statistics: List[Tensor]", "constants: List[Tensor]");
+
   private static final float WEIGHT_DEVIATION = 0.02f;
+  private static final float MOMENTUM = 0.9f;
 
-  private final SequentialBlock block;
-  private final ParameterStore store;
+  /** Of batch normalisation. */
+  static final float EPSILON = 1e-5f;
 
-  Network(NDManager manager, SequentialBlock block, Shape input) {
-    // Gradients are for GradientCollectors: outside of them, weights are written in place and
-    // images are constants. The engine turns them off itself only on the thread that started it.
+  private final NDManager manager;
+  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final NDList weights = new NDList();
+  private final NDList statistics = new NDList();
+  private final NDList constants;
+  private final List<String> statements = new ArrayList<>();
+
+  // Mutable state
+  private int layers;
+  private @Nullable PtSymbolBlock inference;
+
+  Network(NDManager manager) {
+    // The engine turns gradients off only on the thread that started it. TorchScript.run turns
+    // them on for as long as a script runs; elsewhere weights are written in place.
     JniUtils.setGradMode(false);
     // The scripts are a few large operators each: profiling and fusing them costs and gains
-    // nothing.
+    // nothing. With this mode, autograd records them as it does operators called one by one.
     JniUtils.setGraphExecutorOptimize(false);
-    this.block = block;
-    block.setInitializer(Initializer.ZEROS, parameter -> true);
-    block.initialize(manager, DataType.FLOAT32, input);
-    store = new ParameterStore(manager, false);
+    this.manager = manager;
+    constants = new NDList(manager.zeros(new Shape())); // The engine cannot pass an empty list.
+  }
+
+  /** Adds a convolution: its parameters, and a call {@code function(x, weight, bias)}. */
+  final void addConvolution(String kind, Shape weight, int out, String call) {
+    layers++;
+    String w = add(kind, "weight", Parameter.Type.WEIGHT, weight);
+    String b = add(kind, "bias", Parameter.Type.BIAS, new Shape(out));
+    statements.add("x = " + call.formatted(w, b));
+  }
+
+  final void addBatchNorm(int channels) {
+    layers++;
+    Shape shape = new Shape(channels);
+    String kind = "BatchNorm";
+    String gamma = add(kind, "gamma", Parameter.Type.GAMMA, shape);
+    String beta = add(kind, "beta", Parameter.Type.BETA, shape);
+    String mean = add(kind, "runningMean", Parameter.Type.RUNNING_MEAN, shape);
+    String variance = add(kind, "runningVar", Parameter.Type.RUNNING_VAR, shape);
+    statements.add(
+        "x = torch.batch_norm(x, %s, %s, %s, %s, TRAINING, %s, %s, True)"
+            .formatted(
+                gamma,
+                beta,
+                mean,
+                variance,
+                // PyTorch's momentum is the share of the new. As float32, as checkpoints have it.
+                (double) (1 - MOMENTUM),
+                (double) EPSILON));
+  }
+
+  final void addActivation(String expression) {
+    layers++;
+    statements.add("x = " + expression);
+  }
+
+  /** Adds constants for the scripts; returns their names there. */
+  final List<String> addConstants(NDList added) {
+    List<String> names = new ArrayList<>();
+    for (NDArray constant : added) {
+      names.add("constants[" + constants.size() + "]");
+      constants.add(constant);
+    }
+    return names;
+  }
+
+  /** Adds a parameter of the layer; returns its name in scripts. */
+  private String add(String kind, String name, Parameter.Type type, Shape shape) {
+    boolean learned = type != Parameter.Type.RUNNING_MEAN && type != Parameter.Type.RUNNING_VAR;
+    Parameter parameter =
+        Parameter.builder().setName(name).setType(type).optRequiresGrad(learned).build();
+    NDArray array = manager.zeros(shape);
+    parameter.setArray(array);
+    // Checkpoints have these names.
+    parameters.put("%02d%s_%s".formatted(layers, kind, name), parameter);
+    NDList list = learned ? weights : statistics;
+    list.add(array);
+    return (learned ? "weights[" : "statistics[") + (list.size() - 1) + "]";
+  }
+
+  /** Functions that {@link #functions} needs beside its own. */
+  List<Function> layerFunctions() {
+    return List.of();
   }
 
   /**
-   * Runs the layers; in training, batch normalisation uses and remembers the batch's own
-   * statistics.
+   * The network as functions of a script: the one called {@code name}, of the input and the lists
+   * {@link #learned}, {@link #statistics} and {@link #constants}, and what it calls.
+   *
+   * @param training whether batch normalisation uses and remembers the batch's own statistics
    */
-  public final NDArray forward(NDArray input, boolean training) {
-    return block.forward(store, new NDList(input), training).singletonOrThrow();
+  public final List<Function> functions(String name, boolean training) {
+    List<String> arguments = new ArrayList<>(List.of("x: Tensor"));
+    arguments.addAll(LISTS);
+    List<String> lines = new ArrayList<>(statements);
+    lines.add("return x");
+    String body = String.join("\n", lines).replace("TRAINING", training ? "True" : "False");
+    List<Function> functions = new ArrayList<>(layerFunctions());
+    functions.add(new Function(name, arguments, body));
+    return functions;
+  }
+
+  private PtSymbolBlock inference() {
+    List<Function> functions = new ArrayList<>(functions("network", false));
+    functions.add(
+        Function.forward(
+            List.of("inputs", "weights", "statistics", "constants"),
+            "return (self).network(inputs[0], weights, statistics, constants)"));
+    return TorchScript.load(manager, functions);
+  }
+
+  /** Runs the layers as they are used after training. */
+  public final NDArray forward(NDArray input) {
+    if (inference == null) {
+      inference = inference();
+    }
+    return TorchScript.run(inference, new NDList(input), weights, statistics, constants);
+  }
+
+  /** What is learned, in the layers' order. */
+  public final NDList learned() {
+    return weights;
+  }
+
+  /** Batch normalisation's running statistics, in the layers' order. */
+  public final NDList statistics() {
+    return statistics;
+  }
+
+  /** What scripts need besides; never changes, and is never empty. */
+  public final NDList constants() {
+    return constants;
   }
 
   /** Every parameter by name, in the layers' order; batch normalisation's statistics among them. */
   public final Map<String, Parameter> parameters() {
-    Map<String, Parameter> parameters = new LinkedHashMap<>();
-    for (Pair<String, Parameter> entry : block.getParameters()) {
-      parameters.put(entry.getKey(), entry.getValue());
-    }
     return parameters;
-  }
-
-  /** Whether backward passes reach this network's parameters; off while the other one learns. */
-  public final void setLearning(boolean learning) {
-    for (Parameter parameter : parameters().values()) {
-      if (parameter.requiresGradient()) {
-        parameter.getArray().setRequiresGradient(learning);
-      }
-    }
   }
 
   /**
@@ -78,7 +182,7 @@ public abstract sealed class Network permits Generator, Discriminator {
   final void initialize(long seed, float gammaMean) {
     int position = 0;
     int fanIn = 0;
-    for (Parameter parameter : parameters().values()) {
+    for (Parameter parameter : parameters.values()) {
       Shape shape = parameter.getArray().getShape();
       float[] values = new float[(int) shape.size()];
       switch (parameter.getType()) {

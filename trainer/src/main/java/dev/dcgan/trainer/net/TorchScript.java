@@ -1,8 +1,11 @@
 package dev.dcgan.trainer.net;
 
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.engine.PtNDManager;
 import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.IValueUtils;
 import ai.djl.pytorch.jni.JniUtils;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
@@ -41,29 +44,82 @@ public final class TorchScript {
   private TorchScript() {}
 
   /**
-   * Compiles a function from tensors to a tensor.
+   * One function of a script. It returns a tensor; the others of the script are called as {@code
+   * (self).name(...)}.
    *
-   * @param manager whose life the function shares
-   * @param arguments their names
+   * @param name {@code forward} for the one that {@link #run} calls
+   * @param arguments with their types, {@code x: Tensor} or {@code weights: List[Tensor]}
    * @param body statements, one a line, the last a return
    */
-  public static PtSymbolBlock load(NDManager manager, List<String> arguments, String body) {
+  public record Function(String name, List<String> arguments, String body) {
+
+    public Function {
+      arguments = List.copyOf(arguments);
+    }
+
+    /** A function of tensors alone. */
+    public static Function ofTensors(String name, List<String> arguments, String body) {
+      return new Function(
+          name, arguments.stream().map(argument -> argument + ": Tensor").toList(), body);
+    }
+
+    /** The entry point, whose arguments are lists of tensors. */
+    public static Function forward(List<String> lists, String body) {
+      return new Function(
+          "forward", lists.stream().map(list -> list + ": List[Tensor]").toList(), body);
+    }
+
+    private String source() {
+      return """
+        def %s(self: __torch__.Function, %s) -> Tensor:
+      %s"""
+          .formatted(name, String.join(", ", arguments), body.indent(4));
+    }
+  }
+
+  /**
+   * Compiles a script.
+   *
+   * @param manager whose life the script shares
+   * @param functions one of them {@code forward}
+   */
+  public static PtSymbolBlock load(NDManager manager, List<Function> functions) {
     String source =
         """
         class Function(Module):
           __parameters__ = []
           __buffers__ = []
           training : bool
-          def forward(self: __torch__.Function, %s) -> Tensor:
-        %s"""
-            .formatted(
-                arguments.stream().map(name -> name + ": Tensor").collect(Collectors.joining(", ")),
-                body.indent(4));
+        """
+            + functions.stream().map(Function::source).collect(Collectors.joining());
     try {
       return JniUtils.loadModule(
           (PtNDManager) manager, new ByteArrayInputStream(archive(source)), false, false);
     } catch (IOException e) {
       throw new UncheckedIOException("reading from memory", e);
+    }
+  }
+
+  /**
+   * Runs a script's {@code forward}. Autograd records only what the script itself asks for.
+   *
+   * @param lists its arguments, none of them empty
+   * @return what it returns, in the manager of the first list's first array
+   */
+  public static NDArray run(PtSymbolBlock script, NDList... lists) {
+    NDList arguments = new NDList();
+    for (int i = 0; i < lists.length; i++) {
+      // The engine makes a list of the arrays that have the same name with brackets.
+      String name = i + "[]";
+      lists[i].forEach(array -> array.setName(name));
+      arguments.addAll(lists[i]);
+    }
+    JniUtils.setGradMode(true); // This thread's.
+    try {
+      // With false in place of true the engine would leave autograd out altogether.
+      return IValueUtils.forward(script, arguments, true).singletonOrThrow();
+    } finally {
+      JniUtils.setGradMode(false);
     }
   }
 

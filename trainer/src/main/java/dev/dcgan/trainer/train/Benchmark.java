@@ -54,36 +54,49 @@ public final class Benchmark implements AutoCloseable {
   /**
    * Networks that are ready to train, after two steps that are not timed.
    *
-   * @param emaDecay as {@link Hyperparameters#emaDecay}
+   * @param hyperparameters of the steps; one batch for each of the discriminator and the generator
    * @param plain whether every layer is computed by PyTorch's own operator, as a user would without
    *     this program; on a GPU it always is
+   * @throws IOException PyTorch's library is not of the expected version
    */
   public Benchmark(
       TrainingDevice device,
       Architecture architecture,
-      int batchSize,
-      float emaDecay,
-      boolean plain) {
+      Hyperparameters hyperparameters,
+      boolean plain)
+      throws IOException {
+    int batchSize = hyperparameters.batchSize();
     manager = NDManager.newBaseManager(device.device());
-    probe = manager.ones(new Shape(1));
-    networks =
-        new Networks(
-            manager,
-            architecture,
-            new Hyperparameters(1, batchSize, 2e-4f, 2e-4f, 0.5f, 0.999f, 0, emaDecay, 1, 1),
-            new Checkpoint.Dataset("noise", "", batchSize),
-            plain,
-            this::endLap);
+    try {
+      probe = manager.ones(new Shape(1));
+      networks =
+          new Networks(
+              manager,
+              architecture,
+              hyperparameters,
+              new Checkpoint.Dataset("noise", "", batchSize),
+              plain,
+              this::endLap);
+    } catch (IOException | RuntimeException e) {
+      manager.close();
+      throw e;
+    }
     batch = noise(architecture, batchSize);
     turn(2);
   }
 
-  private static Batch noise(Architecture architecture, int n) {
-    float[] values = Latents.of(1, 0, n * architecture.shape().values());
+  /** A batch of random images, and a step's noise for them. */
+  static Batch noise(Architecture architecture, int n) {
+    float[] images = Latents.of(1, 0, n * architecture.shape().values());
+    float[] noise = new Randomness(1).noise(architecture.latentSize(), n).draw(1, 0, n);
     ByteBuffer buffer =
-        ByteBuffer.allocateDirect(values.length * Float.BYTES).order(ByteOrder.nativeOrder());
-    for (float value : values) {
+        ByteBuffer.allocateDirect((images.length + noise.length) * Float.BYTES)
+            .order(ByteOrder.nativeOrder());
+    for (float value : images) {
       buffer.putFloat((float) Math.tanh(value));
+    }
+    for (float value : noise) {
+      buffer.putFloat(value);
     }
     return new Batch(1, 0, IntStream.range(0, n).toArray(), true, buffer.flip());
   }

@@ -1,9 +1,11 @@
 package dev.dcgan.trainer.train;
 
-import ai.djl.ndarray.NDArray;
+import dev.dcgan.trainer.net.TorchScript.Function;
+import java.util.List;
 
 /**
- * The losses of Goodfellow et al. 2014 on logits, with the non-saturating one for the generator.
+ * The losses of Goodfellow et al. 2014 on logits, with the non-saturating one for the generator, as
+ * functions of a script.
  *
  * <p>Binary cross-entropy of a logit x is softplus(-x) against label 1 and softplus(x) against
  * label 0.
@@ -13,33 +15,35 @@ final class GanLoss {
   private GanLoss() {}
 
   /**
-   * D's loss, scalar: the mean of the cross-entropies of reals against 1 - smoothing and fakes
-   * against 0.
+   * {@code discriminator_loss(real, fake)}, scalar: the mean of the cross-entropies of reals
+   * against 1 - smoothing and fakes against 0.
    */
-  static NDArray discriminator(NDArray realLogits, NDArray fakeLogits, float smoothing) {
-    NDArray real = against1(realLogits);
-    if (smoothing > 0) {
-      // Against 1 - s: (1 - s) softplus(-x) + s softplus(x), and softplus(x) = softplus(-x) + x.
-      real = real.add(realLogits.mean().mul(smoothing));
-    }
-    return against0(fakeLogits).add(real).div(2);
+  static Function discriminator(float smoothing) {
+    // Against 1 - s: (1 - s) softplus(-x) + s softplus(x), and softplus(x) = softplus(-x) + x.
+    String smoothed =
+        smoothing > 0
+            ? "on_real = torch.add(on_real, torch.mul(torch.mean(real), %s))\n"
+                .formatted((double) smoothing)
+            : "";
+    return Function.ofTensors(
+        "discriminator_loss",
+        List.of("real", "fake"),
+        """
+        on_real = torch.mean(torch.softplus(torch.neg(real)))
+        %son_fake = torch.mean(torch.softplus(fake))
+        return torch.div(torch.add(on_fake, on_real), 2)"""
+            .formatted(smoothed));
   }
 
-  /** G's loss, scalar: the cross-entropy of its fakes against 1. */
-  static NDArray generator(NDArray fakeLogits) {
-    return against1(fakeLogits);
+  /** {@code generator_loss(fake)}, scalar: the cross-entropy of its fakes against 1. */
+  static Function generator() {
+    return Function.ofTensors(
+        "generator_loss", List.of("fake"), "return torch.mean(torch.softplus(torch.neg(fake)))");
   }
 
-  /** The mean probability of "real", scalar: D(x) or D(G(z)). */
-  static NDArray score(NDArray logits) {
-    return logits.getNDArrayInternal().sigmoid().mean();
-  }
-
-  private static NDArray against1(NDArray logits) {
-    return logits.neg().getNDArrayInternal().softPlus().mean();
-  }
-
-  private static NDArray against0(NDArray logits) {
-    return logits.getNDArrayInternal().softPlus().mean();
+  /** {@code score(logits)}, scalar: the mean probability of "real", D(x) or D(G(z)). */
+  static Function score() {
+    return Function.ofTensors(
+        "score", List.of("logits"), "return torch.mean(torch.sigmoid(torch.detach(logits)))");
   }
 }

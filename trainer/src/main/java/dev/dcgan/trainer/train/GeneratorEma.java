@@ -1,14 +1,13 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import ai.djl.nn.Parameter;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.net.Generator;
-import java.util.ArrayList;
+import dev.dcgan.trainer.net.TorchScript.Function;
 import java.util.List;
-import java.util.Objects;
 
 /**
  * A generator whose weights are the exponential moving average of another's (Yazıcı et al. 2019),
@@ -16,11 +15,8 @@ import java.util.Objects;
  */
 final class GeneratorEma {
 
-  private record Pair(NDArray from, NDArray to) {}
-
   private final Generator average;
   private final float decay;
-  private final List<Pair> pairs = new ArrayList<>();
 
   /** Starts from the weights that {@code generator} has now. */
   GeneratorEma(
@@ -31,40 +27,40 @@ final class GeneratorEma {
       boolean plain) {
     this.decay = decay;
     average = new Generator(manager, architecture, 0, plain);
-    average.setLearning(false);
-    var targets = average.parameters();
-    generator
-        .parameters()
-        .forEach(
-            (name, parameter) -> {
-              Parameter target = Objects.requireNonNull(targets.get(name), name);
-              pairs.add(new Pair(parameter.getArray(), target.getArray()));
-            });
-    pairs.forEach(GeneratorEma::copy);
+    copy(generator.learned(), average.learned());
+    copy(generator.statistics(), average.statistics());
   }
 
   /**
-   * After step {@code step} of the generator's, from 1: average = d * average + (1 - d) * weight.
+   * {@code average(targets, sources, step)} after step {@code step} of the generator's, from 1:
+   * target = d * target + (1 - d) * source; returns d, scalar.
    *
    * <p>d is the decay, but less in the first steps, (1 + step) / (10 + step): else the first
    * weights, which are noise, would stay in the average for epochs.
    */
-  void update(long step) {
-    float d = Math.min(decay, (1f + step) / (10f + step));
-    for (Pair pair : pairs) {
-      try (NDArray difference = pair.from.sub(pair.to)) {
-        difference.muli(1 - d);
-        pair.to.addi(difference);
-      }
-    }
+  Function function() {
+    return new Function(
+        "average",
+        List.of("targets: List[Tensor]", "sources: List[Tensor]", "step: Tensor"),
+        """
+        decay = torch.div(torch.add(step, 1), torch.add(step, 10))
+        decay = torch.clamp_max(decay, %s)
+        differences = torch._foreach_sub(sources, targets)
+        torch._foreach_mul_(differences, torch.rsub(decay, 1))
+        torch._foreach_add_(targets, differences)
+        return decay"""
+            .formatted((double) decay));
   }
 
   Generator generator() {
     return average;
   }
 
-  private static void copy(Pair pair) {
-    // Not copyTo: that runs in a mode which PyTorch warns of as deprecated.
-    pair.to.set(new NDIndex("..."), pair.from);
+  private static void copy(NDList from, NDList to) {
+    for (int i = 0; i < from.size(); i++) {
+      NDArray target = to.get(i);
+      // Not copyTo: that runs in a mode which PyTorch warns of as deprecated.
+      target.set(new NDIndex("..."), from.get(i));
+    }
   }
 }

@@ -1,5 +1,7 @@
 package dev.dcgan.trainer.train;
 
+import java.util.Objects;
+
 /**
  * What training does with the networks.
  *
@@ -16,6 +18,8 @@ package dev.dcgan.trainer.train;
  * @param discriminatorSteps the discriminator's batches for each of the generator's (Goodfellow et
  *     al. 2014, algorithm 1's k); 1 or more
  * @param seed of everything random: first weights, noise, order of the data
+ * @param precision of products on a CUDA device
+ * @param deterministic whether a CUDA device must give the same results each time
  */
 public record Hyperparameters(
     int epochs,
@@ -27,9 +31,13 @@ public record Hyperparameters(
     float labelSmoothing,
     float emaDecay,
     int discriminatorSteps,
-    long seed) {
+    long seed,
+    Precision precision,
+    boolean deterministic) {
 
   public Hyperparameters {
+    // Checkpoints of earlier versions do not have it.
+    precision = Objects.requireNonNullElse(precision, Precision.FP32);
     if (epochs < 1 || batchSize < 2 || discriminatorSteps < 1) {
       throw new IllegalArgumentException(
           "%d epochs of batches of %d, %d discriminator steps: expected 1 or more, 2 or more, 1 or more"
@@ -41,6 +49,33 @@ public record Hyperparameters(
     requireRange("beta2", beta2, 1);
     requireRange("label smoothing", labelSmoothing, 0.5f);
     requireRange("EMA decay", emaDecay, 1);
+  }
+
+  /** In float32, without deterministic mode. */
+  public Hyperparameters(
+      int epochs,
+      int batchSize,
+      float generatorLearningRate,
+      float discriminatorLearningRate,
+      float beta1,
+      float beta2,
+      float labelSmoothing,
+      float emaDecay,
+      int discriminatorSteps,
+      long seed) {
+    this(
+        epochs,
+        batchSize,
+        generatorLearningRate,
+        discriminatorLearningRate,
+        beta1,
+        beta2,
+        labelSmoothing,
+        emaDecay,
+        discriminatorSteps,
+        seed,
+        Precision.FP32,
+        false);
   }
 
   /** Both networks at one rate, and nothing beyond the article's recipe. */

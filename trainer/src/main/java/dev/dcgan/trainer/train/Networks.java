@@ -1,14 +1,8 @@
 package dev.dcgan.trainer.train;
 
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
-import ai.djl.ndarray.NDArrays;
-import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.training.GradientCollector;
-import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.net.Architecture;
@@ -31,12 +25,9 @@ final class Networks implements TrainingObserver.Snapshot {
 
   /** The parts of a step, as {@link Laps} are told of them. */
   enum Phase {
-    FAKES("batch, G forward for D"),
-    DISCRIMINATOR("D forward and backward"),
-    DISCRIMINATOR_UPDATE("D update"),
-    GENERATOR("G and D forward"),
-    GENERATOR_BACKWARD("D and G backward"),
-    GENERATOR_UPDATE("G update");
+    UPLOAD("batch to the device"),
+    DISCRIMINATOR("D step"),
+    GENERATOR("G step");
 
     final String title;
 
@@ -67,14 +58,18 @@ final class Networks implements TrainingObserver.Snapshot {
   private final Adam generatorAdam;
   private final Adam discriminatorAdam;
   private final @Nullable GeneratorEma average;
+  private final TrainingStep updates;
+  private final BatchUpload uploads;
 
   // Mutable state
   private long step;
 
   /**
-   * Networks before their first step.
+   * Networks before their first step. Sets up PyTorch, for the whole process, as the
+   * hyperparameters say.
    *
    * @param plain whether to compute by PyTorch's own operators alone, see {@link Generator}
+   * @throws IOException PyTorch's library is not of the expected version
    */
   Networks(
       NDManager manager,
@@ -82,7 +77,11 @@ final class Networks implements TrainingObserver.Snapshot {
       Hyperparameters hyperparameters,
       Checkpoint.Dataset dataset,
       boolean plain,
-      Laps laps) {
+      Laps laps)
+      throws IOException {
+    TorchContext.get()
+        .apply(
+            TorchContext.Settings.of(hyperparameters.precision(), hyperparameters.deterministic()));
     this.manager = manager;
     this.architecture = architecture;
     this.hyperparameters = hyperparameters;
@@ -98,6 +97,17 @@ final class Networks implements TrainingObserver.Snapshot {
         hyperparameters.emaDecay() == 0
             ? null
             : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay(), plain);
+    updates =
+        new TrainingStep(
+            manager,
+            architecture,
+            generator,
+            generatorAdam,
+            discriminator,
+            discriminatorAdam,
+            average,
+            hyperparameters.labelSmoothing());
+    uploads = new BatchUpload(manager);
   }
 
   private Adam adam(Network network, float learningRate) {
@@ -134,82 +144,26 @@ final class Networks implements TrainingObserver.Snapshot {
   /** One step, on as many of the epoch's batches as the discriminator has steps. */
   StepFigures step(BatchSource batches) throws IOException {
     try (NDManager scope = manager.newSubManager()) {
-      NDList discriminatorFigures;
-      Batch batch;
       int images = 0;
       int batchesTaken = 0;
-      long position; // Pictures seen before this batch: it places the noise.
-      do {
-        batch = batches.next();
-        position = (batch.epoch() - 1L) * dataset.images() + batch.first();
-        discriminatorFigures = discriminatorStep(scope, pictures(scope, batch), position);
+      while (true) {
+        Batch batch = batches.next();
+        NDArray values = uploads.upload(scope, batch);
+        laps.end(Phase.UPLOAD);
+        NDArray figures = updates.updateDiscriminator(values);
+        laps.end(Phase.DISCRIMINATOR);
         images += batch.size();
         batchesTaken++;
-      } while (batchesTaken < hyperparameters.discriminatorSteps() && !batch.last());
-      NDList generatorFigures = generatorStep(scope, position, batch.size());
-      step++;
-      NDArray figures =
-          NDArrays.stack(
-              new NDList(
-                  discriminatorFigures.get(0),
-                  generatorFigures.get(0),
-                  discriminatorFigures.get(1),
-                  discriminatorFigures.get(2),
-                  discriminatorFigures.get(3),
-                  generatorFigures.get(1)));
-      figures.attach(manager);
-      return new StepFigures(step, images, figures);
+        if (batchesTaken == hyperparameters.discriminatorSteps() || batch.last()) {
+          figures = updates.updateGenerator(values, figures);
+          laps.end(Phase.GENERATOR);
+          step++;
+          figures.attach(manager);
+          return new StepFigures(step, images, figures);
+        }
+        values.close();
+      }
     }
-  }
-
-  private NDList discriminatorStep(NDManager scope, NDArray real, long position) {
-    int n = (int) real.size(0);
-    float[] z = randomness.discriminatorNoise(position, n, architecture.latentSize());
-    // The fakes are made outside the collector: constants to it.
-    NDArray fake = generator.forward(latents(scope, z, n), true); // (n, c, h, w), [-1, 1]
-    laps.end(Phase.FAKES);
-    NDList figures; // loss, D(x), D(G(z)), gradient's norm
-    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-      NDArray fakeLogits = discriminator.forward(fake, true); // (n, 1, 1, 1)
-      NDArray realLogits = discriminator.forward(real, true); // (n, 1, 1, 1)
-      NDArray loss =
-          GanLoss.discriminator(realLogits, fakeLogits, hyperparameters.labelSmoothing());
-      figures = new NDList(loss, GanLoss.score(realLogits), GanLoss.score(fakeLogits));
-      collector.backward(loss);
-    }
-    laps.end(Phase.DISCRIMINATOR);
-    figures.add(update(discriminatorAdam, scope));
-    laps.end(Phase.DISCRIMINATOR_UPDATE);
-    return figures;
-  }
-
-  /** Through a discriminator that stands still; its loss and the norm of its gradient. */
-  private NDList generatorStep(NDManager scope, long position, int n) {
-    float[] z = randomness.generatorNoise(position, n, architecture.latentSize());
-    discriminator.setLearning(false);
-    NDArray noise = latents(scope, z, n);
-    NDArray loss;
-    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-      NDArray logits = discriminator.forward(generator.forward(noise, true), true);
-      loss = GanLoss.generator(logits);
-      laps.end(Phase.GENERATOR);
-      collector.backward(loss);
-    }
-    discriminator.setLearning(true);
-    laps.end(Phase.GENERATOR_BACKWARD);
-    NDList figures = new NDList(loss, update(generatorAdam, scope));
-    if (average != null) {
-      average.update(step + 1);
-    }
-    laps.end(Phase.GENERATOR_UPDATE);
-    return figures;
-  }
-
-  /** Moves a network's parameters; returns the norm of its gradient. */
-  private static NDArray update(Adam adam, NDManager scope) {
-    NDArray norm = adam.update();
-    norm.attach(scope);
-    return norm;
   }
 
   @Override
@@ -226,7 +180,7 @@ final class Networks implements TrainingObserver.Snapshot {
   public byte[] pixels(float[] latents, int n) {
     Generator published = average == null ? generator : average.generator();
     try (NDManager scope = manager.newSubManager()) {
-      NDArray images = published.forward(latents(scope, latents, n), false);
+      NDArray images = published.forward(latents(scope, latents, n));
       return Pixels.of(HostCopies.floats(images), architecture.shape());
     }
   }
@@ -246,14 +200,6 @@ final class Networks implements TrainingObserver.Snapshot {
     }
     return new Checkpoint(
         architecture, hyperparameters, dataset, epochsDone(), step, Tensors.of(arrays));
-  }
-
-  private NDArray pictures(NDManager scope, Batch batch) {
-    ImageShape shape = architecture.shape();
-    return scope.create(
-        batch.values(),
-        new Shape(batch.size(), shape.channels(), shape.height(), shape.width()),
-        DataType.FLOAT32);
   }
 
   private NDArray latents(NDManager scope, float[] z, int n) {

@@ -2,6 +2,8 @@ package dev.dcgan.trainer.train;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.latent.Philox;
+import dev.dcgan.trainer.data.Batches;
+import java.util.Arrays;
 
 /**
  * Everything random in a run, as functions of the run's seed and of the position in it: there is no
@@ -43,6 +45,29 @@ record Randomness(long seed) {
    */
   float[] sheet(int n, int size) {
     return latents(SHEET, 0, n, size);
+  }
+
+  /**
+   * The noise of a run's batches: latents (n, size) of the discriminator's step, then latents (n,
+   * size) of the generator's.
+   *
+   * @param images in an epoch
+   */
+  Batches.Noise noise(int size, int images) {
+    return new Batches.Noise() {
+      @Override
+      public int size() {
+        return 2 * size;
+      }
+
+      @Override
+      public float[] draw(int epoch, int first, int n) {
+        long position = (epoch - 1L) * images + first; // Images seen before this batch.
+        float[] noise = Arrays.copyOf(discriminatorNoise(position, n, size), 2 * n * size);
+        System.arraycopy(generatorNoise(position, n, size), 0, noise, n * size, n * size);
+        return noise;
+      }
+    };
   }
 
   /** The order in which an epoch visits the data: a permutation of 0..n-1 (Fisher-Yates). */

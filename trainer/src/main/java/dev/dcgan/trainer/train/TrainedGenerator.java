@@ -45,7 +45,7 @@ public final class TrainedGenerator implements AutoCloseable {
   public float[] images(float[] latents, int n) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray z = scope.create(latents, new Shape(n, latentSize, 1, 1));
-      return HostCopies.floats(generator.forward(z, false));
+      return HostCopies.floats(generator.forward(z));
     }
   }
 

@@ -99,6 +99,7 @@ public final class TrainingLoop {
         new Batches(
             data,
             hyperparameters.batchSize(),
+            randomness.noise(architecture.latentSize(), data.size()),
             epoch -> randomness.order(epoch, data.size()),
             networks.epochsDone() + 1,
             hyperparameters.epochs(),

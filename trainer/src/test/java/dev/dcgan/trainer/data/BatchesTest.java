@@ -10,10 +10,12 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.Batches.Noise;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.Collections;
 import java.util.HashSet;
 import java.util.IdentityHashMap;
@@ -98,7 +100,8 @@ final class BatchesTest {
   void batches_comeInTheOrderOfEachEpoch_withASmallerLast() throws IOException {
     int[][] orders = {{4, 2, 0, 1, 3}, {0, 1, 2, 3, 4}};
     List<String> batches = new ArrayList<>();
-    try (Batches all = new Batches(new Numbers(5), 2, epoch -> orders[epoch - 1], 1, 2, 0)) {
+    try (Batches all =
+        new Batches(new Numbers(5), 2, Noise.NONE, epoch -> orders[epoch - 1], 1, 2, 0)) {
       while (all.hasNext()) {
         Batch batch = all.next();
         batches.add(
@@ -138,7 +141,8 @@ final class BatchesTest {
     digits.copyNormalised(2, expected, 0);
     digits.copyNormalised(0, expected, digits.shape().values());
 
-    try (Batches batches = new Batches(digits, 2, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
+    try (Batches batches =
+        new Batches(digits, 2, Noise.NONE, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
       Batch batch = batches.next();
 
       assertThat(batch.size()).isEqualTo(2);
@@ -148,6 +152,46 @@ final class BatchesTest {
       batch.values().asFloatBuffer().get(values);
       assertThat(values).containsExactly(expected);
     }
+  }
+
+  @Test
+  void batch_hasItsNoiseBehindItsPictures_drawnByTheReaders() throws IOException {
+    Set<Thread> threads = Collections.synchronizedSet(new HashSet<>());
+    Noise noise =
+        new Noise() {
+          @Override
+          public int size() {
+            return 3;
+          }
+
+          @Override
+          public float[] draw(int epoch, int first, int n) {
+            threads.add(Thread.currentThread());
+            float[] drawn = new float[3 * n];
+            Arrays.fill(drawn, 100 * epoch + first);
+            return drawn;
+          }
+        };
+    List<String> seen = new ArrayList<>();
+    try (Batches batches =
+        new Batches(new Numbers(3), 2, noise, epoch -> new int[] {0, 1, 2}, 1, 2, 0)) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        float[] values = new float[batch.values().remaining() / Float.BYTES];
+        batch.values().asFloatBuffer().get(values);
+        seen.add(
+            numbers(batch)
+                + Arrays.toString(Arrays.copyOfRange(values, 2 * batch.size(), values.length)));
+      }
+    }
+
+    assertThat(seen)
+        .containsExactly(
+            "[0, 1][100.0, 100.0, 100.0, 100.0, 100.0, 100.0]",
+            "[2][102.0, 102.0, 102.0]",
+            "[0, 1][200.0, 200.0, 200.0, 200.0, 200.0, 200.0]",
+            "[2][202.0, 202.0, 202.0]");
+    assertThat(threads).doesNotContain(Thread.currentThread());
   }
 
   @Test
@@ -172,7 +216,7 @@ final class BatchesTest {
     Waiting data = new Waiting(30, new CountDownLatch(1));
     int[] order = IntStream.concat(IntStream.range(0, 3), IntStream.range(6, 30)).toArray();
     List<Integer> seen = new ArrayList<>();
-    try (Batches batches = new Batches(data, 3, epoch -> order, 1, 1, 0)) {
+    try (Batches batches = new Batches(data, 3, Noise.NONE, epoch -> order, 1, 1, 0)) {
       while (batches.hasNext()) {
         seen.addAll(numbers(batches.next()));
       }
@@ -188,7 +232,7 @@ final class BatchesTest {
     Waiting data = new Waiting(100, gate);
     // The last picture that may be read before the first batch is asked for is picture 0.
     int[] order = IntStream.range(0, 100).map(i -> (i + 100 - (ahead - 1)) % 100).toArray();
-    try (Batches batches = new Batches(data, 2, epoch -> order, 1, 1, 0)) {
+    try (Batches batches = new Batches(data, 2, Noise.NONE, epoch -> order, 1, 1, 0)) {
       data.reached.await();
       assertThat(data.read).hasSizeLessThan(ahead);
       gate.countDown();
@@ -255,7 +299,8 @@ final class BatchesTest {
   private static Batches inOrder(
       ImageDataset data, int batchSize, int firstEpoch, int lastEpoch, int firstStep) {
     int[] order = IntStream.range(0, data.size()).toArray();
-    return new Batches(data, batchSize, epoch -> order, firstEpoch, lastEpoch, firstStep);
+    return new Batches(
+        data, batchSize, Noise.NONE, epoch -> order, firstEpoch, lastEpoch, firstStep);
   }
 
   /** Which pictures a batch holds, told by their pixels. */

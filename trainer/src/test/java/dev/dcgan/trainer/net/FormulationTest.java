@@ -3,15 +3,16 @@ package dev.dcgan.trainer.net;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
-import ai.djl.training.GradientCollector;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import dev.dcgan.trainer.net.TorchScript.Function;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -70,23 +71,51 @@ class FormulationTest {
     NDArray z = manager.create(Latents.of(5, 0, n * latent), new Shape(n, latent, 1, 1));
     // Against any fixed direction; the scales of mnist28 start near 0, and would leave nothing.
     generator.parameters().forEach(FormulationTest::spread);
+    NDArray probe =
+        manager.create(
+            Latents.of(6, 0, n * architecture.shape().values()),
+            new Shape(
+                n,
+                architecture.shape().channels(),
+                architecture.shape().height(),
+                architecture.shape().width()));
+    List<Function> functions = new ArrayList<>(generator.functions("generator", true));
+    functions.add(
+        Function.forward(
+            List.of("inputs", "weights", "statistics", "constants"),
+            """
+            leaves = annotate(List[Tensor], [])
+            for i in range(torch.len(weights)):
+              _0 = torch.append(leaves, torch.requires_grad_(torch.detach(weights[i])))
+            images = (self).generator(inputs[0], leaves, statistics, constants)
+            found = torch.grad([torch.mean(torch.mul(images, inputs[1]))], leaves)
+            parts = [torch.reshape(torch.detach(images), [-1])]
+            for i in range(torch.len(weights)):
+              _1 = torch.append(parts, torch.reshape(unchecked_cast(Tensor, found[i]), [-1]))
+            return torch.cat(parts)"""));
+    float[] all =
+        TorchScript.run(
+                TorchScript.load(manager, functions),
+                new NDList(z, probe),
+                generator.learned(),
+                generator.statistics(),
+                generator.constants())
+            .toFloatArray();
     Map<String, float[]> results = new LinkedHashMap<>();
-    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-      NDArray images = generator.forward(z, true);
-      results.put("images", images.toFloatArray());
-      NDArray probe = manager.create(Latents.of(6, 0, (int) images.size()), images.getShape());
-      collector.backward(images.mul(probe).mean());
+    int at = (int) probe.size();
+    results.put("images", Arrays.copyOf(all, at));
+    for (Map.Entry<String, Parameter> entry : generator.parameters().entrySet()) {
+      NDArray array = entry.getValue().getArray();
+      if (!entry.getValue().requiresGradient()) {
+        results.put(entry.getKey(), array.toFloatArray());
+        continue;
+      }
+      if (!isBiasBeforeBatchNorm(architecture, entry.getKey())) {
+        results.put(entry.getKey(), Arrays.copyOfRange(all, at, at + (int) array.size()));
+      }
+      at += (int) array.size();
     }
-    generator
-        .parameters()
-        .forEach(
-            (name, parameter) -> {
-              if (!parameter.requiresGradient()) {
-                results.put(name, parameter.getArray().toFloatArray());
-              } else if (!isBiasBeforeBatchNorm(architecture, name)) {
-                results.put(name, parameter.getArray().getGradient().toFloatArray());
-              }
-            });
+    assertThat(at).isEqualTo(all.length);
     return results;
   }
 

@@ -5,20 +5,18 @@ import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Parameter;
-import ai.djl.training.GradientCollector;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.net.Discriminator;
 import dev.dcgan.trainer.net.Generator;
+import dev.dcgan.trainer.net.TorchScript;
+import dev.dcgan.trainer.net.TorchScript.Function;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.Objects;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
 class AdamTest {
@@ -27,113 +25,92 @@ class AdamTest {
   private static final float BETA1 = 0.5f;
   private static final float BETA2 = 0.999f;
 
+  private final NDManager manager = NDManager.newBaseManager(Device.cpu());
+  private final Generator network = new Generator(manager, Architecture.mnist28(8, 8), 1);
+  private final Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
+  private final PtSymbolBlock script =
+      TorchScript.load(
+          manager,
+          List.of(
+              adam.function(),
+              Function.forward(
+                  List.of("weights", "gradients", "means", "variances", "step"),
+                  "return (self).adam(weights, gradients, means, variances, step[0])")));
+
+  @AfterEach
+  void close() {
+    manager.close();
+  }
+
   @Test
-  void update_followsThePaper() {
-    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
-      NDArray weight = network.parameters().values().iterator().next().getArray();
-      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
-      float[] initial = weight.toFloatArray();
+  void update_movesEveryParameter_asThePaperSays() {
+    List<float[]> initial = network.learned().stream().map(NDArray::toFloatArray).toList();
+    List<List<float[]>> gradients = new ArrayList<>();
 
-      List<float[]> gradients = new ArrayList<>();
-      for (int step = 0; step < 5; step++) {
-        gradients.add(backward(manager, network, weight, step));
-        adam.update();
-      }
+    for (int step = 0; step < 5; step++) {
+      gradients.add(gradients(step));
+      update(gradients.get(step));
+    }
 
-      float[] actual = weight.toFloatArray();
+    assertThat(initial).hasSize(14);
+    for (int p = 0; p < initial.size(); p++) {
+      int parameter = p;
+      List<float[]> own = gradients.stream().map(step -> step.get(parameter)).toList();
+      float[] actual = network.learned().get(p).toFloatArray();
       for (int i = 0; i < actual.length; i++) {
-        assertThat((double) actual[i]).isCloseTo(reference(initial[i], gradients, i), within(1e-6));
+        assertThat((double) actual[i])
+            .as("parameter %d", p)
+            .isCloseTo(reference(initial.get(p)[i], own, i), within(1e-6));
       }
-    }
-  }
-
-  /** Of a generator, whose gradients come through permuted weights, every parameter. */
-  @Test
-  void update_movesEveryParameter_byItsOwnGradient() {
-    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      Generator network = new Generator(manager, Architecture.mnist28(8, 8), 1);
-      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
-      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-        collector.backward(
-            network.forward(manager.randomNormal(new Shape(4, 8, 1, 1)), true).square().sum());
-      }
-      Map<String, float[]> before = new LinkedHashMap<>();
-      Map<String, float[]> gradients = new LinkedHashMap<>();
-      network
-          .parameters()
-          .forEach(
-              (name, parameter) -> {
-                if (parameter.requiresGradient()) {
-                  before.put(name, parameter.getArray().toFloatArray());
-                  gradients.put(name, parameter.getArray().getGradient().toFloatArray());
-                }
-              });
-
-      adam.update();
-
-      assertThat(before).hasSize(14);
-      before.forEach(
-          (name, values) -> {
-            NDArray weight = Objects.requireNonNull(network.parameters().get(name)).getArray();
-            float[] actual = weight.toFloatArray();
-            for (int i = 0; i < actual.length; i++) {
-              assertThat((double) actual[i])
-                  .as(name)
-                  .isCloseTo(
-                      reference(values[i], List.of(Objects.requireNonNull(gradients.get(name))), i),
-                      within(1e-6));
-            }
-            assertThat(weight.getGradient().toFloatArray()).as(name).containsOnly(0);
-          });
-    }
-  }
-
-  @Test
-  void update_clearsTheGradients() {
-    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
-      NDArray weight = network.parameters().values().iterator().next().getArray();
-      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
-      assertThat(backward(manager, network, weight, 0)).doesNotContain(0);
-
-      adam.update();
-
-      assertThat(weight.getGradient().toFloatArray()).containsOnly(0);
     }
   }
 
   @Test
   void update_returnsTheNormOfAllGradientsTogether() {
-    try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      Discriminator network = new Discriminator(manager, Architecture.mnist28(8, 8), 1);
-      NDArray weight = network.parameters().values().iterator().next().getArray();
-      Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
-      backward(manager, network, weight, 0);
-      double squares = 0;
-      for (Parameter parameter : network.parameters().values()) {
-        if (parameter.requiresGradient()) {
-          for (float value : parameter.getArray().getGradient().toFloatArray()) {
-            squares += (double) value * value;
-          }
-        }
+    List<float[]> gradients = gradients(7);
+    double squares = 0;
+    for (float[] gradient : gradients) {
+      for (float value : gradient) {
+        squares += (double) value * value;
       }
-
-      double norm = adam.update().getFloat();
-
-      assertThat(norm).isPositive().isCloseTo(Math.sqrt(squares), withinPercentage(0.001));
     }
+
+    assertThat((double) update(gradients))
+        .isPositive()
+        .isCloseTo(Math.sqrt(squares), withinPercentage(0.001));
   }
 
-  /** Puts a gradient on every parameter; returns the given one's. */
-  private static float[] backward(
-      NDManager manager, Discriminator network, NDArray weight, int step) {
-    NDArray pictures = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
-    try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-      NDArray loss = network.forward(pictures, true).mul(step + 1).sum();
-      collector.backward(loss);
+  @Test
+  void setSteps_countsTheUpdatesOfACheckpoint() {
+    adam.setSteps(41);
+
+    update(gradients(0));
+
+    assertThat(adam.step().getFloat()).isEqualTo(42);
+  }
+
+  /** A gradient for each parameter. */
+  private List<float[]> gradients(int step) {
+    List<float[]> gradients = new ArrayList<>();
+    for (NDArray weight : network.learned()) {
+      gradients.add(Latents.of(step, gradients.size(), (int) weight.size()));
     }
-    return weight.getGradient().toFloatArray();
+    return gradients;
+  }
+
+  private float update(List<float[]> gradients) {
+    NDList arrays = new NDList();
+    for (float[] gradient : gradients) {
+      arrays.add(manager.create(gradient, network.learned().get(arrays.size()).getShape()));
+    }
+    return TorchScript.run(
+            script,
+            network.learned(),
+            arrays,
+            adam.means(),
+            adam.variances(),
+            new NDList(adam.step()))
+        .getFloat();
   }
 
   /** Algorithm 1 of Kingma and Ba 2015 on one weight, in double. */

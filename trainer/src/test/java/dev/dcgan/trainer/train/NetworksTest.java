@@ -99,7 +99,7 @@ class NetworksTest {
     assertThat(read).isNotEmpty().allMatch(name -> name.startsWith("average.generator."));
   }
 
-  private Networks networks(long seed) {
+  private Networks networks(long seed) throws IOException {
     return new Networks(
         manager,
         NARROW,

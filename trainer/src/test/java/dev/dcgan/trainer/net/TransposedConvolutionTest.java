@@ -4,22 +4,21 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.djl.Device;
-import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
-import ai.djl.nn.Parameter;
-import ai.djl.training.GradientCollector;
-import ai.djl.training.ParameterStore;
-import ai.djl.training.initializer.Initializer;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.net.Architecture.Layer;
+import dev.dcgan.trainer.net.TorchScript.Function;
+import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class ConvTranspose2dTest {
+class TransposedConvolutionTest {
 
   private static final int BATCH = 2;
   private static final int IN = 3;
@@ -50,7 +49,8 @@ class ConvTranspose2dTest {
     Case layer = new Case(formulation, side, kernel, stride, padding);
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      NDArray y = layer.forward(manager, layer.block(manager), layer.x);
+      NDArray y =
+          layer.run(manager, "return (self).layer(%s)".formatted(layer.arguments("inputs")));
 
       assertThat(y.getShape()).isEqualTo(new Shape(BATCH, OUT, layer.outputSide, layer.outputSide));
       // Sums of up to 48 terms near 1; interpolation takes differences of larger ones.
@@ -75,25 +75,29 @@ class ConvTranspose2dTest {
     float[] probe = Latents.of(7, 3, layer.y().length);
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
-      ConvTranspose2d block = layer.block(manager);
-      NDArray x = manager.create(layer.x, layer.inputShape());
-      x.setRequiresGradient(true);
-      try (GradientCollector collector = Engine.getInstance().newGradientCollector()) {
-        NDArray y =
-            block
-                .forward(new ParameterStore(manager, false), new NDList(x), true)
-                .singletonOrThrow();
-        collector.backward(y.mul(manager.create(probe, y.getShape())).sum());
-      }
+      NDArray gradients =
+          layer.run(
+              manager,
+              """
+              leaves = [torch.requires_grad_(inputs[0]), torch.requires_grad_(inputs[1]), torch.requires_grad_(inputs[2])]
+              y = (self).layer(%s)
+              found = torch.grad([torch.sum(torch.mul(y, torch.reshape(probe[0], torch.size(y))))], leaves)
+              return torch.cat([torch.reshape(unchecked_cast(Tensor, found[0]), [-1]), \
+              torch.reshape(unchecked_cast(Tensor, found[1]), [-1]), unchecked_cast(Tensor, found[2])])"""
+                  .formatted(layer.arguments("leaves")),
+              probe);
 
-      assertMatches(x, layer.x, layer, probe);
-      assertMatches(parameter(block, "weight"), layer.weight, layer, probe);
-      assertMatches(parameter(block, "bias"), layer.bias, layer, probe);
+      float[] all = gradients.toFloatArray();
+      int weightAt = layer.x.length;
+      int biasAt = weightAt + layer.weight.length;
+      assertMatches(Arrays.copyOfRange(all, 0, weightAt), layer.x, layer, probe);
+      assertMatches(Arrays.copyOfRange(all, weightAt, biasAt), layer.weight, layer, probe);
+      assertMatches(Arrays.copyOfRange(all, biasAt, all.length), layer.bias, layer, probe);
     }
   }
 
-  private static void assertMatches(NDArray variable, float[] values, Case layer, float[] probe) {
-    float[] gradient = variable.getGradient().toFloatArray();
+  private static void assertMatches(float[] gradient, float[] values, Case layer, float[] probe) {
+    assertThat(gradient).hasSameSizeAs(values);
     float step = 0.5f;
     for (int i = 0; i < values.length; i++) {
       float original = values[i];
@@ -104,10 +108,6 @@ class ConvTranspose2dTest {
       values[i] = original;
       assertThat((double) gradient[i]).isCloseTo((above - below) / (2 * step), within(1e-4));
     }
-  }
-
-  private static NDArray parameter(ConvTranspose2d block, String name) {
-    return block.getParameters().get(name).getArray();
   }
 
   /** A layer with weights and input, and the definition of its output as plain loops. */
@@ -133,24 +133,34 @@ class ConvTranspose2dTest {
       return new Shape(BATCH, IN, side, side);
     }
 
-    ConvTranspose2d block(NDManager manager) {
-      ConvTranspose2d block = new ConvTranspose2d(manager, layer, side, formulation);
-      block.setInitializer(Initializer.ZEROS, parameter -> true);
-      block.initialize(manager, DataType.FLOAT32, inputShape());
-      set(block.getParameters().get("weight"), weight);
-      set(block.getParameters().get("bias"), bias);
-      return block;
+    /** The layer's arguments: x, weight and bias from {@code list}, and the constants. */
+    String arguments(String list) {
+      StringBuilder arguments = new StringBuilder("%1$s[0], %1$s[1], %1$s[2]".formatted(list));
+      for (int i = 0; i < formulation.constantNames().size(); i++) {
+        arguments.append(", constants[").append(i + 1).append(']');
+      }
+      return arguments.toString();
     }
 
-    private static void set(Parameter parameter, float[] values) {
-      Network.assign(parameter.getArray(), values);
-    }
-
-    NDArray forward(NDManager manager, ConvTranspose2d block, float[] input) {
-      NDArray x = manager.create(input, inputShape());
-      return block
-          .forward(new ParameterStore(manager, false), new NDList(x), false)
-          .singletonOrThrow();
+    /** Runs statements over inputs (x, weight, bias), constants (from 1) and the probe. */
+    NDArray run(NDManager manager, String body, float... probe) {
+      NDList constants = new NDList(manager.zeros(new Shape()));
+      constants.addAll(formulation.constants(manager, layer, side));
+      PtSymbolBlock script =
+          TorchScript.load(
+              manager,
+              List.of(
+                  formulation.function("layer", layer, side),
+                  Function.forward(List.of("inputs", "constants", "probe"), body)));
+      int kernel = layer.kernel();
+      NDList inputs =
+          new NDList(
+              manager.create(x, inputShape()),
+              manager.create(weight, new Shape(IN, OUT, kernel, kernel)),
+              manager.create(bias));
+      JniUtils.setGradMode(false);
+      JniUtils.setGraphExecutorOptimize(false);
+      return TorchScript.run(script, inputs, constants, new NDList(manager.create(probe)));
     }
 
     double loss(float[] probe) {

@@ -1,0 +1,227 @@
+package dev.dcgan.trainer.train;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.net.Discriminator;
+import dev.dcgan.trainer.net.Generator;
+import dev.dcgan.trainer.net.TorchScript;
+import dev.dcgan.trainer.net.TorchScript.Function;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The discriminator's update and the generator's, one TorchScript call each: forward, loss,
+ * gradients, Adam and the average. Nothing in them waits for the device.
+ *
+ * <p>Both take a batch as one flat array: n images, n latents for the discriminator's update, n
+ * latents for the generator's.
+ */
+final class TrainingStep {
+
+  private static final List<String> NETWORKS =
+      List.of(
+          "generator_weights",
+          "generator_statistics",
+          "generator_constants",
+          "discriminator_weights",
+          "discriminator_statistics",
+          "discriminator_constants");
+  private static final List<String> OPTIMIZER = List.of("means", "variances", "step");
+  private static final List<String> AVERAGE = List.of("average_weights", "average_statistics");
+
+  private final List<NDList> discriminatorArguments;
+  private final List<NDList> generatorArguments;
+  private final PtSymbolBlock discriminatorUpdate;
+  private final PtSymbolBlock generatorUpdate;
+
+  /**
+   * Compiles both scripts.
+   *
+   * @param manager whose life they share, as the networks do
+   * @param average null: there is none
+   */
+  TrainingStep(
+      NDManager manager,
+      Architecture architecture,
+      Generator generator,
+      Adam generatorAdam,
+      Discriminator discriminator,
+      Adam discriminatorAdam,
+      @Nullable GeneratorEma average,
+      float labelSmoothing) {
+    List<NDList> networks =
+        List.of(
+            generator.learned(),
+            generator.statistics(),
+            generator.constants(),
+            discriminator.learned(),
+            discriminator.statistics(),
+            discriminator.constants());
+    discriminatorArguments = new ArrayList<>(networks);
+    discriminatorArguments.addAll(state(discriminatorAdam));
+    generatorArguments = new ArrayList<>(networks);
+    generatorArguments.addAll(state(generatorAdam));
+    if (average != null) {
+      generatorArguments.add(average.generator().learned());
+      generatorArguments.add(average.generator().statistics());
+    }
+    List<Function> functions = new ArrayList<>(generator.functions("generator", true));
+    functions.addAll(discriminator.functions("discriminator", true));
+    discriminatorUpdate =
+        TorchScript.load(
+            manager,
+            concat(
+                functions,
+                GanLoss.discriminator(labelSmoothing),
+                GanLoss.score(),
+                discriminatorAdam.function(),
+                discriminatorUpdate(architecture, discriminator.learned().size())));
+    List<Function> generatorFunctions =
+        concat(
+            functions,
+            GanLoss.generator(),
+            generatorAdam.function(),
+            generatorUpdate(architecture, generator.learned().size(), average != null));
+    if (average != null) {
+      generatorFunctions.add(average.function());
+    }
+    generatorUpdate = TorchScript.load(manager, generatorFunctions);
+  }
+
+  private static List<NDList> state(Adam adam) {
+    return List.of(adam.means(), adam.variances(), new NDList(adam.step()));
+  }
+
+  private static List<Function> concat(List<Function> functions, Function... more) {
+    List<Function> all = new ArrayList<>(functions);
+    all.addAll(List.of(more));
+    return all;
+  }
+
+  /** The fakes' generator takes its weights as they are: constants to the gradient. */
+  private static Function discriminatorUpdate(Architecture architecture, int weights) {
+    return forward(
+        List.of("batch"),
+        List.of(),
+        """
+        %s
+        real = torch.reshape(torch.slice(batch[0], 0, 0, first_noise), [n, %s])
+        z = torch.reshape(torch.slice(batch[0], 0, first_noise, second_noise), [n, %d, 1, 1])
+        fake = (self).generator(z, generator_weights, generator_statistics, generator_constants)
+        learned = [%s]
+        fake_logits = (self).discriminator(fake, learned, discriminator_statistics, discriminator_constants)
+        real_logits = (self).discriminator(real, learned, discriminator_statistics, discriminator_constants)
+        loss = (self).discriminator_loss(real_logits, fake_logits)
+        %s
+        norm = (self).adam(discriminator_weights, gradients, means, variances, step[0])
+        return torch.stack([torch.detach(loss), (self).score(real_logits), (self).score(fake_logits), norm])"""
+            .formatted(
+                positions(architecture),
+                shape(architecture.shape()),
+                architecture.latentSize(),
+                leaves("discriminator_weights", weights),
+                gradients(weights)));
+  }
+
+  /** Through a discriminator that stands still. */
+  private static Function generatorUpdate(
+      Architecture architecture, int weights, boolean averaging) {
+    return forward(
+        List.of("batch", "figures"),
+        averaging ? AVERAGE : List.of(),
+        """
+        %s
+        z = torch.reshape(torch.slice(batch[0], 0, second_noise), [n, %d, 1, 1])
+        learned = [%s]
+        fake = (self).generator(z, learned, generator_statistics, generator_constants)
+        logits = (self).discriminator(fake, discriminator_weights, discriminator_statistics, discriminator_constants)
+        loss = (self).generator_loss(logits)
+        %s
+        norm = (self).adam(generator_weights, gradients, means, variances, step[0])
+        %s
+        d = torch.unbind(figures[0])
+        return torch.stack([d[0], torch.detach(loss), d[1], d[2], d[3], norm])"""
+            .formatted(
+                positions(architecture),
+                architecture.latentSize(),
+                leaves("generator_weights", weights),
+                gradients(weights),
+                averaging
+                    ? """
+                    _0 = (self).average(average_weights, generator_weights, step[0])
+                    _1 = (self).average(average_statistics, generator_statistics, step[0])"""
+                    : ""));
+  }
+
+  private static Function forward(List<String> first, List<String> last, String body) {
+    List<String> lists = new ArrayList<>(first);
+    lists.addAll(NETWORKS);
+    lists.addAll(OPTIMIZER);
+    lists.addAll(last);
+    return Function.forward(lists, body);
+  }
+
+  /** Where the parts of a batch begin. */
+  private static String positions(Architecture architecture) {
+    int image = architecture.shape().values();
+    int latent = architecture.latentSize();
+    return """
+        n = torch.floordiv(torch.numel(batch[0]), %d)
+        first_noise = torch.mul(n, %d)
+        second_noise = torch.mul(n, %d)"""
+        .formatted(image + 2 * latent, image, image + latent);
+  }
+
+  private static String shape(ImageShape shape) {
+    return "%d, %d, %d".formatted(shape.channels(), shape.height(), shape.width());
+  }
+
+  /** The weights again, in the same memory, as the leaves of a graph of their own. */
+  private static String leaves(String list, int n) {
+    return each(n, "torch.requires_grad_(torch.detach(" + list + "[%d]))");
+  }
+
+  /** Some formulations have gradients that are permuted in memory. */
+  private static String gradients(int n) {
+    return "found = torch.grad([loss], learned)\ngradients = [%s]"
+        .formatted(each(n, "torch.contiguous(unchecked_cast(Tensor, found[%d]))"));
+  }
+
+  private static String each(int n, String format) {
+    return IntStream.range(0, n).mapToObj(format::formatted).collect(Collectors.joining(", "));
+  }
+
+  /**
+   * Updates the discriminator.
+   *
+   * @return (4): the loss, D(x), D(G(z)) and the gradient's norm; in the batch's manager
+   */
+  NDArray updateDiscriminator(NDArray batch) {
+    return run(discriminatorUpdate, List.of(new NDList(batch)), discriminatorArguments);
+  }
+
+  /**
+   * Updates the generator, and its average.
+   *
+   * @param figures the discriminator's
+   * @return (6): the losses of D and G, D(x), D(G(z)), the norms of D's and G's gradients; in the
+   *     batch's manager
+   */
+  NDArray updateGenerator(NDArray batch, NDArray figures) {
+    return run(
+        generatorUpdate, List.of(new NDList(batch), new NDList(figures)), generatorArguments);
+  }
+
+  private static NDArray run(PtSymbolBlock script, List<NDList> first, List<NDList> rest) {
+    List<NDList> lists = new ArrayList<>(first);
+    lists.addAll(rest);
+    return TorchScript.run(script, lists.toArray(NDList[]::new));
+  }
+}

@@ -1,0 +1,62 @@
+package dev.dcgan.trainer.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDManager;
+import dev.dcgan.trainer.train.TrainingObserver.Next;
+import dev.dcgan.trainer.train.TrainingObserver.Step;
+import java.util.ArrayList;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+class EpochReportTest {
+
+  @Test
+  void add_readsNoFiguresBeforeEnoughStepsAreThere() throws NonFiniteException {
+    Steps observer = new Steps();
+    try (NDManager manager = NDManager.newBaseManager(Device.cpu());
+        EpochReport report = new EpochReport(1, 3, observer)) {
+      NDArray first = figures(manager, 1);
+      assertThat(report.add(new StepFigures(1, 8, first))).isEqualTo(Next.CONTINUE);
+      assertThat(report.add(new StepFigures(2, 8, figures(manager, 2)))).isEqualTo(Next.CONTINUE);
+      assertThat(observer.steps).isEmpty();
+
+      assertThat(report.add(new StepFigures(3, 8, figures(manager, 3)))).isEqualTo(Next.STOP);
+
+      assertThat(observer.steps).extracting(Step::step).containsExactly(1L, 2L, 3L);
+      assertThat(observer.steps)
+          .extracting(step -> step.figures().generatorGradient())
+          .containsExactly(6f, 7f, 8f);
+      assertThat(manager.getManagedArrays()).isEmpty();
+    }
+  }
+
+  /** Six figures from {@code first} on. */
+  private static NDArray figures(NDManager manager, int first) {
+    return manager.arange((float) first, first + 6, 1);
+  }
+
+  private static final class Steps implements TrainingObserver {
+
+    final List<Step> steps = new ArrayList<>();
+
+    @Override
+    public Next onStep(Step step) {
+      steps.add(step);
+      return step.step() == 2 ? Next.STOP : Next.CONTINUE;
+    }
+
+    @Override
+    public void onEpoch(Epoch epoch) {}
+
+    @Override
+    public Next atEpochEnd(int epoch, Snapshot snapshot) {
+      return Next.CONTINUE;
+    }
+
+    @Override
+    public void onCheckpoint(Checkpoint checkpoint) {}
+  }
+}

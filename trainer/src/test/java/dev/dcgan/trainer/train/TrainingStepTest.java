@@ -1,0 +1,207 @@
+package dev.dcgan.trainer.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
+
+import ai.djl.Device;
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.pytorch.jni.JniUtils;
+import dev.dcgan.trainer.data.Batch;
+import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.net.Discriminator;
+import dev.dcgan.trainer.net.Generator;
+import java.io.IOException;
+import java.util.List;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class TrainingStepTest {
+
+  private static final Architecture NARROW = Architecture.mnist28(16, 8);
+  private static final int BATCH = 6;
+  private static final float BETA1 = 0.5f;
+
+  private final NDManager manager = NDManager.newBaseManager(Device.cpu());
+  private final NDArray batch =
+      new BatchUpload(manager).upload(manager, Benchmark.noise(NARROW, BATCH));
+
+  @AfterEach
+  void close() {
+    manager.close();
+  }
+
+  /** Networks with what updates them. */
+  private static final class Setup {
+    final Generator generator;
+    final Discriminator discriminator;
+    final Adam generatorAdam;
+    final Adam discriminatorAdam;
+    final TrainingStep step;
+
+    Setup(NDManager manager, Architecture architecture, boolean plain) {
+      generator = new Generator(manager, architecture, 1, plain);
+      discriminator = new Discriminator(manager, architecture, 2);
+      generatorAdam = new Adam(manager, generator, 1e-3f, BETA1, 0.999f);
+      discriminatorAdam = new Adam(manager, discriminator, 1e-3f, BETA1, 0.999f);
+      step =
+          new TrainingStep(
+              manager,
+              architecture,
+              generator,
+              generatorAdam,
+              discriminator,
+              discriminatorAdam,
+              null,
+              0);
+    }
+  }
+
+  @Test
+  void updateDiscriminator_movesItsEveryParameter_andNoneOfTheGenerators() {
+    Setup setup = new Setup(manager, NARROW, false);
+    List<float[]> mine = values(setup.discriminator.learned());
+    List<float[]> others = values(setup.generator.learned());
+    List<float[]> statistics = values(setup.discriminator.statistics());
+
+    setup.step.updateDiscriminator(batch);
+
+    assertAllDiffer(values(setup.discriminator.learned()), mine);
+    assertAllDiffer(values(setup.discriminator.statistics()), statistics);
+    assertThat(values(setup.generator.learned()))
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(others);
+  }
+
+  @Test
+  void updateGenerator_movesItsEveryParameter_andNoneOfTheDiscriminators() {
+    Setup setup = new Setup(manager, NARROW, false);
+    NDArray figures = setup.step.updateDiscriminator(batch);
+    List<float[]> mine = values(setup.generator.learned());
+    List<float[]> others = values(setup.discriminator.learned());
+
+    setup.step.updateGenerator(batch, figures);
+
+    assertAllDiffer(values(setup.generator.learned()), mine);
+    assertThat(values(setup.discriminator.learned()))
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(others);
+  }
+
+  /** The first update leaves (1 - beta1) times the gradient in the mean. */
+  @Test
+  void gradientsOfTheLastBias_areThoseOfTheLosses() {
+    Setup setup = new Setup(manager, NARROW, false);
+
+    float[] figures =
+        setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch)).toFloatArray();
+
+    // It is added to every logit: d/db softplus(-real) = score - 1, d/db softplus(fake) = score.
+    double gradient = last(setup.discriminatorAdam.means()).getFloat() / (1 - BETA1);
+    assertThat(gradient).isCloseTo((figures[2] - 1 + figures[3]) / 2, within(1e-6));
+  }
+
+  @Test
+  void figures_haveTheNormsOfTheGradients() {
+    Setup setup = new Setup(manager, NARROW, false);
+
+    float[] figures =
+        setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch)).toFloatArray();
+
+    assertThat(figures).hasSize(6);
+    assertThat((double) figures[4])
+        .isCloseTo(norm(setup.discriminatorAdam.means()), withinPercentage(0.01));
+    assertThat((double) figures[5])
+        .isCloseTo(norm(setup.generatorAdam.means()), withinPercentage(0.01));
+  }
+
+  /** Gradients of permuted weights are permuted in memory; Adam takes memory as it lies. */
+  @Test
+  void gradients_ofEveryFormulation_areThoseOfPyTorchsOperator() {
+    Setup fast = new Setup(manager, NARROW, false);
+    Setup plain = new Setup(manager, NARROW, true);
+
+    for (Setup setup : List.of(fast, plain)) {
+      setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch));
+    }
+
+    List<float[]> means = values(fast.generatorAdam.means());
+    List<float[]> expected = values(plain.generatorAdam.means());
+    float largest =
+        plain.generatorAdam.means().stream()
+            .map(NDArray::abs)
+            .map(NDArray::max)
+            .map(NDArray::getFloat)
+            .max(Float::compare)
+            .orElseThrow();
+    for (int i = 0; i < means.size(); i++) {
+      assertThat(means.get(i))
+          .as("parameter %d", i)
+          .usingComparatorWithPrecision(1e-4f * largest)
+          .containsExactly(expected.get(i));
+    }
+  }
+
+  @Test
+  void updates_leaveGradientsOff_andNoGraph() {
+    Setup setup = new Setup(manager, NARROW, false);
+
+    NDArray figures = setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch));
+
+    assertThat(JniUtils.isGradMode()).isFalse();
+    assertThat(figures.hasGradient()).isFalse();
+    assertThat(setup.generator.learned()).noneMatch(NDArray::hasGradient);
+  }
+
+  @Test
+  void steps_leaveNothingInTheManagerButTheirFigures() throws IOException {
+    Hyperparameters hyperparameters =
+        new Hyperparameters(1, BATCH, 1e-3f, 1e-3f, 0.5f, 0.999f, 0.1f, 0.9f, 2, 1);
+    Networks networks =
+        new Networks(
+            manager,
+            NARROW,
+            hyperparameters,
+            new Checkpoint.Dataset("noise", "", 4 * BATCH),
+            false,
+            phase -> {});
+    Batch noise = Benchmark.noise(NARROW, BATCH);
+    Batch more = new Batch(1, 0, noise.positions(), false, noise.values());
+    networks.step(() -> more).figures().close();
+    int arrays = manager.getManagedArrays().size();
+
+    StepFigures figures = networks.step(() -> more);
+
+    assertThat(figures.images()).isEqualTo(2 * BATCH);
+    assertThat(manager.getManagedArrays()).hasSize(arrays + 1);
+    figures.figures().close();
+    assertThat(manager.getManagedArrays()).hasSize(arrays);
+  }
+
+  private static List<float[]> values(NDList arrays) {
+    return arrays.stream().map(NDArray::toFloatArray).toList();
+  }
+
+  private static void assertAllDiffer(List<float[]> now, List<float[]> before) {
+    for (int i = 0; i < before.size(); i++) {
+      assertThat(now.get(i)).as("array %d", i).isNotEqualTo(before.get(i));
+    }
+  }
+
+  private static NDArray last(NDList arrays) {
+    return arrays.get(arrays.size() - 1);
+  }
+
+  private static double norm(NDList means) {
+    double squares = 0;
+    for (float[] values : values(means)) {
+      for (float value : values) {
+        double gradient = value / (1 - BETA1);
+        squares += gradient * gradient;
+      }
+    }
+    return Math.sqrt(squares);
+  }
+}
