@@ -5,6 +5,7 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Benchmark;
 import dev.dcgan.trainer.train.Benchmark.Turn;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -90,6 +91,10 @@ final class BenchmarkCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
+    return NativeFailureException.reporting(this::benchmark);
+  }
+
+  private int benchmark() throws IOException {
     TrainingDevice where = TrainingDevice.select(device);
     Preset chosen = Preset.named(preset).orElseThrow();
     Architecture architecture =
