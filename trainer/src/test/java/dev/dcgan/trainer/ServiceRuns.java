@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
@@ -17,6 +18,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -36,6 +38,7 @@ final class ServiceRuns {
   final FakeTrainer trainer = new FakeTrainer();
   final FakeTarget target = new FakeTarget();
   final PrometheusRegistry registry = new PrometheusRegistry();
+  final CompletableFuture<NativeFailureException> failed = new CompletableFuture<>();
   final RunStore store;
   final Runs runs;
 
@@ -47,7 +50,7 @@ final class ServiceRuns {
             CLOCK,
             new DataRoot(dataRoot),
             "cuda:1",
-            new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry)),
+            new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry), failed::complete),
             new Publications(target));
   }
 
