@@ -6,7 +6,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Ends a program in order on SIGTERM or Ctrl-C.
+ * Ends a program in order on SIGTERM or Ctrl-C, or when a part of it asks for that.
  *
  * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its
  * exit code: 0 where nobody need start it again, otherwise {@link #TRY_AGAIN}. A second signal ends
@@ -65,7 +65,12 @@ public final class Shutdown {
     return shutdown;
   }
 
-  /** Waits for the first signal. */
+  /** Releases {@link #await} as a signal does, without the action: a part of the program failed. */
+  public void request() {
+    asked.countDown();
+  }
+
+  /** Waits for the first signal, or {@link #request}. */
   public void await() throws InterruptedException {
     asked.await();
   }

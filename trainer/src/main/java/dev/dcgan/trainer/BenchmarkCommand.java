@@ -8,6 +8,7 @@ import dev.dcgan.trainer.train.Benchmark.Turn;
 import dev.dcgan.trainer.train.CudaEnvironment;
 import dev.dcgan.trainer.train.Hyperparameters;
 import dev.dcgan.trainer.train.Precision;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -106,6 +107,10 @@ final class BenchmarkCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
+    return NativeFailureException.reporting(this::benchmark);
+  }
+
+  private int benchmark() throws IOException {
     TrainingDevice where = TrainingDevice.select(device);
     Preset chosen = Preset.named(preset).orElseThrow();
     Architecture architecture =

@@ -11,6 +11,7 @@ import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.onnx.PublishedOnnxGenerator;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainedGenerator;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
@@ -86,6 +87,10 @@ final class EvaluateCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
+    return NativeFailureException.reporting(this::evaluate);
+  }
+
+  private int evaluate() throws IOException {
     TrainingDevice device = TrainingDevice.select("cpu");
     Optional<QualityReport> report =
         checkpoint != null

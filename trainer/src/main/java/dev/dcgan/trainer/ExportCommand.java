@@ -4,6 +4,7 @@ import dev.dcgan.server.Problems;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.Run;
 import java.io.IOException;
@@ -45,6 +46,10 @@ final class ExportCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
+    return NativeFailureException.reporting(this::export);
+  }
+
+  private int export() throws IOException {
     Path file = Objects.requireNonNull(checkpoint, "checked");
     TrainingDevice.select("cpu");
     Checkpoint read = CheckpointFile.read(file);

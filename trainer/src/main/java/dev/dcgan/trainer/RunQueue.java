@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.Threads;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
@@ -11,6 +12,7 @@ import java.util.Deque;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,6 +24,9 @@ import org.slf4j.LoggerFactory;
  * <p>Thread-safe. A job that was added is the queue's: it closes the job's hold when the run has
  * ended, or with {@link #close}. While a run trains the lock is free; it is held while run.json is
  * written, which takes milliseconds.
+ *
+ * <p>When the device or its memory fails, the queue trains no other run and takes none: the process
+ * must end and be started again. The run stays RUNNING on the disk, those that wait stay QUEUED.
  */
 final class RunQueue {
 
@@ -43,6 +48,7 @@ final class RunQueue {
   private final Runs.Trainer trainer;
   private final int maxWaiting;
   private final RunMetrics metrics;
+  private final Consumer<NativeFailureException> onNativeFailure;
   private final Thread worker;
 
   // Mutable state
@@ -54,10 +60,20 @@ final class RunQueue {
 
   @GuardedBy("this") private boolean closing;
 
-  RunQueue(Runs.Trainer trainer, int maxWaiting, RunMetrics metrics) {
+  /**
+   * A queue that trains nothing before {@link #start}.
+   *
+   * @param onNativeFailure called at most once, on the training thread, after the run was left
+   */
+  RunQueue(
+      Runs.Trainer trainer,
+      int maxWaiting,
+      RunMetrics metrics,
+      Consumer<NativeFailureException> onNativeFailure) {
     this.trainer = trainer;
     this.maxWaiting = maxWaiting;
     this.metrics = metrics;
+    this.onNativeFailure = onNativeFailure;
     worker = Threads.named("training").newThread(this::work);
   }
 
@@ -120,14 +136,27 @@ final class RunQueue {
   private void work() {
     for (Job job = take(); job != null; job = take()) {
       log.info("run {} begins", job.id());
+      Optional<NativeFailureException> failure = Optional.empty();
       try {
         trainer.train(job.record(), job.plan(), job.control());
+      } catch (NativeFailureException e) {
+        failure = Optional.of(e);
+        suspend(job);
       } catch (RuntimeException | Error e) {
         // Whatever it was: the thread must live, others wait for it.
         log.error("run {} failed by a fault of this program", job.id(), e);
         fail(job);
       }
-      settle(job);
+      settle(job, failure.isPresent());
+      failure.ifPresent(onNativeFailure);
+    }
+  }
+
+  /** Leaves the run to the next process, and begins no other in this one. */
+  private synchronized void suspend(Job job) {
+    closing = true;
+    if (!job.record().hasEnded()) {
+      log.error("run {} was {}", job.id(), job.record().run().getReason());
     }
   }
 
@@ -144,9 +173,11 @@ final class RunQueue {
     return underWay;
   }
 
-  private synchronized void settle(Job job) {
+  private synchronized void settle(Job job, boolean suspended) {
     underWay = null;
-    if (!job.record().hasEnded() && job.control().asked() != RunControl.Ask.INTERRUPT) {
+    if (!job.record().hasEnded()
+        && !suspended
+        && job.control().asked() != RunControl.Ask.INTERRUPT) {
       log.error("run {} was left without an end", job.id());
       fail(job);
     }

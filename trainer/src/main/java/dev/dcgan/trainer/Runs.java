@@ -7,6 +7,8 @@ import dev.dcgan.trainer.RefusedException.Why;
 import dev.dcgan.trainer.RunPlan.InvalidConfigException;
 import dev.dcgan.trainer.RunPlan.Violation;
 import dev.dcgan.trainer.train.Checkpoints;
+import dev.dcgan.trainer.train.NativeFailureException;
+import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -49,8 +51,11 @@ final class Runs {
      *
      * <p>What goes wrong is the run's end, FAILED and why. Only after {@link RunControl#interrupt}
      * may the run be left RUNNING. The caller holds the run's lock.
+     *
+     * @throws NativeFailureException the device or its memory failed: the run is left to be
+     *     continued by another process, and no other run may be trained in this one
      */
-    void train(RunRecord record, RunPlan plan, RunControl control);
+    void train(RunRecord record, RunPlan plan, RunControl control) throws NativeFailureException;
   }
 
   /**
@@ -264,6 +269,7 @@ final class Runs {
     }
     RunRecord record = hold.get().record();
     metrics.follow(record);
+    move(record);
     List<Violation> wrong = new ArrayList<>();
     RunPlan plan = plan(record.run().getConfig(), wrong);
     if (plan != null && !record.hasEnded()) {
@@ -275,6 +281,24 @@ final class Runs {
       if (!done.record().hasEnded()) {
         done.record().state(RunState.RUN_STATE_FAILED, "its config is not valid: " + wrong);
       }
+    }
+  }
+
+  /**
+   * Moves a run whose caller named no device to the service's, if the service was given one: for
+   * {@code --device cpu}, where the GPU that a run was trained on will not come back.
+   */
+  private void move(RunRecord record) throws IOException {
+    Run run = record.run();
+    String was = run.getConfig().getDevice();
+    // Of a resumed run only the device is known, not who named it.
+    boolean named =
+        run.getResumedFrom().isEmpty()
+            ? !run.getAsked().getDevice().isEmpty()
+            : !TrainingDevice.isAuto(was);
+    if (!named && !TrainingDevice.isAuto(device) && !was.isEmpty() && !was.equals(device)) {
+      log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
+      record.update(changed -> changed.getConfigBuilder().setDevice(device));
     }
   }
 

@@ -7,6 +7,7 @@ import dev.dcgan.server.Problems;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -32,6 +34,7 @@ import picocli.CommandLine.Option;
     description = {
       "Serves TrainerService: trains what callers ask for, one run at a time.",
       "A run that the end of the program interrupts goes on when it is started again.",
+      "If the GPU or its memory fails, the program ends with exit code 75: start it again.",
       "Every option has an environment variable: --data-root, DCGAN_DATA_ROOT."
     })
 final class ServeCommand implements Settings.Command {
@@ -104,7 +107,9 @@ final class ServeCommand implements Settings.Command {
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
+    metrics.device(where.toString(), device);
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", repository));
+    AtomicReference<@Nullable NativeFailureException> failure = new AtomicReference<>();
     Training training =
         new Training(
             models,
@@ -123,7 +128,11 @@ final class ServeCommand implements Settings.Command {
               metrics.published();
               return bundle.manifest().getModel();
             },
-            registry);
+            registry,
+            failed -> {
+              failure.set(failed);
+              shutdown.request();
+            });
     log.info(
         "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}, device {}",
         server.port(),
@@ -131,9 +140,14 @@ final class ServeCommand implements Settings.Command {
         runs,
         where);
     shutdown.await();
-    log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
+    NativeFailureException failed = failure.get();
+    if (failed == null) {
+      log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
+    } else {
+      log.error("ending with exit code {}: {}", Shutdown.TRY_AGAIN, failed.getMessage());
+    }
     server.drain(drainGrace);
     log.info("ended");
-    return 0;
+    return failed == null ? 0 : Shutdown.TRY_AGAIN;
   }
 }

@@ -2,10 +2,13 @@ package dev.dcgan.trainer;
 
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.OneLine;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.trainer.train.NativeFailureException;
+import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -49,7 +52,8 @@ final class TrainCommand implements Settings.Command {
       names = "--resume",
       paramLabel = "RUN",
       description =
-          "Carry on with a run that was interrupted, by its id; its own config counts, not the options here.")
+          "Carry on with a run that was interrupted, by its id; its own config counts, not the options here, but"
+              + " for a --device other than auto, which moves it.")
   private @Nullable String resume;
 
   @Option(
@@ -57,8 +61,9 @@ final class TrainCommand implements Settings.Command {
       paramLabel = "NAME",
       description =
           "The run's id. A run of that id that was interrupted goes on, where the options here are its own; one that"
-              + " succeeded is done. Interrupted, the exit code is 75, and where something else is in the way 1:"
-              + " start the same command again. It is 65 where the run has failed or was stopped for good.")
+              + " succeeded is done. Interrupted, by a signal or by a failure of the GPU or its memory, the exit code"
+              + " is 75, and where something else is in the way 1: start the same command again. It is 65 where the"
+              + " run has failed or was stopped for good.")
   private @Nullable String name;
 
   @Mixin private PublishOptions publish = new PublishOptions();
@@ -94,12 +99,13 @@ final class TrainCommand implements Settings.Command {
     Shutdown.onSignal(control::interrupt);
     RunStore store = new RunStore(runs, InstantSource.system());
     Optional<RunFolder> found = find(store);
+    TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
     Training training =
         new Training(
             publish.repository(),
             Path.of(""),
             RunStore.cache(runs),
-            new TrainerMetrics(registry, InstantSource.system()),
+            metrics,
             Boolean.getBoolean("dcgan.terminal"),
             name != null);
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
@@ -108,11 +114,14 @@ final class TrainCommand implements Settings.Command {
         return 0;
       }
       RunPlan plan =
-          plan(begun != null ? begun.record().run().getConfig() : options.config(publish.model()));
-      try (Training.Means means = training.prepare(plan, control)) {
+          plan(begun != null ? moved(begun.record().run()) : options.config(publish.model()));
+      String trainedOn = begun != null ? begun.record().run().getDevice() : "";
+      try (Training.Means means = training.prepare(plan, trainedOn, control)) {
+        metrics.device(means.device().toString(), plan.config().getDevice());
         endpoint.setReadiness(Readiness.READY);
         log.info("metrics on port {}", endpoint.port());
         if (begun != null) {
+          noteMove(begun.record(), plan);
           return train(training, begun.record(), plan, means, control);
         }
         try (OpenRecords.Hold created = lock(create(store, plan))) {
@@ -122,6 +131,32 @@ final class TrainCommand implements Settings.Command {
     } catch (InterruptedIOException e) {
       log.info("interrupted before the first step");
       return interrupted();
+    } catch (NativeFailureException e) {
+      if (name == null) {
+        throw e;
+      }
+      log.error("{}; start the same command again", OneLine.of(e));
+      return Shutdown.TRY_AGAIN;
+    }
+  }
+
+  /**
+   * The run's config, with the device that the command line names, if it names one: a run that was
+   * trained on a GPU which does not come back can be moved.
+   */
+  private RunConfig moved(Run run) {
+    String device = options.config("").getDevice();
+    return device.isEmpty() || TrainingDevice.isAuto(device)
+        ? run.getConfig()
+        : run.getConfig().toBuilder().setDevice(device).build();
+  }
+
+  private static void noteMove(RunRecord record, RunPlan plan) throws IOException {
+    String was = record.run().getConfig().getDevice();
+    String device = plan.config().getDevice();
+    if (!was.equals(device)) {
+      log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
+      record.update(run -> run.getConfigBuilder().setDevice(device));
     }
   }
 
@@ -160,9 +195,13 @@ final class TrainCommand implements Settings.Command {
   private boolean isDone(Run run) throws IOException {
     if (name != null) {
       // Both complete: an older program's run may lack what was not yet a setting.
-      List<String> differences =
-          RunOptions.differences(
-              plan(run.getConfig()).config(), plan(options.config(publish.model())).config());
+      RunConfig was = plan(run.getConfig()).config();
+      // Another device is allowed: it moves the run.
+      RunConfig is =
+          plan(options.config(publish.model())).config().toBuilder()
+              .setDevice(was.getDevice())
+              .build();
+      List<String> differences = RunOptions.differences(was, is);
       if (!differences.isEmpty()) {
         throw new IOException(
             "--run %s: that run was created with other settings: %s; set them as they were, or choose another name"
@@ -202,7 +241,13 @@ final class TrainCommand implements Settings.Command {
   private int train(
       Training training, RunRecord record, RunPlan plan, Training.Means means, RunControl control)
       throws IOException {
-    training.train(record, plan, means, control);
+    try {
+      training.train(record, plan, means, control);
+    } catch (NativeFailureException e) {
+      if (!record.hasEnded()) {
+        throw new NativeFailureException(e.kind(), advice(record));
+      }
+    }
     Run run = record.run();
     if (record.hasEnded() && record.isUnwritten()) {
       // On the disk it is still RUNNING: the same command is to be started again.
@@ -215,6 +260,15 @@ final class TrainCommand implements Settings.Command {
       case RUN_STATE_STOPPED, RUN_STATE_FAILED -> throw failure(run.getReason());
       default -> interrupted();
     };
+  }
+
+  /** What happened to a run, and how to continue it. */
+  private String advice(RunRecord record) {
+    String id = record.folder().id();
+    String happened = "run %s was %s".formatted(id, record.run().getReason());
+    return name == null
+        ? "%s; continue it with `trainer train --resume %s`".formatted(happened, id)
+        : happened;
   }
 
   /** Of a run that is at its end: by its name the same command would come to it again. */

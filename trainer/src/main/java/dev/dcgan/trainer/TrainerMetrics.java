@@ -3,6 +3,7 @@ package dev.dcgan.trainer;
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
+import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.Run;
 import io.prometheus.metrics.core.datapoints.GaugeDataPoint;
 import io.prometheus.metrics.core.metrics.Counter;
@@ -23,6 +24,8 @@ final class TrainerMetrics {
   private final Gauge realScore;
   private final Gauge fakeScore;
   private final Info run;
+  private final Info device;
+  private final Gauge deviceFailures;
   private final Gauge epoch;
   private final Gauge epochs;
   private final Gauge progress;
@@ -45,6 +48,9 @@ final class TrainerMetrics {
   private final Gauge warning;
   private final Counter published;
   private final List<Gauge> ofTheRun;
+
+  // Mutable state, of the training thread
+  private long failedAt;
 
   TrainerMetrics(PrometheusRegistry registry, InstantSource clock) {
     this.clock = clock;
@@ -73,6 +79,20 @@ final class TrainerMetrics {
             .name("trainer_run_info")
             .help("The run under way.")
             .labelNames("run", "model", "preset")
+            .register(registry);
+    device =
+        Info.builder()
+            .name("trainer_device_info")
+            .help("The device that training uses, and the --device that was requested.")
+            .labelNames("device", "requested")
+            .register(registry);
+    deviceFailures =
+        Gauge.builder()
+            .name("trainer_device_failures")
+            .help(
+                "How often in a row the device or its memory has interrupted the run under way"
+                    + " without progress in between, by reason.")
+            .labelNames("reason")
             .register(registry);
     steps = counter(registry, "trainer_steps_total", "Training steps done.");
     images = counter(registry, "trainer_images_total", "Real pictures that training has seen.");
@@ -209,8 +229,23 @@ final class TrainerMetrics {
     warning.clear();
     ofTheRun.forEach(gauge -> gauge.set(Double.NaN));
     epochs.set(begun.getConfig().getEpochs());
+    deviceFailed(begun.getDeviceFailure());
     progressed();
     run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());
+  }
+
+  /** The device that is used, and the choice that was requested. */
+  void device(String used, String requested) {
+    device.setLabelValues(used, requested);
+  }
+
+  /** The last failure of the device in the run under way; without attempts: there was none. */
+  void deviceFailed(DeviceFailure failure) {
+    deviceFailures.clear();
+    failedAt = failure.getStep();
+    if (failure.getAttempts() > 0) {
+      deviceFailures.labelValues(failure.getKind()).set(failure.getAttempts());
+    }
   }
 
   /** The run came to an end, or was interrupted. */
@@ -223,6 +258,9 @@ final class TrainerMetrics {
     progress.set((double) step.step() / pace.steps());
     remaining.set(pace.secondsLeft(step.step()));
     progressed();
+    if (step.step() > failedAt) {
+      deviceFailures.clear();
+    }
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());
     generatorLoss.set(figures.generatorLoss());

@@ -4,6 +4,7 @@ import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
+import dev.dcgan.trainer.train.NativeFailureException;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -11,6 +12,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -56,10 +58,16 @@ final class TrainerServer {
   /**
    * Starts to serve, and to train what a former process left unfinished.
    *
+   * @param onNativeFailure called at most once, when the device or its memory has failed: the
+   *     caller must {@link #drain} and end the process
    * @throws IOException a port cannot be bound, or the runs or the files of TLS cannot be read
    */
   static TrainerServer start(
-      Config config, Runs.Trainer trainer, Publications.Target target, PrometheusRegistry registry)
+      Config config,
+      Runs.Trainer trainer,
+      Publications.Target target,
+      PrometheusRegistry registry,
+      Consumer<NativeFailureException> onNativeFailure)
       throws IOException {
     InstantSource clock = InstantSource.system();
     // The ports first: one that is taken must be known before a run begins.
@@ -71,7 +79,8 @@ final class TrainerServer {
               clock,
               new DataRoot(config.dataRoot()),
               config.device(),
-              new RunQueue(trainer, config.maxQueuedRuns(), new RunMetrics(registry)),
+              new RunQueue(
+                  trainer, config.maxQueuedRuns(), new RunMetrics(registry), onNativeFailure),
               new Publications(target));
       runs.recover();
       TrainerService service = new TrainerService(runs);

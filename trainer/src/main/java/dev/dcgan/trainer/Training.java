@@ -9,10 +9,13 @@ import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.Pictures;
 import dev.dcgan.trainer.train.Checkpoints;
 import dev.dcgan.trainer.train.CudaEnvironment;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingLoop;
+import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -37,6 +40,12 @@ final class Training {
   private final TrainerMetrics metrics;
   private final boolean terminal;
   private final boolean startedAgain;
+  private final Devices devices;
+
+  /** {@link TrainingDevice#select(String, String)}, but for tests. */
+  interface Devices {
+    TrainingDevice select(String choice, String trainedOn) throws IOException;
+  }
 
   /**
    * What all runs share.
@@ -54,6 +63,18 @@ final class Training {
       TrainerMetrics metrics,
       boolean terminal,
       boolean startedAgain) {
+    this(repository, dataRoot, cache, metrics, terminal, startedAgain, TrainingDevice::select);
+  }
+
+  Training(
+      ModelRepository repository,
+      Path dataRoot,
+      Path cache,
+      TrainerMetrics metrics,
+      boolean terminal,
+      boolean startedAgain,
+      Devices devices) {
+    this.devices = devices;
     this.repository = repository;
     this.dataRoot = dataRoot;
     this.cache = cache;
@@ -74,12 +95,14 @@ final class Training {
   /**
    * Finds what a plan needs.
    *
+   * @param trainedOn the device that the run was trained on so far; empty: none yet
    * @throws InterruptedIOException asked to end before the pictures were read
+   * @throws NativeFailureException that device does not work now
    * @throws IOException the device is not there, or has too little memory; the pictures cannot be
    *     read, or do not fit the plan
    */
-  Means prepare(RunPlan plan, RunControl control) throws IOException {
-    TrainingDevice device = TrainingDevice.select(plan.config().getDevice());
+  Means prepare(RunPlan plan, String trainedOn, RunControl control) throws IOException {
+    TrainingDevice device = devices.select(plan.config().getDevice(), trainedOn);
     plan.resources().requireMemory(device);
     if (device.isGpu()) {
       CudaEnvironment.check(plan.hyperparameters(), System.getenv()).ifPresent(log::warn);
@@ -134,14 +157,22 @@ final class Training {
         progressed);
   }
 
-  /** {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}. */
-  void train(RunRecord record, RunPlan plan, RunControl control) {
+  /**
+   * {@link #prepare} and {@link #train(RunRecord, RunPlan, Means, RunControl)}.
+   *
+   * @throws NativeFailureException the device or its memory failed: no other run may be trained in
+   *     this process, and this one goes on in another
+   */
+  void train(RunRecord record, RunPlan plan, RunControl control) throws NativeFailureException {
     // First: to read the pictures may take long, or hang.
     metrics.begin(record.run());
-    try (Means means = prepare(plan, control)) {
+    try (Means means = prepare(plan, record.run().getDevice(), control)) {
       carry(record, plan, means, control);
     } catch (InterruptedIOException e) {
       leave(record, control);
+    } catch (NativeFailureException e) {
+      suspend(record, control, e);
+      throw e;
     } catch (IOException e) {
       fail(record, e);
     } catch (RuntimeException e) {
@@ -156,6 +187,7 @@ final class Training {
    * is. An end that could not be written is the record's to tell ({@link RunRecord#isUnwritten}).
    * The caller holds the run's lock.
    *
+   * @throws NativeFailureException the device or its memory failed: as the next
    * @throws IOException something is in the way of a run that is to be started again: it is left
    *     RUNNING, and goes on where it was
    */
@@ -163,6 +195,9 @@ final class Training {
     metrics.begin(record.run());
     try {
       carry(record, plan, means, control);
+    } catch (NativeFailureException e) {
+      suspend(record, control, e);
+      throw e;
     } finally {
       metrics.end(record.run());
     }
@@ -171,6 +206,10 @@ final class Training {
   private void carry(RunRecord record, RunPlan plan, Means means, RunControl control)
       throws IOException {
     try {
+      String device = means.device().toString();
+      if (!record.run().getDevice().equals(device)) {
+        record.update(run -> run.setDevice(device));
+      }
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
       } else {
@@ -180,13 +219,29 @@ final class Training {
     } catch (FinalFailureException e) {
       fail(record, e);
     } catch (IOException e) {
+      requireNoNativeFailure(record, means, e);
       if (startedAgain && !record.hasEnded()) {
         note(record, OneLine.of(e));
         throw e;
       }
       fail(record, e);
     } catch (RuntimeException e) {
+      requireNoNativeFailure(record, means, e);
       failByFault(record, e);
+    }
+  }
+
+  /**
+   * Requires that an exception is no failure of the device or its memory. On the CPU a native
+   * failure other than of memory is a fault of this program: it would come again.
+   */
+  private static void requireNoNativeFailure(RunRecord record, Means means, Exception thrown)
+      throws NativeFailureException {
+    Optional<NativeFailureException> failure = NativeFailureException.find(thrown);
+    if (failure.isPresent()
+        && !record.hasEnded()
+        && (means.device().isGpu() || failure.get().kind() != NativeFailureException.Kind.OTHER)) {
+      throw failure.get();
     }
   }
 
@@ -276,6 +331,50 @@ final class Training {
       end(record, false, control);
     } catch (IOException e) {
       fail(record, e);
+    }
+  }
+
+  /**
+   * Leaves a run to be continued by another process, and says why; a run that was asked to stop
+   * ends. Counts the attempts that got no further than the one before.
+   */
+  private void suspend(RunRecord record, RunControl control, NativeFailureException failure) {
+    log.debug("run {} is interrupted", record.folder().id(), failure);
+    if (control.asked() == RunControl.Ask.STOP) {
+      leave(record, control);
+      return;
+    }
+    DeviceFailure before = record.run().getDeviceFailure();
+    long step = record.run().getProgress().getStep();
+    int attempts = before.getAttempts() > 0 && step <= before.getStep() ? before.getAttempts() : 0;
+    DeviceFailure now =
+        DeviceFailure.newBuilder()
+            .setKind(failure.kind().label())
+            .setStep(step)
+            .setAttempts(attempts + 1)
+            .build();
+    String reason = "at step %d: %s".formatted(step, failure.getMessage());
+    if (attempts > 0) {
+      reason += " (attempt %d without progress)".formatted(attempts + 1);
+    }
+    String interrupted = "interrupted " + reason;
+    // A run that was to begin on a GPU waits for it as one that has begun.
+    String device =
+        record.run().getDevice().isEmpty()
+            ? TrainingDevice.cudaDevice(record.run().getConfig().getDevice())
+            : record.run().getDevice();
+    metrics.deviceFailed(now);
+    try {
+      record.update(run -> run.setReason(interrupted).setDeviceFailure(now).setDevice(device));
+      record.event(
+          RunEvent.newBuilder()
+              .setWarned(
+                  RunEvent.Warned.newBuilder()
+                      .setStep(step)
+                      .setKind(now.getKind())
+                      .setMessage(interrupted)));
+    } catch (IOException e) {
+      log.warn("run {}: its state cannot be written ({})", record.folder().id(), OneLine.of(e));
     }
   }
 

@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
@@ -57,6 +58,14 @@ final class FakeTrainer implements Runs.Trainer {
           });
     }
 
+    void loseDevice() {
+      work.add(
+          session -> {
+            session.record.update(run -> run.setReason("interrupted"));
+            throw new NativeFailureException(NativeFailureException.Kind.DEVICE_LOST, "lost");
+          });
+    }
+
     void event(RunEvent.Builder event) {
       work.add(
           session -> {
@@ -97,7 +106,8 @@ final class FakeTrainer implements Runs.Trainer {
   private final BlockingQueue<Session> begun = new LinkedBlockingQueue<>();
 
   @Override
-  public void train(RunRecord record, RunPlan plan, RunControl control) {
+  public void train(RunRecord record, RunPlan plan, RunControl control)
+      throws NativeFailureException {
     Session session = new Session(record, plan);
     try {
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
@@ -105,6 +115,8 @@ final class FakeTrainer implements Runs.Trainer {
       }
       begun.add(session);
       session.train(control);
+    } catch (NativeFailureException e) {
+      throw e;
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } catch (InterruptedException e) {

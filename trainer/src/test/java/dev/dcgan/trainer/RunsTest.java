@@ -25,6 +25,7 @@ import java.util.Map;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -257,6 +258,52 @@ class RunsTest {
           .returns(RunState.RUN_STATE_FAILED, Run::getState)
           .returns("a fault of this program; its log has the cause", Run::getReason);
     }
+  }
+
+  @Test
+  void aLostDevice_leavesTheRunRunning_andTheRestQueued() throws Exception {
+    Run first = runs.start("", config(1));
+    Run second = runs.start("", config(1));
+    trainer.next().loseDevice();
+
+    service.failed.get(30, TimeUnit.SECONDS);
+
+    assertThat(trainer.isIdle()).isTrue();
+    assertThat(refusal(() -> runs.start("", config(1))).why()).isEqualTo(Why.ENDING);
+    service.close();
+    assertThat(service.folder(first).read())
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState)
+        .returns("interrupted", Run::getReason);
+    assertThat(service.folder(second).read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    start();
+    for (Run next : List.of(first, second)) {
+      Session session = trainer.next();
+      assertThat(session.id()).isEqualTo(next.getId());
+      session.succeed();
+    }
+  }
+
+  @Test
+  void recovery_movesRunsOfWhichNobodyNamedTheDevice_toTheServices() throws Exception {
+    Run unnamed = runs.start("", config(1));
+    Session session = trainer.next();
+    Run named = runs.start("", config(1).toBuilder().setDevice("cuda:0").build());
+    assertThat(session.plan.config().getDevice()).isEqualTo("cuda:1");
+    service.close();
+    RunFolder folder = service.folder(unnamed);
+    Run run = folder.read();
+    // As of a service that had another --device.
+    folder.write(run.toBuilder().setConfig(run.getConfig().toBuilder().setDevice("auto")).build());
+
+    start();
+
+    Session moved = trainer.next();
+    assertThat(moved.plan.config().getDevice()).isEqualTo("cuda:1");
+    assertThat(moved.record.run().getConfig().getDevice()).isEqualTo("cuda:1");
+    moved.succeed();
+    assertThat(trainer.next().record.run())
+        .returns(named.getId(), Run::getId)
+        .returns("cuda:0", of -> of.getConfig().getDevice());
   }
 
   @Test

@@ -6,6 +6,7 @@ import dev.dcgan.trainer.net.Architecture;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.HostTensor;
 import dev.dcgan.trainer.train.Hyperparameters;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
@@ -18,6 +19,7 @@ import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
@@ -37,6 +39,7 @@ final class ServiceRuns {
   final FakeTrainer trainer = new FakeTrainer();
   final FakeTarget target = new FakeTarget();
   final PrometheusRegistry registry = new PrometheusRegistry();
+  final CompletableFuture<NativeFailureException> failed = new CompletableFuture<>();
   final RunStore store;
   final Runs runs;
 
@@ -48,7 +51,7 @@ final class ServiceRuns {
             CLOCK,
             new DataRoot(dataRoot),
             "cuda:1",
-            new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry)),
+            new RunQueue(trainer, MAX_QUEUED, new RunMetrics(registry), failed::complete),
             new Publications(target));
   }
 

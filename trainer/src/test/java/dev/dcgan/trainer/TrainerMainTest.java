@@ -37,6 +37,8 @@ class TrainerMainTest {
           "--seed=18446744073709551615",
           "--http-port=0");
 
+  private static final String MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB.";
+
   // Long enough to be interrupted on the way.
   private static final String LONG = "--epochs=100";
 
@@ -99,6 +101,118 @@ class TrainerMainTest {
     }
     assertThat(models().versions("mnist28")).containsExactly(1L);
     assertThat(run.read()).isEqualTo(done);
+  }
+
+  @Test
+  void train_ofANamedRun_outOfMemory_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+      throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--model=undisturbed")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer = startFailing(MEMORY, QUICK, "--epochs=4", "--run=sweep-7")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output())
+          .contains("run sweep-7 was interrupted at step 8: out of memory: " + MEMORY)
+          .doesNotContain("fault of this program", "Exception", "\tat ");
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-7"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-7")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("step-00000008.safetensors");
+    }
+    assertThat(models().open("mnist28", 1).readModel())
+        .isEqualTo(models().open("undisturbed", 1).readModel());
+  }
+
+  @Test
+  void train_onALostDevice_saysInOneLineHowToContinue() throws Exception {
+    try (Trainer trainer =
+        startFailing("CUDA error: unspecified launch failure", QUICK, "--epochs=4")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output().lines().filter(line -> line.startsWith("error: ")))
+          .singleElement()
+          .asString()
+          .contains("unspecified launch failure", "`trainer train --resume ");
+      assertThat(trainer.output()).doesNotContain("fault of this program", "\tat ");
+    }
+    String id = onlyEntry(folder.resolve("runs")).getFileName().toString();
+
+    try (Trainer trainer = start(List.of("train"), "--resume=" + id, "--http-port=0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("step-00000004.safetensors");
+    }
+  }
+
+  @Test
+  void train_ofARunOfAGpuThatIsGone_waits_untilItIsMoved() throws Exception {
+    List<String> auto = new ArrayList<>(QUICK);
+    auto.set(1, "--device=auto");
+    try (Trainer trainer = startFailing(MEMORY, auto, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+    }
+    RunFolder run = new RunFolder(folder.resolve("runs/sweep-8"));
+    run.write(run.read().toBuilder().setDevice("cuda:63").build()); // Which no machine has.
+
+    try (Trainer trainer = start(auto, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output()).contains("cuda:63", "--device cpu").doesNotContain("\tat ");
+    }
+    try (Trainer trainer = start(List.of("train"), "--resume=sweep-8", "--http-port=0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output().lines()).singleElement().asString().contains("cuda:63");
+    }
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState)
+        .returns("cuda:63", Run::getDevice);
+
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("moves from --device auto to cpu");
+    }
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
+        .returns("cpu", Run::getDevice);
+  }
+
+  @Test
+  void serve_outOfMemory_endsWith75_andTheNextStartTrainsAllRuns() throws Exception {
+    RunConfig config =
+        RunConfig.newBuilder()
+            .setDevice("cpu")
+            .setImages(64)
+            .setBatchSize(16)
+            .setWidth(4)
+            .setLatent(8)
+            .setEpochs(4)
+            .setModel("digits")
+            .build();
+    RunStore store = new RunStore(folder.resolve("runs"), ServiceRuns.CLOCK);
+    Run draft = Run.newBuilder().setConfig(config).setByService(true).build();
+    RunFolder first = store.create(draft);
+    RunFolder second = store.create(draft);
+    List<String> serve = List.of("serve", "--device=cpu", "--port=0", "--http-port=0");
+
+    try (Trainer trainer = startFailing(MEMORY, serve)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output())
+          .contains(first.id() + " was interrupted at step 8: out of memory: " + MEMORY)
+          .doesNotContain("fault of this program", "\tat ");
+    }
+    assertThat(first.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(second.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+
+    try (Trainer trainer = start(serve)) {
+      trainer.awaitLine("run %s is SUCCEEDED".formatted(first.id()));
+      trainer.awaitLine("run %s is SUCCEEDED".formatted(second.id()));
+      trainer.terminate();
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    assertThat(models().open("digits", 1).readModel())
+        .as("the same weights, interrupted or not")
+        .isEqualTo(models().open("digits", 2).readModel());
   }
 
   @Test
@@ -444,7 +558,21 @@ class TrainerMainTest {
     return start(Map.of(), command, options);
   }
 
+  /** PyTorch fails at the end of the second of four epochs. */
+  private Trainer startFailing(String message, List<String> command, String... options)
+      throws IOException {
+    List<String> line = new ArrayList<>(List.of("epoch 2/4: ", message));
+    line.addAll(command);
+    return start(FailingTrainer.class, Map.of(), line, options);
+  }
+
   private Trainer start(Map<String, String> environment, List<String> command, String... options)
+      throws IOException {
+    return start(TrainerMain.class, environment, command, options);
+  }
+
+  private Trainer start(
+      Class<?> main, Map<String, String> environment, List<String> command, String... options)
       throws IOException {
     List<String> line =
         new ArrayList<>(
@@ -454,7 +582,7 @@ class TrainerMainTest {
                 "-Djava.awt.headless=true",
                 "-cp",
                 System.getProperty("java.class.path"),
-                TrainerMain.class.getName()));
+                main.getName()));
     line.addAll(command);
     line.addAll(List.of(options));
     ProcessBuilder builder =

@@ -2,6 +2,7 @@ package dev.dcgan.trainer;
 
 import static dev.dcgan.trainer.ServiceRuns.config;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
@@ -11,6 +12,7 @@ import dev.dcgan.trainer.FakeTrainer.Session;
 import dev.dcgan.trainer.client.RunsCommand;
 import dev.dcgan.trainer.client.StartCommand;
 import dev.dcgan.trainer.client.WatchCommand;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
@@ -22,6 +24,8 @@ import dev.dcgan.v1.WatchRunRequest;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.Status.Code;
+import io.grpc.StatusRuntimeException;
 import io.grpc.health.v1.HealthCheckRequest;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.health.v1.HealthGrpc;
@@ -38,6 +42,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Iterator;
+import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
@@ -59,6 +64,7 @@ class TrainerServerTest {
   @TempDir private Path folder;
 
   private final FakeTrainer trainer = new FakeTrainer();
+  private final CompletableFuture<NativeFailureException> failed = new CompletableFuture<>();
   private TrainerServer server;
   private ManagedChannel channel;
   private TrainerServiceBlockingStub stub;
@@ -105,6 +111,29 @@ class TrainerServerTest {
     Session again = trainer.next();
     assertThat(again.id()).isEqualTo(run.getId());
     again.succeed();
+  }
+
+  @Test
+  void aLostDevice_isToldToTheProgram_andTheNextLifeGoesOnWithAllRuns() throws Exception {
+    Run run = begin();
+    Session session = trainer.next();
+    Run waiting = begin();
+
+    session.loseDevice();
+
+    assertThat(failed.get(30, TimeUnit.SECONDS).kind())
+        .isEqualTo(NativeFailureException.Kind.DEVICE_LOST);
+    assertThatExceptionOfType(StatusRuntimeException.class)
+        .isThrownBy(this::begin)
+        .satisfies(e -> assertThat(e.getStatus().getCode()).isEqualTo(Code.UNAVAILABLE));
+    server.drain(GRACE);
+    channel.shutdownNow();
+    serve();
+    for (Run next : List.of(run, waiting)) {
+      Session again = trainer.next();
+      assertThat(again.id()).isEqualTo(next.getId());
+      again.succeed();
+    }
   }
 
   @Test
@@ -277,7 +306,8 @@ class TrainerServerTest {
         new TrainerServer.Config(folder, folder, "cpu", MAX_QUEUED, port, httpPort, tls),
         trainer,
         new FakeTarget(),
-        new PrometheusRegistry());
+        new PrometheusRegistry(),
+        failed::complete);
   }
 
   private String target() {

@@ -1,12 +1,21 @@
 package dev.dcgan.trainer;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import ai.djl.engine.EngineException;
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.Pictures;
 import dev.dcgan.trainer.train.Checkpoint;
 import dev.dcgan.trainer.train.CheckpointFile;
+import dev.dcgan.trainer.train.NativeFailureException;
+import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -29,6 +38,7 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
@@ -36,9 +46,13 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 /** Whole runs, of a narrow generator on few digits: 4 steps an epoch. */
 class TrainingTest {
+
+  private static final int ANY = -1; // No picture can be read.
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
@@ -470,6 +484,145 @@ class TrainingTest {
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
   }
 
+  @ParameterizedTest
+  @ValueSource(ints = {0, 9, 18, 27, 36, 45})
+  void train_outOfMemory_isLeftRunning_andGoesOnToTheSameWeights(int picture) throws Exception {
+    // Two batches a step: the second fails within a step, the first before it.
+    Consumer<RunConfig.Builder> config =
+        asked -> asked.setBatchSize(8).setDiscriminatorSteps(2).setEpochs(3).setPublish("never");
+    RunFolder undisturbed = create(config);
+    train(undisturbed, control -> {});
+    RunFolder run = create(config);
+
+    assertThat(failing(run, picture, "CUDA out of memory. Tried to allocate 2.00 GiB.").kind())
+        .isEqualTo(NativeFailureException.Kind.OUT_OF_MEMORY);
+
+    Run between = run.read();
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getReason()).contains("CUDA out of memory", "interrupted at step ");
+    assertThat(between.getDevice()).isEqualTo("cpu");
+    assertThat(between.getDeviceFailure())
+        .returns("out_of_memory", DeviceFailure::getKind)
+        .returns(1, DeviceFailure::getAttempts);
+    train(run, control -> {});
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    Path last = Path.of("step-00000012.safetensors");
+    assertThat(run.checkpoints().resolve(last))
+        .hasSameBinaryContentAs(undisturbed.checkpoints().resolve(last));
+  }
+
+  @Test
+  void train_outOfMemoryBeforeAStep_keepsACheckpoint_ofADeviceThatIsLostNone() throws Exception {
+    RunFolder memory = create(config -> config.setPublish("never"));
+    RunFolder device = create(config -> config.setPublish("never"));
+
+    failing(memory, 0, "CUDA out of memory. Tried to allocate 2.00 GiB.");
+    failing(device, 0, "CUDA error: unspecified launch failure");
+
+    // Of the second epoch: four steps an epoch.
+    long step = memory.read().getDeviceFailure().getStep();
+    assertThat(step).isBetween(5L, 7L);
+    assertThat(names(memory.checkpoints()))
+        .containsExactly("step-00000004.safetensors", "step-%08d.safetensors".formatted(step));
+    assertThat(names(device.checkpoints())).containsExactly("step-00000004.safetensors");
+    assertThat(device.read().getDeviceFailure().getKind()).isEqualTo("device_lost");
+    assertThat(events(device).stream().filter(RunEvent::hasWarned))
+        .extracting(event -> event.getWarned().getKind())
+        .containsExactly("device_lost");
+  }
+
+  @Test
+  void train_thatFailsAgainAtTheSameStep_countsTheAttempts_untilItGetsFurther() throws Exception {
+    RunFolder run = create(config -> config.setEpochs(3).setPublish("never"));
+    String lost = "CUDA error: unspecified launch failure";
+
+    failing(run, 0, lost);
+    failing(run, 0, lost, 1);
+    assertThat(run.read().getDeviceFailure().getAttempts()).isEqualTo(2);
+    assertThat(run.read().getReason()).contains("attempt 2");
+    assertThat(scrape()).contains("trainer_device_failures{reason=\"device_lost\"} 2.0\n");
+    failing(run, 0, lost, 2);
+
+    assertThat(run.read().getDeviceFailure().getAttempts()).isEqualTo(1);
+    train(run, control -> {});
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape()).doesNotContain("trainer_device_failures{");
+  }
+
+  @Test
+  void train_aNativeFailureOnTheCpu_otherThanOfMemory_isAFaultOfTheProgram() throws Exception {
+    RunFolder run = create(config -> {});
+    RunPlan plan = RunPlan.of(run.read().getConfig());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        Training.Means means = failing(plan, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
+      training(true).train(record, plan, means, new RunControl());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason()).contains("fault of this program");
+  }
+
+  @Test
+  void train_outOfMemory_whenItWasAskedToStop_isStopped() throws Exception {
+    RunFolder run = create(config -> {});
+    RunPlan plan = RunPlan.of(run.read().getConfig());
+    RunControl control = new RunControl();
+    control.stop("asked to");
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        Training.Means means = failing(plan, ANY, "CUDA out of memory.", 1)) {
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training().train(record, plan, means, control));
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+  }
+
+  @Test
+  void train_whenTheGpuWasLostBeforeTheRun_keepsTheRunForTheGpu() throws Exception {
+    RunFolder run = create(config -> config.setDevice("auto"));
+    Training training =
+        new Training(
+            models,
+            folder,
+            folder.resolve("cache"),
+            metrics,
+            false,
+            false,
+            (choice, trainedOn) -> {
+              throw new NativeFailureException(
+                  NativeFailureException.Kind.DEVICE_LOST, "cuda:0 worked before");
+            });
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      RunPlan plan = RunPlan.of(record.run().getConfig());
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training.train(record, plan, new RunControl()));
+    }
+
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_QUEUED, Run::getState)
+        .returns("cuda:0", Run::getDevice);
+  }
+
+  @Test
+  void train_ofARunOfAGpuThatIsGone_waitsForIt_andIsNotContinuedOnTheCpu() throws Exception {
+    RunFolder run = create(config -> config.setDevice("auto"));
+    run.write(
+        run.read().toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .setDevice("cuda:63") // Which no machine has.
+            .build());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      RunPlan plan = RunPlan.of(record.run().getConfig());
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training().train(record, plan, new RunControl()))
+          .withMessageContainingAll("cuda:63", "--device cpu");
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("cuda:63");
+    assertThat(names(run.checkpoints())).isEmpty();
+  }
+
   @Test
   void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
       throws Exception {
@@ -593,6 +746,7 @@ class TrainingTest {
                 training()
                     .prepare(
                         RunPlan.of(config().setImages(10).setBatchSize(16).build()),
+                        "",
                         new RunControl()))
         .withMessageContaining("digits has 10 pictures, too few");
   }
@@ -627,6 +781,7 @@ class TrainingTest {
                 training()
                     .prepare(
                         RunPlan.of(config().setFeatures(file.toString()).build()),
+                        "",
                         new RunControl()))
         .withMessageStartingWith(file + " does not load: ");
   }
@@ -664,9 +819,87 @@ class TrainingTest {
   private static void train(Training training, RunRecord record, RunControl control)
       throws Exception {
     RunPlan plan = RunPlan.of(record.run().getConfig());
-    try (Training.Means means = training.prepare(plan, new RunControl())) {
+    try (Training.Means means =
+        training.prepare(plan, record.run().getDevice(), new RunControl())) {
       training.train(record, plan, means, control);
     }
+  }
+
+  private NativeFailureException failing(RunFolder run, int picture, String message)
+      throws Exception {
+    return failing(run, picture, message, 2);
+  }
+
+  /** Trains until PyTorch fails, when a picture is read the given time. */
+  private NativeFailureException failing(RunFolder run, int picture, String message, int time)
+      throws Exception {
+    RunPlan plan = RunPlan.of(run.read().getConfig());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        Training.Means means = failing(plan, picture, message, time)) {
+      return catchThrowableOfType(
+          NativeFailureException.class,
+          () -> training().train(record, plan, means, new RunControl()));
+    }
+  }
+
+  private static Training.Means failing(RunPlan plan, int picture, String message, int time)
+      throws IOException {
+    return new Training.Means(TrainingDevice.select("cpu"), pictures(plan, picture, message, time));
+  }
+
+  /** The pictures of a run; PyTorch fails when one of them is read the given time. */
+  private static Pictures pictures(RunPlan plan, int picture, String message, int time)
+      throws IOException {
+    Pictures pictures =
+        Training.openPictures(plan.config(), plan.architecture().shape(), Path.of(""), () -> {});
+    ImageDataset training = pictures.training();
+    AtomicInteger reads = new AtomicInteger();
+    ImageDataset watched =
+        new ImageDataset() {
+          @Override
+          public String name() {
+            return training.name();
+          }
+
+          @Override
+          public ImageShape shape() {
+            return training.shape();
+          }
+
+          @Override
+          public int size() {
+            return training.size();
+          }
+
+          @Override
+          public int classes() {
+            return training.classes();
+          }
+
+          @Override
+          public int label(int index) {
+            return training.label(index);
+          }
+
+          @Override
+          public void copyPixels(int index, byte[] target, int offset) throws IOException {
+            training.copyPixels(index, target, offset);
+          }
+
+          @Override
+          public void copyNormalised(int index, float[] target, int offset) throws IOException {
+            if (picture == ANY || (index == picture && reads.incrementAndGet() == time)) {
+              throw new EngineException(message);
+            }
+            training.copyNormalised(index, target, offset);
+          }
+
+          @Override
+          public String sha256() throws IOException {
+            return training.sha256();
+          }
+        };
+    return new Pictures(watched, pictures.heldOut(), pictures.disjoint());
   }
 
   private Training training() {

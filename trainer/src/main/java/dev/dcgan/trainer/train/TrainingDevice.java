@@ -6,12 +6,45 @@ import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import dev.dcgan.trainer.net.HostCopies;
+import ai.djl.util.Utils;
+import dev.dcgan.trainer.train.NativeFailureException.Kind;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /** Where the networks live and learn: the CPU, or a CUDA device. */
 public final class TrainingDevice {
 
+  /** Computes something on a CUDA device; throws what PyTorch says where that fails. */
+  @FunctionalInterface
+  interface Probe {
+    void run(Device cuda);
+  }
+
+  /**
+   * What devices are chosen from.
+   *
+   * @param hasDriver whether NVIDIA's kernel driver is there
+   * @param worked devices that worked in this process; thread-safe
+   */
+  record Machine(Probe probe, boolean hasDriver, Set<Device> worked) {
+
+    Machine(Probe probe, boolean hasDriver) {
+      this(probe, hasDriver, ConcurrentHashMap.newKeySet());
+    }
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(TrainingDevice.class);
+  private static final String AUTO = "auto";
+  private static final String CPU = "cpu";
   private static final String CUDA_N = "cuda:";
+  private static final Machine MACHINE =
+      new Machine(TrainingDevice::compute, Files.exists(Path.of("/proc/driver/nvidia/version")));
 
   /** For messages: what {@link #select} takes. */
   public static final String CHOICES = "auto, cpu, cuda or cuda:<number>";
@@ -27,56 +60,130 @@ public final class TrainingDevice {
     return choice.matches("auto|cpu|cuda(:[0-9]{1,2})?");
   }
 
+  /** Whether the choice leaves the device to the program. */
+  public static boolean isAuto(String choice) {
+    return choice.equals(AUTO);
+  }
+
+  /** The CUDA device that {@code auto} or a choice of CUDA means. */
+  public static String cudaDevice(String choice) {
+    return choice.startsWith(CUDA_N) ? choice : CUDA_N + 0;
+  }
+
   /**
-   * Starts the engine and chooses the device.
+   * Starts the engine and chooses the device. Where {@code auto} finds no CUDA device, the log says
+   * why.
    *
    * @param choice {@code cpu}, {@code cuda}, {@code cuda:<number>}, or {@code auto}: CUDA where it
    *     works, else the CPU
+   * @throws NativeFailureException the CUDA device worked earlier in this process, and no longer
+   *     does
    * @throws IOException {@code cuda} where CUDA, or the device of that number, does not work
    */
   public static TrainingDevice select(String choice) throws IOException {
+    return select(choice, "");
+  }
+
+  /**
+   * {@link #select(String)} for a run that a former process may have begun.
+   *
+   * @param choice as above; {@code auto} is the device that the run was trained on
+   * @param trainedOn the device that the run was trained on, by its name; empty: none yet
+   * @throws NativeFailureException also where the run was trained on CUDA, which does not work now:
+   *     the run must wait for it
+   */
+  public static TrainingDevice select(String choice, String trainedOn) throws IOException {
+    startEngine();
+    return select(choice, trainedOn, MACHINE);
+  }
+
+  static TrainingDevice select(String choice, String trainedOn, Machine machine)
+      throws IOException {
+    String wanted = isAuto(choice) && !trainedOn.isEmpty() ? trainedOn : choice;
+    if (wanted.equals(CPU)) {
+      return new TrainingDevice(Device.cpu());
+    }
+    Device cuda = Device.gpu(Integer.parseInt(cudaDevice(wanted).substring(CUDA_N.length())));
     try {
-      Engine engine = Engine.getInstance(); // Loads the library; no other call below does.
-      return trySelect(engine, choice);
-    } catch (EngineException | UnsatisfiedLinkError | ExceptionInInitializerError e) {
+      machine.probe().run(cuda);
+      machine.worked().add(cuda);
+      return new TrainingDevice(cuda);
+    } catch (EngineException e) {
+      CudaProblem problem = CudaProblem.of(e, cuda);
+      requireNeverUsed(cuda, trainedOn, machine, problem);
+      if (!isAuto(wanted)) {
+        throw new IOException(
+            "--device %s: %s; %s, or use --device cpu"
+                .formatted(wanted, problem.found(), problem.remedy()),
+            e);
+      }
+      report(problem, machine);
+      return new TrainingDevice(Device.cpu());
+    }
+  }
+
+  private static void requireNeverUsed(
+      Device cuda, String trainedOn, Machine machine, CudaProblem problem)
+      throws NativeFailureException {
+    if (machine.worked().contains(cuda)) {
+      throw new NativeFailureException(
+          Kind.DEVICE_LOST,
+          "%s worked before and does not work now: %s".formatted(name(cuda), problem.found()));
+    }
+    if (trainedOn.equals(name(cuda))) {
+      throw new NativeFailureException(
+          Kind.DEVICE_LOST,
+          "the run was trained on %s, which does not work now: %s; %s, or move the run with --device cpu"
+              .formatted(trainedOn, problem.found(), problem.remedy()));
+    }
+  }
+
+  private static void report(CudaProblem problem, Machine machine) {
+    String message = "--device auto: no CUDA device works, using the CPU: {}; {}";
+    if (problem.cpuBuild() && !machine.hasDriver()) {
+      log.info(message, problem.found(), problem.remedy() + " on a machine with a GPU");
+    } else {
+      log.warn(message, problem.found(), problem.remedy() + ", or use --device cpu");
+    }
+  }
+
+  /** Loads the native library; no other call does. */
+  private static void startEngine() throws IOException {
+    try {
+      Engine.getInstance();
+    } catch (EngineException | LinkageError e) {
       throw new IOException(
-          "PyTorch's native library does not load (%s); on a GPU machine set PYTORCH_LIBRARY_PATH,"
-                  .formatted(e.getMessage())
-              + " PYTORCH_VERSION and PYTORCH_FLAVOR, elsewhere use the build without the profile cuda",
+          "cannot load PyTorch's native library: %s; see GPU machines in the README"
+              .formatted(loadProblem(e, Utils.getEnvOrSystemProperty("PYTORCH_LIBRARY_PATH"))),
           e);
     }
   }
 
-  private static TrainingDevice trySelect(Engine engine, String choice) throws IOException {
-    if (choice.equals("cpu")) {
-      return new TrainingDevice(Device.cpu());
+  static String loadProblem(Throwable failure, @Nullable String path) {
+    Throwable cause = failure;
+    while (cause.getCause() != null) {
+      cause = cause.getCause();
     }
-    Device cuda =
-        choice.startsWith(CUDA_N)
-            ? Device.gpu(Integer.parseInt(choice.substring(CUDA_N.length())))
-            : Device.gpu();
-    if (cudaWorks(engine, cuda)) {
-      return new TrainingDevice(cuda);
+    String message = String.valueOf(cause.getMessage());
+    if (!message.contains("Offline mode")) {
+      return NativeFailureException.detail(message);
     }
-    if (choice.equals("auto")) {
-      return new TrainingDevice(Device.cpu());
-    }
-    throw new IOException(
-        "--device %s: PyTorch counts %d CUDA devices; this one does not work, or the library is the CPU's; use --device cpu,"
-                .formatted(choice, engine.getGpuCount())
-            + " or see the README on GPU machines");
+    // What DJL does not find it would download.
+    return path == null
+        ? "this build has none, and PYTORCH_LIBRARY_PATH is not set"
+        : "PYTORCH_LIBRARY_PATH=%s has no libtorch".formatted(path);
   }
 
-  /** By trying: the count of devices says nothing about whether the loaded library can use them. */
-  private static boolean cudaWorks(Engine engine, Device cuda) {
-    if (engine.getGpuCount() <= cuda.getDeviceId()) {
-      return false;
-    }
+  /**
+   * By trying: a count of devices says nothing about whether the library has machine code for them.
+   */
+  private static void compute(Device cuda) {
     try (NDManager manager = NDManager.newBaseManager(cuda);
         NDArray two = manager.create(new float[] {1, 1}).sum()) {
-      return two.getDevice().isGpu() && HostCopies.floats(two)[0] == 2;
-    } catch (EngineException | IllegalArgumentException | UnsupportedOperationException e) {
-      return false;
+      float value = HostCopies.floats(two)[0];
+      if (!two.getDevice().isGpu() || value != 2) {
+        throw new EngineException("1 + 1 is %s on %s".formatted(value, two.getDevice()));
+      }
     }
   }
 
@@ -90,9 +197,13 @@ public final class TrainingDevice {
     return device.isGpu();
   }
 
+  private static String name(Device device) {
+    return device.isGpu() ? CUDA_N + device.getDeviceId() : CPU;
+  }
+
   /** {@code cpu} or {@code cuda:<number>}. */
   @Override
   public String toString() {
-    return device.isGpu() ? CUDA_N + device.getDeviceId() : "cpu";
+    return name(device);
   }
 }

@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDManager;
+import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.data.Batches;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.net.Architecture;
@@ -27,6 +28,9 @@ public final class TrainingLoop {
   private final TrainingObserver observer;
   private final Checkpoint.Dataset dataset;
   private final Randomness randomness;
+
+  // Mutable state, of the training thread
+  private boolean betweenSteps;
 
   /**
    * Prepares to train.
@@ -105,10 +109,39 @@ public final class TrainingLoop {
             hyperparameters.epochs(),
             networks.stepInEpoch() * hyperparameters.discriminatorSteps())) {
       Next next = Next.CONTINUE;
+      betweenSteps = true;
       while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
         next = epoch(networks, batches, figuresAtOnce);
       }
+    } catch (IOException | RuntimeException e) {
+      keepWhatIsLeft(networks, e);
+      throw e;
     }
+  }
+
+  /**
+   * Hands over a checkpoint where memory has run out, once. Not within a step: what it has changed
+   * so far is no state of the run. Not where the device has failed: nothing on it can be read.
+   */
+  private void keepWhatIsLeft(Networks networks, Exception failure) {
+    boolean outOfMemory =
+        NativeFailureException.find(failure)
+            .filter(found -> found.kind() == NativeFailureException.Kind.OUT_OF_MEMORY)
+            .isPresent();
+    if (outOfMemory && betweenSteps) {
+      try {
+        observer.onCheckpoint(networks.checkpoint());
+      } catch (IOException | RuntimeException | OutOfMemoryError e) {
+        failure.addSuppressed(e);
+      }
+    }
+  }
+
+  /** The next batch, with which the networks begin to change. */
+  private Batch take(Batches batches) throws IOException {
+    Batch batch = batches.next();
+    betweenSteps = false;
+    return batch;
   }
 
   /** Trains to the end of the epoch that the networks are in, or until asked to stop. */
@@ -117,7 +150,9 @@ public final class TrainingLoop {
     try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
       Next asked = Next.CONTINUE;
       while (networks.epochsDone() < epoch) {
-        asked = report.add(networks.step(batches::next));
+        StepFigures figures = networks.step(() -> take(batches));
+        betweenSteps = true;
+        asked = report.add(figures);
         if (asked != Next.CONTINUE && networks.epochsDone() < epoch) {
           asked = max(asked, report.flush());
           observer.onCheckpoint(networks.checkpoint());
