@@ -14,7 +14,9 @@ import ai.onnxruntime.providers.OrtCUDAProviderOptions;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
 import dev.dcgan.model.Pixels;
+import dev.dcgan.sampler.batch.Failure;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.Slice;
@@ -30,7 +32,6 @@ import java.util.EnumSet;
 import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
-import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
@@ -110,7 +111,8 @@ public final class OnnxGenerator implements Network {
    */
   public static List<Network> open(ModelBundle bundle, Settings settings, int maxBatch, int count)
       throws IOException {
-    byte[] onnx = bundle.readModel();
+    ModelFile onnx = bundle.openModel();
+    onnx.requireSelfContained();
     List<Network> networks = new ArrayList<>();
     try {
       Session session = Session.open(bundle, onnx, settings);
@@ -123,6 +125,7 @@ public final class OnnxGenerator implements Network {
         }
         networks.add(new OnnxGenerator(session, settings.provider, maxBatch));
       }
+      onnx.requireUnchanged();
       return networks;
     } catch (IOException | RuntimeException | Error e) {
       // Errors too: there may be no direct memory left, and the watcher will come again.
@@ -155,11 +158,11 @@ public final class OnnxGenerator implements Network {
    */
   private record Session(OrtSession session, Signature tensors, AtomicInteger users) {
 
-    static Session open(ModelBundle bundle, byte[] onnx, Settings settings) throws IOException {
+    static Session open(ModelBundle bundle, ModelFile onnx, Settings settings) throws IOException {
       OrtSession session;
       try (SessionOptions options = new SessionOptions()) {
         configure(options, settings);
-        session = ENVIRONMENT.createSession(onnx, options);
+        session = ENVIRONMENT.createSession(onnx.path().toString(), options);
       } catch (OrtException e) {
         throw failure(bundle.folder(), "refuses", e);
       }
@@ -191,8 +194,9 @@ public final class OnnxGenerator implements Network {
   }
 
   /** A model as its own tensors tell: for versions that have no manifest. */
-  static ModelManifest describe(Path folder, byte[] onnx) throws IOException {
-    return signature(folder, onnx).toManifest();
+  static ModelManifest describe(ModelFile onnx) throws IOException {
+    onnx.requireSelfContained();
+    return signature(onnx.path()).toManifest();
   }
 
   /**
@@ -200,15 +204,15 @@ public final class OnnxGenerator implements Network {
    *
    * @throws InvalidModelException not one float latent goes in, or no images come out
    */
-  static Signature signature(Path folder, byte[] onnx) throws IOException {
+  static Signature signature(Path onnx) throws IOException {
     try (SessionOptions options = new SessionOptions()) {
       configure(options, new Settings(Provider.CPU, 1, false, 0));
       options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
-      try (OrtSession session = ENVIRONMENT.createSession(onnx, options)) {
-        return signature(folder, session);
+      try (OrtSession session = ENVIRONMENT.createSession(onnx.toString(), options)) {
+        return signature(onnx, session);
       }
     } catch (OrtException e) {
-      throw failure(folder, "refuses", e);
+      throw failure(onnx, "refuses", e);
     }
   }
 
@@ -288,20 +292,13 @@ public final class OnnxGenerator implements Network {
     throw fault;
   }
 
-  /** Invalid for good, or, where memory was short, an ordinary failure: that may pass. */
+  /** Invalid for good, where it is the model that ONNX Runtime refuses; else it may pass. */
   static IOException failure(Path folder, String does, OrtException e) {
-    String message =
-        "%s: ONNX Runtime %s it: %s".formatted(folder, does, String.valueOf(e.getMessage()));
-    return isOutOfMemory(e) ? new IOException(message, e) : new InvalidModelException(message, e);
-  }
-
-  /** By the words: ONNX Runtime has no code for it. */
-  private static boolean isOutOfMemory(OrtException e) {
-    String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
-    return message.contains("failed to allocate memory")
-        || message.contains("out of memory")
-        || message.contains("bad_alloc")
-        || message.contains("bad allocation");
+    Failure failure = RuntimeFailure.of(e);
+    String message = "%s: ONNX Runtime %s it: %s".formatted(folder, does, failure.summary());
+    return failure.kind() == Failure.Kind.BAD_MODEL
+        ? new InvalidModelException(message, e)
+        : new IOException(message, e);
   }
 
   /**

@@ -149,7 +149,7 @@ class OnnxGeneratorTest {
   @Test
   void signature_isReadFromTheModelItself() throws IOException {
     byte[] onnx = TestModels.onnx(TestModels.weights(3, 1));
-    assertThat(OnnxGenerator.signature(root, onnx))
+    assertThat(OnnxGenerator.signature(file(onnx)))
         .isEqualTo(
             new Signature(
                 "z", LATENT, false, new dev.dcgan.model.ImageShape(14, 14, 3), "image", "pixels"));
@@ -159,7 +159,7 @@ class OnnxGeneratorTest {
   void modelOfSomebodyElses_hasTheSameImages() throws IOException {
     GeneratorWeights weights = TestModels.weights(3, 1);
     byte[] onnx = TestModels.handmade(weights);
-    assertThat(OnnxGenerator.signature(root, onnx))
+    assertThat(OnnxGenerator.signature(file(onnx)))
         .isEqualTo(
             new Signature(
                 "noise", LATENT, true, new dev.dcgan.model.ImageShape(14, 14, 3), "output", null));
@@ -178,10 +178,10 @@ class OnnxGeneratorTest {
 
   @Test
   void signature_ofWhatIsNoGenerator_isRefused() {
-    assertThatThrownBy(() -> OnnxGenerator.signature(root, new byte[] {1, 2, 3}))
+    assertThatThrownBy(() -> OnnxGenerator.signature(file(new byte[] {1, 2, 3})))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("ONNX Runtime refuses it");
-    assertThatThrownBy(() -> OnnxGenerator.signature(root, OnnxGenerator.probe()))
+    assertThatThrownBy(() -> OnnxGenerator.signature(file(OnnxGenerator.probe())))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining(
             "inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)");
@@ -217,6 +217,10 @@ class OnnxGeneratorTest {
         .hasMessageStartingWith("CUDA cannot be used here (")
         .message()
         .doesNotContain("\n");
+  }
+
+  private Path file(byte[] onnx) throws IOException {
+    return Files.write(root.resolve("model.onnx"), onnx);
   }
 
   private static void assertRefused(ModelBundle bundle, String why) {
