@@ -1,5 +1,6 @@
 package dev.dcgan.model;
 
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
 import dev.dcgan.latent.Latents;
@@ -19,7 +20,7 @@ import java.security.MessageDigest;
  *
  * <p>An instance exists only for a version whose manifest, size and golden latents were found
  * right; where it was asked for, also for one that has no manifest. The digest was found right too,
- * unless the version was only {@link #describe described}; what {@link #readModel} gives has it in
+ * unless the version was only {@link #describe described}; what {@link #openModel} gives has it in
  * any case. The golden images are for who runs the network to check. Immutable.
  */
 public final class ModelBundle {
@@ -35,8 +36,8 @@ public final class ModelBundle {
 
   private static final int MAX_LATENT_SIZE = 65_536;
   private static final long MAX_MANIFEST_BYTES = 16L << 20;
-  // A model is read into one array, because what was digested must be what is run.
-  private static final long MAX_MODEL_BYTES = 1L << 30;
+  // The most that a protobuf message may have, which ONNX Runtime keeps to.
+  private static final long MAX_MODEL_BYTES = Integer.MAX_VALUE;
 
   /** Reads from a model itself what a manifest would say. */
   public interface Describer {
@@ -44,9 +45,9 @@ public final class ModelBundle {
     /**
      * Shape and latent size, and what else the model tells.
      *
-     * @throws InvalidModelException it is no generator; {@code folder} is for the message
+     * @throws InvalidModelException it is no generator
      */
-    ModelManifest describe(Path folder, byte[] onnx) throws IOException;
+    ModelManifest describe(ModelFile onnx) throws IOException;
   }
 
   private final Path folder;
@@ -84,7 +85,7 @@ public final class ModelBundle {
   /** Validates all but the folder's own name: a version is checked before it gets that. */
   static ModelBundle validate(Path folder) throws IOException {
     ModelBundle bundle = validateManifest(folder);
-    bundle.readModel();
+    bundle.openModel();
     return bundle;
   }
 
@@ -112,36 +113,45 @@ public final class ModelBundle {
       throws IOException {
     Path file = folder.resolve(MODEL_FILE);
     sizeOf(file, MAX_MODEL_BYTES);
-    byte[] onnx = Files.readAllBytes(file);
+    ModelFile onnx = ModelFile.digest(file);
     ModelManifest.Builder manifest =
-        describer.describe(folder, onnx).toBuilder()
-            .setOnnxBytes(onnx.length)
+        describer.describe(onnx).toBuilder()
+            .setOnnxBytes(onnx.size())
             .setLatentLaw(Latents.LAW)
             .setNormalisation(NORMALISATION);
-    manifest
-        .getModelBuilder()
-        .setName(name)
-        .setVersion(version)
-        .setSha256(new Sha256().add(onnx).hex());
+    onnx.requireUnchanged();
+    manifest.getModelBuilder().setName(name).setVersion(version).setSha256(onnx.sha256());
     checkSizes(folder, manifest.build());
     return new ModelBundle(folder, manifest.build(), true);
   }
 
   /**
-   * The bytes of model.onnx, checked against the manifest's size and digest in this very reading.
+   * The file model.onnx, whose size and digest were found to be those of the manifest.
+   *
+   * @throws InvalidModelException where they disagree
+   */
+  @CanIgnoreReturnValue // To check it is reason enough to call.
+  public ModelFile openModel() throws IOException {
+    Path file = requireSize();
+    ModelFile onnx = ModelFile.digest(file);
+    if (!onnx.sha256().equals(manifest.getModel().getSha256())) {
+      throw new InvalidModelException(
+          "%s has SHA-256 %s; its manifest says %s: publish the version again"
+              .formatted(file, onnx.sha256(), manifest.getModel().getSha256()));
+    }
+    return onnx;
+  }
+
+  /**
+   * The bytes of a model that is known to be small, checked as by {@link #openModel}.
    *
    * @throws InvalidModelException where they disagree
    */
   public byte[] readModel() throws IOException {
-    Path file = requireSize();
-    byte[] onnx = Files.readAllBytes(file);
-    String digest = new Sha256().add(onnx).hex();
-    if (!digest.equals(manifest.getModel().getSha256())) {
-      throw new InvalidModelException(
-          "%s has SHA-256 %s; its manifest says %s: publish the version again"
-              .formatted(file, digest, manifest.getModel().getSha256()));
-    }
-    return onnx;
+    ModelFile onnx = openModel();
+    byte[] bytes = Files.readAllBytes(onnx.path());
+    onnx.requireUnchanged();
+    return bytes;
   }
 
   private Path requireSize() throws IOException {

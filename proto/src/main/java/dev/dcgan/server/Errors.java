@@ -22,9 +22,11 @@ import java.util.List;
  *   what this server was not
  *     started to allow         PERMISSION_DENIED
  *   a full queue, answers
- *     that nobody reads        RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
+ *     that nobody reads, too
+ *     little memory            RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
  *   too late for its deadline  DEADLINE_EXCEEDED
- *   no model yet, draining     UNAVAILABLE
+ *   no model yet, draining,
+ *     a lost device            UNAVAILABLE
  *   a fault of ours            INTERNAL             no detail: the log has it
  * </pre>
  *

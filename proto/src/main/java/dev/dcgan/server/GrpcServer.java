@@ -30,8 +30,9 @@ import org.slf4j.LoggerFactory;
  * One gRPC service, or more, with what every deployment needs around it: health, reflection,
  * metrics, and an end that drops no call.
  *
- * <p>Liveness is the health of service {@code ""}, SERVING from start to end. Readiness is the
- * health of the first service's name, NOT_SERVING until {@link #setReady}. Thread-safe.
+ * <p>Liveness is the health of service {@code ""}, SERVING until {@link #reportBroken} or the end.
+ * Readiness is the health of the first service's name, NOT_SERVING until {@link #setReady}.
+ * Thread-safe.
  */
 public final class GrpcServer implements AutoCloseable {
 
@@ -186,6 +187,16 @@ public final class GrpcServer implements AutoCloseable {
   /** What load balancers are told. */
   public boolean isReady() {
     return state.isReady();
+  }
+
+  /**
+   * Tells load balancers and supervisors that this process can never serve again: neither {@code
+   * ""} nor the service is SERVING from now on.
+   */
+  public synchronized void reportBroken() {
+    state.breakDown();
+    setReady(false);
+    health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.NOT_SERVING);
   }
 
   private synchronized void neverReadyAgain() {

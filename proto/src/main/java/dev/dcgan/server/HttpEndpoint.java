@@ -20,7 +20,7 @@ import org.slf4j.LoggerFactory;
  *
  * <ul>
  *   <li>{@code /metrics} for Prometheus: the given registry, the JVM's and the process's own
- *   <li>{@code /healthz}: 200 while the process lives
+ *   <li>{@code /healthz}: 200 while the process works; else 503 and why not
  *   <li>{@code /readyz}: 200 when it is ready; else 503 and why not
  *   <li>the program's own pages
  * </ul>
@@ -54,6 +54,7 @@ public final class HttpEndpoint implements AutoCloseable {
 
   // Mutable state
   private volatile Readiness readiness = () -> Optional.of("starting");
+  private volatile Readiness liveness = Readiness.READY;
 
   private HttpEndpoint(
       HttpServer server, PrometheusRegistry registry, Map<String, HttpPage> pages) {
@@ -64,9 +65,9 @@ public final class HttpEndpoint implements AutoCloseable {
                 "/metrics",
                 new MetricsPage(registry),
                 "/healthz",
-                call -> call.text(200, "alive"),
+                call -> tell(call, liveness, "alive"),
                 "/readyz",
-                this::tellReadiness),
+                call -> tell(call, readiness, "ready")),
             pages,
             SLOW_REQUESTS,
             registry);
@@ -113,6 +114,11 @@ public final class HttpEndpoint implements AutoCloseable {
     this.readiness = readiness;
   }
 
+  /** Sets what {@code /healthz} tells from now on: why the process should be started anew. */
+  public void setLiveness(Readiness liveness) {
+    this.liveness = liveness;
+  }
+
   /** Ends once the requests under way are answered, or after {@code grace}. */
   public void drain(Duration grace) throws InterruptedException {
     try {
@@ -150,9 +156,9 @@ public final class HttpEndpoint implements AutoCloseable {
     }
   }
 
-  private void tellReadiness(HttpCall call) throws IOException {
-    Optional<String> whyNot = readiness.whyNot();
-    call.text(whyNot.isEmpty() ? 200 : 503, whyNot.orElse("ready"));
+  private static void tell(HttpCall call, Readiness answer, String yes) throws IOException {
+    Optional<String> whyNot = answer.whyNot();
+    call.text(whyNot.isEmpty() ? 200 : 503, whyNot.orElse(yes));
   }
 
   private static void limit(String property, String value) {

@@ -4,7 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 /**
  * What a {@link GrpcServer} tells load balancers, for whoever tells it in another way. Thread-safe;
- * once draining it is never ready again.
+ * once draining or broken it is never ready again.
  */
 public final class ServingState {
 
@@ -13,9 +13,11 @@ public final class ServingState {
 
   @GuardedBy("this") private boolean draining;
 
+  @GuardedBy("this") private boolean broken;
+
   /** Whether calls should be sent here. */
   public synchronized boolean isReady() {
-    return ready && !draining;
+    return ready && !draining && !broken;
   }
 
   public synchronized boolean isDraining() {
@@ -24,6 +26,15 @@ public final class ServingState {
 
   synchronized void setReady(boolean ready) {
     this.ready = ready;
+  }
+
+  /** Whether this process can never serve again, and should be started anew. */
+  public synchronized boolean isBroken() {
+    return broken;
+  }
+
+  synchronized void breakDown() {
+    broken = true;
   }
 
   synchronized void drain() {

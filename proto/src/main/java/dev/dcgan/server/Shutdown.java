@@ -1,8 +1,10 @@
 package dev.dcgan.server;
 
 import java.lang.reflect.Proxy;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -73,6 +75,25 @@ public final class Shutdown {
   /** Waits for the first signal, or {@link #request}. */
   public void await() throws InterruptedException {
     asked.await();
+  }
+
+  /**
+   * Ends the process. What the JVM runs at its end may wait for a device that does not answer any
+   * more: after {@code limit} the process is halted without it.
+   */
+  public static void exit(int code, Duration limit) {
+    Threads.named("exit")
+        .newThread(
+            () -> {
+              try {
+                TimeUnit.NANOSECONDS.sleep(limit.toNanos());
+              } catch (InterruptedException e) {
+                // Nobody interrupts it; then it ends at once.
+              }
+              Runtime.getRuntime().halt(code);
+            })
+        .start();
+    System.exit(code);
   }
 
   private void signalled() {

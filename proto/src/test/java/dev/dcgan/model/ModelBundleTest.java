@@ -4,12 +4,16 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.util.JsonFormat;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.v1.ModelManifest;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
@@ -81,6 +85,48 @@ class ModelBundleTest {
     assertThatThrownBy(bundle::readModel)
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("SHA-256");
+  }
+
+  @Test
+  void openModel_noticesThatItsFileIsChangedOrReplaced_afterItWasDigested() throws IOException {
+    ModelFile file = ModelBundle.open(folder).openModel();
+    file.requireUnchanged();
+    assertThat(Files.readAllBytes(file.path())).isEqualTo(Models.ONNX);
+
+    FileTime time = Files.getLastModifiedTime(onnx);
+    Path other = Files.write(root.resolve("other"), Models.ONNX);
+    Files.setLastModifiedTime(other, time);
+    Files.move(other, onnx, StandardCopyOption.ATOMIC_MOVE);
+    assertThatThrownBy(file::requireUnchanged)
+        .as("as large and as old, but another file")
+        .isInstanceOf(IOException.class)
+        .isNotInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("changed while it was read");
+
+    ModelFile replaced = ModelBundle.open(folder).openModel();
+    Files.setLastModifiedTime(onnx, FileTime.fromMillis(time.toMillis() + 1));
+    assertThatThrownBy(replaced::requireUnchanged).hasMessageContaining("changed");
+  }
+
+  @Test
+  void requireSelfContained_refusesWhatIsNestedWithoutEnd() throws IOException {
+    // A graph in a graph in a graph ...
+    byte[] nested = {};
+    for (int depth = 0; depth < 150; depth++) {
+      ByteArrayOutputStream out = new ByteArrayOutputStream();
+      CodedOutputStream coded = CodedOutputStream.newInstance(out);
+      coded.writeByteArray(depth % 3 == 0 ? 6 : depth % 3 == 1 ? 5 : 1, nested);
+      coded.flush();
+      nested = out.toByteArray();
+    }
+    ByteArrayOutputStream out = new ByteArrayOutputStream();
+    CodedOutputStream coded = CodedOutputStream.newInstance(out);
+    coded.writeByteArray(7, nested);
+    coded.flush();
+    Files.write(onnx, out.toByteArray());
+    assertThatThrownBy(() -> ModelFile.digest(onnx).requireSelfContained())
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("nested more than 100 levels");
   }
 
   @Test

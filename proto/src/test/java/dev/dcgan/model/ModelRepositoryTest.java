@@ -144,16 +144,14 @@ class ModelRepositoryTest {
     assertThat(repository.isBare("cats", 3)).isTrue();
 
     ModelManifest described = Models.draft("any").clearModel().clearGolden().build();
-    ModelBundle bundle = repository.openUnverified("cats", 3, (where, onnx) -> described);
+    ModelBundle bundle = repository.openUnverified("cats", 3, onnx -> described);
     assertThat(bundle.unverified()).isTrue();
     assertThat(bundle).hasToString("cats/3");
     assertThat(bundle.manifest().getModel().getSha256())
         .isEqualTo(new Sha256().add(Models.ONNX).hex());
     assertThat(bundle.readModel()).isEqualTo(Models.ONNX);
     assertThatThrownBy(
-            () ->
-                repository.openUnverified(
-                    "cats", 3, (where, onnx) -> ModelManifest.getDefaultInstance()))
+            () -> repository.openUnverified("cats", 3, onnx -> ModelManifest.getDefaultInstance()))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("image of 0 x 0 pixels");
   }

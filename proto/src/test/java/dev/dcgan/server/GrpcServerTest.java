@@ -77,6 +77,17 @@ class GrpcServerTest {
   }
 
   @Test
+  void reportBroken_isNeitherAliveNorReady_forGood() {
+    server.setReady(true);
+    server.reportBroken();
+    assertThat(health("")).isEqualTo(ServingStatus.NOT_SERVING);
+    assertThat(health("dcgan.v1.SamplerService")).isEqualTo(ServingStatus.NOT_SERVING);
+    server.setReady(true);
+    assertThat(health("dcgan.v1.SamplerService")).isEqualTo(ServingStatus.NOT_SERVING);
+    assertThat(server.isReady()).isFalse();
+  }
+
+  @Test
   void furtherServices_areServedAndListed_andReadinessTellsThem() throws Exception {
     server.close();
     ServingState state = new ServingState();

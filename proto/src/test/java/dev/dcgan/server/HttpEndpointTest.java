@@ -123,6 +123,11 @@ class HttpEndpointTest {
       assertThat(head.statusCode()).isEqualTo(503);
       assertThat(head.body()).isEmpty();
       assertThat(head.headers().firstValue("Content-Length")).contains("9");
+
+      endpoint.setLiveness(() -> Optional.of("the device is lost"));
+      HttpResponse<String> broken = get(endpoint, "/healthz");
+      assertThat(broken.statusCode()).isEqualTo(503);
+      assertThat(broken.body()).isEqualTo("the device is lost\n");
     }
   }
 

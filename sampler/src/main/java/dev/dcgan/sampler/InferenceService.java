@@ -38,6 +38,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
   private final ImageMaker maker;
   private final SamplerMetrics metrics;
   private final Executor later;
+  private final BooleanSupplier live;
   private final BooleanSupplier ready;
   private final AnswerRoom room;
 
@@ -45,6 +46,7 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
    * The service.
    *
    * @param later runs calls that had to wait for their version, and makes pixels of floats
+   * @param live whether this process can serve, now or later
    * @param ready whether calls should be sent here
    * @param room for answers on their way
    */
@@ -53,19 +55,22 @@ final class InferenceService extends GRPCInferenceServiceGrpc.GRPCInferenceServi
       ImageMaker maker,
       SamplerMetrics metrics,
       Executor later,
+      BooleanSupplier live,
       BooleanSupplier ready,
       AnswerRoom room) {
     this.models = models;
     this.maker = maker;
     this.metrics = metrics;
     this.later = later;
+    this.live = live;
     this.ready = ready;
     this.room = room;
   }
 
   @Override
   public void serverLive(ServerLiveRequest asked, StreamObserver<ServerLiveResponse> observer) {
-    new ServiceCall<>(observer, room).tell(ServerLiveResponse.newBuilder().setLive(true).build());
+    new ServiceCall<>(observer, room)
+        .tell(ServerLiveResponse.newBuilder().setLive(live.getAsBoolean()).build());
   }
 
   @Override

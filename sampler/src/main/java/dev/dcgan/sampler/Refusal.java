@@ -1,6 +1,7 @@
 package dev.dcgan.sampler;
 
 import dev.dcgan.sampler.batch.QueueFullException;
+import dev.dcgan.sampler.batch.RunFailedException;
 import dev.dcgan.sampler.batch.TooLateException;
 import dev.dcgan.sampler.model.NotServedException;
 import java.time.Duration;
@@ -18,7 +19,7 @@ final class Refusal extends RuntimeException {
     INVALID,
     /** There is no such model or version. */
     NOT_FOUND,
-    /** Too much is queued; come back later. */
+    /** Too much is queued, or memory is short; come back later. */
     OVERLOADED,
     /** It could not be done in time, or was not. */
     TOO_LATE,
@@ -77,6 +78,9 @@ final class Refusal extends RuntimeException {
     if (cause instanceof NotServedException refused) {
       return of(refused);
     }
+    if (cause instanceof RunFailedException failed) {
+      return of(failed);
+    }
     if (cause instanceof TooLateException) {
       return of(Kind.TOO_LATE, String.valueOf(cause.getMessage()));
     }
@@ -84,6 +88,20 @@ final class Refusal extends RuntimeException {
       return of(Kind.CANCELLED, "the call was cancelled");
     }
     log.error("images could not be made", cause);
+    return fault();
+  }
+
+  /** The log has it already, once for all callers of the batch. */
+  private static Refusal of(RunFailedException failed) {
+    String message = String.valueOf(failed.getMessage());
+    return switch (failed.kind()) {
+      case OUT_OF_MEMORY -> overloaded(message, failed.retryAfter());
+      case DEVICE_LOST, TIMEOUT -> new Refusal(Kind.UNAVAILABLE, "", message, failed.retryAfter());
+      case BAD_MODEL, OTHER -> fault();
+    };
+  }
+
+  private static Refusal fault() {
     return of(Kind.FAULT, "internal error; the server's log has the cause");
   }
 

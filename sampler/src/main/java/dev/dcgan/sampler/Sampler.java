@@ -1,9 +1,13 @@
 package dev.dcgan.sampler;
 
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.DeviceHealth;
+import dev.dcgan.sampler.batch.RunGuard;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
+import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.OnnxGenerator;
+import dev.dcgan.sampler.model.RuntimeFailure;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.ServerTls;
@@ -35,6 +39,8 @@ final class Sampler {
    * @param tls of gRPC; null: plain text
    * @param asked the {@code --provider} that led to the runtime's
    * @param sessions of each version, that run side by side
+   * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
+   *     never
    */
   record Config(
       ModelWatcher.Config models,
@@ -45,21 +51,36 @@ final class Sampler {
       OnnxGenerator.Settings runtime,
       String asked,
       int sessions,
-      BatchPolicy policy) {}
+      BatchPolicy policy,
+      Duration batchTimeout) {}
+
+  /** Makes what loads versions. */
+  interface LoaderFactory {
+    ModelWatcher.Loader loader(RunGuard guard, SamplerMetrics metrics);
+  }
 
   private static final Logger log = LoggerFactory.getLogger(Sampler.class);
   private static final int ENCODINGS_WAITING = 64;
   // Answers that wait to be read lie in buffers outside the heap, which may take as much as it.
   private static final long ANSWER_BYTES = Runtime.getRuntime().maxMemory() / 2;
   private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
+  // Once the device is lost: until load balancers have noticed, and for callers to be told.
+  private static final Duration LOST_DELAY = Duration.ofSeconds(1);
+  private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
   private final ExecutorService encoders;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
+  private final RunGuard guard;
 
   private Sampler(
-      ExecutorService encoders, GrpcServer server, HttpEndpoint endpoint, ModelWatcher watcher) {
+      ExecutorService encoders,
+      GrpcServer server,
+      HttpEndpoint endpoint,
+      ModelWatcher watcher,
+      RunGuard guard) {
+    this.guard = guard;
     this.encoders = encoders;
     this.server = server;
     this.endpoint = endpoint;
@@ -69,23 +90,37 @@ final class Sampler {
   /**
    * Starts to serve; ready as soon as there are models.
    *
+   * @param exit ends the process; called once the device is lost and callers have been told
    * @throws IOException a port cannot be bound, or a file of TLS is wrong
    */
-  static Sampler start(Config config) throws IOException {
-    PrometheusRegistry registry = new PrometheusRegistry();
-    SamplerMetrics metrics = new SamplerMetrics(registry);
-    metrics.provider(config.runtime().provider(), config.asked());
-    ModelWatcher watcher =
-        new ModelWatcher(
-            config.models(),
+  static Sampler start(Config config, Runnable exit) throws IOException {
+    return start(
+        config,
+        exit,
+        (guard, metrics) ->
             bundle ->
                 LoadedModel.open(
                     bundle,
                     config.runtime(),
                     config.sessions(),
                     config.policy(),
-                    metrics.batches(bundle.name())),
-            metrics);
+                    metrics.batches(bundle.name()),
+                    guard));
+  }
+
+  /** As {@link #start(Config, Runnable)}, with networks of the caller's. */
+  static Sampler start(Config config, Runnable exit, LoaderFactory factory) throws IOException {
+    DeviceHealth health = new DeviceHealth();
+    RunGuard guard =
+        new RunGuard(
+            health, RuntimeFailure::of, config.batchTimeout(), System::nanoTime, RunGuard::sleep);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    SamplerMetrics metrics = new SamplerMetrics(registry);
+    metrics.provider(config.runtime().provider(), config.asked());
+    ModelWatcher watcher =
+        new ModelWatcher(
+            config.models(), factory.loader(guard, metrics), metrics, health, System::nanoTime);
+    guard.onOutOfMemory(watcher.models()::evictIdle);
     ExecutorService encoders = encoders();
     ImageMaker maker = new ImageMaker(encoders);
     AnswerRoom room = new AnswerRoom(ANSWER_BYTES);
@@ -99,7 +134,13 @@ final class Sampler {
             new SamplerService(watcher.models(), maker, metrics, encoders, room),
             List.of(
                 new InferenceService(
-                    watcher.models(), maker, metrics, encoders, state::isReady, room)));
+                    watcher.models(),
+                    maker,
+                    metrics,
+                    encoders,
+                    () -> !health.isLost(),
+                    state::isReady,
+                    room)));
     HttpEndpoint endpoint;
     try {
       endpoint =
@@ -113,9 +154,28 @@ final class Sampler {
       server.close();
       throw e;
     }
-    endpoint.setReadiness(() -> whyNotReady(state, config.models().names()));
+    endpoint.setLiveness(health::whyLost);
+    endpoint.setReadiness(
+        () -> health.whyLost().or(() -> whyNotReady(state, config.models().names())));
+    health.onLost(
+        reason -> {
+          try {
+            end(server, watcher.models(), guard);
+          } finally {
+            exit.run();
+          }
+        });
+    guard.start();
     watcher.start(() -> server.setReady(true));
-    return new Sampler(encoders, server, endpoint, watcher);
+    return new Sampler(encoders, server, endpoint, watcher, guard);
+  }
+
+  /** Tells everybody that the device is lost; waits a bounded time until they have heard. */
+  private static void end(GrpcServer server, Models models, RunGuard guard) {
+    server.reportBroken();
+    guard.lost().ifPresent(models::failQueued);
+    guard.failRunning();
+    server.drain(LOST_DELAY, LOST_GRACE);
   }
 
   int port() {
@@ -148,6 +208,7 @@ final class Sampler {
     }
     endpoint.drain(left(end));
     encoders.shutdown();
+    guard.close();
   }
 
   private static Duration left(long end) {

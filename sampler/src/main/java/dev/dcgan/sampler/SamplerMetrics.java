@@ -2,6 +2,7 @@ package dev.dcgan.sampler;
 
 import dev.dcgan.sampler.batch.BatchListener;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.Failure;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.Provider;
@@ -34,6 +35,7 @@ final class SamplerMetrics implements ModelWatcher.Listener {
   private final Histogram execution;
   private final Gauge queued;
   private final Counter padding;
+  private final Counter failures;
   private final Counter rejected;
   private final Counter swaps;
   private final Counter onDemandLoads;
@@ -89,6 +91,12 @@ final class SamplerMetrics implements ModelWatcher.Listener {
             .name("sampler_padding_images_total")
             .help("Images computed only because the network runs batches of fixed sizes.")
             .labelNames("model")
+            .register(registry);
+    failures =
+        Counter.builder()
+            .name("sampler_batch_failures_total")
+            .help("Runs of a batch that failed, by model and reason.")
+            .labelNames("model", "reason")
             .register(registry);
     rejected =
         Counter.builder()
@@ -227,6 +235,14 @@ final class SamplerMetrics implements ModelWatcher.Listener {
       sizes = batchSize.labelValues(model);
       waits = queueWait.labelValues(model);
       padded = padding.labelValues(model);
+      for (Failure.Kind kind : Failure.Kind.values()) {
+        failures.initLabelValues(model, kind.reason()); // There before the first one.
+      }
+    }
+
+    @Override
+    public void failed(Failure.Kind kind) {
+      failures.labelValues(model, kind.reason()).inc();
     }
 
     @Override

@@ -2,6 +2,7 @@ package dev.dcgan.sampler;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.DeviceHealth;
 import dev.dcgan.sampler.model.ModelWatcher;
 import dev.dcgan.sampler.model.Provider;
 import dev.dcgan.server.Problems;
@@ -35,6 +36,7 @@ final class ServeCommand implements Settings.Command {
   private static final int LONGEST_QUEUE = 1_000_000;
   private static final int MOST_VERSIONS = 1000;
   private static final int MOST_MEMORY = 1 << 20;
+  private static final Duration EXIT_LIMIT = Duration.ofSeconds(5);
 
   @Option(names = "--repository", description = "The folder with the models.")
   private Path repository = Path.of("models");
@@ -98,6 +100,14 @@ final class ServeCommand implements Settings.Command {
   private int maxQueueImages = 32_768;
 
   @Option(
+      names = "--batch-timeout",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "A batch that takes longer than this, and than ten times what was measured, hangs: the"
+              + " process exits with code 69. 0s: never. Default: 60s")
+  private Duration batchTimeout = Duration.ofSeconds(60);
+
+  @Option(
       names = "--poll",
       showDefaultValue = Visibility.NEVER,
       description = "How often to look for newer versions. Default: 2s")
@@ -124,6 +134,7 @@ final class ServeCommand implements Settings.Command {
     runtime.check(problems);
     problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
+    problems.requireRange("--batch-timeout (in ms)", batchTimeout.toMillis(), 0, 86_400_000);
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
     problems.requireRange("--max-connection-age (in s)", maxConnectionAge.toSeconds(), 0, 1 << 30);
     problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
@@ -158,9 +169,11 @@ final class ServeCommand implements Settings.Command {
             runtime.settings(chosen),
             runtime.asked(),
             side,
-            new BatchPolicy(runtime.maxBatch(), maxDelay, maxQueueImages));
+            new BatchPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
+            batchTimeout);
     Shutdown shutdown = Shutdown.onSignal();
-    Sampler sampler = Sampler.start(config);
+    Sampler sampler =
+        Sampler.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, EXIT_LIMIT));
     log.info(
         "gRPC on port {}, metrics on http://localhost:{}/metrics, pictures on"
             + " http://localhost:{}/v1/images?seed=42",

@@ -145,7 +145,9 @@ class ExactnessTest {
             registry,
             new ServingState(),
             new SamplerService(models, maker, metrics, encoders, room),
-            List.of(new InferenceService(models, maker, metrics, encoders, () -> true, room)))) {
+            List.of(
+                new InferenceService(
+                    models, maker, metrics, encoders, () -> true, () -> true, room)))) {
       channel = connect(server.port());
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
       Random random = new Random(maxBatch * 100L + sessions * 10L + threads);
@@ -189,7 +191,7 @@ class ExactnessTest {
     TestModels.publish(repository, "wide", TestModels.wideWeights(3, 1));
     List<ByteString> ofVersion = List.of(ByteString.EMPTY, pixels, imagesOfSecondVersion());
     for (int start = 0; start < 3; start++) {
-      Sampler sampler = Sampler.start(config(repository, 1 + 7 * start, 1 + start));
+      Sampler sampler = Sampler.start(config(repository, 1 + 7 * start, 1 + start), () -> {});
       ManagedChannel channel = connect(sampler.port());
       try {
         SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
@@ -399,7 +401,8 @@ class ExactnessTest {
         new OnnxGenerator.Settings(Provider.CPU, 1 + sessions % 2, false, 0),
         "cpu",
         sessions,
-        new BatchPolicy(maxBatch, Duration.ofMillis(1), 8192));
+        new BatchPolicy(maxBatch, Duration.ofMillis(1), 8192),
+        Duration.ZERO);
   }
 
   private static ManagedChannel connect(int port) {

@@ -48,6 +48,7 @@ class HouseRulesTest {
                   "GeneratorSession",
                   "BucketSessions",
                   "CudaProbe",
+                  "RuntimeFailure",
                   "ExportCheck",
                   "OnnxFeatures"))
           .should()

@@ -83,7 +83,8 @@ class InferenceServiceTest {
             state,
             new SamplerService(models, maker, metrics, Runnable::run, room),
             List.of(
-                new InferenceService(models, maker, metrics, Runnable::run, state::isReady, room)));
+                new InferenceService(
+                    models, maker, metrics, Runnable::run, () -> true, state::isReady, room)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

@@ -9,11 +9,13 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.RunGuard;
 import dev.dcgan.sampler.model.EmptyShelf;
 import dev.dcgan.sampler.model.LoadedModel;
 import dev.dcgan.sampler.model.Models;
 import dev.dcgan.sampler.model.OnnxGenerator;
 import dev.dcgan.sampler.model.Provider;
+import dev.dcgan.sampler.model.RuntimeFailure;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
@@ -75,7 +77,8 @@ class SamplerCallsTest {
             new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
             1,
             new BatchPolicy(32, Duration.ZERO, 4096),
-            metrics.batches("digits")));
+            metrics.batches("digits"),
+            RunGuard.unwatched(RuntimeFailure::of)));
     server =
         GrpcServer.start(
             0,

@@ -237,7 +237,9 @@ class SamplerHttpTest {
                 new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
                 "auto",
                 2,
-                new BatchPolicy(32, Duration.ofMillis(2), 8192)));
+                new BatchPolicy(32, Duration.ofMillis(2), 8192),
+                Duration.ZERO),
+            () -> {});
     sampler = started;
     port = started.httpPort();
   }

@@ -346,7 +346,9 @@ class SamplerModelsTest {
                 new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
                 "auto",
                 1,
-                new BatchPolicy(8, Duration.ofMillis(1), 8192)));
+                new BatchPolicy(8, Duration.ofMillis(1), 8192),
+                Duration.ZERO),
+            () -> {});
     sampler = started;
     ManagedChannel open =
         Grpc.newChannelBuilder("127.0.0.1:" + started.port(), InsecureChannelCredentials.create())

@@ -322,7 +322,7 @@ class SamplerTest {
   }
 
   private SamplerServiceBlockingStub start(Sampler.Config config) throws IOException {
-    Sampler started = Sampler.start(config);
+    Sampler started = Sampler.start(config, () -> {});
     sampler = started;
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + started.port(), InsecureChannelCredentials.create())
@@ -347,7 +347,8 @@ class SamplerTest {
         new OnnxGenerator.Settings(Provider.CPU, 1, false, 0),
         "auto",
         2,
-        new BatchPolicy(maxBatch, Duration.ofMillis(2), 8192));
+        new BatchPolicy(maxBatch, Duration.ofMillis(2), 8192),
+        Duration.ZERO);
   }
 
   private ManagedChannel channel() {

@@ -93,7 +93,9 @@ class UnreadAnswersTest {
             registry,
             new ServingState(),
             new SamplerService(models, maker, metrics, encoders, room),
-            List.of(new InferenceService(models, maker, metrics, encoders, () -> true, room)));
+            List.of(
+                new InferenceService(
+                    models, maker, metrics, encoders, () -> true, () -> true, room)));
   }
 
   @AfterEach

@@ -765,7 +765,7 @@ class TrainingTest {
             .build();
 
     assertThatIOException()
-        .isThrownBy(() -> training().prepare(RunPlan.of(config), new RunControl()))
+        .isThrownBy(() -> training().prepare(RunPlan.of(config), "", new RunControl()))
         .withMessageContaining("cannot train paper128")
         .withMessageContaining("GiB for parameters")
         .withMessageContaining("--batch-size");

@@ -16,4 +16,7 @@ public interface BatchListener {
    * @param padded that the network computed for it: as many, or more
    */
   void executed(int images, int padded, long nanos);
+
+  /** A run of a batch failed; the batch may be run again. */
+  void failed(Failure.Kind kind);
 }

@@ -7,6 +7,7 @@ import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 import java.util.concurrent.ThreadFactory;
@@ -58,10 +59,12 @@ public final class Batcher implements AutoCloseable {
   private static final double SMOOTHING = 0.1;
   private static final long LONGEST_GAP_NANOS = 1_000_000_000;
 
+  private final String name;
   private final List<Network> networks;
   private final BatchTimes times;
   private final BatchPolicy policy;
   private final BatchListener listener;
+  private final RunGuard guard;
   private final LongSupplier nanoClock;
   private final List<Thread> threads = new ArrayList<>();
   private final ReentrantLock lock = new ReentrantLock();
@@ -87,11 +90,15 @@ public final class Batcher implements AutoCloseable {
   @GuardedBy("lock") private double slowness = 1;
 
   private Batcher(
+      String name,
       List<Network> networks,
       BatchTimes times,
       BatchPolicy policy,
       BatchListener listener,
+      RunGuard guard,
       LongSupplier nanoClock) {
+    this.name = name;
+    this.guard = guard;
     this.networks = List.copyOf(networks);
     this.times = times;
     this.policy = policy;
@@ -103,15 +110,19 @@ public final class Batcher implements AutoCloseable {
   /**
    * Starts a batcher, which owns the networks from now on.
    *
+   * @param name of the version, for the log
    * @param networks the same one, a session each
+   * @param guard runs the batches
    */
   public static Batcher start(
+      String name,
       List<Network> networks,
       BatchTimes times,
       BatchPolicy policy,
       BatchListener listener,
+      RunGuard guard,
       LongSupplier nanoClock) {
-    Batcher batcher = new Batcher(networks, times, policy, listener, nanoClock);
+    Batcher batcher = new Batcher(name, networks, times, policy, listener, guard, nanoClock);
     ThreadFactory factory = Threads.named("inference");
     for (Network network : batcher.networks) {
       batcher.threads.add(factory.newThread(() -> batcher.runBatches(network)));
@@ -177,6 +188,10 @@ public final class Batcher implements AutoCloseable {
       if (closed) {
         throw new IllegalStateException("a job came after the batcher was closed");
       }
+      Optional<RunFailedException> lost = guard.lost();
+      if (lost.isPresent()) {
+        return CompletableFuture.failedFuture(lost.get());
+      }
       requireRoom(job.count);
       long now = nanoClock.getAsLong();
       arrived(now);
@@ -241,6 +256,19 @@ public final class Batcher implements AutoCloseable {
     } finally {
       lock.unlock();
     }
+  }
+
+  /** Fails the jobs that are queued. */
+  public void failQueued(RuntimeException e) {
+    List<Job> jobs;
+    lock.lock();
+    try {
+      jobs = queue.jobs();
+    } finally {
+      lock.unlock();
+    }
+    // Each leaves the queue as its future fails.
+    jobs.forEach(job -> job.future.completeExceptionally(e));
   }
 
   /** Whether the networks are closed. */
@@ -402,14 +430,11 @@ public final class Batcher implements AutoCloseable {
     for (Slice slice : batch) {
       images += slice.count();
     }
-    long start = nanoClock.getAsLong();
     try {
-      network.run(batch);
-      long nanos = nanoClock.getAsLong() - start;
+      long nanos = guard.run(name, network, batch, times.nanos(images), listener);
       listener.executed(images, network.padded(images), nanos);
       measured(images, nanos);
     } catch (RuntimeException | Error e) {
-      // Not even an OutOfMemoryError may leave callers waiting for a thread that is gone.
       batch.forEach(slice -> slice.job().future.completeExceptionally(e));
       return;
     }

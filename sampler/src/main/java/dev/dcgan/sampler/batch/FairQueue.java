@@ -105,6 +105,14 @@ final class FairQueue {
     return left;
   }
 
+  /** The jobs with images that wait. */
+  List<Job> jobs() {
+    List<Job> jobs = new ArrayList<>();
+    newcomers.forEach(request -> jobs.addAll(request.jobs));
+    ring.forEach(request -> jobs.addAll(request.jobs));
+    return jobs;
+  }
+
   /** Removes and returns the jobs whose deadline has passed. */
   List<Job> removeExpired(long now) {
     List<Job> expired = new ArrayList<>(0);

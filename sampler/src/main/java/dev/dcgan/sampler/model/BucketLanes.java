@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.model;
 
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
 import dev.dcgan.sampler.batch.BucketSelection;
 import dev.dcgan.sampler.batch.Network;
 import java.io.IOException;
@@ -8,10 +9,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.NavigableSet;
 
-/**
- * Opens a version in lanes that have a session of their own for each bucket. Holds the model's
- * bytes, so it is to be dropped when the buckets are chosen; the networks live on. Not thread-safe.
- */
+/** Opens a version in lanes that have a session of their own for each bucket. Not thread-safe. */
 final class BucketLanes implements BucketSelection.Lanes {
 
   /** Opens a session of the version for one bucket of one lane. */
@@ -42,9 +40,10 @@ final class BucketLanes implements BucketSelection.Lanes {
   static BucketLanes of(
       ModelBundle bundle, OnnxGenerator.Settings settings, int count, int[] candidates)
       throws IOException {
-    byte[] onnx = bundle.readModel();
+    ModelFile onnx = bundle.openModel();
+    onnx.requireSelfContained();
     GpuMemoryBudget budget =
-        GpuMemoryBudget.of(settings.gpuMemoryBytes(), onnx.length, count, candidates);
+        GpuMemoryBudget.of(settings.gpuMemoryBytes(), onnx.size(), count, candidates);
     return new BucketLanes(
         bundle,
         bucket -> OnnxSession.open(bundle, onnx, settings, budget.limit(bucket)),

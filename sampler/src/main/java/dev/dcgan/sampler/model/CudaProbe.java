@@ -35,8 +35,19 @@ public final class CudaProbe {
       run(new OnnxGenerator.Settings(Provider.CUDA, deviceId, 1, false, 0));
     } catch (OrtException e) {
       throw new IOException(
-          "CUDA cannot be used here (device %d: %s)".formatted(deviceId, OnnxRuntime.reason(e)), e);
+          "CUDA cannot be used here (device %d: %s)".formatted(deviceId, reason(e)), e);
     }
+  }
+
+  private static String reason(OrtException e) {
+    String reason = OnnxRuntime.reason(e);
+    if (reason.contains("libcuda.so.1: cannot open shared object file")) {
+      return "the NVIDIA driver is not installed: libcuda.so.1 is not found";
+    }
+    // The code that the runtime has for a driver older than itself, or for none behind a stub.
+    return reason.contains("CUDA failure 35:")
+        ? "the NVIDIA driver is too old or does not run: " + reason
+        : reason;
   }
 
   /** A model, but no generator. */

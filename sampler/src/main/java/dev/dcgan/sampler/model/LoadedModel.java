@@ -7,6 +7,7 @@ import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.Network;
+import dev.dcgan.sampler.batch.RunGuard;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
@@ -47,6 +48,7 @@ public final class LoadedModel {
    * is its first user.
    *
    * @param sessions that run side by side, 1 or more
+   * @param guard runs its batches
    * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
    */
   public static LoadedModel open(
@@ -54,20 +56,27 @@ public final class LoadedModel {
       OnnxGenerator.Settings settings,
       int sessions,
       BatchPolicy policy,
-      BatchListener listener)
+      BatchListener listener,
+      RunGuard guard)
       throws IOException {
     VerifiedNetworks verified =
         VerifiedNetworks.open(bundle, settings, sessions, policy.maxBatch());
     try {
       return start(
-          bundle, settings.provider(), verified.networks(), verified.times(), policy, listener);
+          bundle,
+          settings.provider(),
+          verified.networks(),
+          verified.times(),
+          policy,
+          listener,
+          guard);
     } catch (RuntimeException | Error e) {
       OnnxGenerator.closeAll(verified.networks()).ifPresent(e::addSuppressed);
       throw e;
     }
   }
 
-  /** Makes a version ready whose network is known to be good; the caller is its first user. */
+  /** As below, with a guard of its own. */
   public static LoadedModel start(
       ModelBundle bundle,
       Provider provider,
@@ -75,7 +84,32 @@ public final class LoadedModel {
       BatchTimes times,
       BatchPolicy policy,
       BatchListener listener) {
-    Batcher batcher = Batcher.start(networks, times, policy, listener, System::nanoTime);
+    return start(
+        bundle,
+        provider,
+        networks,
+        times,
+        policy,
+        listener,
+        RunGuard.unwatched(RuntimeFailure::of));
+  }
+
+  /**
+   * Makes a version ready whose network is known to be good; the caller is its first user.
+   *
+   * @param guard runs its batches
+   */
+  public static LoadedModel start(
+      ModelBundle bundle,
+      Provider provider,
+      List<Network> networks,
+      BatchTimes times,
+      BatchPolicy policy,
+      BatchListener listener,
+      RunGuard guard) {
+    Batcher batcher =
+        Batcher.start(
+            bundle.toString(), networks, times, policy, listener, guard, System::nanoTime);
     return new LoadedModel(bundle, provider, batcher);
   }
 

@@ -3,6 +3,9 @@ package dev.dcgan.sampler.model;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.DeviceHealth;
+import dev.dcgan.sampler.batch.Failure;
+import dev.dcgan.sampler.batch.Failure.Kind;
 import dev.dcgan.sampler.model.NotServedException.Why;
 import dev.dcgan.server.OneLine;
 import java.io.IOException;
@@ -15,6 +18,8 @@ import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -28,6 +33,7 @@ final class ModelKeeper {
   private final ModelRepository repository;
   private final VersionLoader loader;
   private final Models models;
+  private final DeviceHealth health;
   private final ModelWatcher.Listener listener;
 
   // Mutable state
@@ -40,12 +46,22 @@ final class ModelKeeper {
       ModelWatcher.Config config,
       ModelWatcher.Loader loader,
       Models models,
-      ModelWatcher.Listener listener) {
+      ModelWatcher.Listener listener,
+      DeviceHealth health,
+      LongSupplier nanoClock) {
     this.config = config;
     this.repository = config.repository();
-    this.loader =
-        new VersionLoader(repository, config.allowUnverified(), loader, listener::rejected);
     this.models = models;
+    this.health = health;
+    this.loader =
+        new VersionLoader(
+            repository,
+            config.allowUnverified(),
+            loader,
+            listener::rejected,
+            this::freeMemory,
+            health,
+            new LoadBackoff<>(config.poll(), nanoClock));
     this.listener = listener;
     this.known = new TreeSet<>(config.names());
   }
@@ -55,6 +71,9 @@ final class ModelKeeper {
    * one.
    */
   boolean look() {
+    if (health.isLost()) {
+      return false;
+    }
     troubles.nextLook();
     guarded(this::findModels);
     known.forEach(name -> guarded(() -> lookAt(name)));
@@ -168,11 +187,45 @@ final class ModelKeeper {
       return true;
     } catch (InvalidModelException e) {
       return false; // The loader has told.
+    } catch (LoadBackoff.TooEarlyException e) {
+      troubles.keep(troubleKey(model, version, e.getCause()));
+      return false;
     } catch (IOException | RuntimeException | Error e) {
-      if (troubles.report("skipped %s/%d for now: %s".formatted(model, version, e), e)) {
+      if (health.isLost()) {
+        return false; // The log has it, and no version is at fault.
+      }
+      String trouble =
+          "skipped %s/%d for now, %s: %s"
+              .formatted(model, version, meanwhile(model), RuntimeFailure.of(e).summary());
+      if (troubles.report(troubleKey(model, version, e), trouble, e)) {
         listener.rejected(model);
       }
       return false;
+    }
+  }
+
+  /** The same for all attempts that fail alike: their words may have figures of the moment. */
+  private static String troubleKey(String model, long version, @Nullable Throwable e) {
+    Failure failure = e == null ? new Failure(Kind.OTHER, "") : RuntimeFailure.of(e);
+    return "load %s/%d %s"
+        .formatted(
+            model, version, failure.kind() == Kind.OTHER ? failure.summary() : failure.kind());
+  }
+
+  /** Lets all versions go that were fetched and that nobody uses; false: there is none. */
+  private boolean freeMemory() {
+    List<LoadedModel> evicted = models.evictIdle();
+    try {
+      awaitClosed(evicted);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    return !evicted.isEmpty();
+  }
+
+  private static void awaitClosed(List<LoadedModel> evicted) throws InterruptedException {
+    for (LoadedModel model : evicted) {
+      boolean unused = model.awaitClosed(LONGEST_CLOSING);
     }
   }
 
@@ -241,10 +294,10 @@ final class ModelKeeper {
         return;
       }
       ModelBundle bundle = loader.open(model, version, meanwhile(model));
-      for (LoadedModel evicted : models.makeRoom(bundle.manifest())) {
-        log.info("{} makes room for {}", evicted, bundle);
-        boolean unused = evicted.awaitClosed(LONGEST_CLOSING);
-      }
+      loader.requireDue(bundle);
+      List<LoadedModel> evicted = models.makeRoom(bundle.manifest());
+      evicted.forEach(gone -> log.info("{} makes room for {}", gone, bundle));
+      awaitClosed(evicted);
       LoadedModel loaded = loader.load(bundle, meanwhile(model));
       log.info("loaded {} on demand", loaded);
       models.fetched(loaded);
@@ -277,7 +330,7 @@ final class ModelKeeper {
       }
     } catch (InvalidModelException e) {
       throw unusable(Why.WRONG_STATE, model, version, e);
-    } catch (IOException | UncheckedIOException e) {
+    } catch (IOException | UncheckedIOException | OutOfMemoryError e) {
       throw unavailable(model, version, e);
     }
     try {
@@ -327,7 +380,20 @@ final class ModelKeeper {
           Why.NOT_FOUND,
           "version %d of %s is not in the repository any more".formatted(version, model));
     }
-    log.error("{}/{} could not be loaded", model, version, e);
+    if (e instanceof LoadBackoff.TooEarlyException early) {
+      // The log has what failed before.
+      return new NotServedException(
+          Why.UNAVAILABLE,
+          "version %d of %s could not be loaded; try again in %d s, the server's log has the cause"
+              .formatted(version, model, early.left().toSeconds() + 1));
+    }
+    Failure failure = RuntimeFailure.of(e);
+    // Of the disk and the runtime the words say it all; anything else is a fault of this program.
+    boolean expected =
+        e instanceof IOException
+            || e instanceof UncheckedIOException
+            || failure.kind() != Kind.OTHER;
+    log.error("cannot load {}/{}: {}", model, version, failure.summary(), expected ? null : e);
     return new NotServedException(
         Why.UNAVAILABLE,
         "version %d of %s could not be loaded; try again later, the server's log has the cause"

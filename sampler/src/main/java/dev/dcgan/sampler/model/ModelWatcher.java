@@ -2,6 +2,7 @@ package dev.dcgan.sampler.model;
 
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.DeviceHealth;
 import dev.dcgan.sampler.model.NotServedException.Why;
 import dev.dcgan.server.Threads;
 import java.io.IOException;
@@ -12,6 +13,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -20,9 +22,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>All work is done by one thread, so a slow disk or a large model delays no request for a
  * version in memory. A version that is not what it should be is reported once, and tried again only
- * when its files have changed; one that failed for any other reason is tried at every look, and
- * reported when the reason is new. Either way the versions before it get their turn. A version in
- * service that vanishes from the disk is served on.
+ * when its files have changed; one that failed for any other reason, as where memory was short, is
+ * tried again after longer and longer times, and reported when the reason is new. Either way the
+ * versions before it get their turn. A version in service that vanishes from the disk is served on.
  */
 public final class ModelWatcher implements Shelf, AutoCloseable {
 
@@ -88,12 +90,27 @@ public final class ModelWatcher implements Shelf, AutoCloseable {
   // Mutable state
   private volatile boolean looking = true;
 
-  /** Does nothing before {@link #start}. */
+  /** A watcher of models whose device nobody else looks after. */
   public ModelWatcher(Config config, Loader loader, Listener listener) {
+    this(config, loader, listener, new DeviceHealth(), System::nanoTime);
+  }
+
+  /**
+   * Does nothing before {@link #start}.
+   *
+   * @param health hears of a lost device; then nothing is loaded any more
+   * @param nanoClock for the time between attempts to load a version
+   */
+  public ModelWatcher(
+      Config config,
+      Loader loader,
+      Listener listener,
+      DeviceHealth health,
+      LongSupplier nanoClock) {
     this.config = config;
     this.listener = listener;
     this.models = new Models(config.keepVersions, config.onDemandBytes, config.copies, this);
-    this.keeper = new ModelKeeper(config, loader, models, listener);
+    this.keeper = new ModelKeeper(config, loader, models, listener, health, nanoClock);
   }
 
   /** What is served; the caller's to close, after this. */

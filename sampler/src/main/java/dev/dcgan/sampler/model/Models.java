@@ -16,6 +16,8 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The models that are served, and the versions of each that are in memory.
@@ -32,6 +34,7 @@ import org.jspecify.annotations.Nullable;
  */
 public final class Models {
 
+  private static final Logger log = LoggerFactory.getLogger(Models.class);
   private static final String NOTHING = "no model is served here now; try again later";
 
   private final int keepVersions;
@@ -169,6 +172,35 @@ public final class Models {
     waiters.forEach(
         waiter -> waiter.completeExceptionally(new NotServedException(Why.UNAVAILABLE, NOTHING)));
     return awaitClosed(closing, limit);
+  }
+
+  /**
+   * Lets all versions go that were fetched on demand and that nobody uses.
+   *
+   * @return those that went: their memory is free once they are closed
+   */
+  public synchronized List<LoadedModel> evictIdle() {
+    List<Slot> going =
+        entries.values().stream()
+            .flatMap(entry -> entry.slots.values().stream())
+            .filter(slot -> slot.onDemand && slot.model.isIdle())
+            .toList();
+    going.forEach(
+        slot -> {
+          log.info("{} is evicted: memory is short", slot.model);
+          remove(entry(slot.model.version().getName()), slot);
+        });
+    return going.stream().map(slot -> slot.model).toList();
+  }
+
+  /** Fails what is queued, of all versions; for a process that ends because it cannot run them. */
+  public void failQueued(RuntimeException why) {
+    List<LoadedModel> all = new ArrayList<>();
+    synchronized (this) {
+      entries.values().forEach(entry -> entry.slots.values().forEach(slot -> all.add(slot.model)));
+      all.addAll(retired);
+    }
+    all.forEach(model -> model.batcher().failQueued(why));
   }
 
   // What follows is for the thread that loads.

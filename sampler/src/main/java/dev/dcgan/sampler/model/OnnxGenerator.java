@@ -3,6 +3,8 @@ package dev.dcgan.sampler.model;
 import ai.onnxruntime.OrtException;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
+import dev.dcgan.sampler.batch.Failure;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.Slice;
@@ -13,7 +15,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Optional;
 
 /**
@@ -68,8 +69,9 @@ public final class OnnxGenerator implements Network {
    */
   public static List<Network> open(ModelBundle bundle, Settings settings, int maxBatch, int count)
       throws IOException {
-    OnnxSession session =
-        OnnxSession.open(bundle, bundle.readModel(), settings, settings.gpuMemoryBytes);
+    ModelFile onnx = bundle.openModel();
+    onnx.requireSelfContained();
+    OnnxSession session = OnnxSession.open(bundle, onnx, settings, settings.gpuMemoryBytes);
     List<Network> networks = new ArrayList<>();
     try (session) {
       while (networks.size() < count) {
@@ -89,8 +91,9 @@ public final class OnnxGenerator implements Network {
   }
 
   /** A model as its own tensors tell: for versions that have no manifest. */
-  static ModelManifest describe(Path folder, byte[] onnx) throws IOException {
-    return OnnxSignatures.read(folder, onnx).toManifest();
+  static ModelManifest describe(ModelFile onnx) throws IOException {
+    onnx.requireSelfContained();
+    return OnnxSignatures.read(onnx.path()).toManifest();
   }
 
   /** What a fault of {@link #run} says of the version; others are thrown on. */
@@ -101,20 +104,13 @@ public final class OnnxGenerator implements Network {
     throw fault;
   }
 
-  /** Invalid for good, or, where memory was short, an ordinary failure: that may pass. */
+  /** Invalid for good, where it is the model that ONNX Runtime refuses; else it may pass. */
   static IOException failure(Path folder, String does, OrtException e) {
-    String message =
-        "%s: ONNX Runtime %s it: %s".formatted(folder, does, String.valueOf(e.getMessage()));
-    return isOutOfMemory(e) ? new IOException(message, e) : new InvalidModelException(message, e);
-  }
-
-  /** By the words: ONNX Runtime has no code for it. */
-  private static boolean isOutOfMemory(OrtException e) {
-    String message = String.valueOf(e.getMessage()).toLowerCase(Locale.ROOT);
-    return message.contains("failed to allocate memory")
-        || message.contains("out of memory")
-        || message.contains("bad_alloc")
-        || message.contains("bad allocation");
+    Failure failure = RuntimeFailure.of(e);
+    String message = "%s: ONNX Runtime %s it: %s".formatted(folder, does, failure.summary());
+    return failure.kind() == Failure.Kind.BAD_MODEL
+        ? new InvalidModelException(message, e)
+        : new IOException(message, e);
   }
 
   @Override

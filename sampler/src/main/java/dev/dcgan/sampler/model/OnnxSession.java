@@ -8,6 +8,7 @@ import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.OrtSession.SessionOptions;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.batch.Output;
 import java.io.IOException;
@@ -39,20 +40,22 @@ final class OnnxSession implements GeneratorSession {
   /**
    * Opens a version, and compares its signature with its manifest.
    *
+   * @param onnx the version's model, digested
    * @param gpuMemoryBytes that the session may allocate on a GPU; 0: any
    * @throws InvalidModelException ONNX Runtime refuses the model, or it is not what its manifest
    *     says, or CUDA cannot run all of it
    */
   static OnnxSession open(
-      ModelBundle bundle, byte[] onnx, OnnxGenerator.Settings settings, long gpuMemoryBytes)
+      ModelBundle bundle, ModelFile onnx, OnnxGenerator.Settings settings, long gpuMemoryBytes)
       throws IOException {
     OrtSession session;
     try (SessionOptions options = OnnxRuntime.options(settings, gpuMemoryBytes)) {
-      session = OnnxRuntime.ENVIRONMENT.createSession(onnx, options);
+      session = OnnxRuntime.ENVIRONMENT.createSession(onnx.path().toString(), options);
     } catch (OrtException e) {
       throw cannotOpen(bundle.folder(), e);
     }
     try {
+      onnx.requireUnchanged();
       return new OnnxSession(session, OnnxSignatures.of(bundle, session));
     } catch (OrtException e) {
       closeAfter(session, e);

@@ -30,14 +30,14 @@ final class OnnxSignatures {
    *
    * @throws InvalidModelException not one float latent goes in, or no images come out
    */
-  static Signature read(Path folder, byte[] onnx) throws IOException {
+  static Signature read(Path onnx) throws IOException {
     try (SessionOptions options = OnnxRuntime.options(OnnxGenerator.Settings.cpu(1), 0)) {
       options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
-      try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx, options)) {
-        return read(folder, session);
+      try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx.toString(), options)) {
+        return read(onnx, session);
       }
     } catch (OrtException e) {
-      throw OnnxGenerator.failure(folder, "refuses", e);
+      throw OnnxGenerator.failure(onnx, "refuses", e);
     }
   }
 

@@ -38,7 +38,12 @@ final class Troubles {
 
   /** What failed; true, unless the last look had it too. */
   boolean report(String trouble, Throwable cause) {
-    if (!isNew(trouble)) {
+    return report(trouble, trouble, cause);
+  }
+
+  /** As {@link #report(String, Throwable)}, where the words may differ from look to look. */
+  boolean report(String key, String trouble, Throwable cause) {
+    if (!isNew(key)) {
       return false;
     }
     // Messages of the disk say it all; anything else is a fault of ours.
@@ -46,6 +51,11 @@ final class Troubles {
     @Nullable Throwable stack = expected ? null : cause;
     log.error(trouble, stack);
     return true;
+  }
+
+  /** What was reported by an earlier look, and was not looked at again by this one. */
+  void keep(String key) {
+    now.add(key);
   }
 
   private boolean isNew(String trouble) {

@@ -3,6 +3,9 @@ package dev.dcgan.sampler.model;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.batch.DeviceHealth;
+import dev.dcgan.sampler.batch.Failure;
+import dev.dcgan.sampler.batch.Failure.Kind;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
@@ -10,6 +13,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BooleanSupplier;
 import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -20,13 +24,18 @@ import org.slf4j.LoggerFactory;
  * Opens versions and makes them ready, and remembers those that proved invalid until their files
  * change: each is named in the log once and counted once. A model is read and verified when it is
  * loaded. One without a manifest must be read to be opened, too: what it is is remembered until its
- * files change. Not thread-safe.
+ * files change.
+ *
+ * <p>A version is not at fault where memory was short, or where the device is lost: then it is not
+ * rejected. It is loaded again after memory was freed, and then less and less often ({@link
+ * LoadBackoff}). Not thread-safe.
  */
 final class VersionLoader {
 
   private static final Logger log = LoggerFactory.getLogger(ModelWatcher.class);
 
-  private record Id(String model, long version) {
+  /** A version of a model. */
+  record Id(String model, long version) {
     @Override
     public String toString() {
       return model + "/" + version;
@@ -41,6 +50,9 @@ final class VersionLoader {
   private final boolean allowUnverified;
   private final ModelWatcher.Loader loader;
   private final Consumer<String> counter;
+  private final BooleanSupplier freeMemory;
+  private final DeviceHealth health;
+  private final LoadBackoff<Id> backoff;
 
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
@@ -51,16 +63,25 @@ final class VersionLoader {
    *
    * @param allowUnverified open versions without a manifest too
    * @param counter hears the model of each version that is rejected
+   * @param freeMemory evicts versions that nobody uses; false: there is none
+   * @param health hears of a lost device
+   * @param backoff between attempts to load a version that is not at fault
    */
   VersionLoader(
       ModelRepository repository,
       boolean allowUnverified,
       ModelWatcher.Loader loader,
-      Consumer<String> counter) {
+      Consumer<String> counter,
+      BooleanSupplier freeMemory,
+      DeviceHealth health,
+      LoadBackoff<Id> backoff) {
     this.repository = repository;
     this.allowUnverified = allowUnverified;
     this.loader = loader;
     this.counter = counter;
+    this.freeMemory = freeMemory;
+    this.health = health;
+    this.backoff = backoff;
   }
 
   /**
@@ -74,15 +95,72 @@ final class VersionLoader {
         new Id(model, version), meanwhile, fingerprint -> read(model, version, fingerprint));
   }
 
-  /** Loads a version that was opened; all else as {@link #open}. */
+  /**
+   * Loads a version that was opened; all else as {@link #open}.
+   *
+   * @throws LoadBackoff.TooEarlyException it failed a short time ago, by no fault of its own
+   */
   LoadedModel load(ModelBundle bundle, String meanwhile) throws IOException {
+    Id id = new Id(bundle.name(), bundle.version());
     return attempt(
-        new Id(bundle.name(), bundle.version()), meanwhile, fingerprint -> loader.load(bundle));
+        id,
+        meanwhile,
+        fingerprint -> {
+          backoff.requireDue(id, fingerprint);
+          try {
+            LoadedModel loaded = loadFreeingMemory(bundle);
+            backoff.succeeded(id);
+            return loaded;
+          } catch (InvalidModelException e) {
+            throw e; // At fault, and not tried again.
+          } catch (IOException | RuntimeException | Error e) {
+            backoff.failed(id, fingerprint, e);
+            throw e;
+          }
+        });
+  }
+
+  /** Requires that a version may be loaded now, before anything is done for it. */
+  void requireDue(ModelBundle bundle) throws IOException {
+    Id id = new Id(bundle.name(), bundle.version());
+    backoff.requireDue(id, fingerprint(id));
+  }
+
+  /** Where memory is short, once more after versions have gone that nobody uses. */
+  private LoadedModel loadFreeingMemory(ModelBundle bundle) throws IOException {
+    try {
+      return loadOnce(bundle);
+    } catch (IOException | OutOfMemoryError e) {
+      if (RuntimeFailure.of(e).kind() != Kind.OUT_OF_MEMORY || !freeMemory.getAsBoolean()) {
+        throw e;
+      }
+      return loadOnce(bundle);
+    }
+  }
+
+  private LoadedModel loadOnce(ModelBundle bundle) throws IOException {
+    if (health.isLost()) {
+      throw new IOException("cannot load %s: the device is lost".formatted(bundle));
+    }
+    try {
+      return loader.load(bundle);
+    } catch (IOException | RuntimeException | Error e) {
+      Failure failure = RuntimeFailure.of(e);
+      if (failure.kind() == Kind.DEVICE_LOST) {
+        health.reportLost("%s could not be loaded: %s".formatted(bundle, failure.summary()));
+      }
+      if (health.isLost()) {
+        // Whatever else seems to be wrong with it may be the device's fault.
+        throw new IOException("cannot load %s: the device is lost".formatted(bundle), e);
+      }
+      throw e;
+    }
   }
 
   /** Why some of the versions are rejected; forgets those whose files have changed or gone. */
   Map<Long, String> invalid(String model, List<Long> versions) {
     bare.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
+    backoff.forget(id -> id.model.equals(model) && !versions.contains(id.version));
     rejected
         .entrySet()
         .removeIf(

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import dev.dcgan.sampler.model.RuntimeFailure;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -122,6 +123,9 @@ class BatcherTest {
           public void executed(int images, int padded, long nanos) {
             throw new IllegalStateException("cannot count");
           }
+
+          @Override
+          public void failed(Failure.Kind kind) {}
         };
     other.permit(2);
     try (Batcher overheard = start(other, new BatchPolicy(4, Duration.ZERO, 10), thrower)) {
@@ -228,10 +232,12 @@ class BatcherTest {
     QueueWatch both = new QueueWatch();
     try (Batcher shared =
         Batcher.start(
+            "digits/1",
             List.of(one, two),
             BatchTimes.of(new int[] {1, 8}, new long[] {1000, 7000}),
             new BatchPolicy(8, Duration.ZERO, 100),
             both,
+            guard(),
             clock::get)) {
       while (shared.idle() < 2) {
         Thread.onSpinWait();
@@ -300,10 +306,12 @@ class BatcherTest {
     QueueWatch sizes = new QueueWatch();
     try (Batcher small =
         Batcher.start(
+            "digits/1",
             List.of(other),
             BatchTimes.of(new int[] {1}, new long[] {1000}), // An image never gets cheaper.
             new BatchPolicy(100, Duration.ZERO, 1000),
             sizes,
+            guard(),
             clock::get)) {
       List<CompletableFuture<Images>> jobs = new ArrayList<>();
       for (int i = 0; i < 41; i++) {
@@ -321,7 +329,13 @@ class BatcherTest {
   }
 
   private Batcher start(Network network, BatchPolicy policy, BatchListener listener) {
-    return Batcher.start(List.of(network), GatedNetwork.TIMES, policy, listener, clock::get);
+    return Batcher.start(
+        "digits/1", List.of(network), GatedNetwork.TIMES, policy, listener, guard(), clock::get);
+  }
+
+  private RunGuard guard() {
+    return new RunGuard(
+        new DeviceHealth(), RuntimeFailure::of, Duration.ZERO, clock::get, RunGuard::sleep);
   }
 
   private CompletableFuture<Images> submit(float[] latents, Output output)

@@ -14,6 +14,8 @@ public final class QueueWatch implements BatchListener {
 
   @GuardedBy("this") private final List<Integer> batches = new ArrayList<>();
 
+  @GuardedBy("this") private final List<Failure.Kind> failures = new ArrayList<>();
+
   @Override
   public synchronized void queueChanged(int images) {
     queued += images;
@@ -26,6 +28,16 @@ public final class QueueWatch implements BatchListener {
   @Override
   public synchronized void executed(int images, int padded, long nanos) {
     batches.add(images);
+  }
+
+  @Override
+  public synchronized void failed(Failure.Kind kind) {
+    failures.add(kind);
+  }
+
+  /** What became of runs that failed. */
+  public synchronized List<Failure.Kind> failures() {
+    return List.copyOf(failures);
   }
 
   /** Images that are queued. */

@@ -12,10 +12,12 @@ import dev.dcgan.sampler.batch.BatchPolicy;
 import dev.dcgan.sampler.batch.BatchTimes;
 import dev.dcgan.sampler.batch.Batcher;
 import dev.dcgan.sampler.batch.BucketSelection;
+import dev.dcgan.sampler.batch.Failure;
 import dev.dcgan.sampler.batch.Images;
 import dev.dcgan.sampler.batch.Network;
 import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.batch.Priority;
+import dev.dcgan.sampler.batch.RunGuard;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -159,10 +161,12 @@ class BucketLanesTest {
     float[] z = latents(21);
     Batcher batcher =
         Batcher.start(
+            bundle.name(),
             lanes.networks(),
             BatchTimes.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000}),
             new BatchPolicy(MAX_BATCH, Duration.ZERO, 100),
             listener(executed),
+            RunGuard.unwatched(RuntimeFailure::of),
             System::nanoTime);
     CompletableFuture<Images> future =
         batcher.submit(
@@ -258,6 +262,9 @@ class BucketLanesTest {
       public void executed(int images, int padded, long nanos) {
         executed.add(List.of(images, padded));
       }
+
+      @Override
+      public void failed(Failure.Kind kind) {}
     };
   }
 }

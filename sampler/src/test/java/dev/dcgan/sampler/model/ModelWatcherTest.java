@@ -3,10 +3,13 @@ package dev.dcgan.sampler.model;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowable;
 
+import ai.onnxruntime.OrtException;
+import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.TestModels;
 import dev.dcgan.sampler.batch.BatchPolicy;
+import dev.dcgan.sampler.batch.DeviceHealth;
 import dev.dcgan.sampler.batch.GatedNetwork;
 import dev.dcgan.sampler.batch.QueueWatch;
 import dev.dcgan.sampler.model.NotServedException.Why;
@@ -22,11 +25,14 @@ import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -35,6 +41,7 @@ import org.junit.jupiter.api.io.TempDir;
 class ModelWatcherTest {
 
   private static final long A_MIB = 1 << 20;
+  private static final Duration POLL = Duration.ofMillis(10);
 
   @TempDir private Path root;
 
@@ -45,9 +52,24 @@ class ModelWatcherTest {
   private final AtomicInteger rejected = new AtomicInteger();
   private final AtomicInteger fetched = new AtomicInteger();
   private final AtomicInteger inMemory = new AtomicInteger();
+  private final DeviceHealth health = new DeviceHealth();
+
+  /** Unless a test sets another: so much later at each look that no load has to wait. */
+  private LongSupplier clock =
+      new LongSupplier() {
+        private final AtomicLong hours = new AtomicLong();
+
+        @Override
+        public long getAsLong() {
+          return TimeUnit.HOURS.toNanos(hours.getAndIncrement());
+        }
+      };
+
   private final Semaphore failedLoads = new Semaphore(0);
   private final Semaphore looks = new Semaphore(0);
   private volatile @Nullable Throwable failure;
+  private volatile @Nullable String failsUntilClosed;
+  private volatile Runnable beforeFailure = () -> {};
   private @Nullable ModelWatcher watcher;
 
   @AfterEach
@@ -423,6 +445,131 @@ class ModelWatcherTest {
     gate.release();
   }
 
+  @Test
+  void loadOutOfMemory_isTriedAgainLessAndLessOften_andAtOnceWhenFilesChange() throws Exception {
+    AtomicLong now = new AtomicLong();
+    clock = now::get;
+    publish(1);
+    publish(2);
+    failure = outOfMemory();
+    Models models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    long delay = POLL.toNanos();
+    for (int attempt = 1; attempt <= 4; attempt++) {
+      assertThat(failedLoads.tryAcquire(30, TimeUnit.SECONDS)).isTrue();
+      awaitLook(); // It has noted the time.
+      now.addAndGet(delay - 1);
+      awaitLook();
+      assertThat(failedLoads.availablePermits()).as("attempt %d, too early", attempt).isZero();
+      now.addAndGet(1);
+      delay *= 2;
+    }
+    assertThat(failedLoads.tryAcquire(30, TimeUnit.SECONDS)).isTrue();
+    awaitLook();
+    Path onnx = root.resolve("digits/2/model.onnx");
+    Files.setLastModifiedTime(onnx, FileTime.fromMillis(0));
+    assertThat(failedLoads.tryAcquire(30, TimeUnit.SECONDS)).as("its files changed").isTrue();
+    assertThat(rejected).as("counted once").hasValue(1);
+    assertThat(models.list().get(0).available()).as("not damaged").containsExactly(2L, 1L);
+    use(models, "digits", 1);
+
+    failure = null;
+    Files.setLastModifiedTime(onnx, FileTime.fromMillis(1000));
+    assertThat(nextServed()).isEqualTo("digits/2");
+  }
+
+  @Test
+  void loadOutOfMemory_evictsIdleVersions_andSucceedsInTheirRoom() throws Exception {
+    publish(1);
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    publish("cats");
+    assertThat(nextServed()).isEqualTo("cats/1");
+    publish(2);
+    assertThat(nextServed()).isEqualTo("digits/2");
+    use(models, "digits", 1);
+    LoadedModel inUse = models.acquire("digits", 2).get(30, TimeUnit.SECONDS);
+    failsUntilClosed = "digits/1";
+    publish(3);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    assertThat(network("digits/1").isClosed()).isTrue();
+    assertThat(network("cats/1").isClosed()).as("in service").isFalse();
+    assertThat(rejected).hasValue(0);
+    inUse.release();
+  }
+
+  @Test
+  void loadOutOfMemory_onDemand_isUnavailable_andNotTriedAgainAtOnce() throws Exception {
+    AtomicLong now = new AtomicLong();
+    clock = now::get;
+    for (int version = 1; version <= 3; version++) {
+      publish(version);
+    }
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    use(models, "digits", 1);
+    failure = outOfMemory();
+    assertThat(catchThrowable(() -> acquire(models, "digits", 2)))
+        .isInstanceOfSatisfying(
+            NotServedException.class, e -> assertThat(e.why()).isEqualTo(Why.UNAVAILABLE));
+    assertThat(failedLoads.drainPermits())
+        .as("again, once another version was evicted")
+        .isEqualTo(2);
+    assertThat(refusal(models, "digits", 2)).contains("try again in 1 s");
+    assertThat(failedLoads.availablePermits()).isZero();
+
+    failure = null;
+    now.addAndGet(POLL.toNanos());
+    use(models, "digits", 2);
+    assertThat(rejected).hasValue(0);
+  }
+
+  @Test
+  void deviceLostWhileLoading_isReported_andNoVersionIsDamaged() throws Exception {
+    publish(1);
+    Models models = watch(1, A_MIB);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    failure =
+        new IOException(
+            "ONNX Runtime cannot run it",
+            new OrtException("CUDA failure 700: an illegal memory access was encountered ; GPU=0"));
+    CountDownLatch lost = new CountDownLatch(1);
+    health.onLost(reason -> lost.countDown());
+    publish(2);
+    assertThat(lost.await(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(health.whyLost().orElseThrow()).contains("digits/2", "CUDA failure 700");
+    assertThat(models.list().get(0)).returns(1L, ModelStatus::serving);
+    // A caller is not told that the version is damaged, whatever seems to be wrong with it now.
+    failure = new InvalidModelException("images differ");
+    Throwable refused = catchThrowable(() -> models.setServing("digits", 2).get());
+    assertThat(((NotServedException) Objects.requireNonNull(refused.getCause())).why())
+        .isEqualTo(Why.UNAVAILABLE);
+    assertThat(failedLoads.availablePermits()).as("no load after the loss").isEqualTo(1);
+    assertThat(rejected).hasValue(0);
+  }
+
+  @Test
+  void versionThatSeemsDamaged_onALostDevice_isNotRejected() throws Exception {
+    publish(1);
+    publish(2);
+    failure = new InvalidModelException("images differ");
+    beforeFailure = () -> health.reportLost("found by a batch meanwhile");
+    Models models = watch(1, A_MIB);
+    assertThat(failedLoads.tryAcquire(30, TimeUnit.SECONDS)).isTrue();
+    assertThat(models.close(Duration.ofSeconds(30))).isTrue();
+    Objects.requireNonNull(watcher).close();
+    assertThat(watcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+    assertThat(rejected).hasValue(0);
+    assertThat(served).isEmpty();
+  }
+
+  private static IOException outOfMemory() {
+    return new IOException(
+        "ONNX Runtime refuses it",
+        new OrtException("Available memory of 16 is smaller than requested bytes of 32"));
+  }
+
   private void assertServesTheOneBefore(Throwable trouble) throws Exception {
     publish(1);
     publish(2);
@@ -459,7 +606,7 @@ class ModelWatcherTest {
             new ModelWatcher.Config(
                 new ModelRepository(root),
                 names,
-                Duration.ofMillis(10),
+                POLL,
                 keepVersions,
                 onDemandBytes,
                 1,
@@ -489,7 +636,9 @@ class ModelWatcherTest {
 
               @Override
               public void onDisk(String model, long newest, long pinned) {}
-            });
+            },
+            health,
+            clock);
     watcher = started;
     started.start(looks::release);
     return started.models();
@@ -499,11 +648,16 @@ class ModelWatcherTest {
   private LoadedModel load(ModelBundle bundle) throws IOException {
     Throwable trouble = failure;
     if (trouble != null && bundle.version() == 2) {
+      beforeFailure.run();
       failedLoads.release();
       if (trouble instanceof IOException e) {
         throw e;
       }
       throw (Error) trouble;
+    }
+    String needed = failsUntilClosed;
+    if (needed != null && !network(needed).isClosed()) {
+      throw outOfMemory();
     }
     Semaphore gate = gates.get(bundle.toString());
     if (gate != null) {

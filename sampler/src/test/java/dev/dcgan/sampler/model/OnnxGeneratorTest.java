@@ -149,7 +149,7 @@ class OnnxGeneratorTest {
   @Test
   void signature_isReadFromTheModelItself() throws IOException {
     byte[] onnx = TestModels.onnx(TestModels.weights(3, 1));
-    assertThat(OnnxSignatures.read(root, onnx))
+    assertThat(OnnxSignatures.read(file(onnx)))
         .isEqualTo(
             new Signature(
                 "z", LATENT, false, new dev.dcgan.model.ImageShape(14, 14, 3), "image", "pixels"));
@@ -159,7 +159,7 @@ class OnnxGeneratorTest {
   void modelOfSomebodyElses_hasTheSameImages() throws IOException {
     GeneratorWeights weights = TestModels.weights(3, 1);
     byte[] onnx = TestModels.handmade(weights);
-    assertThat(OnnxSignatures.read(root, onnx))
+    assertThat(OnnxSignatures.read(file(onnx)))
         .isEqualTo(
             new Signature(
                 "noise", LATENT, true, new dev.dcgan.model.ImageShape(14, 14, 3), "output", null));
@@ -178,10 +178,10 @@ class OnnxGeneratorTest {
 
   @Test
   void signature_ofWhatIsNoGenerator_isRefused() {
-    assertThatThrownBy(() -> OnnxSignatures.read(root, new byte[] {1, 2, 3}))
+    assertThatThrownBy(() -> OnnxSignatures.read(file(new byte[] {1, 2, 3})))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("ONNX Runtime refuses it");
-    assertThatThrownBy(() -> OnnxSignatures.read(root, CudaProbe.model()))
+    assertThatThrownBy(() -> OnnxSignatures.read(file(CudaProbe.model())))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining(
             "inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)");
@@ -218,6 +218,10 @@ class OnnxGeneratorTest {
         .hasMessageStartingWith("CUDA cannot be used here (")
         .message()
         .doesNotContain("\n");
+  }
+
+  private Path file(byte[] onnx) throws IOException {
+    return Files.write(root.resolve("model.onnx"), onnx);
   }
 
   private static void assertRefused(ModelBundle bundle, String why) {

@@ -2,6 +2,7 @@ package dev.dcgan.sampler.model;
 
 import ai.onnxruntime.OrtException;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
 import dev.dcgan.sampler.batch.Output;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -27,7 +28,7 @@ final class RecordedSession implements GeneratorSession {
   /** Opens recorded sessions of a version on the CPU, and adds them to a list. */
   static BucketLanes.Opener opener(ModelBundle bundle, List<RecordedSession> opened)
       throws IOException {
-    byte[] onnx = bundle.readModel();
+    ModelFile onnx = bundle.openModel();
     return bucket -> {
       RecordedSession session =
           new RecordedSession(

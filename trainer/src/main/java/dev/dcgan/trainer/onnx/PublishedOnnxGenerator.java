@@ -5,6 +5,7 @@ import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelFile;
 import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.util.Map;
@@ -32,8 +33,18 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
   public static PublishedOnnxGenerator open(ModelBundle bundle) throws IOException {
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
-      return new PublishedOnnxGenerator(
-          environment, environment.createSession(bundle.readModel(), options), bundle);
+      ModelFile onnx = bundle.openModel();
+      onnx.requireSelfContained();
+      PublishedOnnxGenerator generator =
+          new PublishedOnnxGenerator(
+              environment, environment.createSession(onnx.path().toString(), options), bundle);
+      try {
+        onnx.requireUnchanged();
+      } catch (IOException e) {
+        generator.close();
+        throw e;
+      }
+      return generator;
     } catch (OrtException e) {
       throw cannotRun(bundle, e);
     }

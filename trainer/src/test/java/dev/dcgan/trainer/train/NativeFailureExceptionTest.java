@@ -12,6 +12,7 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import ai.djl.pytorch.jni.IValueUtils;
 import dev.dcgan.trainer.net.TorchScript;
+import dev.dcgan.trainer.net.TorchScript.Function;
 import dev.dcgan.trainer.train.NativeFailureException.Kind;
 import java.io.IOException;
 import java.util.List;
@@ -83,7 +84,12 @@ class NativeFailureExceptionTest {
       NDArray ones = manager.ones(new Shape(3, 3));
       PtSymbolBlock huge =
           TorchScript.load(
-              manager, List.of("x"), "return torch.repeat_interleave(x, 1000000000000, 0)");
+              manager,
+              List.of(
+                  Function.ofTensors(
+                      "forward",
+                      List.of("x"),
+                      "return torch.repeat_interleave(x, 1000000000000, 0)")));
 
       assertThatExceptionOfType(NativeFailureException.class)
           .isThrownBy(

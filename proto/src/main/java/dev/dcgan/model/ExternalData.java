@@ -1,0 +1,103 @@
+package dev.dcgan.model;
+
+import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.WireFormat;
+import java.io.IOException;
+import java.io.InputStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Finds tensors of an ONNX model that are kept in other files. Reads the model's protobuf as a
+ * stream, and passes over all that can hold no tensor, weights above all.
+ */
+final class ExternalData {
+
+  private static final int MAX_DEPTH = 100;
+  private static final int DATA_LOCATION = 14; // Of a TensorProto.
+  private static final int EXTERNAL = 1;
+
+  /** Messages of onnx.proto that are tensors or may hold some. */
+  private enum Message {
+    MODEL,
+    TRAINING,
+    FUNCTION,
+    GRAPH,
+    NODE,
+    ATTRIBUTE,
+    SPARSE_TENSOR,
+    TENSOR
+  }
+
+  // Field to what it holds.
+  private static final Map<Message, Map<Integer, Message>> FIELDS =
+      Map.of(
+          Message.MODEL, Map.of(7, Message.GRAPH, 20, Message.TRAINING, 25, Message.FUNCTION),
+          Message.TRAINING, Map.of(1, Message.GRAPH, 2, Message.GRAPH),
+          Message.FUNCTION, Map.of(7, Message.NODE, 11, Message.ATTRIBUTE),
+          Message.GRAPH, Map.of(1, Message.NODE, 5, Message.TENSOR, 15, Message.SPARSE_TENSOR),
+          Message.NODE, Map.of(5, Message.ATTRIBUTE),
+          Message.ATTRIBUTE,
+              Map.of(
+                  5, Message.TENSOR,
+                  6, Message.GRAPH,
+                  10, Message.TENSOR,
+                  11, Message.GRAPH,
+                  22, Message.SPARSE_TENSOR,
+                  23, Message.SPARSE_TENSOR),
+          Message.SPARSE_TENSOR, Map.of(1, Message.TENSOR, 2, Message.TENSOR),
+          Message.TENSOR, Map.of());
+
+  private ExternalData() {}
+
+  /**
+   * Requires that a model keeps no tensor in another file. What is no ONNX model passes.
+   *
+   * @throws InvalidModelException it does
+   */
+  static void refuse(Path onnx) throws IOException {
+    boolean found;
+    try (InputStream file = Files.newInputStream(onnx)) {
+      found = find(onnx, CodedInputStream.newInstance(file), Message.MODEL, 0);
+    } catch (InvalidProtocolBufferException e) {
+      return; // ONNX Runtime refuses it too, and says why.
+    }
+    if (found) {
+      throw new InvalidModelException(
+          "%s keeps weights in other files (external data); expected all in one file: save it without external data"
+              .formatted(onnx));
+    }
+  }
+
+  private static boolean find(Path onnx, CodedInputStream in, Message message, int depth)
+      throws IOException {
+    if (depth > MAX_DEPTH) {
+      throw new InvalidModelException(
+          "%s is nested more than %d levels deep".formatted(onnx, MAX_DEPTH));
+    }
+    for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
+      int field = WireFormat.getTagFieldNumber(tag);
+      int type = WireFormat.getTagWireType(tag);
+      @Nullable Message inner = FIELDS.getOrDefault(message, Map.of()).get(field);
+      if (inner != null && type == WireFormat.WIRETYPE_LENGTH_DELIMITED) {
+        int limit = in.pushLimit(in.readRawVarint32());
+        if (find(onnx, in, inner, depth + 1)) {
+          return true;
+        }
+        in.popLimit(limit);
+      } else if (message == Message.TENSOR
+          && field == DATA_LOCATION
+          && type == WireFormat.WIRETYPE_VARINT) {
+        if (in.readInt32() == EXTERNAL) {
+          return true;
+        }
+      } else {
+        in.skipField(tag);
+      }
+    }
+    return false;
+  }
+}
