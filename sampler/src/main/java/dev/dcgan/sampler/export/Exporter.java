@@ -141,8 +141,8 @@ public final class Exporter {
   }
 
   private VerifiedNetworks openNetworks(ModelBundle bundle) throws IOException {
-    // On a GPU which batch sizes pay is measured, and the size of a batch may change an image by a
-    // grey level: all parts of an export must run the same size.
+    // On a GPU the batch size may change an image by a grey level. All parts of an export must run
+    // the same size, so none is chosen by measurement.
     return config.runtime.provider() == Provider.CUDA
         ? VerifiedNetworks.openFixed(bundle, config.runtime, config.sessions, config.maxBatch)
         : VerifiedNetworks.open(bundle, config.runtime, config.sessions, config.maxBatch);

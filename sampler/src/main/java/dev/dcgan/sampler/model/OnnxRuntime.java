@@ -73,8 +73,8 @@ final class OnnxRuntime {
     // Where operators offer the choice, the same sums in the same order. ConvTranspose offers none.
     options.setDeterministicCompute(true);
     try (OrtCUDAProviderOptions cuda = new OrtCUDAProviderOptions(settings.deviceId())) {
-      // The default, EXHAUSTIVE, would try every algorithm for every layer of every bucket; with
-      // cuDNN 9 it means the fallback engines. HEURISTIC takes cuDNN's first suggestion.
+      // With cuDNN 9 HEURISTIC takes what cuDNN's heuristic mode A suggests first; the default,
+      // EXHAUSTIVE, would take its fallback engines.
       cuda.add("cudnn_conv_algo_search", "HEURISTIC");
       // The default doubles the arena whenever it grows. A session always runs the same batch size,
       // so what the first run requests is what it needs.
