@@ -116,8 +116,8 @@ final class BenchmarkCommand implements Settings.Command {
     Architecture architecture =
         chosen.architecture(64, 3, chosen.latent, width == null ? chosen.width : width);
     System.out.printf(
-        "%s, batches of %d, %s, on %s (%d threads): medians of %d turns of %d steps%n%n",
-        architecture.title(), batchSize, precision, where, Benchmark.threads(), turns, steps);
+        "%s, batches of %d, on %s (%d threads), %s: medians of %d turns of %d steps%n%n",
+        architecture.title(), batchSize, where, Benchmark.threads(), precision, turns, steps);
     List<Turn> ours = new ArrayList<>();
     List<Turn> plain = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();

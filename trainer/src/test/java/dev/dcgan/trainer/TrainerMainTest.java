@@ -420,7 +420,7 @@ class TrainerMainTest {
       assertThat(trainer.output())
           .contains("mnist28 (28x28x1, latent 64, width 8), batches of 16, on cpu")
           .containsPattern("images/s +[0-9.]+ +[0-9.]+ +[0-9.]+")
-          .contains("G forward for D, ms", "D and G backward, ms", "G update, ms")
+          .contains("batch to the device, ms", "D step, ms", "G step, ms")
           .containsPattern("% of a product's [1-9][0-9]* +[0-9.]+ +[0-9.]+");
     }
     try (Trainer trainer = start(List.of("benchmark"), "--preset=none", "--turns=0")) {

@@ -65,12 +65,22 @@ final class TorchContext {
 
   /** That of a library that is loaded already. */
   static TorchContext of(Path file) throws IOException {
+    NativeLibrary library;
     try {
-      return new TorchContext(
+      library =
           NativeLibrary.getInstance(
-              file.toString(), Map.of(Library.OPTION_OPEN_FLAGS, ALREADY_LOADED)));
+              file.toString(), Map.of(Library.OPTION_OPEN_FLAGS, ALREADY_LOADED));
     } catch (UnsatisfiedLinkError e) {
-      throw missing(e);
+      // JNA's own message names every place that it looked at.
+      throw new IOException(
+          "cannot set PyTorch's precision: %s is not loaded; expected the native libraries of PyTorch 2.7.1"
+              .formatted(file),
+          e);
+    }
+    try {
+      return new TorchContext(library);
+    } catch (UnsatisfiedLinkError e) {
+      throw missing(CONTEXT, file.toString(), e);
     }
   }
 
@@ -113,14 +123,14 @@ final class TorchContext {
     try {
       return library.getFunction(symbol).invokeInt(all);
     } catch (UnsatisfiedLinkError e) {
-      throw missing(e);
+      throw missing(symbol, library.getName(), e);
     }
   }
 
-  private static IOException missing(UnsatisfiedLinkError e) {
+  private static IOException missing(String symbol, String file, UnsatisfiedLinkError e) {
     return new IOException(
-        "cannot set PyTorch's precision: %s; expected the native libraries of PyTorch 2.7.1"
-            .formatted(e.getMessage()),
+        "cannot set PyTorch's precision: %s has no symbol %s; expected the native libraries of PyTorch 2.7.1"
+            .formatted(file, symbol),
         e);
   }
 }

@@ -71,6 +71,9 @@ class TorchContextTest {
 
   @Test
   void of_aLibraryThatIsNotLoaded_refuses() {
-    assertThatIOException().isThrownBy(() -> TorchContext.of(Path.of("/no/libtorch_cpu.so")));
+    assertThatIOException()
+        .isThrownBy(() -> TorchContext.of(Path.of("/no/libtorch_cpu.so")))
+        .withMessageContaining("/no/libtorch_cpu.so is not loaded")
+        .satisfies(e -> assertThat(e.getMessage()).hasLineCount(1));
   }
 }
