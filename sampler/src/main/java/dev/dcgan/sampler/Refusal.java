@@ -97,7 +97,7 @@ final class Refusal extends RuntimeException {
     return switch (failed.kind()) {
       case OUT_OF_MEMORY -> overloaded(message, failed.retryAfter());
       case DEVICE_LOST, TIMEOUT -> new Refusal(Kind.UNAVAILABLE, "", message, failed.retryAfter());
-      case BAD_MODEL, OTHER -> fault();
+      case BAD_MODEL, OTHER, FAULT -> fault();
     };
   }
 

@@ -17,8 +17,10 @@ public record Failure(Kind kind, String summary) {
     TIMEOUT("timeout"),
     /** The runtime refuses the model itself. */
     BAD_MODEL("other"),
-    /** Anything else, faults of this program included. */
-    OTHER("other");
+    /** The device's libraries failed in another way. */
+    OTHER("other"),
+    /** No failure of the runtime, but a fault of this program. */
+    FAULT("other");
 
     private final String reason;
 

@@ -217,7 +217,7 @@ public final class RunGuard implements AutoCloseable {
       }
       default -> {
         // A fault of this program is found by its stack.
-        report(run, failure, attempt, failure.kind() == Kind.OTHER ? e : null);
+        report(run, failure, attempt, failure.kind() == Kind.FAULT ? e : null);
         throw new RunFailedException(failure.kind(), "internal error", Duration.ZERO, e);
       }
     }

@@ -206,10 +206,12 @@ final class ModelKeeper {
 
   /** The same for all attempts that fail alike: their words may have figures of the moment. */
   private static String troubleKey(String model, long version, @Nullable Throwable e) {
-    Failure failure = e == null ? new Failure(Kind.OTHER, "") : RuntimeFailure.of(e);
+    Failure failure = e == null ? new Failure(Kind.FAULT, "") : RuntimeFailure.of(e);
     return "load %s/%d %s"
         .formatted(
-            model, version, failure.kind() == Kind.OTHER ? failure.summary() : failure.kind());
+            model,
+            version,
+            failure.kind() == Kind.OUT_OF_MEMORY ? failure.kind() : failure.summary());
   }
 
   /** Lets all versions go that were fetched and that nobody uses; false: there is none. */
@@ -392,7 +394,7 @@ final class ModelKeeper {
     boolean expected =
         e instanceof IOException
             || e instanceof UncheckedIOException
-            || failure.kind() != Kind.OTHER;
+            || failure.kind() != Kind.FAULT;
     log.error("cannot load {}/{}: {}", model, version, failure.summary(), expected ? null : e);
     return new NotServedException(
         Why.UNAVAILABLE,

@@ -75,7 +75,7 @@ public final class RuntimeFailure {
               "failed to find a free memory block",
               "\\bout of memory\\b",
               "CUDA_ERROR_OUT_OF_MEMORY",
-              "\\bbad_alloc\\b",
+              "\\b(std::)?bad_alloc\\b",
               "\\bbad allocation\\b",
               "not enough memory",
               "CUBLAS_STATUS_(ALLOC_FAILED|NOT_INITIALIZED)",
@@ -122,7 +122,7 @@ public final class RuntimeFailure {
         return new Failure(kind(String.valueOf(cause.getMessage())), summary(cause));
       }
     }
-    return new Failure(Kind.OTHER, summary(failure));
+    return new Failure(Kind.FAULT, summary(failure));
   }
 
   private static Kind kind(String message) {
@@ -164,6 +164,10 @@ public final class RuntimeFailure {
     }
     String line = message.lines().filter(l -> !l.isBlank()).findFirst().orElse(NO_MESSAGE);
     // ONNX Runtime's own are told by their words; of others the class says what they are.
+    Matcher memory = OUT_OF_MEMORY.matcher(line);
+    if (failure instanceof OrtException && memory.find()) {
+      line = line.substring(memory.start()); // Without the source's place and signature.
+    }
     String text =
         failure instanceof OrtException e
             ? OnnxRuntime.reason(e)

@@ -184,6 +184,22 @@ class RunGuardTest {
   }
 
   @Test
+  void log_hasAStack_forFaultsOfThisProgramAlone() {
+    network.fail("CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED ; GPU=0");
+    assertThat(failure(network, job(network)).kind()).isEqualTo(Kind.OTHER);
+    assertThat(log.list).hasSize(1).allMatch(line -> line.getThrowableProxy() == null);
+
+    GatedNetwork broken = new GatedNetwork(LATENT, BYTES);
+    broken.breakDown();
+    broken.permit(1);
+    clock.addAndGet(Duration.ofMinutes(1).toNanos());
+    assertThat(failure(broken, job(broken)).kind()).isEqualTo(Kind.FAULT);
+    assertThat(log.list).hasSize(2);
+    assertThat(log.list.get(1).getThrowableProxy()).isNotNull();
+    assertThat(watch.failures()).extracting(Kind::reason).containsExactly("other", "other");
+  }
+
+  @Test
   void log_hasOneLineAMinute_whateverTheNumberOfBatches() {
     for (int i = 0; i < 5; i++) {
       network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);

@@ -121,7 +121,7 @@ class RuntimeFailureTest {
   @Test
   void failuresOfOthers_areJudgedByNoWords() {
     assertThat(RuntimeFailure.of(new IllegalStateException("out of memory: not at all")))
-        .returns(Kind.OTHER, Failure::kind)
+        .returns(Kind.FAULT, Failure::kind)
         .returns("IllegalStateException: out of memory: not at all", Failure::summary);
     assertThat(RuntimeFailure.of(new IllegalStateException()).summary())
         .startsWith("IllegalStateException");
@@ -134,6 +134,12 @@ class RuntimeFailureTest {
         .startsWith("Load model failed")
         .hasSizeLessThan(400)
         .doesNotContain("\n", "Stacktrace");
+    assertThat(
+            RuntimeFailure.of(
+                    new OrtException(
+                        ARENA + "Available memory of 0 is smaller than requested bytes of 8"))
+                .summary())
+        .isEqualTo("Available memory of 0 is smaller than requested bytes of 8");
   }
 
   private static Kind kind(String message) {
