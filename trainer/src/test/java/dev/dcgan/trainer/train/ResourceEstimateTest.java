@@ -62,6 +62,25 @@ class ResourceEstimateTest {
         .isEqualTo(estimate.parameterBytes() + estimate.activationBytes());
   }
 
+  /**
+   * The peak resident memory of whole runs on 2 CPU cores, in MiB, heap and libraries included. It
+   * is about 0.4 GiB for the libraries and the heap, the parameters, and 4 to 5 times the
+   * activations (DJL keeps every result until the end of the step); with large kernels and small
+   * batches, half of the parameters again for oneDNN's copies of kernels.
+   */
+  @Test
+  void memoryBytes_areBelowEveryMeasuredPeak() {
+    assertThat(mebibytes(Architecture.mnist28(64, 128), 2)).isLessThan(554); //           40
+    assertThat(mebibytes(Architecture.mnist28(64, 128), 512)).isLessThan(1061); //       195
+    assertThat(mebibytes(Architecture.paper(64, 3, 100, 64), 64)).isLessThan(983); //    204
+    assertThat(mebibytes(Architecture.paper(64, 3, 100, 128), 128)).isLessThan(2867); // 784
+    assertThat(mebibytes(Architecture.paper(64, 3, 100, 512), 4)).isBetween(5000L, 8823L); // 5530
+  }
+
+  private static long mebibytes(Architecture architecture, int batchSize) {
+    return ResourceEstimate.of(architecture, hyperparameters(batchSize, 0)).memoryBytes() >> 20;
+  }
+
   @Test
   void estimate_ofTheLargestDocumentedConfigs_isAbove2GiB() {
     for (Architecture architecture :
