@@ -48,16 +48,35 @@ class CheckpointFileTest {
     assertThat(Files.readAllBytes(file)).isEqualTo(before);
   }
 
-  /** By an independent writer: header without its digest, then the values, are what is digested. */
   @Test
-  void write_givesTheBytesOfTheFirstProgram() throws Exception {
+  void write_givesTheBytesOfAnIndependentWriter() throws Exception {
+    assertThat(Files.readAllBytes(file))
+        .isEqualTo(written(",\\\"precision\\\":\\\"FP32\\\",\\\"deterministic\\\":false"));
+  }
+
+  /** What the first program wrote: it knew neither precision nor determinism. */
+  @Test
+  void read_ofTheFirstProgramsFile_isInFp32() throws Exception {
+    byte[] old = written("");
+    assertThat(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(old)))
+        .isEqualTo("202400d3298d9895e5efce560a121273bdaa02c6ba4d44b67f290ebff5fe6478");
+    Files.write(file, old);
+
+    Hyperparameters read = CheckpointFile.read(file).hyperparameters();
+
+    assertThat(read.precision()).isEqualTo(Precision.FP32);
+    assertThat(read.deterministic()).isFalse();
+  }
+
+  /** Header without its digest, then the values, are what is digested. */
+  private static byte[] written(String newHyperparameters) throws Exception {
     String header =
         """
         {"__metadata__":{"format_version":"2","run":"{\\"architecture\\":\\"mnist28\\",\\"channels\\":1,\
         \\"latentSize\\":64,\\"width\\":16,\\"hyperparameters\\":{\\"epochs\\":25,\\"batchSize\\":128,\
         \\"generatorLearningRate\\":2.0E-4,\\"discriminatorLearningRate\\":2.0E-4,\\"beta1\\":0.5,\
         \\"beta2\\":0.999,\\"labelSmoothing\\":0.0,\\"emaDecay\\":0.0,\\"discriminatorSteps\\":1,\
-        \\"seed\\":-1},\\"dataset\\":{\\"name\\":\\"digits\\",\\"sha256\\":\\"ab\\",\\"images\\":100},\
+        \\"seed\\":-1%s},\\"dataset\\":{\\"name\\":\\"digits\\",\\"sha256\\":\\"ab\\",\\"images\\":100},\
         \\"epoch\\":3,\\"step\\":99}"%s},"first":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},\
         "second":{"dtype":"F32","shape":[1],"data_offsets":[24,28]}}""";
     ByteBuffer values = ByteBuffer.allocate(28).order(ByteOrder.LITTLE_ENDIAN);
@@ -65,23 +84,18 @@ class CheckpointFileTest {
       values.putFloat(value);
     }
     MessageDigest digest = MessageDigest.getInstance("SHA-256");
-    digest.update(header.formatted("").getBytes(StandardCharsets.UTF_8));
+    digest.update(header.formatted(newHyperparameters, "").getBytes(StandardCharsets.UTF_8));
     String sha256 = HexFormat.of().formatHex(digest.digest(values.array()));
     byte[] json =
-        header.formatted(",\"sha256\":\"" + sha256 + "\"").getBytes(StandardCharsets.UTF_8);
-    ByteBuffer expected =
-        ByteBuffer.allocate(8 + json.length + 28)
-            .order(ByteOrder.LITTLE_ENDIAN)
-            .putLong(json.length)
-            .put(json)
-            .put(values.array());
-
-    byte[] written = Files.readAllBytes(file);
-
-    assertThat(written).isEqualTo(expected.array());
-    // The digest of what the program wrote that held the whole checkpoint in memory.
-    assertThat(HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(written)))
-        .isEqualTo("202400d3298d9895e5efce560a121273bdaa02c6ba4d44b67f290ebff5fe6478");
+        header
+            .formatted(newHyperparameters, ",\"sha256\":\"" + sha256 + "\"")
+            .getBytes(StandardCharsets.UTF_8);
+    return ByteBuffer.allocate(8 + json.length + 28)
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .putLong(json.length)
+        .put(json)
+        .put(values.array())
+        .array();
   }
 
   @Test
