@@ -163,15 +163,20 @@ public final class RuntimeFailure {
       return found;
     }
     String line = message.lines().filter(l -> !l.isBlank()).findFirst().orElse(NO_MESSAGE);
-    // ONNX Runtime's own are told by their words; of others the class says what they are.
+    return shortened(failure instanceof OrtException e ? words(e, line) : named(failure, line));
+  }
+
+  /** ONNX Runtime's own, without the place in its sources. */
+  private static String words(OrtException failure, String line) {
     Matcher memory = OUT_OF_MEMORY.matcher(line);
-    if (failure instanceof OrtException && memory.find()) {
-      line = line.substring(memory.start()); // Without the source's place and signature.
-    }
-    String text =
-        failure instanceof OrtException e
-            ? OnnxRuntime.reason(e)
-            : failure.getClass().getSimpleName() + ": " + line;
+    return memory.find() ? line.substring(memory.start()) : OnnxRuntime.reason(failure);
+  }
+
+  private static String named(Throwable failure, String line) {
+    return failure.getClass().getSimpleName() + ": " + line;
+  }
+
+  private static String shortened(String text) {
     return text.length() <= MAX_SUMMARY ? text : text.substring(0, MAX_SUMMARY) + " ...";
   }
 
