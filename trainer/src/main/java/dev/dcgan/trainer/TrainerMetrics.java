@@ -1,6 +1,7 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.train.NativeFailureException;
 import dev.dcgan.trainer.train.TrainingObserver.Figures;
 import dev.dcgan.trainer.train.TrainingObserver.Step;
 import dev.dcgan.v1.DeviceFailure;
@@ -94,6 +95,7 @@ final class TrainerMetrics {
                     + " without progress in between, by reason.")
             .labelNames("reason")
             .register(registry);
+    clearDeviceFailures();
     steps = counter(registry, "trainer_steps_total", "Training steps done.");
     images = counter(registry, "trainer_images_total", "Real pictures that training has seen.");
     stepSeconds =
@@ -241,10 +243,16 @@ final class TrainerMetrics {
 
   /** The last failure of the device in the run under way; without attempts: there was none. */
   void deviceFailed(DeviceFailure failure) {
-    deviceFailures.clear();
+    clearDeviceFailures();
     failedAt = failure.getStep();
     if (failure.getAttempts() > 0) {
       deviceFailures.labelValues(failure.getKind()).set(failure.getAttempts());
+    }
+  }
+
+  private void clearDeviceFailures() {
+    for (NativeFailureException.Kind kind : NativeFailureException.Kind.values()) {
+      deviceFailures.labelValues(kind.label()).set(0);
     }
   }
 
@@ -259,7 +267,7 @@ final class TrainerMetrics {
     remaining.set(pace.secondsLeft(step.step()));
     progressed();
     if (step.step() > failedAt) {
-      deviceFailures.clear();
+      clearDeviceFailures();
     }
     Figures figures = step.figures();
     discriminatorLoss.set(figures.discriminatorLoss());
