@@ -17,6 +17,7 @@ import java.util.function.LongSupplier;
  *       copy of the weights. So the smallest buckets of a GPU usually collapse into one.
  *   <li>Once an image gets no cheaper, larger candidates are not tried: they would only take longer
  *       and more memory.
+ *   <li>Where the device's memory does not hold a candidate, the smaller ones do.
  * </ul>
  */
 public final class BucketSelection {
@@ -32,6 +33,9 @@ public final class BucketSelection {
 
     /** Closes all buckets but these. */
     void retain(NavigableSet<Integer> buckets);
+
+    /** Whether memory was short where {@link #open} or a run failed so. */
+    boolean isOutOfMemory(Exception failure);
   }
 
   // Padding to a bucket that takes less than this much longer is not worth a session of its own.
@@ -62,8 +66,15 @@ public final class BucketSelection {
     int noCheaper = 0;
     while (measured < candidates.length && noCheaper < 2) {
       int size = candidates[measured];
-      lanes.open(size);
-      nanos[measured] = LaneProfiler.measure(lanes.networks(), new int[] {size}, nanoClock)[0];
+      try {
+        lanes.open(size);
+        nanos[measured] = LaneProfiler.measure(lanes.networks(), new int[] {size}, nanoClock)[0];
+      } catch (IOException | RuntimeException e) {
+        if (measured == 0 || !lanes.isOutOfMemory(e)) {
+          throw e;
+        }
+        break;
+      }
       double each = (double) nanos[measured++] / size;
       noCheaper = BatchTimes.isCheaper(each, cheapest) ? 0 : noCheaper + 1;
       cheapest = Math.min(cheapest, each);

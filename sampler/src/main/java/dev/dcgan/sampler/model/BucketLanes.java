@@ -3,6 +3,7 @@ package dev.dcgan.sampler.model;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelFile;
 import dev.dcgan.sampler.batch.BucketSelection;
+import dev.dcgan.sampler.batch.Failure;
 import dev.dcgan.sampler.batch.Network;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -69,5 +70,10 @@ final class BucketLanes implements BucketSelection.Lanes {
       lane.sessions.retain(buckets);
       lane.memory.clear(); // It may have had room for a larger bucket.
     }
+  }
+
+  @Override
+  public boolean isOutOfMemory(Exception failure) {
+    return RuntimeFailure.of(failure).kind() == Failure.Kind.OUT_OF_MEMORY;
   }
 }

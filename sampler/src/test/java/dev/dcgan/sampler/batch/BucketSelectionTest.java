@@ -92,6 +92,29 @@ class BucketSelectionTest {
   }
 
   @Test
+  void select_whenMemoryRunsOut_keepsTheSmallerBuckets() throws IOException {
+    FakeLanes lanes = new FakeLanes(1, n -> 1000 + 20L * n);
+    lanes.mostImages = 32;
+    BatchTimes times = BucketSelection.select(lanes, BucketSelection.candidates(128), clock::get);
+
+    assertThat(times.sizes()).containsExactly(4, 8, 16, 32);
+    assertThat(lanes.open).containsExactly(4, 8, 16, 32);
+  }
+
+  @Test
+  void select_whenTheSmallestFails_orForAnotherReason_throws() {
+    FakeLanes none = new FakeLanes(1, n -> 1000);
+    none.mostImages = 0;
+    assertThatThrownBy(() -> BucketSelection.select(none, new int[] {1, 2}, clock::get))
+        .hasMessage("no memory for 1");
+
+    FakeLanes broken = new FakeLanes(1, n -> 1000);
+    broken.broken = 0;
+    assertThatThrownBy(() -> BucketSelection.select(broken, new int[] {1, 2}, clock::get))
+        .hasMessage("lane 0 is broken");
+  }
+
+  @Test
   void select_measuresWithAllLanesAtWork() throws IOException {
     FakeLanes lanes = new FakeLanes(3, n -> 1000 + 100L * n);
     // A run ends when all lanes run; the last to arrive lets the time pass.
@@ -144,6 +167,7 @@ class BucketSelectionTest {
     private IntToLongFunction nanos;
     private int mostOpen;
     private int broken = -1;
+    private int mostImages = Integer.MAX_VALUE;
     private volatile int size;
     private CyclicBarrier together = new CyclicBarrier(1);
 
@@ -163,7 +187,10 @@ class BucketSelectionTest {
     }
 
     @Override
-    public void open(int bucket) {
+    public void open(int bucket) throws IOException {
+      if (bucket > mostImages) {
+        throw new IOException("no memory for " + bucket);
+      }
       opened.add(bucket);
       open.add(bucket);
       mostOpen = Math.max(mostOpen, open.size());
@@ -172,6 +199,11 @@ class BucketSelectionTest {
     @Override
     public void retain(NavigableSet<Integer> buckets) {
       open.retainAll(buckets);
+    }
+
+    @Override
+    public boolean isOutOfMemory(Exception failure) {
+      return String.valueOf(failure.getMessage()).startsWith("no memory");
     }
 
     private void run(int lane, int n) {

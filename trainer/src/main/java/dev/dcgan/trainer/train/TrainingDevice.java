@@ -94,7 +94,12 @@ public final class TrainingDevice {
    */
   public static TrainingDevice select(String choice, String trainedOn) throws IOException {
     startEngine();
-    return select(choice, trainedOn, MACHINE);
+    TrainingDevice device = select(choice, trainedOn, MACHINE);
+    if (device.isGpu()) {
+      // PyTorch's own default is TF32 for convolutions. A run sets its precision when it starts.
+      var unused = TorchContext.get().apply(TorchContext.Settings.of(Precision.FP32, false));
+    }
+    return device;
   }
 
   static TrainingDevice select(String choice, String trainedOn, Machine machine)
