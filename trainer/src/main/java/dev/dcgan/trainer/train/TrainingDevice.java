@@ -39,7 +39,7 @@ public final class TrainingDevice {
     }
   }
 
-  private static final Logger log = LoggerFactory.getLogger(TrainingDevice.class);
+  private static final Logger log = LoggerFactory.getLogger("train");
   private static final String AUTO = "auto";
   private static final String CPU = "cpu";
   private static final String CUDA_N = "cuda:";
