@@ -88,7 +88,7 @@ public final class Shutdown {
               try {
                 TimeUnit.NANOSECONDS.sleep(limit.toNanos());
               } catch (InterruptedException e) {
-                // Nobody interrupts it; then it ends at once.
+                // No code interrupts this thread; if it were, it would exit at once.
               }
               Runtime.getRuntime().halt(code);
             })

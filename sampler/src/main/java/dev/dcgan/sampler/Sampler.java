@@ -64,7 +64,7 @@ final class Sampler {
   // Answers that wait to be read lie in buffers outside the heap, which may take as much as it.
   private static final long ANSWER_BYTES = Runtime.getRuntime().maxMemory() / 2;
   private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
-  // Once the device is lost: until load balancers have noticed, and for callers to be told.
+  // After the device is lost: time for load balancers to notice, and for calls to fail.
   private static final Duration LOST_DELAY = Duration.ofSeconds(1);
   private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
@@ -90,7 +90,7 @@ final class Sampler {
   /**
    * Starts to serve; ready as soon as there are models.
    *
-   * @param exit ends the process; called once the device is lost and callers have been told
+   * @param exit ends the process; called after the device is lost and all calls have failed
    * @throws IOException a port cannot be bound, or a file of TLS is wrong
    */
   static Sampler start(Config config, Runnable exit) throws IOException {

@@ -53,17 +53,17 @@ public final class DeviceHealth {
    * @param reason one line: what was seen
    */
   public void reportLost(String reason) {
-    Consumer<String> told;
+    Consumer<String> current;
     synchronized (this) {
       if (lost != null) {
         return;
       }
       lost = reason;
-      told = listener;
+      current = listener;
     }
     log.error("the device is lost: {}", reason);
-    if (told != null) {
-      start(told, reason);
+    if (current != null) {
+      start(current, reason);
     }
   }
 
