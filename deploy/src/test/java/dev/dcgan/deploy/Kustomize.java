@@ -2,7 +2,7 @@ package dev.dcgan.deploy;
 
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import dev.dcgan.house.Program;
+import dev.dcgan.e2e.Program;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

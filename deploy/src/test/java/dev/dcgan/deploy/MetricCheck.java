@@ -1,7 +1,7 @@
 package dev.dcgan.deploy;
 
 import com.fasterxml.jackson.databind.JsonNode;
-import dev.dcgan.sampler.SamplerNames;
+import dev.dcgan.sampler.server.SamplerNames;
 import io.fabric8.kubernetes.api.model.autoscaling.v2.HorizontalPodAutoscaler;
 import io.fabric8.kubernetes.api.model.autoscaling.v2.MetricSpec;
 import java.io.IOException;

@@ -1,13 +1,13 @@
 package dev.dcgan.deploy;
 
-import static dev.dcgan.house.Program.assumeRuns;
+import static dev.dcgan.e2e.Program.assumeRuns;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import com.fasterxml.jackson.dataformat.yaml.YAMLFactory;
-import dev.dcgan.house.Program;
+import dev.dcgan.e2e.Program;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;

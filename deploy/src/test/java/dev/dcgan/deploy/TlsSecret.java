@@ -1,6 +1,6 @@
 package dev.dcgan.deploy;
 
-import dev.dcgan.house.Program;
+import dev.dcgan.e2e.Program;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.file.Files;

@@ -1,12 +1,12 @@
 package dev.dcgan.speed;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.sampler.client.Answer;
-import dev.dcgan.sampler.client.AnswerReader;
-import dev.dcgan.sampler.client.Connections;
-import dev.dcgan.sampler.client.Load;
-import dev.dcgan.sampler.client.LoadPlan;
-import dev.dcgan.sampler.client.LoadReport;
+import dev.dcgan.sampler.cli.client.Connections;
+import dev.dcgan.sampler.cli.client.Load;
+import dev.dcgan.sampler.cli.client.LoadPlan;
+import dev.dcgan.sampler.cli.client.LoadReport;
+import dev.dcgan.sampler.cli.client.Reply;
+import dev.dcgan.sampler.cli.client.ReplyReader;
 import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ImageFormat;
@@ -196,7 +196,7 @@ public final class SpeedTable {
       LoadReport report =
           Load.run(
               new LoadPlan<>(
-                  Answer.of(method, new AnswerReader(scenario.format)),
+                  Reply.of(method, new ReplyReader(scenario.format)),
                   call -> template.toBuilder().setFirstIndex(call * scenario.count).build(),
                   scenario.count,
                   scenario.callers,

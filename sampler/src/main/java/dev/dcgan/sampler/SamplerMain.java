@@ -1,7 +1,9 @@
 package dev.dcgan.sampler;
 
-import dev.dcgan.sampler.client.BenchCommand;
-import dev.dcgan.sampler.client.GenerateCommand;
+import dev.dcgan.sampler.cli.ExportCommand;
+import dev.dcgan.sampler.cli.ServeCommand;
+import dev.dcgan.sampler.cli.client.BenchCommand;
+import dev.dcgan.sampler.cli.client.GenerateCommand;
 import dev.dcgan.server.Settings;
 import picocli.CommandLine.Command;
 

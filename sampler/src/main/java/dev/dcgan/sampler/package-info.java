@@ -1,3 +1,3 @@
-/** The sampler: a trained generator as a gRPC service. */
+/** The program {@code sampler}. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler;

@@ -1,9 +1,14 @@
 package dev.dcgan.trainer;
 
 import dev.dcgan.server.Settings;
-import dev.dcgan.trainer.client.RunsCommand;
-import dev.dcgan.trainer.client.StartCommand;
-import dev.dcgan.trainer.client.WatchCommand;
+import dev.dcgan.trainer.cli.BenchmarkCommand;
+import dev.dcgan.trainer.cli.EvaluateCommand;
+import dev.dcgan.trainer.cli.ExportCommand;
+import dev.dcgan.trainer.cli.ServeCommand;
+import dev.dcgan.trainer.cli.TrainCommand;
+import dev.dcgan.trainer.cli.client.RunsCommand;
+import dev.dcgan.trainer.cli.client.StartCommand;
+import dev.dcgan.trainer.cli.client.WatchCommand;
 import picocli.CommandLine.Command;
 
 /** The trainer's command line. */

@@ -1,3 +1,3 @@
-/** The trainer's program: command line, runs, publication, metrics. */
+/** The program {@code trainer}. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer;

@@ -4,9 +4,9 @@ import dev.dcgan.model.DurableFiles;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.model.OnnxGenerator;
-import dev.dcgan.sampler.model.Provider;
-import dev.dcgan.sampler.model.VerifiedNetworks;
+import dev.dcgan.sampler.models.VerifiedNetworks;
+import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.v1.ExportManifest;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
@@ -56,7 +56,7 @@ public final class Exporter {
       int parts,
       Path out,
       boolean keepExisting,
-      OnnxGenerator.Settings runtime,
+      OnnxModel.Settings runtime,
       int sessions,
       int maxBatch) {}
 
@@ -249,7 +249,7 @@ public final class Exporter {
           shards.size());
       return false;
     } catch (IllegalStateException e) {
-      throw OnnxGenerator.failure(bundle.folder(), e);
+      throw OnnxModel.failure(bundle.folder(), e);
     }
     log.info("wrote {} shards, {}", written, progress.summary());
     return true;

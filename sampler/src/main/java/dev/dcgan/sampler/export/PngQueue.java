@@ -2,10 +2,10 @@ package dev.dcgan.sampler.export;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.sampler.batch.Images;
-import dev.dcgan.sampler.batch.Network;
-import dev.dcgan.sampler.batch.Output;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.scheduling.Images;
+import dev.dcgan.sampler.scheduling.Network;
+import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.server.Threads;
 import java.util.ArrayDeque;
 import java.util.ArrayList;

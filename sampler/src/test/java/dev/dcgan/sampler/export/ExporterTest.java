@@ -9,15 +9,15 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.TestModels;
-import dev.dcgan.sampler.batch.BatchTimes;
-import dev.dcgan.sampler.batch.Network;
-import dev.dcgan.sampler.batch.Output;
-import dev.dcgan.sampler.batch.Slice;
 import dev.dcgan.sampler.image.ImageEncoder;
-import dev.dcgan.sampler.model.OnnxGenerator;
-import dev.dcgan.sampler.model.Provider;
-import dev.dcgan.sampler.model.VerifiedNetworks;
+import dev.dcgan.sampler.models.VerifiedNetworks;
+import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.scheduling.BatchSlice;
+import dev.dcgan.sampler.scheduling.LatencyProfile;
+import dev.dcgan.sampler.scheduling.Network;
+import dev.dcgan.sampler.scheduling.Output;
+import dev.dcgan.sampler.server.TestModels;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -96,7 +96,7 @@ class ExporterTest {
     ModelBundle bundle = repository.open("digits", 1);
     ImageShape shape = bundle.shape();
     int index = FIRST;
-    try (Network network = OnnxGenerator.open(bundle, runtime(Provider.CPU), 1, 1).get(0)) {
+    try (Network network = OnnxModel.open(bundle, runtime(Provider.CPU), 1, 1).get(0)) {
       for (int shard = 0; shard < 9; shard++) {
         try (TarArchiveInputStream tar = open(out.resolve("digits-%06d.tar".formatted(shard)))) {
           for (TarArchiveEntry entry = tar.getNextEntry();
@@ -397,7 +397,7 @@ class ExporterTest {
     Exporter exporter = exporter(new Options(), () -> false);
     Network broken = new BrokenNetwork(new OrtException("CUDA failure 2: out of memory"));
     VerifiedNetworks networks =
-        new VerifiedNetworks(List.of(broken), BatchTimes.of(new int[] {1}, new long[] {1}));
+        new VerifiedNetworks(List.of(broken), LatencyProfile.of(new int[] {1}, new long[] {1}));
 
     assertThatThrownBy(() -> exporter.write(new ExportFolder(out), bundle, networks))
         .isInstanceOf(IOException.class)
@@ -407,7 +407,7 @@ class ExporterTest {
     assertThat(files(out)).isEmpty();
   }
 
-  /** Fails as {@link OnnxGenerator#run} does. */
+  /** Fails as {@link OnnxModel#run} does. */
   private record BrokenNetwork(OrtException failure) implements Network {
     @Override
     public int latentSize() {
@@ -420,7 +420,7 @@ class ExporterTest {
     }
 
     @Override
-    public void run(List<Slice> batch) {
+    public void run(List<BatchSlice> batch) {
       throw new IllegalStateException("ONNX Runtime failed", failure);
     }
 
@@ -499,8 +499,8 @@ class ExporterTest {
         stopped);
   }
 
-  private static OnnxGenerator.Settings runtime(Provider provider) {
-    return new OnnxGenerator.Settings(provider, 1, false, 0);
+  private static OnnxModel.Settings runtime(Provider provider) {
+    return new OnnxModel.Settings(provider, 1, false, 0);
   }
 
   private static TarArchiveInputStream open(Path file) throws IOException {

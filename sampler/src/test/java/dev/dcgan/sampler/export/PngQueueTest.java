@@ -5,10 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.sampler.batch.Network;
-import dev.dcgan.sampler.batch.Output;
-import dev.dcgan.sampler.batch.Slice;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.scheduling.BatchSlice;
+import dev.dcgan.sampler.scheduling.Network;
+import dev.dcgan.sampler.scheduling.Output;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.ArrayList;
@@ -43,9 +43,9 @@ class PngQueueTest {
     }
 
     @Override
-    public void run(List<Slice> batch) {
+    public void run(List<BatchSlice> batch) {
       assertThat(runs.compareAndSet(false, true)).as("used by two threads at once").isTrue();
-      for (Slice slice : batch) {
+      for (BatchSlice slice : batch) {
         FloatBuffer z = FloatBuffer.allocate(4 * slice.count());
         slice.putLatents(z);
         slice.takeImages(ByteBuffer.wrap(pixels(z.array())));
@@ -127,7 +127,7 @@ class PngQueueTest {
     Network broken =
         new FakeNetwork() {
           @Override
-          public void run(List<Slice> batch) {
+          public void run(List<BatchSlice> batch) {
             throw new IllegalStateException("no memory left");
           }
         };
@@ -148,7 +148,7 @@ class PngQueueTest {
     FakeNetwork gated =
         new FakeNetwork() {
           @Override
-          public void run(List<Slice> batch) {
+          public void run(List<BatchSlice> batch) {
             running.countDown();
             go.acquireUninterruptibly();
             super.run(batch);
@@ -172,7 +172,7 @@ class PngQueueTest {
     FakeNetwork gated =
         new FakeNetwork() {
           @Override
-          public void run(List<Slice> batch) {
+          public void run(List<BatchSlice> batch) {
             running.countDown();
             go.acquireUninterruptibly();
             super.run(batch);

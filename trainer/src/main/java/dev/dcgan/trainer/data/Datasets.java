@@ -1,6 +1,14 @@
 package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.data.source.CifarSource;
+import dev.dcgan.trainer.data.source.FileSource;
+import dev.dcgan.trainer.data.source.FileTree;
+import dev.dcgan.trainer.data.source.IdxFiles;
+import dev.dcgan.trainer.data.source.IdxSource;
+import dev.dcgan.trainer.data.source.ImageFiles;
+import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
@@ -91,7 +99,7 @@ public final class Datasets {
    * @throws IOException no pictures, none of these forms, too many unreadable ones, grey and colour
    *     mixed, no space for the scratch file; the message says what to do
    */
-  public static Pictures open(Path data, ImageShape wanted, Options options, Runnable progressed)
+  public static DatasetSplit open(Path data, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     if (!Files.exists(data)) {
       throw new IOException(data + " does not exist; expected " + FORMS);
@@ -119,9 +127,9 @@ public final class Datasets {
    * @param count to train on, 1 or more
    * @throws IOException the thread is interrupted
    */
-  public static Pictures digits(int count, long seed) throws IOException {
+  public static DatasetSplit digits(int count, long seed) throws IOException {
     try {
-      return new Pictures(
+      return new DatasetSplit(
           new DigitsDataset(count, seed),
           new DigitsDataset(count, Math.min(count, MAX_HELD_OUT_DIGITS), seed),
           true);
@@ -137,7 +145,7 @@ public final class Datasets {
     }
   }
 
-  private static Pictures idx(Path data, ImageShape wanted, Options options, Runnable progressed)
+  private static DatasetSplit idx(Path data, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     IdxFiles training = IdxFiles.open(data);
     Optional<IdxFiles> test = training.test();
@@ -147,7 +155,7 @@ public final class Datasets {
     }
   }
 
-  private static Pictures cifar(
+  private static DatasetSplit cifar(
       Path folder, List<Path> batches, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     Optional<Path> test = CifarSource.testBatch(folder);
@@ -158,11 +166,11 @@ public final class Datasets {
     }
   }
 
-  private static Pictures files(
+  private static DatasetSplit files(
       Path data, FileTree opened, ImageShape wanted, Options options, Runnable progressed)
       throws IOException {
     try (FileTree tree = opened) {
-      PictureFiles files = PictureFiles.of(tree.names());
+      ImageFiles files = ImageFiles.of(tree.names());
       if (files.training().isEmpty()) {
         throw new IOException(data + " holds no pictures by their names; expected " + FORMS);
       }
@@ -171,7 +179,7 @@ public final class Datasets {
             "{}: {} files are passed over: {}",
             data,
             files.aside().size(),
-            PictureFiles.some(files.aside(), NAMED));
+            ImageFiles.some(files.aside(), NAMED));
       }
       FileSource training = new FileSource(tree, files, files.training());
       FileSource test = files.test().isEmpty() ? null : new FileSource(tree, files, files.test());
@@ -186,10 +194,10 @@ public final class Datasets {
     return zip ? name.substring(0, name.length() - ".zip".length()) : name;
   }
 
-  private static Pictures prepare(
+  private static DatasetSplit prepare(
       String name,
-      PictureSource training,
-      @Nullable PictureSource test,
+      ImageSource training,
+      @Nullable ImageSource test,
       ImageShape wanted,
       Options options,
       Runnable progressed)
@@ -197,8 +205,8 @@ public final class Datasets {
     int total = Math.addExact(training.size(), test == null ? 0 : test.size());
     Path folder = scratchFolder((long) total * wanted.values(), options);
     try (Preparation preparation = new Preparation(name, wanted, total, options, progressed);
-        StoredPictures.Writer trained = new StoredPictures.Writer(wanted, folder);
-        StoredPictures.Writer heldOut = new StoredPictures.Writer(wanted, folder)) {
+        StoredImages.Writer trained = new StoredImages.Writer(wanted, folder);
+        StoredImages.Writer heldOut = new StoredImages.Writer(wanted, folder)) {
       if (test == null) {
         int every = options.every();
         preparation.run(
@@ -212,15 +220,15 @@ public final class Datasets {
       }
       preparation.finish(trained.size());
       int classes = classes(training, test);
-      StoredPictures pictures = trained.finish(name, classes);
+      StoredImages pictures = trained.finish(name, classes);
       return heldOut.size() == 0
-          ? new Pictures(pictures, pictures, false)
-          : new Pictures(pictures, heldOut.finish(name, classes), true);
+          ? new DatasetSplit(pictures, pictures, false)
+          : new DatasetSplit(pictures, heldOut.finish(name, classes), true);
     }
   }
 
   /** As many as either part tells apart; none where one of them has no labels. */
-  private static int classes(PictureSource training, @Nullable PictureSource test) {
+  private static int classes(ImageSource training, @Nullable ImageSource test) {
     if (test == null) {
       return training.classes();
     }

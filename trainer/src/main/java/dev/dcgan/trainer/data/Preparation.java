@@ -2,6 +2,9 @@ package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.server.Threads;
+import dev.dcgan.trainer.data.image.Bitmap;
+import dev.dcgan.trainer.data.source.ImageFiles;
+import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -91,12 +94,12 @@ final class Preparation implements Closeable {
    * @throws IOException too many are unreadable; they have not the wanted channels and are not to
    *     be converted; the thread was interrupted; or what the source and the sink throw
    */
-  void run(PictureSource source, Sink sink) throws IOException {
+  void run(ImageSource source, Sink sink) throws IOException {
     ArrayDeque<Future<Outcome>> underWay = new ArrayDeque<>();
     int position = 0;
     for (int i = 0; i < source.size() || !underWay.isEmpty(); ) {
       if (i < source.size() && underWay.size() < threads * UNDER_WAY_PER_THREAD) {
-        PictureSource.Encoded picture = source.next();
+        ImageSource.Encoded picture = source.next();
         underWay.add(decoders.submit(() -> decode(picture)));
         i++;
         continue;
@@ -117,7 +120,7 @@ final class Preparation implements Closeable {
     requireOneKind();
   }
 
-  private Outcome decode(PictureSource.Encoded picture) {
+  private Outcome decode(ImageSource.Encoded picture) {
     try {
       Bitmap bitmap = picture.decode(wanted);
       return new Outcome(
@@ -155,7 +158,7 @@ final class Preparation implements Closeable {
                   unreadable.size(),
                   done,
                   maxUnreadable,
-                  PictureFiles.some(unreadable, NAMED_IN_REFUSAL)));
+                  ImageFiles.some(unreadable, NAMED_IN_REFUSAL)));
     }
     if (unreadable.size() <= NAMED_IN_LOG) {
       log.warn("skipped an unreadable picture: {}", picture);
@@ -216,7 +219,7 @@ final class Preparation implements Closeable {
     if (trained == 0) {
       throw new IOException(
           "%s: not one picture to train on can be read: %s"
-              .formatted(name, PictureFiles.some(unreadable, NAMED_IN_REFUSAL)));
+              .formatted(name, ImageFiles.some(unreadable, NAMED_IN_REFUSAL)));
     }
     if (!unreadable.isEmpty()) {
       log.warn(

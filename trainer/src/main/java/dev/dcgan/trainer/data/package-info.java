@@ -1,3 +1,3 @@
-/** Pictures to train on, decoded and checked, whatever form they come in. */
+/** Training images: opening a dataset, preparing it, and reading it in batches. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.data;

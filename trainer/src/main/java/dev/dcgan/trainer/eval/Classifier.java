@@ -5,10 +5,10 @@ import ai.djl.ndarray.NDManager;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.net.HostCopies;
-import dev.dcgan.trainer.train.Tensor;
-import dev.dcgan.trainer.train.TensorFile;
-import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.trainer.torch.HostCopies;
+import dev.dcgan.trainer.torch.SafetensorsFile;
+import dev.dcgan.trainer.torch.Tensor;
+import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
@@ -30,7 +30,7 @@ public final class Classifier implements FeatureExtractor {
 
   private static final Logger log = LoggerFactory.getLogger("evaluate");
 
-  private static final TensorFile FORMAT = new TensorFile("classifier", 1);
+  private static final SafetensorsFile FORMAT = new SafetensorsFile("classifier", 1);
   private static final String LABELS = "labels_sha256";
   // Eight passes over few pictures; the maximum is two over MNIST.
   private static final int MIN_STEPS = 50;
@@ -180,7 +180,7 @@ public final class Classifier implements FeatureExtractor {
       return false;
     }
     try {
-      TensorFile.Content content = FORMAT.read(file);
+      SafetensorsFile.Content content = FORMAT.read(file);
       if (!labels(data).equals(content.metadata().get(LABELS))) {
         log.warn("{} is of other labels for the same pictures: training anew", file);
         return false;
@@ -213,7 +213,7 @@ public final class Classifier implements FeatureExtractor {
     Files.createDirectories(file.toAbsolutePath().getParent());
     FORMAT.write(
         file,
-        new TensorFile.Content(Map.of("dataset", data.name(), LABELS, labels(data)), tensors));
+        new SafetensorsFile.Content(Map.of("dataset", data.name(), LABELS, labels(data)), tensors));
   }
 
   /** A digest of the labels alone: the dataset's is of its pixels. */

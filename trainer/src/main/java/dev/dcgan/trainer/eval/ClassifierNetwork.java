@@ -20,7 +20,7 @@ import ai.djl.training.initializer.Initializer;
 import ai.djl.util.Pair;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.net.HostCopies;
+import dev.dcgan.trainer.torch.HostCopies;
 import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.Map;

@@ -4,7 +4,7 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import dev.dcgan.trainer.net.HostCopies;
+import dev.dcgan.trainer.torch.HostCopies;
 import java.util.Arrays;
 
 /**

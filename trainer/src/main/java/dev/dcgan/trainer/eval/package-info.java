@@ -1,3 +1,3 @@
-/** How good a generator is: figures of its images against pictures that it has not seen. */
+/** Measures the quality of a generator. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.eval;

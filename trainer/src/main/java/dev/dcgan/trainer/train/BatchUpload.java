@@ -8,8 +8,8 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.pytorch.engine.PtSymbolBlock;
 import dev.dcgan.trainer.data.Batch;
-import dev.dcgan.trainer.net.TorchScript;
-import dev.dcgan.trainer.net.TorchScript.Function;
+import dev.dcgan.trainer.torch.TorchScript;
+import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 

@@ -8,11 +8,14 @@ import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.convolutional.Conv2d;
 import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.latent.Latents;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
-import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.net.Architecture.Layer;
-import dev.dcgan.trainer.net.HostCopies;
-import dev.dcgan.trainer.train.Networks.Phase;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.gan.Architecture.Layer;
+import dev.dcgan.trainer.torch.HostCopies;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.trainer.train.GanNetworks.Phase;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -42,7 +45,7 @@ public final class Benchmark implements AutoCloseable {
   public record Turn(double imagesPerSecond, Map<String, Double> milliseconds) {}
 
   private final NDManager manager;
-  private final Networks networks;
+  private final GanNetworks networks;
   private final Batch batch;
   private final NDArray probe;
   private final Map<Phase, Long> nanos = new EnumMap<>(Phase.class);
@@ -70,7 +73,7 @@ public final class Benchmark implements AutoCloseable {
     try {
       probe = manager.ones(new Shape(1));
       networks =
-          new Networks(
+          new GanNetworks(
               manager,
               architecture,
               hyperparameters,

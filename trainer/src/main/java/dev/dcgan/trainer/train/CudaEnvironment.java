@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.train;
 
+import dev.dcgan.trainer.config.Hyperparameters;
 import java.io.IOException;
 import java.util.Map;
 import java.util.Optional;

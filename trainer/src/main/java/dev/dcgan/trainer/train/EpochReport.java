@@ -3,11 +3,11 @@ package dev.dcgan.trainer.train;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDArrays;
 import ai.djl.ndarray.NDList;
-import dev.dcgan.trainer.net.HostCopies;
-import dev.dcgan.trainer.train.TrainingObserver.Epoch;
-import dev.dcgan.trainer.train.TrainingObserver.Figures;
-import dev.dcgan.trainer.train.TrainingObserver.Next;
-import dev.dcgan.trainer.train.TrainingObserver.Step;
+import dev.dcgan.trainer.torch.HostCopies;
+import dev.dcgan.trainer.train.TrainingListener.Epoch;
+import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Next;
+import dev.dcgan.trainer.train.TrainingListener.Step;
 import java.util.ArrayList;
 import java.util.List;
 
@@ -18,24 +18,24 @@ final class EpochReport implements AutoCloseable {
 
   private final int epoch;
   private final int atOnce;
-  private final TrainingObserver observer;
+  private final TrainingListener observer;
 
   // Mutable state, of the training thread
-  private final List<StepFigures> pending = new ArrayList<>();
+  private final List<StepMetrics> pending = new ArrayList<>();
   private final double[] sums = new double[FIGURES];
   private long lastFlush = System.nanoTime();
   private int steps;
   private long images;
   private double seconds;
 
-  EpochReport(int epoch, int atOnce, TrainingObserver observer) {
+  EpochReport(int epoch, int atOnce, TrainingListener observer) {
     this.epoch = epoch;
     this.atOnce = atOnce;
     this.observer = observer;
   }
 
   /** Takes a step's figures; returns what the observer wants, as far as it has been told. */
-  Next add(StepFigures step) throws NonFiniteException {
+  Next add(StepMetrics step) throws NonFiniteException {
     pending.add(step);
     return pending.size() < atOnce ? Next.CONTINUE : flush();
   }
@@ -66,7 +66,7 @@ final class EpochReport implements AutoCloseable {
     }
   }
 
-  private Next tell(StepFigures step, float[] values, int at, double took)
+  private Next tell(StepMetrics step, float[] values, int at, double took)
       throws NonFiniteException {
     Figures figures = figures(values, at);
     if (!Float.isFinite(figures.discriminatorLoss())) {

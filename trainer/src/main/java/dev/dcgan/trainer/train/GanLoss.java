@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.train;
 
-import dev.dcgan.trainer.net.TorchScript.Function;
+import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 
 /**

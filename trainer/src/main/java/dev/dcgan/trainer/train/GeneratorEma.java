@@ -4,9 +4,9 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.index.NDIndex;
-import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.net.Generator;
-import dev.dcgan.trainer.net.TorchScript.Function;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.gan.Generator;
+import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 
 /**

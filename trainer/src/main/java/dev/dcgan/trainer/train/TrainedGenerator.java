@@ -4,9 +4,10 @@ import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
-import dev.dcgan.trainer.net.Generator;
-import dev.dcgan.trainer.net.GeneratorWeights;
-import dev.dcgan.trainer.net.HostCopies;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.gan.Generator;
+import dev.dcgan.trainer.gan.GeneratorWeights;
+import dev.dcgan.trainer.torch.HostCopies;
 import java.io.IOException;
 
 /**

@@ -1,11 +1,15 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDManager;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.data.Batches;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.train.TrainingObserver.Next;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.trainer.train.TrainingListener.Next;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
@@ -25,7 +29,7 @@ public final class TrainingLoop {
   private final Architecture architecture;
   private final Hyperparameters hyperparameters;
   private final ImageDataset data;
-  private final TrainingObserver observer;
+  private final TrainingListener observer;
   private final Checkpoint.Dataset dataset;
   private final Randomness randomness;
 
@@ -41,7 +45,7 @@ public final class TrainingLoop {
       Architecture architecture,
       Hyperparameters hyperparameters,
       ImageDataset data,
-      TrainingObserver observer)
+      TrainingListener observer)
       throws IOException {
     requireFit(architecture, hyperparameters.batchSize(), data);
     this.architecture = architecture;
@@ -80,8 +84,8 @@ public final class TrainingLoop {
    */
   public void run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
-      Networks networks =
-          new Networks(manager, architecture, hyperparameters, dataset, false, phase -> {});
+      GanNetworks networks =
+          new GanNetworks(manager, architecture, hyperparameters, dataset, false, phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
         requireSame(from);
@@ -96,7 +100,7 @@ public final class TrainingLoop {
     }
   }
 
-  private void train(Networks networks, TrainingDevice device) throws IOException {
+  private void train(GanNetworks networks, TrainingDevice device) throws IOException {
     // A GPU works on while the host goes ahead: to read figures each step would stall it.
     int figuresAtOnce = device.isGpu() ? FIGURES_AT_ONCE : 1;
     try (Batches batches =
@@ -123,7 +127,7 @@ public final class TrainingLoop {
    * Hands over a checkpoint where memory has run out, once. Not within a step: what it has changed
    * so far is no state of the run. Not where the device has failed: nothing on it can be read.
    */
-  private void keepWhatIsLeft(Networks networks, Exception failure) {
+  private void keepWhatIsLeft(GanNetworks networks, Exception failure) {
     boolean outOfMemory =
         NativeFailureException.find(failure)
             .filter(found -> found.kind() == NativeFailureException.Kind.OUT_OF_MEMORY)
@@ -145,12 +149,12 @@ public final class TrainingLoop {
   }
 
   /** Trains to the end of the epoch that the networks are in, or until asked to stop. */
-  private Next epoch(Networks networks, Batches batches, int figuresAtOnce) throws IOException {
+  private Next epoch(GanNetworks networks, Batches batches, int figuresAtOnce) throws IOException {
     int epoch = networks.epochsDone() + 1;
     try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
       Next asked = Next.CONTINUE;
       while (networks.epochsDone() < epoch) {
-        StepFigures figures = networks.step(() -> take(batches));
+        StepMetrics figures = networks.step(() -> take(batches));
         betweenSteps = true;
         asked = report.add(figures);
         if (asked != Next.CONTINUE && networks.epochsDone() < epoch) {

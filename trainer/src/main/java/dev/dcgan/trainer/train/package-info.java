@@ -1,3 +1,3 @@
-/** The training recipe: losses, optimiser, loop, checkpoints, sample sheets. */
+/** The training loop: losses, optimizer, averaged weights, monitoring. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.train;

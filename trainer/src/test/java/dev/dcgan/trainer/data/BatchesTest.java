@@ -11,6 +11,7 @@ import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.Batches.Noise;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -54,7 +55,7 @@ final class DatasetsTest {
     write("cat/notes.txt", "no picture".getBytes(StandardCharsets.UTF_8));
     write(".hidden/y.png", new byte[1]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(values(pictures.training())).containsExactly(1, 2, 3);
       assertThat(pictures.training().name()).isEqualTo("pets");
       assertThat(pictures.training().shape()).isEqualTo(GREY);
@@ -78,7 +79,7 @@ final class DatasetsTest {
   void aFlatFolder_hasNoClasses() throws IOException {
     grey("a.png", 1);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pictures.training().classes()).isZero();
       assertThat(labels(pictures.training())).containsExactly(-1);
     }
@@ -93,7 +94,7 @@ final class DatasetsTest {
     }
     write("wide.png", wide);
 
-    try (Pictures pictures = Datasets.open(folder, COLOUR, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, COLOUR, ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0))
           .containsExactly(0, 200, 0, 0, 200, 0, 0, 200, 0, 0, 200, 0);
     }
@@ -103,7 +104,7 @@ final class DatasetsTest {
   void everyKthPicture_isHeldOut() throws IOException {
     greys(11);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.25), () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, heldOut(0.25), () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(values(pictures.training())).containsExactly(0, 1, 2, 4, 5, 6, 8, 9, 10);
       assertThat(values(pictures.heldOut())).containsExactly(3, 7);
@@ -115,7 +116,7 @@ final class DatasetsTest {
     greys(9);
 
     for (double fraction : new double[] {0, 0.1}) {
-      try (Pictures pictures = Datasets.open(folder, GREY, heldOut(fraction), () -> {})) {
+      try (DatasetSplit pictures = Datasets.open(folder, GREY, heldOut(fraction), () -> {})) {
         assertThat(pictures.disjoint()).isFalse();
         assertThat(pictures.training().size()).isEqualTo(9);
         assertThat(pictures.heldOut()).isSameAs(pictures.training());
@@ -129,7 +130,7 @@ final class DatasetsTest {
     grey("train/dog/2.png", 2);
     grey("test/dog/3.png", 3);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(values(pictures.training())).containsExactly(1, 2);
       assertThat(values(pictures.heldOut())).containsExactly(3);
@@ -142,7 +143,7 @@ final class DatasetsTest {
   void theDigest_isOfThePicturesTrainedOn() throws IOException {
     greys(4);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, heldOut(0.5), () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, heldOut(0.5), () -> {})) {
       // Of 00000000 02020202 and of 01010101 03030303, by another program.
       assertThat(pictures.training().sha256())
           .isEqualTo("8ae602e3915b0011cfca603c174a310fd38fdcafbd2028027cbadbdc9ad9ca8c");
@@ -159,7 +160,7 @@ final class DatasetsTest {
     write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
     write("001b.webp", new byte[100]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, unreadable(2), () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, unreadable(2), () -> {})) {
       assertThat(values(pictures.training())).containsExactly(0, 1, 2);
     }
   }
@@ -187,7 +188,7 @@ final class DatasetsTest {
     write("b.png", new byte[1]);
     write("c.png", new byte[1]);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pictures.training().size()).isEqualTo(298);
     }
     write("d.png", new byte[1]);
@@ -202,7 +203,7 @@ final class DatasetsTest {
     Files.createSymbolicLink(folder.resolve("link.png"), elsewhere);
     Files.createSymbolicLink(folder.resolve("broken.png"), temporary.resolve("absent.png"));
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(values(pictures.training())).containsExactly(7);
     }
   }
@@ -260,8 +261,8 @@ final class DatasetsTest {
     colour("b.png", 0xFF0000);
     Datasets.Options convert = convert();
 
-    try (Pictures grey = Datasets.open(folder, GREY, convert, () -> {});
-        Pictures colour = Datasets.open(folder, COLOUR, convert, () -> {})) {
+    try (DatasetSplit grey = Datasets.open(folder, GREY, convert, () -> {});
+        DatasetSplit colour = Datasets.open(folder, COLOUR, convert, () -> {})) {
       assertThat(values(grey.training())).containsExactly(9, 76);
       assertThat(pixels(colour.training(), 0)).containsOnly(9);
       assertThat(pixels(colour.training(), 1)).startsWith(-1, 0, 0, -1, 0, 0);
@@ -279,11 +280,11 @@ final class DatasetsTest {
     Path nested = zip("nested.zip", "./pets/");
     Path windows = zip("windows.zip", "some\\pets\\");
 
-    try (Pictures ofFolder = Datasets.open(folder, COLOUR, ALL, () -> {});
-        Pictures ofZip = Datasets.open(zip, COLOUR, ALL, () -> {});
-        Pictures ofNested = Datasets.open(nested, COLOUR, ALL, () -> {});
-        Pictures ofWindows = Datasets.open(windows, COLOUR, ALL, () -> {})) {
-      for (Pictures pictures : List.of(ofZip, ofNested, ofWindows)) {
+    try (DatasetSplit ofFolder = Datasets.open(folder, COLOUR, ALL, () -> {});
+        DatasetSplit ofZip = Datasets.open(zip, COLOUR, ALL, () -> {});
+        DatasetSplit ofNested = Datasets.open(nested, COLOUR, ALL, () -> {});
+        DatasetSplit ofWindows = Datasets.open(windows, COLOUR, ALL, () -> {})) {
+      for (DatasetSplit pictures : List.of(ofZip, ofNested, ofWindows)) {
         assertThat(pictures.training().sha256()).isEqualTo(ofFolder.training().sha256());
         assertThat(labels(pictures.training())).containsExactly(0, 1, 1);
       }
@@ -334,7 +335,7 @@ final class DatasetsTest {
   void theRealCifar10Zip_isReadWhole() throws IOException {
     Path zip = TestData.cifar10Zip();
 
-    try (Pictures pictures = Datasets.open(zip, new ImageShape(64, 64, 3), DEFAULTS, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(zip, new ImageShape(64, 64, 3), DEFAULTS, () -> {})) {
       assertThat(pictures.training().size()).isEqualTo(9000);
       assertThat(pictures.heldOut().size()).isEqualTo(1000);
       assertThat(pictures.training().classes()).isEqualTo(10);
@@ -352,7 +353,7 @@ final class DatasetsTest {
     Path file = folder.resolve("train-images-idx3-ubyte");
 
     for (Path data : List.of(folder, file)) {
-      try (Pictures pictures = Datasets.open(data, GREY, ALL, () -> {})) {
+      try (DatasetSplit pictures = Datasets.open(data, GREY, ALL, () -> {})) {
         assertThat(pixels(pictures.training(), 0)).containsExactly(1, 2, 3, 4);
         assertThat(pixels(pictures.training(), 1)).containsExactly(5, 6, 7, 8);
         assertThat(pictures.training().classes()).isZero();
@@ -364,7 +365,7 @@ final class DatasetsTest {
   void idxOfAnotherSize_isCroppedAndResized() throws IOException {
     idx("train-images-idx3-ubyte", 1, 3, 9, 50, 100);
 
-    try (Pictures pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0)).containsOnly(50);
     }
   }
@@ -376,7 +377,7 @@ final class DatasetsTest {
     write("emnist-letters-train-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 2});
     write("emnist-letters-test-labels-idx1-ubyte", new byte[] {0, 0, 8, 1, 0, 0, 0, 1, 4});
 
-    try (Pictures pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       // Rows and columns exchanged.
       assertThat(pixels(pictures.training(), 0)).containsExactly(1, 3, 2, 4);
@@ -391,7 +392,7 @@ final class DatasetsTest {
   void theRealMnist_isWhatItWas_withItsTestPicturesHeldOut() throws IOException {
     Path mnist = TestData.mnist();
 
-    try (Pictures pictures = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS, () -> {})) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(pictures.training().name()).isEqualTo("mnist");
       assertThat(pictures.training().size()).isEqualTo(60_000);
@@ -417,7 +418,7 @@ final class DatasetsTest {
     write("data_batch_2.bin", cifar(5, 3));
     write("test_batch.bin", cifar(9, 8));
 
-    try (Pictures pictures = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS, () -> {})) {
       assertThat(pictures.training().name()).isEqualTo("cifar10");
       assertThat(pictures.training().size()).isEqualTo(3);
       assertThat(labels(pictures.training())).containsExactly(3, 4, 5);
@@ -433,7 +434,7 @@ final class DatasetsTest {
   void cifarOfALargerSize_isEnlarged() throws IOException {
     write("data_batch_1.bin", cifar(3, 100));
 
-    try (Pictures pictures = Datasets.open(folder, new ImageShape(64, 64, 3), ALL, () -> {})) {
+    try (DatasetSplit pictures = Datasets.open(folder, new ImageShape(64, 64, 3), ALL, () -> {})) {
       assertThat(pixels(pictures.training(), 0)).hasSize(64 * 64 * 3).startsWith(100, 110, 120);
     }
   }
@@ -494,8 +495,8 @@ final class DatasetsTest {
     greys(300);
     Path cache = Files.createDirectory(temporary.resolve("cache"));
 
-    try (Pictures small = Datasets.open(folder, GREY, scratch(1199, cache), () -> {});
-        Pictures inMemory = Datasets.open(folder, GREY, scratch(1200, cache), () -> {})) {
+    try (DatasetSplit small = Datasets.open(folder, GREY, scratch(1199, cache), () -> {});
+        DatasetSplit inMemory = Datasets.open(folder, GREY, scratch(1200, cache), () -> {})) {
       assertThat(values(small.training())).isEqualTo(values(inMemory.training()));
       assertThat(values(small.heldOut())).isEqualTo(values(inMemory.heldOut())).hasSize(30);
       assertThat(small.training().sha256()).isEqualTo(inMemory.training().sha256());
@@ -555,7 +556,7 @@ final class DatasetsTest {
   void digits_areHeldOutFromTheSameSequence_furtherOn() throws IOException {
     DigitsDataset both = new DigitsDataset(24, 5);
 
-    try (Pictures pictures = Datasets.digits(12, 5)) {
+    try (DatasetSplit pictures = Datasets.digits(12, 5)) {
       assertThat(pictures.disjoint()).isTrue();
       assertThat(pictures.heldOut().size()).isEqualTo(12);
       assertThat(pixels(pictures.training(), 11)).isEqualTo(pixels(both, 11));

@@ -1,6 +1,9 @@
 package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.source.IdxFiles;
+import dev.dcgan.trainer.data.source.IdxSource;
+import dev.dcgan.trainer.data.source.RawImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -41,7 +44,7 @@ public final class IdxDataset implements ImageDataset {
       List<byte[]> images = new ArrayList<>();
       List<Integer> labels = new ArrayList<>();
       for (int i = 0; i < source.size(); i++) {
-        RawPicture picture = source.next();
+        RawImage picture = source.next();
         images.add(picture.bitmap().pixels());
         labels.add(picture.label());
       }

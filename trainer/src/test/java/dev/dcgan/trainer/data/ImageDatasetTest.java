@@ -3,6 +3,7 @@ package dev.dcgan.trainer.data;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.io.IOException;
 import org.junit.jupiter.api.Test;
 

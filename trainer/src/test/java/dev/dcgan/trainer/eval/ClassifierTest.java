@@ -6,9 +6,9 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.data.DigitsDataset;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.train.TrainingDevice;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;

@@ -5,8 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.data.DigitsDataset;
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.List;

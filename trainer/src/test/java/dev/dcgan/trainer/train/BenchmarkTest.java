@@ -3,7 +3,7 @@ package dev.dcgan.trainer.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.gan.Architecture;
 import org.junit.jupiter.api.Test;
 
 class BenchmarkTest {

@@ -3,6 +3,8 @@ package dev.dcgan.trainer.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
+import dev.dcgan.trainer.config.Hyperparameters;
+import dev.dcgan.trainer.torch.Precision;
 import java.io.IOException;
 import java.util.Map;
 import org.junit.jupiter.api.Test;

@@ -5,8 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import dev.dcgan.trainer.train.TrainingObserver.Next;
-import dev.dcgan.trainer.train.TrainingObserver.Step;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.train.TrainingListener.Next;
+import dev.dcgan.trainer.train.TrainingListener.Step;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
@@ -19,11 +20,11 @@ class EpochReportTest {
     try (NDManager manager = NDManager.newBaseManager(Device.cpu());
         EpochReport report = new EpochReport(1, 3, observer)) {
       NDArray first = figures(manager, 1);
-      assertThat(report.add(new StepFigures(1, 8, first))).isEqualTo(Next.CONTINUE);
-      assertThat(report.add(new StepFigures(2, 8, figures(manager, 2)))).isEqualTo(Next.CONTINUE);
+      assertThat(report.add(new StepMetrics(1, 8, first))).isEqualTo(Next.CONTINUE);
+      assertThat(report.add(new StepMetrics(2, 8, figures(manager, 2)))).isEqualTo(Next.CONTINUE);
       assertThat(observer.steps).isEmpty();
 
-      assertThat(report.add(new StepFigures(3, 8, figures(manager, 3)))).isEqualTo(Next.STOP);
+      assertThat(report.add(new StepMetrics(3, 8, figures(manager, 3)))).isEqualTo(Next.STOP);
 
       assertThat(observer.steps).extracting(Step::step).containsExactly(1L, 2L, 3L);
       assertThat(observer.steps)
@@ -38,7 +39,7 @@ class EpochReportTest {
     return manager.arange((float) first, first + 6, 1);
   }
 
-  private static final class Steps implements TrainingObserver {
+  private static final class Steps implements TrainingListener {
 
     final List<Step> steps = new ArrayList<>();
 

@@ -2,11 +2,14 @@ package dev.dcgan.trainer.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.dcgan.trainer.data.DigitsDataset;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.IdxDataset;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.TestData;
-import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -52,7 +55,7 @@ class LearningTest {
   }
 
   /** Stops where the gap has opened, at the latest after {@link #STEPS}. */
-  private static final class Recorder implements TrainingObserver {
+  private static final class Recorder implements TrainingListener {
 
     final List<Step> steps = new ArrayList<>();
 

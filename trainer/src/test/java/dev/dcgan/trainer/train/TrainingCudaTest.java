@@ -11,8 +11,15 @@ import ai.djl.pytorch.jni.LibUtils;
 import com.sun.jna.Library;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
-import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.torch.HostTensor;
+import dev.dcgan.trainer.torch.Precision;
+import dev.dcgan.trainer.torch.Tensor;
+import dev.dcgan.trainer.torch.TorchContext;
+import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
 import java.nio.file.Files;
@@ -107,7 +114,7 @@ class TrainingCudaTest {
     Checkpoint undisturbed;
     Checkpoint half;
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
-      Networks networks = networks(manager, NARROW, hyperparameters);
+      GanNetworks networks = networks(manager, NARROW, hyperparameters);
       steps(networks, batch, 10);
       half = HostTensor.copyOf(networks.checkpoint());
       steps(networks, batch, 10);
@@ -115,7 +122,7 @@ class TrainingCudaTest {
     }
 
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
-      Networks networks = networks(manager, NARROW, hyperparameters);
+      GanNetworks networks = networks(manager, NARROW, hyperparameters);
       networks.restore(half);
       steps(networks, batch, 10);
 
@@ -130,9 +137,9 @@ class TrainingCudaTest {
     Batch batch = batch(NARROW);
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
       Hyperparameters hyperparameters = hyperparameters(Precision.FP32, false);
-      Networks networks = networks(manager, NARROW, hyperparameters);
+      GanNetworks networks = networks(manager, NARROW, hyperparameters);
       steps(networks, batch, 5);
-      Networks resumed = networks(manager, NARROW, hyperparameters);
+      GanNetworks resumed = networks(manager, NARROW, hyperparameters);
       resumed.restore(networks.checkpoint());
 
       float[] expected = steps(networks, batch, 1).get(0);
@@ -147,7 +154,7 @@ class TrainingCudaTest {
   void steps_neverWaitForTheDevice() throws IOException {
     Batch batch = batch(NARROW);
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
-      Networks networks = networks(manager, NARROW, hyperparameters(Precision.FP32, false));
+      GanNetworks networks = networks(manager, NARROW, hyperparameters(Precision.FP32, false));
       steps(networks, batch, 3); // Algorithms are chosen; memory is there.
       List<NDArray> figures = new ArrayList<>();
       Pointer mode = synchronizationDebugMode();
@@ -194,7 +201,7 @@ class TrainingCudaTest {
     Architecture architecture = Architecture.mnist28(64, 64);
     Batch batch = batch(architecture);
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
-      Networks networks = networks(manager, architecture, hyperparameters(Precision.FP32, false));
+      GanNetworks networks = networks(manager, architecture, hyperparameters(Precision.FP32, false));
       for (int i = 0; i < 3; i++) {
         steps(networks, batch, 10);
         HostTensor.copyOf(networks.checkpoint());
@@ -220,16 +227,16 @@ class TrainingCudaTest {
       Device device, Architecture architecture, Precision precision, boolean repeat, int steps)
       throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device)) {
-      Networks networks = networks(manager, architecture, hyperparameters(precision, repeat));
+      GanNetworks networks = networks(manager, architecture, hyperparameters(precision, repeat));
       List<float[]> figures = steps(networks, batch(architecture), steps);
       return new Result(figures, HostTensor.copyOf(networks.checkpoint()).tensors());
     }
   }
 
-  private static Networks networks(
+  private static GanNetworks networks(
       NDManager manager, Architecture architecture, Hyperparameters hyperparameters)
       throws IOException {
-    return new Networks(
+    return new GanNetworks(
         manager,
         architecture,
         hyperparameters,
@@ -247,7 +254,7 @@ class TrainingCudaTest {
     return Benchmark.noise(architecture, BATCH);
   }
 
-  private static List<float[]> steps(Networks networks, Batch batch, int steps) throws IOException {
+  private static List<float[]> steps(GanNetworks networks, Batch batch, int steps) throws IOException {
     List<float[]> figures = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       try (NDArray step = networks.step(() -> batch).figures();

@@ -4,8 +4,12 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.net.Architecture;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.torch.HostTensor;
+import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -58,13 +62,13 @@ class TrainingLoopTest {
 
     // 40 pictures in batches of 16: 16, 16 and the rest
     assertThat(recorder.steps)
-        .extracting(TrainingObserver.Step::images)
+        .extracting(TrainingListener.Step::images)
         .containsExactly(16, 16, 8, 16, 16, 8);
     assertThat(recorder.steps)
-        .extracting(TrainingObserver.Step::step)
+        .extracting(TrainingListener.Step::step)
         .containsExactly(1L, 2L, 3L, 4L, 5L, 6L);
     assertThat(recorder.epochs)
-        .extracting(TrainingObserver.Epoch::images)
+        .extracting(TrainingListener.Epoch::images)
         .containsExactly(40L, 40L);
     assertThat(recorder.sheets).allSatisfy(sheet -> assertThat(sheet).hasSize(25));
     assertThat(last.epoch()).isEqualTo(2);
@@ -133,7 +137,7 @@ class TrainingLoopTest {
 
     assertThat(recorder.ends).containsExactly(1);
     assertThat(rest.ends).containsExactly(1, 2);
-    assertThat(rest.epochs).extracting(TrainingObserver.Epoch::epoch).containsExactly(2);
+    assertThat(rest.epochs).extracting(TrainingListener.Epoch::epoch).containsExactly(2);
   }
 
   @Test
@@ -194,7 +198,7 @@ class TrainingLoopTest {
     train(everything(1), recorder);
 
     assertThat(recorder.steps)
-        .extracting(TrainingObserver.Step::images)
+        .extracting(TrainingListener.Step::images)
         .containsExactly(32, 8, 32, 8);
   }
 
@@ -297,7 +301,7 @@ class TrainingLoopTest {
     }
   }
 
-  private static final class Recorder implements TrainingObserver {
+  private static final class Recorder implements TrainingListener {
 
     final List<Step> steps = new ArrayList<>();
     final List<Epoch> epochs = new ArrayList<>();

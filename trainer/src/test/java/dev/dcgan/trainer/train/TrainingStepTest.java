@@ -9,10 +9,12 @@ import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.jni.JniUtils;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
-import dev.dcgan.trainer.net.Architecture;
-import dev.dcgan.trainer.net.Discriminator;
-import dev.dcgan.trainer.net.Generator;
+import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.gan.Discriminator;
+import dev.dcgan.trainer.gan.Generator;
 import java.io.IOException;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
@@ -159,8 +161,8 @@ class TrainingStepTest {
   void steps_leaveNothingInTheManagerButTheirFigures() throws IOException {
     Hyperparameters hyperparameters =
         new Hyperparameters(1, BATCH, 1e-3f, 1e-3f, 0.5f, 0.999f, 0.1f, 0.9f, 2, 1);
-    Networks networks =
-        new Networks(
+    GanNetworks networks =
+        new GanNetworks(
             manager,
             NARROW,
             hyperparameters,
@@ -172,7 +174,7 @@ class TrainingStepTest {
     networks.step(() -> more).figures().close();
     int arrays = manager.getManagedArrays().size();
 
-    StepFigures figures = networks.step(() -> more);
+    StepMetrics figures = networks.step(() -> more);
 
     assertThat(figures.images()).isEqualTo(2 * BATCH);
     assertThat(manager.getManagedArrays()).hasSize(arrays + 1);

@@ -1,0 +1,442 @@
+package dev.dcgan.e2e;
+
+import static dev.dcgan.e2e.Program.assumeRuns;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import dev.dcgan.latent.Latents;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.train.TrainedGenerator;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.security.MessageDigest;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HexFormat;
+import java.util.Iterator;
+import java.util.List;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.MethodOrderer;
+import org.junit.jupiter.api.Order;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestMethodOrder;
+import org.junit.jupiter.api.io.TempDir;
+
+/**
+ * The packaged programs from end to end: train on drawn digits, publish, serve over a real socket,
+ * and compare what callers get with the network that was trained.
+ */
+@TestMethodOrder(MethodOrderer.OrderAnnotation.class)
+class EndToEndIT {
+
+  private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
+  private static final Path SAMPLER = Path.of("../sampler/target/sampler/bin/sampler");
+  private static final Path PROTOS = Path.of("../proto/src/main/proto");
+  private static final Path PYTHON_CLIENT = Path.of("src/test/python/client.py");
+  // Debian's: another Python on the PATH would not have Debian's packages.
+  private static final String PYTHON = "/usr/bin/python3";
+
+  @TempDir private static Path folder;
+  private static final HttpClient http = HttpClient.newHttpClient();
+
+  private static String trainerOutput = "";
+  private static String trainerMetrics = "";
+  private static Program sampler;
+  private static int httpPort;
+  private static String target = "";
+  private static ManagedChannel channel;
+  private static SamplerServiceBlockingStub stub;
+
+  @BeforeAll
+  static void trainAndServe() throws Exception {
+    try (Program trainer =
+        Program.start(
+            folder,
+            List.of(
+                TRAINER.toAbsolutePath().toString(),
+                "train",
+                "--images=1500",
+                "--epochs=2",
+                "--width=16",
+                "--batch-size=32",
+                "--learning-rate=0.002",
+                "--http-port=0"))) {
+      int port = port(trainer.awaitLine("metrics on port (\\d+)"));
+      trainer.awaitLine("epoch 1/2: ");
+      trainerMetrics = get("http://localhost:" + port + "/metrics");
+      assertThat(trainer.awaitExit()).as(trainer.output()).isZero();
+      trainerOutput = trainer.output();
+    }
+    sampler =
+        Program.start(
+            folder,
+            List.of(
+                SAMPLER.toAbsolutePath().toString(),
+                "serve",
+                "--repository=models",
+                "--port=0",
+                "--http-port=0",
+                "--drain-delay=0"));
+    Matcher ports = sampler.awaitLine("gRPC on port (\\d+), metrics on http://localhost:(\\d+)/");
+    target = "localhost:" + ports.group(1);
+    httpPort = Integer.parseInt(ports.group(2));
+    sampler.awaitLine("serving mnist28/1 on cpu");
+    channel = Grpc.newChannelBuilder(target, InsecureChannelCredentials.create()).build();
+    stub = SamplerServiceGrpc.newBlockingStub(channel);
+  }
+
+  @AfterAll
+  static void close() {
+    if (channel != null) {
+      channel.shutdownNow();
+    }
+    if (sampler != null) {
+      sampler.close();
+    }
+  }
+
+  @Test
+  void train_startsWithoutNoise_andLeavesWhatItSays() throws IOException {
+    assertThat(trainerOutput.lines())
+        .as("nothing but the program's own log lines")
+        .allMatch(line -> line.matches("\\S+ INFO +(train|evaluate|publish): .*"));
+    Path run = onlyEntry(folder.resolve("runs"));
+    assertThat(run.resolve("real-vs-generated.png")).isNotEmptyFile();
+    assertThat(run.resolve("samples/epoch-001.png")).isNotEmptyFile();
+    assertThat(run.resolve("samples/epoch-002.png")).isNotEmptyFile();
+  }
+
+  @Test
+  void serve_startsWithoutNoise() {
+    assertThat(sampler.output().lines())
+        .allMatch(
+            line ->
+                line.matches(
+                    "\\S+ INFO +(ServeCommand|RuntimeOptions|ModelWatcher|VerifiedNetworks): .*"));
+  }
+
+  @Test
+  void generate_equalsTheTrainersNetwork_withinOneGreyLevel() throws Exception {
+    assertServesTheNetworkOf(onlyEntry(folder.resolve("runs")));
+  }
+
+  @Test
+  @Order(Integer.MAX_VALUE - 1)
+  void train_onTheRealMnist_publishesTheNextVersion_whichTheRunningSamplerServes()
+      throws Exception {
+    Path mnist =
+        Path.of(
+                Optional.ofNullable(System.getenv("DCGAN_TEST_DATA")).orElse("../../shared/data"),
+                "mnist")
+            .toAbsolutePath();
+    assumeTrue(Files.isDirectory(mnist), mnist + " is absent: not tested on the real MNIST");
+
+    Program.run(
+        folder,
+        List.of(
+            TRAINER.toAbsolutePath().toString(),
+            "train",
+            "--data=" + mnist,
+            "--epochs=1",
+            "--width=4",
+            "--batch-size=512",
+            "--learning-rate=0.002",
+            "--runs=mnist-runs",
+            "--http-port=0"));
+
+    sampler.awaitLine("serving mnist28/2 on cpu");
+    assertServesTheNetworkOf(onlyEntry(folder.resolve("mnist-runs")));
+  }
+
+  /** RAW images of the sampler against the run's own network, image by image. */
+  private static void assertServesTheNetworkOf(Path run) throws IOException {
+    int n = 64;
+    GenerateResponse answer = stub.generate(raw(42, 100, n));
+    Checkpoint checkpoint = CheckpointFile.read(newestCheckpoint(run));
+    int latentSize = checkpoint.architecture().latentSize();
+    float[] latents = new float[n * latentSize];
+    for (int i = 0; i < n; i++) {
+      Latents.fill(42, 100 + i, latents, i * latentSize, latentSize);
+    }
+
+    float[] images;
+    try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
+      images = generator.images(latents, n);
+    }
+
+    byte[] pixels = answer.getPixels().toByteArray();
+    assertThat(pixels).hasSize(images.length);
+    for (int i = 0; i < pixels.length; i++) {
+      double expected = Math.rint((images[i] + 1) * 127.5);
+      assertThat((double) (pixels[i] & 0xFF))
+          .as("value %d of image %d", i % 784, i / 784)
+          .isBetween(expected - 1, expected + 1);
+    }
+    assertThat(Arrays.copyOf(pixels, 784))
+        .as("another image")
+        .isNotEqualTo(Arrays.copyOfRange(pixels, 784, 2 * 784));
+  }
+
+  @Test
+  void image_isTheSame_alone_amongOthers_fromAnOffset_andStreamed() throws Exception {
+    int n = 100;
+    byte[] whole = stub.generate(raw(7, 0, n)).getPixels().toByteArray();
+
+    ByteArrayOutputStream streamed = new ByteArrayOutputStream();
+    Iterator<GenerateResponse> chunks = stub.generateStream(raw(7, 0, n));
+    while (chunks.hasNext()) {
+      chunks.next().getPixels().writeTo(streamed);
+    }
+    assertThat(streamed.toByteArray()).isEqualTo(whole);
+    assertThat(stub.generate(raw(7, 60, 40)).getPixels().toByteArray())
+        .isEqualTo(Arrays.copyOfRange(whole, 60 * 784, whole.length));
+
+    ExecutorService callers = Executors.newFixedThreadPool(8);
+    try {
+      List<Callable<byte[]>> calls = new ArrayList<>();
+      for (int i = 0; i < n; i++) {
+        long index = i;
+        calls.add(() -> stub.generate(raw(7, index, 1)).getPixels().toByteArray());
+        calls.add(() -> stub.generate(raw(1000 + index, 0, 3)).getPixels().toByteArray());
+      }
+      List<Future<byte[]>> answers = callers.invokeAll(calls);
+      for (int i = 0; i < n; i++) {
+        assertThat(answers.get(2 * i).get())
+            .as("image %d, asked alone among other calls", i)
+            .isEqualTo(Arrays.copyOfRange(whole, i * 784, (i + 1) * 784));
+      }
+    } finally {
+      callers.shutdown();
+    }
+  }
+
+  @Test
+  void generate_fromPython_getsTheSameBytes() throws Exception {
+    Path stubs = pythonStubs();
+
+    String output =
+        Program.run(
+            folder,
+            List.of(PYTHON, PYTHON_CLIENT.toAbsolutePath().toString(), target, stubs.toString()));
+
+    String digest =
+        HexFormat.of()
+            .formatHex(
+                MessageDigest.getInstance("SHA-256")
+                    .digest(stub.generate(raw(-1, 3, 7)).getPixels().toByteArray()));
+    assertThat(output.lines()).containsExactly("7 28 28 1", digest, digest, "INVALID_ARGUMENT");
+  }
+
+  @Test
+  void infer_fromPython_asTritonsClientSends_getsTheSameBytes() throws Exception {
+    Path stubs = pythonStubs();
+
+    String output =
+        Program.run(
+            folder,
+            List.of(
+                PYTHON,
+                Path.of("src/test/python/infer.py").toAbsolutePath().toString(),
+                target,
+                stubs.toString()));
+
+    long version = stub.generate(raw(1, 0, 1)).getModel().getVersion();
+    assertThat(output.lines())
+        .containsExactly(
+            "live True, ready True, model True, other False",
+            "onnxruntime_onnx z FP32 [-1, 64] image FP32 [-1, 1, 28, 28] pixels UINT8 [-1, 28, 28, 1]",
+            "mnist28/" + version + " call-1 pixels UINT8 [7, 28, 28, 1] image FP32 [7, 1, 28, 28]",
+            "pixels as Generate gives them: True",
+            "floats as Generate gives them: True",
+            "INVALID_ARGUMENT");
+  }
+
+  @Test
+  void readmesPythonExample_makesTheSheet() throws Exception {
+    Path stubs = pythonStubs();
+    Matcher block =
+        Pattern.compile("```python\n(.*?)```", Pattern.DOTALL)
+            .matcher(Files.readString(Path.of("../README.md")));
+    assertThat(block.find()).isTrue();
+    String code = block.group(1);
+    assertThat(code).contains("\"localhost:50051\"", "\"arithmetic.png\"");
+    Path script =
+        Files.writeString(folder.resolve("readme.py"), code.replace("localhost:50051", target));
+
+    Program.run(folder, List.of("env", "PYTHONPATH=" + stubs, PYTHON, script.toString()));
+
+    BufferedImage sheet = ImageIO.read(folder.resolve("arithmetic.png").toFile());
+    assertThat(sheet.getWidth()).as("three means and what comes of them").isEqualTo(2 + 4 * 30);
+    assertThat(sheet.getHeight()).isEqualTo(2 + 30);
+  }
+
+  @Test
+  void model_passesOnnxsOwnChecker() throws Exception {
+    assumeRuns("python3-onnx", PYTHON, "-c", "import onnx");
+
+    Program.run(
+        folder,
+        List.of(
+            PYTHON,
+            "-c",
+            "import onnx, sys; onnx.checker.check_model(onnx.load(sys.argv[1]), full_check=True)",
+            "models/mnist28/1/model.onnx"));
+  }
+
+  @Test
+  void metrics_ofBothPrograms_passPromtool() throws Exception {
+    assumeRuns("prometheus (promtool)", "promtool", "--version");
+    stub.generate(raw(1, 0, 1));
+
+    assertThat(trainerMetrics).contains("trainer_images_total", "jvm_memory_used_bytes");
+    checkMetrics(trainerMetrics);
+    String samplerMetrics = get("http://localhost:" + httpPort + "/metrics");
+    assertThat(samplerMetrics)
+        .contains(
+            "sampler_images_total{",
+            "sampler_batch_size_bucket{",
+            "sampler_queue_wait_seconds_bucket{",
+            "sampler_execution_seconds_bucket{",
+            "sampler_model_info{",
+            "grpc_server_handling_seconds_bucket{");
+    checkMetrics(samplerMetrics);
+  }
+
+  @Test
+  void prometheus_scrapesTheSampler() throws Exception {
+    assumeRuns("prometheus", "prometheus", "--version");
+    stub.generate(raw(1, 0, 5));
+    Files.writeString(
+        folder.resolve("prometheus.yml"),
+        """
+        scrape_configs:
+          - job_name: sampler
+            scrape_interval: 200ms
+            static_configs:
+              - targets: ["localhost:%d"]
+        """
+            .formatted(httpPort));
+    Prometheus prometheus = Prometheus.start(folder);
+    try {
+      assertThat(seen(prometheus, "sum(sampler_images_total) >= 5")).isNotEmpty();
+      assertThat(seen(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
+          .extracting(series -> series.labels().get("provider"))
+          .containsExactly("cpu");
+    } finally {
+      prometheus.stop();
+    }
+  }
+
+  @Test
+  @Order(Integer.MAX_VALUE)
+  void serve_onSigterm_endsWithZero() throws Exception {
+    sampler.terminate();
+
+    assertThat(sampler.awaitExit()).as(sampler.output()).isZero();
+  }
+
+  /** What protoc makes for Python, where it and what that needs are there. */
+  private static Path pythonStubs() throws IOException, InterruptedException {
+    assumeRuns("python3-grpcio and python3-protobuf", PYTHON, "-c", "import grpc, google.protobuf");
+    assumeRuns("protobuf-compiler", "protoc", "--version");
+    assumeTrue(
+        Files.isExecutable(Path.of("/usr/bin/grpc_python_plugin")),
+        "protobuf-compiler-grpc is absent: not called from Python");
+    Path stubs = Files.createDirectories(folder.resolve("stubs"));
+    Program.run(
+        folder,
+        List.of(
+            "protoc",
+            "-I" + PROTOS.toAbsolutePath(),
+            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
+            "--python_out=" + stubs,
+            "--grpc_python_out=" + stubs,
+            "dcgan/v1/model.proto",
+            "dcgan/v1/sampler.proto",
+            "inference/grpc_service.proto"));
+    return stubs;
+  }
+
+  private static GenerateRequest raw(long seed, long first, int count) {
+    return GenerateRequest.newBuilder()
+        .setSeed(seed)
+        .setFirstIndex(first)
+        .setCount(count)
+        .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+        .build();
+  }
+
+  private static int port(Matcher line) {
+    return Integer.parseInt(line.group(1));
+  }
+
+  private static Path newestCheckpoint(Path run) throws IOException {
+    try (Stream<Path> files = Files.list(run.resolve("checkpoints"))) {
+      return files.max(Path::compareTo).orElseThrow();
+    }
+  }
+
+  private static Path onlyEntry(Path parent) throws IOException {
+    try (Stream<Path> entries = Files.list(parent)) {
+      List<Path> found =
+          entries.filter(entry -> !entry.getFileName().toString().startsWith(".")).toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  private static void checkMetrics(String metrics) throws IOException, InterruptedException {
+    Path file = Files.writeString(folder.resolve("metrics.txt"), metrics);
+    Program.run(folder, List.of("sh", "-c", "promtool check metrics < \"$0\"", file.toString()));
+  }
+
+  private static String get(String url) throws IOException, InterruptedException {
+    HttpResponse<String> answer =
+        http.send(
+            HttpRequest.newBuilder(URI.create(url)).build(), HttpResponse.BodyHandlers.ofString());
+    assertThat(answer.statusCode()).isEqualTo(200);
+    return answer.body();
+  }
+
+  /** Asks until there is a result: a scrape must have come first. */
+  private static List<Prometheus.Series> seen(Prometheus prometheus, String expression)
+      throws IOException, InterruptedException {
+    long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
+    while (true) {
+      double now = System.currentTimeMillis() / 1e3;
+      List<Prometheus.Series> found =
+          prometheus.range(expression, new Prometheus.Span(now - 60, now, 1));
+      if (!found.isEmpty() || System.nanoTime() > deadline) {
+        return found;
+      }
+      TimeUnit.MILLISECONDS.sleep(100);
+    }
+  }
+}

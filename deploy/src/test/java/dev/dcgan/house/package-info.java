@@ -1,3 +1,0 @@
-/** Both programs together, as their users run them. */
-@org.jspecify.annotations.NullMarked
-package dev.dcgan.house;

@@ -1,3 +1,0 @@
-/** What the tests see of the sampler's own names. */
-@org.jspecify.annotations.NullMarked
-package dev.dcgan.sampler;

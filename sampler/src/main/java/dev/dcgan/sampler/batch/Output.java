@@ -1,9 +1,0 @@
-package dev.dcgan.sampler.batch;
-
-/** Which of the network's outputs a caller wants. */
-public enum Output {
-  /** uint8, HWC. */
-  PIXELS,
-  /** Little-endian float32 in [-1, 1], CHW. */
-  FLOATS
-}

@@ -1,3 +1,0 @@
-/** The command line client. */
-@org.jspecify.annotations.NullMarked
-package dev.dcgan.sampler.client;

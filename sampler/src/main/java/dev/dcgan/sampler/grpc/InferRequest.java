@@ -1,0 +1,170 @@
+package dev.dcgan.sampler.grpc;
+
+import com.google.protobuf.ByteString;
+import dev.dcgan.sampler.core.ImageRequest;
+import dev.dcgan.sampler.core.LatentSource;
+import dev.dcgan.sampler.core.RequestException;
+import dev.dcgan.sampler.models.ServedVersion;
+import dev.dcgan.sampler.scheduling.Output;
+import dev.dcgan.sampler.scheduling.Priority;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.inference.InferParameter;
+import dev.dcgan.v1.inference.ModelInferRequest;
+import dev.dcgan.v1.inference.ModelInferRequest.InferInputTensor;
+import dev.dcgan.v1.inference.ModelInferRequest.InferRequestedOutputTensor;
+import java.nio.ByteOrder;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.regex.Pattern;
+
+/**
+ * Which tensors a caller of the Open Inference Protocol sends and wants: checked.
+ *
+ * @param latents (n, latentSize), finite, not to be changed
+ * @param outputs in the order in which they were asked for, none twice
+ */
+@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
+
+  private static final String FP32 = "FP32";
+  private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
+  // What would make another answer than the one that is sent.
+  private static final List<String> REFUSED = List.of("shared_memory_region", "classification");
+
+  static InferRequest of(ModelInferRequest asked, ServedVersion model) {
+    List<InferOutput> outputs = outputs(asked.getOutputsList());
+    float[] latents = latents(asked, model);
+    return new InferRequest(latents, latents.length / model.latentSize(), outputs);
+  }
+
+  /** The number of a version, 0 for none. */
+  static long version(String field, String version) {
+    if (version.isEmpty()) {
+      return 0;
+    }
+    if (!VERSION.matcher(version).matches()) {
+      throw RequestException.invalid(
+          field,
+          "version '%s': expected a number above 0, or none for the one in service"
+              .formatted(version));
+    }
+    return Long.parseLong(version);
+  }
+
+  /** What the network must give, in one run for all outputs. */
+  Output networkOutput() {
+    return outputs.contains(InferOutput.IMAGE) ? Output.FLOATS : Output.PIXELS;
+  }
+
+  /** The same images, as all doors ask for them. */
+  ImageRequest images() {
+    return new ImageRequest(
+        LatentSource.of(latents),
+        0,
+        count,
+        networkOutput() == Output.FLOATS
+            ? ImageFormat.IMAGE_FORMAT_FLOAT
+            : ImageFormat.IMAGE_FORMAT_RAW,
+        1,
+        Priority.NORMAL);
+  }
+
+  private static List<InferOutput> outputs(List<InferRequestedOutputTensor> asked) {
+    List<InferOutput> outputs = new ArrayList<>();
+    for (int i = 0; i < asked.size(); i++) {
+      String field = "outputs[%d]".formatted(i);
+      InferOutput output = InferOutput.of(field + ".name", asked.get(i).getName());
+      if (outputs.contains(output)) {
+        throw RequestException.invalid(
+            field + ".name", "output '%s' is asked for twice".formatted(output.label()));
+      }
+      requireKnown(field, asked.get(i).getParametersMap());
+      outputs.add(output);
+    }
+    return outputs.isEmpty() ? List.of(InferOutput.values()) : List.copyOf(outputs);
+  }
+
+  private static float[] latents(ModelInferRequest asked, ServedVersion model) {
+    if (asked.getInputsCount() != 1) {
+      throw RequestException.invalid(
+          "inputs", "%d inputs: expected one, %s".formatted(asked.getInputsCount(), z(model)));
+    }
+    InferInputTensor input = asked.getInputs(0);
+    if (!input.getName().equals(InferResponses.LATENT)) {
+      throw RequestException.invalid(
+          "inputs[0].name", "input '%s': expected %s".formatted(input.getName(), z(model)));
+    }
+    if (!input.getDatatype().equals(FP32)) {
+      throw RequestException.invalid(
+          "inputs[0].datatype",
+          "datatype '%s' of input 'z': expected %s".formatted(input.getDatatype(), FP32));
+    }
+    requireKnown("inputs[0]", input.getParametersMap());
+    boolean raw = asked.getRawInputContentsCount() > 0;
+    if (raw && input.hasContents()) {
+      throw RequestException.invalid(
+          "raw_input_contents",
+          "input 'z' has its values both in contents and in raw_input_contents: expected one");
+    }
+    float[] latents = raw ? rawValues(asked.getRawInputContentsList()) : values(input);
+    requireShape(input, latents.length, model);
+    return ImageRequest.requireLatents(
+        raw ? "raw_input_contents" : "inputs[0].contents", latents, model);
+  }
+
+  private static float[] rawValues(List<ByteString> contents) {
+    if (contents.size() != 1 || contents.get(0).size() % Float.BYTES != 0) {
+      throw RequestException.invalid(
+          "raw_input_contents",
+          "%d raw_input_contents of %s bytes: expected one, for input 'z', of 4 bytes a value"
+              .formatted(contents.size(), contents.stream().map(ByteString::size).toList()));
+    }
+    float[] values = new float[contents.get(0).size() / Float.BYTES];
+    contents
+        .get(0)
+        .asReadOnlyByteBuffer()
+        .order(ByteOrder.LITTLE_ENDIAN)
+        .asFloatBuffer()
+        .get(values);
+    return values;
+  }
+
+  private static float[] values(InferInputTensor input) {
+    float[] values = new float[input.getContents().getFp32ContentsCount()];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = input.getContents().getFp32Contents(i);
+    }
+    return values;
+  }
+
+  private static void requireShape(InferInputTensor input, int values, ServedVersion model) {
+    List<Long> shape = input.getShapeList();
+    int size = model.latentSize();
+    if (shape.size() != 2 || shape.get(0) < 1 || shape.get(1) != size) {
+      throw RequestException.invalid(
+          "inputs[0].shape",
+          "shape %s of input 'z': expected [n, %d], n above 0".formatted(shape, size));
+    }
+    // By division: the product of what a caller writes may be anything.
+    if (values % size != 0 || values / size != shape.get(0)) {
+      throw RequestException.invalid(
+          "inputs[0].shape",
+          "shape %s of input 'z', but %d FP32 values: expected as many as the shape says"
+              .formatted(shape, values));
+    }
+  }
+
+  private static void requireKnown(String field, Map<String, InferParameter> parameters) {
+    for (String name : REFUSED) {
+      if (parameters.containsKey(name)) {
+        throw RequestException.invalid(
+            field + ".parameters", "parameter '%s' is not supported here".formatted(name));
+      }
+    }
+  }
+
+  private static String z(ServedVersion model) {
+    return "'%s' %s [n, %d]".formatted(InferResponses.LATENT, FP32, model.latentSize());
+  }
+}

@@ -1,0 +1,47 @@
+package dev.dcgan.sampler.http;
+
+import dev.dcgan.model.Sha256;
+import dev.dcgan.sampler.models.ServedVersion;
+import java.nio.charset.StandardCharsets;
+import java.util.List;
+
+/**
+ * The strong validator (RFC 9110, 8.8) of images, known before they are made: the same for the same
+ * bytes, another where a model's bytes, the kind of provider or anything asked differs.
+ *
+ * <p>Replicas on several kinds of processor, or with several builds of zlib, make bytes of their
+ * own for the same tag: pictures at most one grey level apart.
+ *
+ * @param text as it stands in a header, quotes and all
+ */
+record ImageTag(String text) {
+
+  // To be counted up whenever the same pixels are encoded into other bytes.
+  private static final String ENCODING = "1";
+  private static final int DIGITS = 32;
+
+  /**
+   * The tag of some images.
+   *
+   * @param url the canonical one: all that they depend on
+   */
+  static ImageTag of(ServedVersion model, String url) {
+    String all =
+        String.join("\n", ENCODING, url, model.version().getSha256(), model.provider() + "");
+    String digest = new Sha256().add(all.getBytes(StandardCharsets.UTF_8)).hex();
+    return new ImageTag('"' + digest.substring(0, DIGITS) + '"');
+  }
+
+  /**
+   * Whether a caller has these very images.
+   *
+   * @param known the values of the headers {@code If-None-Match}
+   */
+  boolean isAmong(List<String> known) {
+    return known.stream()
+        .flatMap(tags -> List.of(tags.split(",")).stream())
+        .map(String::strip)
+        .map(tag -> tag.startsWith("W/") ? tag.substring(2) : tag)
+        .anyMatch(tag -> tag.equals("*") || tag.equals(text));
+  }
+}

@@ -1,0 +1,96 @@
+package dev.dcgan.sampler.models;
+
+import com.google.protobuf.ByteString;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.model.InvalidModelException;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.scheduling.Network;
+import dev.dcgan.sampler.scheduling.Output;
+import dev.dcgan.v1.GoldenVector;
+import java.util.ArrayList;
+import java.util.List;
+
+/** Whether a network gives, here and now, the images that its manifest promises. */
+public final class GoldenCheck {
+
+  // What the wire promises between kinds of processor. A manifest that allows more checks nothing.
+  private static final int LARGEST_TOLERANCE = 1;
+
+  private GoldenCheck() {}
+
+  /**
+   * Runs every golden vector in batches of one size, and in the smallest batches that are padded to
+   * it. The vectors repeat up to the last row, and every row is compared.
+   *
+   * @param batch images in a run
+   * @throws InvalidModelException an image differs by more than the manifest's tolerance, or that
+   *     is more than one grey level
+   */
+  public static void verify(ModelBundle bundle, Network network, int batch) throws InvalidModelException {
+    int tolerance = bundle.manifest().getPixelTolerance();
+    if (Integer.compareUnsigned(tolerance, LARGEST_TOLERANCE) > 0) {
+      throw new InvalidModelException(
+          "%s allows its images to be %s grey levels off; expected at most %d: publish it again"
+              .formatted(bundle.folder(), Integer.toUnsignedString(tolerance), LARGEST_TOLERANCE));
+    }
+    verifyRuns(bundle, network, batch);
+    int smallest = batch;
+    while (smallest > 1 && network.padded(smallest - 1) == batch) {
+      smallest--;
+    }
+    if (smallest < batch) {
+      verifyRuns(bundle, network, smallest);
+    }
+  }
+
+  /** As many runs of n images as hold every golden vector. */
+  private static void verifyRuns(ModelBundle bundle, Network network, int n)
+      throws InvalidModelException {
+    List<GoldenVector> golden = bundle.manifest().getGoldenList();
+    for (int first = 0; first < golden.size(); first += n) {
+      List<GoldenVector> rows = new ArrayList<>(n);
+      for (int i = 0; i < n; i++) {
+        rows.add(golden.get((first + i) % golden.size()));
+      }
+      verifyRun(bundle, network, rows);
+    }
+  }
+
+  private static void verifyRun(ModelBundle bundle, Network network, List<GoldenVector> rows)
+      throws InvalidModelException {
+    int latentSize = network.latentSize();
+    float[] z = new float[rows.size() * latentSize];
+    for (int i = 0; i < rows.size(); i++) {
+      GoldenVector golden = rows.get(i);
+      Latents.fill(golden.getSeed(), golden.getIndex(), z, i * latentSize, latentSize);
+    }
+    byte[] images = network.generate(z, Output.PIXELS).bytes();
+    int tolerance = bundle.manifest().getPixelTolerance();
+    for (int i = 0; i < rows.size(); i++) {
+      GoldenVector golden = rows.get(i);
+      int difference = difference(golden.getPixels(), images, i);
+      if (difference > tolerance) {
+        throw new InvalidModelException(
+            "%s: image (seed %s, index %s) is %d grey levels off%s; its manifest allows %d"
+                .formatted(
+                    bundle.folder(),
+                    Long.toUnsignedString(golden.getSeed()),
+                    Long.toUnsignedString(golden.getIndex()),
+                    difference,
+                    rows.size() == 1 ? "" : " as image %d of %d".formatted(i + 1, rows.size()),
+                    tolerance));
+      }
+    }
+  }
+
+  /** Of the image in one row from the one that is expected there. */
+  private static int difference(ByteString expected, byte[] images, int row) {
+    int largest = 0;
+    int begin = row * expected.size();
+    for (int i = 0; i < expected.size(); i++) {
+      largest =
+          Math.max(largest, Math.abs((expected.byteAt(i) & 0xFF) - (images[begin + i] & 0xFF)));
+    }
+    return largest;
+  }
+}

@@ -1,0 +1,200 @@
+package dev.dcgan.sampler.runtime;
+
+import ai.onnxruntime.NodeInfo;
+import ai.onnxruntime.OnnxJavaType;
+import ai.onnxruntime.OrtException;
+import ai.onnxruntime.OrtSession;
+import ai.onnxruntime.OrtSession.SessionOptions;
+import ai.onnxruntime.TensorInfo;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.InvalidModelException;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.scheduling.Output;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Reads the {@link Signature} of a model, and compares that of a published one with its manifest.
+ */
+final class OnnxSignatures {
+
+  private static final String LATENT = "z";
+
+  private OnnxSignatures() {}
+
+  /**
+   * What goes into a model and comes out of it.
+   *
+   * @throws InvalidModelException not one float latent goes in, or no images come out
+   */
+  static Signature read(Path onnx) throws IOException {
+    try (SessionOptions options = OnnxRuntime.options(OnnxModel.Settings.cpu(1), 0)) {
+      options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
+      try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx.toString(), options)) {
+        return read(onnx, session);
+      }
+    } catch (OrtException e) {
+      throw OnnxModel.failure(onnx, "refuses", e);
+    }
+  }
+
+  /**
+   * The signature of an open version: read from the model where it has no manifest, else the one
+   * that a published version must have.
+   *
+   * @throws InvalidModelException the model has another one
+   */
+  static Signature of(ModelBundle bundle, OrtSession session)
+      throws OrtException, InvalidModelException {
+    return bundle.unverified() ? read(bundle.folder(), session) : check(bundle, session);
+  }
+
+  /** The dimensions of a batch of n images. */
+  static long[] dimensions(int n, Output output, ImageShape shape) {
+    return batchOf(n, dimensions(output, shape));
+  }
+
+  private static Signature read(Path folder, OrtSession session)
+      throws OrtException, InvalidModelException {
+    Map<String, NodeInfo> inputs = session.getInputInfo();
+    String input = inputs.size() == 1 ? inputs.keySet().iterator().next() : "";
+    long[] latent = dimensions(inputs.get(input), OnnxJavaType.FLOAT);
+    boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
+    if (!(fourDimensional || latent.length == 2) || latent[0] != -1 || latent[1] < 1) {
+      throw new InvalidModelException(
+          "%s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
+              .formatted(folder, tensors(inputs)));
+    }
+    Map<String, NodeInfo> outputs = session.getOutputInfo();
+    String image = null;
+    String pixels = null;
+    long[] hwc = {};
+    for (Map.Entry<String, NodeInfo> output : outputs.entrySet()) {
+      long[] floats = dimensions(output.getValue(), OnnxJavaType.FLOAT);
+      long[] bytes = dimensions(output.getValue(), OnnxJavaType.UINT8);
+      if (floats.length == 4 && image == null) {
+        image = output.getKey();
+        hwc = new long[] {floats[2], floats[3], floats[1]};
+      }
+      if (bytes.length == 4 && pixels == null) {
+        pixels = output.getKey();
+      }
+    }
+    if (image == null) {
+      throw new InvalidModelException(
+          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
+              .formatted(folder, tensors(outputs)));
+    }
+    if (!Arrays.equals(batchOf(-1, hwc), dimensions(outputs.get(pixels), OnnxJavaType.UINT8))) {
+      pixels = null; // Of another shape: not the same images.
+    }
+    try {
+      ImageShape shape = new ImageShape(side(hwc, 0), side(hwc, 1), side(hwc, 2));
+      return new Signature(
+          input, Math.toIntExact(latent[1]), fourDimensional, shape, image, pixels);
+    } catch (IllegalArgumentException | ArithmeticException e) {
+      throw new InvalidModelException(
+          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
+              .formatted(folder, tensors(outputs), e.getMessage()),
+          e);
+    }
+  }
+
+  private static int side(long[] dimensions, int i) {
+    return dimensions.length == 0 ? 0 : Math.toIntExact(dimensions[i]);
+  }
+
+  /** Of a tensor of that type; empty where it is none. */
+  private static long[] dimensions(@Nullable NodeInfo node, OnnxJavaType type) {
+    return node != null && node.getInfo() instanceof TensorInfo tensor && tensor.type == type
+        ? tensor.getShape()
+        : new long[0];
+  }
+
+  private static String tensors(Map<String, NodeInfo> nodes) {
+    return nodes.values().stream()
+        .map(
+            node ->
+                node.getInfo() instanceof TensorInfo tensor
+                    ? "'%s' %s (%s)".formatted(node.getName(), tensor.type, join(tensor.getShape()))
+                    : "'" + node.getName() + "'")
+        .toList()
+        .toString();
+  }
+
+  /** The tensors that a published version must have. */
+  private static Signature check(ModelBundle bundle, OrtSession session)
+      throws OrtException, InvalidModelException {
+    checkTensor(
+        bundle, "input", session.getInputInfo(), LATENT, OnnxJavaType.FLOAT, bundle.latentSize());
+    if (session.getNumInputs() != 1) {
+      throw new InvalidModelException(
+          "%s: inputs %s; expected one, '%s'"
+              .formatted(bundle.folder(), session.getInputNames(), LATENT));
+    }
+    for (Output output : Output.values()) {
+      checkTensor(
+          bundle,
+          "output",
+          session.getOutputInfo(),
+          name(output),
+          output == Output.PIXELS ? OnnxJavaType.UINT8 : OnnxJavaType.FLOAT,
+          dimensions(output, bundle.shape()));
+    }
+    return new Signature(
+        LATENT,
+        bundle.latentSize(),
+        false,
+        bundle.shape(),
+        name(Output.FLOATS),
+        name(Output.PIXELS));
+  }
+
+  private static void checkTensor(
+      ModelBundle bundle,
+      String kind,
+      Map<String, NodeInfo> nodes,
+      String name,
+      OnnxJavaType type,
+      long... each)
+      throws InvalidModelException {
+    NodeInfo node = nodes.get(name);
+    String expected = "%s (-1, %s)".formatted(type, join(each));
+    if (node == null || !(node.getInfo() instanceof TensorInfo tensor)) {
+      throw new InvalidModelException(
+          "%s: no %s '%s' among %s; expected %s"
+              .formatted(bundle.folder(), kind, name, nodes.keySet(), expected));
+    }
+    if (tensor.type != type || !Arrays.equals(tensor.getShape(), batchOf(-1, each))) {
+      throw new InvalidModelException(
+          "%s: %s '%s' is %s (%s); its manifest makes that %s"
+              .formatted(
+                  bundle.folder(), kind, name, tensor.type, join(tensor.getShape()), expected));
+    }
+  }
+
+  private static String name(Output output) {
+    return output == Output.PIXELS ? "pixels" : "image";
+  }
+
+  private static long[] dimensions(Output output, ImageShape shape) {
+    return output == Output.PIXELS
+        ? new long[] {shape.height(), shape.width(), shape.channels()}
+        : new long[] {shape.channels(), shape.height(), shape.width()};
+  }
+
+  private static long[] batchOf(int n, long... each) {
+    long[] dimensions = new long[1 + each.length];
+    dimensions[0] = n;
+    System.arraycopy(each, 0, dimensions, 1, each.length);
+    return dimensions;
+  }
+
+  private static String join(long... dimensions) {
+    String text = Arrays.toString(dimensions);
+    return text.substring(1, text.length() - 1);
+  }
+}

@@ -1,0 +1,253 @@
+package dev.dcgan.sampler.server;
+
+import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ResponseBudget;
+import dev.dcgan.sampler.grpc.InferenceGrpcService;
+import dev.dcgan.sampler.grpc.SamplerGrpcService;
+import dev.dcgan.sampler.http.ImageHandler;
+import dev.dcgan.sampler.http.ImageUrl;
+import dev.dcgan.sampler.models.ModelRegistry;
+import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ServedVersion;
+import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.scheduling.BatchingPolicy;
+import dev.dcgan.sampler.scheduling.DeviceHealth;
+import dev.dcgan.sampler.scheduling.RunGuard;
+import dev.dcgan.server.GrpcServer;
+import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.ServerTls;
+import dev.dcgan.server.ServingState;
+import dev.dcgan.server.Threads;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import java.util.concurrent.ArrayBlockingQueue;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.ThreadPoolExecutor;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The running service and its parts. */
+public final class SamplerServer {
+
+  /**
+   * What a sampler is started with.
+   *
+   * @param port of gRPC; 0 for any free one
+   * @param httpPort of /metrics and pictures; 0 for any free one
+   * @param maxConnectionAge zero: none
+   * @param tls of gRPC; null: plain text
+   * @param asked the {@code --provider} that led to the runtime's
+   * @param sessions of each version, that run side by side
+   * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
+   *     never
+   */
+  public record Config(
+      ModelWatcher.Config models,
+      int port,
+      int httpPort,
+      Duration maxConnectionAge,
+      @Nullable ServerTls tls,
+      OnnxModel.Settings runtime,
+      String asked,
+      int sessions,
+      BatchingPolicy policy,
+      Duration batchTimeout) {}
+
+  /** Makes what loads versions. */
+  interface LoaderFactory {
+    ModelWatcher.Loader loader(RunGuard guard, SamplerMetrics metrics);
+  }
+
+  private static final Logger log = LoggerFactory.getLogger(SamplerServer.class);
+  private static final int ENCODINGS_WAITING = 64;
+  // Answers that wait to be read lie in buffers outside the heap, which may take as much as it.
+  private static final long ANSWER_BYTES = Runtime.getRuntime().maxMemory() / 2;
+  private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
+  // After the device is lost: time for load balancers to notice, and for calls to fail.
+  private static final Duration LOST_DELAY = Duration.ofSeconds(1);
+  private static final Duration LOST_GRACE = Duration.ofSeconds(3);
+
+  private final ExecutorService encoders;
+  private final GrpcServer server;
+  private final HttpEndpoint endpoint;
+  private final ModelWatcher watcher;
+  private final RunGuard guard;
+
+  private SamplerServer(
+      ExecutorService encoders,
+      GrpcServer server,
+      HttpEndpoint endpoint,
+      ModelWatcher watcher,
+      RunGuard guard) {
+    this.guard = guard;
+    this.encoders = encoders;
+    this.server = server;
+    this.endpoint = endpoint;
+    this.watcher = watcher;
+  }
+
+  /**
+   * Starts to serve; ready as soon as there are models.
+   *
+   * @param exit ends the process; called after the device is lost and all calls have failed
+   * @throws IOException a port cannot be bound, or a file of TLS is wrong
+   */
+  public static SamplerServer start(Config config, Runnable exit) throws IOException {
+    return start(
+        config,
+        exit,
+        (guard, metrics) ->
+            bundle ->
+                ServedVersion.open(
+                    bundle,
+                    config.runtime(),
+                    config.sessions(),
+                    config.policy(),
+                    metrics.batches(bundle.name()),
+                    guard));
+  }
+
+  /** As {@link #start(Config, Runnable)}, with networks of the caller's. */
+  public static SamplerServer start(Config config, Runnable exit, LoaderFactory factory) throws IOException {
+    DeviceHealth health = new DeviceHealth();
+    RunGuard guard =
+        new RunGuard(
+            health, RuntimeFailure::of, config.batchTimeout(), System::nanoTime, RunGuard::sleep);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    SamplerMetrics metrics = new SamplerMetrics(registry);
+    metrics.provider(config.runtime().provider(), config.asked());
+    ModelWatcher watcher =
+        new ModelWatcher(
+            config.models(), factory.loader(guard, metrics), metrics, health, System::nanoTime);
+    guard.onOutOfMemory(watcher.models()::evictIdle);
+    ExecutorService encoders = encoders();
+    ImageService maker = new ImageService(encoders);
+    ResponseBudget room = new ResponseBudget(ANSWER_BYTES);
+    SamplerMetrics.answers(room, registry);
+    ServingState state = new ServingState();
+    GrpcServer server =
+        GrpcServer.start(
+            new GrpcServer.Config(config.port(), false, config.maxConnectionAge(), config.tls()),
+            registry,
+            state,
+            new SamplerGrpcService(watcher.models(), maker, metrics, encoders, room),
+            List.of(
+                new InferenceGrpcService(
+                    watcher.models(),
+                    maker,
+                    metrics,
+                    encoders,
+                    () -> !health.isLost(),
+                    state::isReady,
+                    room)));
+    HttpEndpoint endpoint;
+    try {
+      endpoint =
+          HttpEndpoint.start(
+              config.httpPort(),
+              registry,
+              Map.of(
+                  ImageUrl.PATH,
+                  new ImageHandler(watcher.models(), maker, metrics, ImageHandler.LONGEST_WAIT)));
+    } catch (IOException e) {
+      server.close();
+      throw e;
+    }
+    endpoint.setLiveness(health::whyLost);
+    endpoint.setReadiness(
+        () -> health.whyLost().or(() -> whyNotReady(state, config.models().names())));
+    health.onLost(
+        reason -> {
+          try {
+            end(server, watcher.models(), guard);
+          } finally {
+            exit.run();
+          }
+        });
+    guard.start();
+    watcher.start(() -> server.setReady(true));
+    return new SamplerServer(encoders, server, endpoint, watcher, guard);
+  }
+
+  /** Tells everybody that the device is lost; waits a bounded time until they have heard. */
+  private static void end(GrpcServer server, ModelRegistry models, RunGuard guard) {
+    server.reportBroken();
+    guard.lost().ifPresent(models::failQueued);
+    guard.failRunning();
+    server.drain(LOST_DELAY, LOST_GRACE);
+  }
+
+  public int port() {
+    return server.port();
+  }
+
+  public int httpPort() {
+    return endpoint.port();
+  }
+
+  /**
+   * Ends without dropping a call; see {@link GrpcServer#drain}. Pictures over HTTP are accepted a
+   * little longer than calls of gRPC are: until the models close, which wait for them.
+   *
+   * @param grace for all of it after the delay: each later step has what is left, and at least
+   *     {@link #LEAST_WAIT}
+   */
+  public void drain(Duration delay, Duration grace) throws InterruptedException {
+    long end = System.nanoTime() + delay.plus(grace).toNanos();
+    watcher.stopLooking();
+    server.drain(delay, grace);
+    watcher.close();
+    // A process that ends while ONNX Runtime is at work may crash.
+    if (!watcher.awaitClosed(left(end))) {
+      log.warn(
+          "a version was still being loaded when the grace of {} s was over", grace.toSeconds());
+    }
+    if (!watcher.models().close(left(end))) {
+      log.warn("the network still ran when the grace of {} s was over", grace.toSeconds());
+    }
+    endpoint.drain(left(end));
+    encoders.shutdown();
+    guard.close();
+  }
+
+  private static Duration left(long end) {
+    Duration left = Duration.ofNanos(end - System.nanoTime());
+    return left.compareTo(LEAST_WAIT) > 0 ? left : LEAST_WAIT;
+  }
+
+  private static Optional<String> whyNotReady(ServingState state, List<String> named) {
+    if (state.isReady()) {
+      return Optional.empty();
+    }
+    if (state.isDraining()) {
+      return Optional.of("draining");
+    }
+    return Optional.of(
+        named.isEmpty()
+            ? "no model is served yet"
+            : "not all of these models are served yet: " + String.join(", ", named));
+  }
+
+  /**
+   * One thread a core. When they fall behind, or have ended, whoever comes does the work itself: so
+   * images wait in the queue, which is bounded, and not here.
+   */
+  private static ExecutorService encoders() {
+    int threads = Runtime.getRuntime().availableProcessors();
+    return new ThreadPoolExecutor(
+        threads,
+        threads,
+        0,
+        TimeUnit.SECONDS,
+        new ArrayBlockingQueue<>(ENCODINGS_WAITING),
+        Threads.named("encoder"),
+        (task, pool) -> task.run());
+  }
+}

@@ -1,0 +1,92 @@
+package dev.dcgan.sampler.cli.client;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.UnknownFieldSet;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import java.io.ByteArrayInputStream;
+import java.io.EOFException;
+import java.io.IOException;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+
+class ReplyReaderTest {
+
+  private static final long FIRST = 1L << 62;
+
+  @Test
+  void raw_mustHaveAsManyPixelsAsCountAndShapeMake() throws IOException {
+    GenerateResponse answer = FakeSampler.images(FIRST, 300).build();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
+        .isEqualTo(new Reply(FIRST, 300, answer.getSerializedSize(), null));
+    assertThat(
+            read(ImageFormat.IMAGE_FORMAT_RAW, answer.toBuilder().setCount(301).build()).problem())
+        .isEqualTo("1800 bytes of pixels; expected 1806");
+  }
+
+  @Test
+  void floats_areFourBytesEach() throws IOException {
+    GenerateResponse.Builder answer = FakeSampler.images(0, 2).clearPixels();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, answer.setFloats(zeros(48)).build()).problem())
+        .isNull();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, answer.setFloats(zeros(12)).build()).problem())
+        .isEqualTo("12 bytes of floats; expected 48");
+  }
+
+  @Test
+  void pngs_areCounted() throws IOException {
+    GenerateResponse.Builder answer =
+        FakeSampler.images(0, 2).clearPixels().addPng(zeros(200)).addPng(zeros(1));
+    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, answer.build()).problem()).isNull();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, answer.addPng(zeros(9)).build()).problem())
+        .isEqualTo("3 PNGs; expected 2");
+  }
+
+  @Test
+  void sheet_isOne() throws IOException {
+    GenerateResponse.Builder answer = FakeSampler.images(0, 2).clearPixels();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, answer.build()).problem())
+        .isEqualTo("0 sheets; expected 1");
+    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, answer.setSheet(zeros(70)).build()).problem())
+        .isNull();
+  }
+
+  @Test
+  void fieldsOfLaterVersions_areSkipped() throws IOException {
+    UnknownFieldSet later =
+        UnknownFieldSet.newBuilder()
+            .addField(
+                1000,
+                UnknownFieldSet.Field.newBuilder()
+                    .addVarint(-1)
+                    .addFixed32(1)
+                    .addFixed64(2)
+                    .addLengthDelimited(zeros(300))
+                    .build())
+            .build();
+    GenerateResponse answer = FakeSampler.images(7, 2).setUnknownFields(later).build();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
+        .isEqualTo(new Reply(7, 2, answer.getSerializedSize(), null));
+  }
+
+  @Test
+  void messageThatEndsTooSoon_isNoAnswer() {
+    byte[] whole = FakeSampler.images(7, 2).build().toByteArray();
+    byte[] cut = Arrays.copyOf(whole, whole.length - 1);
+    ReplyReader reader = new ReplyReader(ImageFormat.IMAGE_FORMAT_RAW);
+    assertThatIOException()
+        .isThrownBy(() -> reader.read(new ByteArrayInputStream(cut)))
+        .isInstanceOf(EOFException.class);
+  }
+
+  private static Reply read(ImageFormat format, GenerateResponse answer) throws IOException {
+    return new ReplyReader(format).read(new ByteArrayInputStream(answer.toByteArray()));
+  }
+
+  private static ByteString zeros(int bytes) {
+    return ByteString.copyFrom(new byte[bytes]);
+  }
+}

@@ -1,0 +1,83 @@
+package dev.dcgan.sampler.http;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.dcgan.sampler.core.RequestException;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.Priority;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+class ImageUrlTest {
+
+  @Test
+  void withoutParameters_itIsASheetOfSeed0() {
+    assertThat(ImageUrl.parse(""))
+        .isEqualTo(
+            GenerateRequest.newBuilder()
+                .setCount(25)
+                .setFormat(ImageFormat.IMAGE_FORMAT_SHEET)
+                .build());
+  }
+
+  @Test
+  void allParameters_areTheFieldsOfARequest() {
+    assertThat(
+            ImageUrl.parse(
+                "seed=18446744073709551615&count=4294967295&first=3&format=raw&model=a%2Eb"
+                    + "&version=7&temperature=.5&columns=9&priority=high"))
+        .isEqualTo(
+            GenerateRequest.newBuilder()
+                .setSeed(-1)
+                .setCount(-1)
+                .setFirstIndex(3)
+                .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+                .setModel("a.b")
+                .setVersion(7)
+                .setTemperature(0.5f)
+                .setColumns(9)
+                .setPriority(Priority.PRIORITY_HIGH)
+                .build());
+    assertThat(ImageUrl.parse("format=png").getCount()).isEqualTo(1);
+    assertThat(ImageUrl.parse("format=float").getCount()).isEqualTo(1);
+    assertThat(ImageUrl.parse("temperature=1e-3&priority=low").getTemperature()).isEqualTo(1e-3f);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '"',
+      value = {
+        "seed=-1|seed '-1': expected a whole number from 0 to 18446744073709551615",
+        "seed=|seed '': expected a whole number",
+        "seed|seed '': expected a whole number",
+        "seed=18446744073709551616|seed '18446744073709551616': expected a whole number",
+        "seed=%2B1|seed '+1': expected",
+        "seed=%D9%A3|expected a whole number",
+        "count=4294967296|count '4294967296': expected a whole number from 0 to 4294967295",
+        "count=x|count 'x': expected",
+        "first=1.5|first '1.5': expected",
+        "version=v1|version 'v1': expected",
+        "columns=-5|columns '-5': expected",
+        "temperature=NaN|temperature 'NaN': expected a number above 0, at most 2",
+        "temperature=1f|temperature '1f': expected",
+        "model=|model '': expected a model's name",
+        "format=gif|format 'gif': expected sheet, png, raw or float",
+        "format=PNG|format 'PNG': expected",
+        "priority=urgent|priority 'urgent': expected low, normal or high",
+        "format=png&count=2|count 2: format=png is one picture",
+        "seed=1&seed=1|parameter 'seed' is there more than once",
+        "sede=1|parameter 'sede' is not known; there are seed, count, first",
+        "first_index=1|parameter 'first_index' is not known",
+        "seed=1&|parameter '' is not known",
+        "seed=%zz|'%zz' has a broken %-escape",
+      })
+  void whatIsWrong_isToldByTheParametersName(String query, String message) {
+    RequestException refusal = catchThrowableOfType(RequestException.class, () -> ImageUrl.parse(query));
+    assertThat(refusal.kind()).isEqualTo(RequestException.Kind.INVALID);
+    assertThat(refusal).hasMessageContaining(message);
+  }
+}

@@ -1,0 +1,23 @@
+package dev.dcgan.sampler.runtime;
+
+import java.io.IOException;
+import org.junit.jupiter.api.Assumptions;
+
+/** What tests need that run only where CUDA works. */
+public final class CudaDevice {
+
+  private CudaDevice() {}
+
+  /** Skips the calling test where CUDA cannot be used. */
+  public static void assume() {
+    try {
+      CudaProbe.require(0);
+    } catch (IOException e) {
+      Assumptions.abort("no CUDA device: " + e.getMessage());
+    }
+  }
+
+  static OnnxModel.Settings settings() {
+    return new OnnxModel.Settings(Provider.CUDA, 0, 1, false, 0);
+  }
+}

@@ -1,0 +1,373 @@
+package dev.dcgan.sampler.scheduling;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.dcgan.sampler.runtime.RuntimeFailure;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+
+class BatchSchedulerTest {
+
+  private static final int LATENT = 2;
+  private static final int BYTES = 3;
+
+  private final GatedNetwork network = new GatedNetwork(LATENT, BYTES);
+  private final QueueWatch watch = new QueueWatch();
+  private final AtomicLong clock = new AtomicLong();
+  private final BatchScheduler batcher = start(network, new BatchingPolicy(4, Duration.ZERO, 10), watch);
+
+  @AfterEach
+  void end() throws InterruptedException {
+    batcher.close();
+    network.permit(1000);
+    assertThat(network.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void imagesOfManyJobs_shareBatches_andReturnToTheirCallers() throws Exception {
+    CompletableFuture<Images> first = occupy();
+    CompletableFuture<Images> three = submit(latents(3, 20), Output.PIXELS);
+    CompletableFuture<Images> five = submit(latents(5, 30), Output.FLOATS);
+    network.permit(10);
+
+    assertThat(get(first).bytes()).containsExactly(1, 1, 1);
+    assertThat(get(three).bytes()).containsExactly(20, 20, 20, 21, 21, 21, 22, 22, 22);
+    assertThat(get(five).bytes()).hasSize(5 * BYTES * 4).startsWith(30).endsWith(34);
+    assertThat(watch.batches()).containsExactly(1, 4, 4);
+  }
+
+  @Test
+  void submit_beyondTheBound_isRefusedWithWhenToComeBack() throws Exception {
+    CompletableFuture<Images> running = occupy();
+    CompletableFuture<Images> queued = submit(latents(8, 0), Output.PIXELS);
+
+    QueueFullException full =
+        catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
+    assertThat(full)
+        .hasMessage("8 images are queued of at most 10, no room for 3 more; try again in 1 ms");
+    assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(1));
+
+    CompletableFuture<Images> fits = submit(latents(2, 0), Output.PIXELS);
+    network.permit(10);
+    CompletableFuture.allOf(running, queued, fits).get(30, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void cancelledJob_leavesTheQueueAtOnce() throws Exception {
+    CompletableFuture<Images> first = occupy();
+    CompletableFuture<Images> cancelled = submit(latents(6, 0), Output.PIXELS);
+    CompletableFuture<Images> other = submit(latents(2, 50), Output.PIXELS);
+    watch.awaitQueued(8);
+
+    cancelled.cancel(false);
+    watch.awaitQueued(2);
+    network.permit(10);
+    assertThat(get(other).count()).isEqualTo(2);
+    assertThat(get(first).count()).isEqualTo(1);
+    assertThat(watch.batches()).containsExactly(1, 2);
+  }
+
+  @Test
+  void jobCancelledWhileItRuns_losesItsRest() throws Exception {
+    CompletableFuture<Images> large = submit(latents(9, 0), Output.PIXELS);
+    network.awaitStarted();
+    watch.awaitQueued(5);
+    large.cancel(false);
+    watch.awaitQueued(0);
+
+    CompletableFuture<Images> next = submit(latents(1, 7), Output.PIXELS);
+    network.permit(10);
+    assertThat(get(next).bytes()).containsExactly(7, 7, 7);
+    assertThat(watch.batches()).containsExactly(4, 1);
+  }
+
+  @Test
+  void failedRun_failsItsJobs_andTheNextOnesGoOn() throws Exception {
+    CompletableFuture<Images> large = submit(latents(9, 0), Output.PIXELS);
+    network.awaitStarted();
+    network.breakDown();
+    network.permit(1);
+
+    assertThatThrownBy(() -> get(large))
+        .isInstanceOf(ExecutionException.class)
+        .hasRootCauseMessage("the network is broken");
+    watch.awaitQueued(0);
+    CompletableFuture<Images> next = submit(latents(1, 0), Output.PIXELS);
+    network.permit(1);
+    assertThatThrownBy(() -> get(next)).hasRootCauseMessage("the network is broken");
+  }
+
+  @Test
+  void listenerThatThrows_leavesNobodyWaiting() throws Exception {
+    GatedNetwork other = new GatedNetwork(LATENT, BYTES);
+    BatchListener thrower =
+        new BatchListener() {
+          @Override
+          public void queueChanged(int images) {}
+
+          @Override
+          public void waited(long nanos) {}
+
+          @Override
+          public void executed(int images, int padded, long nanos) {
+            throw new IllegalStateException("cannot count");
+          }
+
+          @Override
+          public void failed(Failure.Kind kind) {}
+        };
+    other.permit(2);
+    try (BatchScheduler overheard = start(other, new BatchingPolicy(4, Duration.ZERO, 10), thrower)) {
+      for (int i = 0; i < 2; i++) {
+        CompletableFuture<Images> job =
+            overheard.submit(anyRequest(overheard), latents(1, 0), Output.PIXELS, Runnable::run);
+        assertThatThrownBy(() -> get(job)).hasRootCauseMessage("cannot count");
+      }
+    }
+    assertThat(other.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void close_finishesWhatWasAccepted_thenClosesTheNetwork() throws Exception {
+    CompletableFuture<Images> first = occupy();
+    CompletableFuture<Images> queued = submit(latents(6, 0), Output.PIXELS);
+    batcher.close();
+    assertThatThrownBy(() -> submit(latents(1, 0), Output.PIXELS))
+        .isInstanceOf(IllegalStateException.class);
+    assertThat(batcher.awaitClosed(Duration.ofMillis(1))).isFalse();
+
+    network.permit(10);
+    assertThat(get(first).count()).isEqualTo(1);
+    assertThat(get(queued).count()).isEqualTo(6);
+    assertThat(batcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+    assertThat(network.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void submit_ofHalfALatent_isAFault() {
+    assertThatThrownBy(() -> submit(new float[3], Output.PIXELS))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageContaining("latents of 2");
+    assertThat(watch.batches()).isEqualTo(List.of());
+  }
+
+  @Test
+  void retryAfter_followsTheRateThatIsMeasured() throws Exception {
+    for (int i = 0; i < 100; i++) {
+      CompletableFuture<Images> image = occupy();
+      clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(100)); // A batch of any size in 100 ms.
+      network.permit(1);
+      get(image);
+    }
+    CompletableFuture<Images> running = occupy();
+    CompletableFuture<Images> queued = submit(latents(8, 0), Output.PIXELS);
+    QueueFullException full =
+        catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
+    assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(200));
+    network.permit(10);
+    CompletableFuture.allOf(running, queued).get(30, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void requestThatCannotMeetItsDeadline_isRefusedAtOnce() throws Exception {
+    // 1 us a batch of any size, as measured: 0.24 ns an image in the largest, but never less than a
+    // run.
+    assertThatThrownBy(() -> batcher.admit(1, Priority.NORMAL, 999))
+        .isInstanceOf(TooLateException.class)
+        .hasMessageContaining("1 images would take about 1 ms with 0 queued");
+    assertThat(batcher.admit(1, Priority.NORMAL, 1000)).isNotNull();
+    assertThatThrownBy(() -> batcher.admit(1_000_000, Priority.NORMAL, 200_000))
+        .as("4 images a microsecond")
+        .isInstanceOf(TooLateException.class);
+    assertThat(batcher.admit(1_000_000, Priority.NORMAL, 250_000_000)).isNotNull();
+  }
+
+  @Test
+  void deadlineThatPasses_takesTheImagesOutOfTheQueue() throws Exception {
+    CompletableFuture<Images> running = occupy();
+    CompletableFuture<Images> late =
+        batcher.submit(
+            batcher.admit(2, Priority.NORMAL, 1_000_000),
+            latents(2, 0),
+            Output.PIXELS,
+            Runnable::run);
+    CompletableFuture<Images> patient = submit(latents(2, 50), Output.PIXELS);
+    clock.addAndGet(1_000_000);
+    network.permit(2);
+
+    assertThatThrownBy(() -> get(late)).hasCauseInstanceOf(TooLateException.class);
+    assertThat(get(patient).bytes()).startsWith(50);
+    assertThat(get(running).count()).isEqualTo(1);
+    assertThat(watch.batches()).containsExactly(1, 2);
+  }
+
+  @Test
+  void whoWasRefused_hearsWhenThereIsRoom() throws Exception {
+    CompletableFuture<Images> running = occupy();
+    CompletableFuture<Images> queued = submit(latents(10, 0), Output.PIXELS);
+    CompletableFuture<Void> room = batcher.whenRoom();
+    assertThat(room).isNotDone();
+    queued.cancel(false);
+    assertThat(room).isDone();
+    assertThat(batcher.whenRoom()).as("nothing is queued").isDone();
+    network.permit(1);
+    assertThat(get(running).count()).isEqualTo(1);
+  }
+
+  @Test
+  void idleSessions_shareWhatIsQueued_whereABatchOfAllTakesLonger() throws Exception {
+    GatedNetwork one = new GatedNetwork(LATENT, BYTES);
+    GatedNetwork two = new GatedNetwork(LATENT, BYTES);
+    QueueWatch both = new QueueWatch();
+    try (BatchScheduler shared =
+        BatchScheduler.start(
+            "digits/1",
+            List.of(one, two),
+            LatencyProfile.of(new int[] {1, 8}, new long[] {1000, 7000}),
+            new BatchingPolicy(8, Duration.ZERO, 100),
+            both,
+            guard(),
+            clock::get)) {
+      while (shared.idle() < 2) {
+        Thread.onSpinWait();
+      }
+      CompletableFuture<Images> images =
+          shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS, Runnable::run);
+      one.awaitStarted();
+      two.awaitStarted();
+      assertThat(both.queued()).as("a share is left for whoever is done first").isEqualTo(2);
+      one.permit(8);
+      two.permit(8);
+      assertThat(get(images).bytes())
+          .hasSize(8 * BYTES)
+          .startsWith(0, 0, 0, 1)
+          .endsWith(6, 7, 7, 7);
+    }
+    assertThat(both.batches()).contains(4, 2);
+    assertThat(one.awaitClosed() && two.awaitClosed()).isTrue();
+  }
+
+  @Test
+  void jobsOfOneAnswerer_thatABatchFinishes_areCompletedByOneTask() throws Exception {
+    List<Runnable> here = new ArrayList<>();
+    List<Runnable> there = new ArrayList<>();
+    Executor first = here::add;
+    Executor second = there::add;
+    CompletableFuture<Images> running = occupy();
+    List<CompletableFuture<Images>> jobs = new ArrayList<>();
+    for (Executor answerer : List.of(first, second, first, first)) {
+      jobs.add(batcher.submit(anyRequest(batcher), latents(1, 7), Output.PIXELS, answerer));
+    }
+    network.permit(2);
+    assertThat(get(running).count()).isEqualTo(1);
+    // The next batch runs when this one's answers have been handed on.
+    CompletableFuture<Images> next = submit(latents(1, 9), Output.PIXELS);
+    network.permit(1);
+    assertThat(get(next).count()).isEqualTo(1);
+
+    assertThat(jobs).noneMatch(CompletableFuture::isDone);
+    assertThat(here).hasSize(1);
+    assertThat(there).hasSize(1);
+    here.get(0).run();
+    assertThat(jobs.get(0)).isDone();
+    assertThat(jobs.get(2)).isDone();
+    assertThat(jobs.get(3)).isDone();
+    assertThat(jobs.get(1)).isNotDone();
+    there.get(0).run();
+    assertThat(get(jobs.get(1)).bytes()).startsWith(7);
+  }
+
+  @Test
+  void answererThatHasEnded_leavesNobodyWaiting() throws Exception {
+    Executor ended =
+        task -> {
+          throw new RejectedExecutionException("ended");
+        };
+    CompletableFuture<Images> job =
+        batcher.submit(anyRequest(batcher), latents(1, 3), Output.PIXELS, ended);
+    network.permit(1);
+    assertThat(get(job).bytes()).startsWith(3);
+  }
+
+  @Test
+  void manyRequests_ofOneImage_shareLargerBatches() throws Exception {
+    GatedNetwork other = new GatedNetwork(LATENT, BYTES);
+    QueueWatch sizes = new QueueWatch();
+    try (BatchScheduler small =
+        BatchScheduler.start(
+            "digits/1",
+            List.of(other),
+            LatencyProfile.of(new int[] {1}, new long[] {1000}), // An image never gets cheaper.
+            new BatchingPolicy(100, Duration.ZERO, 1000),
+            sizes,
+            guard(),
+            clock::get)) {
+      List<CompletableFuture<Images>> jobs = new ArrayList<>();
+      for (int i = 0; i < 41; i++) {
+        jobs.add(small.submit(anyRequest(small), latents(1, i), Output.PIXELS, Runnable::run));
+        if (i == 0) {
+          other.awaitStarted();
+        }
+      }
+      other.permit(100);
+      for (CompletableFuture<Images> job : jobs) {
+        assertThat(get(job).count()).isEqualTo(1);
+      }
+    }
+    assertThat(sizes.batches()).startsWith(1, 10, 7, 5, 4, 3, 2).endsWith(1);
+  }
+
+  private BatchScheduler start(Network network, BatchingPolicy policy, BatchListener listener) {
+    return BatchScheduler.start(
+        "digits/1", List.of(network), GatedNetwork.TIMES, policy, listener, guard(), clock::get);
+  }
+
+  private RunGuard guard() {
+    return new RunGuard(
+        new DeviceHealth(), RuntimeFailure::of, Duration.ZERO, clock::get, RunGuard::sleep);
+  }
+
+  private CompletableFuture<Images> submit(float[] latents, Output output)
+      throws QueueFullException {
+    return batcher.submit(anyRequest(batcher), latents, output, Runnable::run);
+  }
+
+  private static QueuedRequest anyRequest(BatchScheduler batcher) {
+    try {
+      return batcher.admit(1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+    } catch (TooLateException e) {
+      throw new AssertionError("without a deadline", e);
+    }
+  }
+
+  /** Submits one image and waits until it runs. */
+  private CompletableFuture<Images> occupy() throws Exception {
+    CompletableFuture<Images> job = submit(latents(1, 1), Output.PIXELS);
+    network.awaitStarted();
+    return job;
+  }
+
+  private static Images get(CompletableFuture<Images> job) throws Exception {
+    return job.get(30, TimeUnit.SECONDS);
+  }
+
+  /** Latents that name the images first, first + 1 and so on. */
+  private static float[] latents(int count, int first) {
+    float[] z = new float[count * LATENT];
+    for (int i = 0; i < count; i++) {
+      z[i * LATENT] = first + i;
+    }
+    return z;
+  }
+}

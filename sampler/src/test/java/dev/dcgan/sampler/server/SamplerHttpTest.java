@@ -1,0 +1,296 @@
+package dev.dcgan.sampler.server;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.protobuf.ByteString;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.scheduling.BatchingPolicy;
+import dev.dcgan.v1.GenerateRequest;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.SamplerServiceGrpc;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Objects;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.TimeUnit;
+import javax.imageio.ImageIO;
+import org.jspecify.annotations.Nullable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The whole service over HTTP, with real models in ONNX Runtime. */
+@Timeout(120)
+class SamplerHttpTest {
+
+  private static final String FOR_GOOD = "public, max-age=31536000, immutable";
+
+  @TempDir private Path root;
+
+  private final HttpClient client = HttpClient.newHttpClient();
+  private @Nullable SamplerServer sampler;
+  private int port;
+
+  @AfterEach
+  void end() throws InterruptedException {
+    if (sampler != null) {
+      sampler.drain(Duration.ZERO, Duration.ofSeconds(30));
+    }
+  }
+
+  @Test
+  void everyFormat_isWhatGenerateAnswers() throws Exception {
+    publish("digits", 3, 1);
+    start(false);
+    awaitReady();
+    ManagedChannel channel =
+        Grpc.newChannelBuilder(
+                "127.0.0.1:" + Objects.requireNonNull(sampler).port(),
+                InsecureChannelCredentials.create())
+            .build();
+    try {
+      var stub = SamplerServiceGrpc.newBlockingStub(channel);
+      GenerateRequest.Builder request =
+          GenerateRequest.newBuilder().setSeed(42).setFirstIndex(3).setCount(7);
+      GenerateResponse raw = stub.generate(request.setFormat(ImageFormat.IMAGE_FORMAT_RAW).build());
+      GenerateResponse floats =
+          stub.generate(request.setFormat(ImageFormat.IMAGE_FORMAT_FLOAT).build());
+      GenerateResponse sheet =
+          stub.generate(request.setFormat(ImageFormat.IMAGE_FORMAT_SHEET).setColumns(4).build());
+      GenerateResponse png = stub.generate(request.setFormat(ImageFormat.IMAGE_FORMAT_PNG).build());
+      GenerateResponse cool =
+          stub.generate(
+              request.setFormat(ImageFormat.IMAGE_FORMAT_RAW).setTemperature(0.5f).build());
+
+      String images = "/v1/images?seed=42&first=3&count=7&format=";
+      HttpResponse<byte[]> answer = get(images + "raw");
+      assertThat(bytes(answer)).isEqualTo(raw.getPixels());
+      assertThat(answer.headers().firstValue("Content-Type")).contains("application/octet-stream");
+      assertThat(bytes(get(images + "float"))).isEqualTo(floats.getFloats());
+      HttpResponse<byte[]> picture = get(images + "sheet&columns=4");
+      assertThat(bytes(picture)).isEqualTo(sheet.getSheet());
+      assertThat(picture.headers().firstValue("Content-Type")).contains("image/png");
+      assertThat(bytes(get("/v1/images?seed=42&first=3&format=png"))).isEqualTo(png.getPng(0));
+      assertThat(bytes(get(images + "raw&temperature=0.5&priority=low")))
+          .isEqualTo(cool.getPixels())
+          .isNotEqualTo(raw.getPixels());
+      var whole = ImageIO.read(new ByteArrayInputStream(get("/v1/images?seed=42").body()));
+      assertThat(whole.getWidth()).isEqualTo(2 + 5 * 16);
+      assertThat(whole.getHeight()).isEqualTo(2 + 5 * 16);
+    } finally {
+      channel.shutdownNow();
+    }
+    awaitMetric("sampler_images_total{format=\"sheet\",model=\"digits\"} 39.0"); // 7, 7 and 25
+    awaitMetric("http_server_requests_total{code=\"200\",path=\"/v1/images\"} 6.0");
+  }
+
+  @Test
+  void headers_sayWhatItIs_andHowLongItHolds() throws Exception {
+    ModelBundle first = publish("digits", 1, 1);
+    start(false);
+    awaitReady();
+    HttpResponse<byte[]> answer = get("/v1/images?seed=42");
+    assertThat(headers(answer, "X-Model", "X-Image-Shape", "X-Image-First", "X-Image-Count"))
+        .containsExactly("digits/1", "14x14x1", "0", "25");
+    assertThat(headers(answer, "X-Provider", "X-Content-Type-Options", "Cache-Control"))
+        .containsExactly("cpu", "nosniff", "no-cache");
+    String url = answer.headers().firstValue("Content-Location").orElseThrow();
+    assertThat(url)
+        .isEqualTo(
+            "/v1/images?model=digits&version=1&seed=42&first=0&count=25&format=sheet&columns=5");
+    HttpResponse<byte[]> pinned = get(url);
+    assertThat(pinned.body()).isEqualTo(answer.body());
+    assertThat(headers(pinned, "Cache-Control", "ETag")).containsExactly(FOR_GOOD, tag(answer));
+    for (String notAll : List.of("version=1", "model=digits", "model=digits&version=0")) {
+      assertThat(headers(get("/v1/images?" + notAll), "Cache-Control"))
+          .as(notAll)
+          .containsExactly("no-cache");
+    }
+
+    List<String> tags = new ArrayList<>(List.of(tag(answer)));
+    for (String other :
+        List.of(
+            "seed=43",
+            "seed=42&first=1",
+            "seed=42&count=24",
+            "seed=42&columns=4",
+            "seed=42&temperature=0.5",
+            "seed=42&count=25&format=raw",
+            "seed=42&count=25&format=float")) {
+      tags.add(tag(get("/v1/images?" + other)));
+    }
+    assertThat(tags).doesNotHaveDuplicates();
+    assertThat(tag(get("/v1/images?seed=42&count=25&columns=0&temperature=1&priority=high")))
+        .as("the same bytes")
+        .isEqualTo(tag(answer));
+    assertThat(ask(request("/v1/images?seed=42").header("If-None-Match", tag(answer))).statusCode())
+        .isEqualTo(304);
+
+    publish("digits", 1, 2);
+    awaitMetric("sampler_swaps_total{model=\"digits\"} 1.0");
+    HttpResponse<byte[]> next =
+        ask(request("/v1/images?seed=42").header("If-None-Match", tag(answer)));
+    assertThat(next.statusCode()).as("another version").isEqualTo(200);
+    assertThat(headers(next, "X-Model")).containsExactly("digits/2");
+    assertThat(next.body()).isNotEqualTo(answer.body());
+    assertThat(get(url).body()).as(first + " on demand").isEqualTo(answer.body());
+  }
+
+  @Test
+  void versionWithoutAManifest_isNeverForGood() throws Exception {
+    Path folder = Files.createDirectories(root.resolve("by-hand/1"));
+    Files.write(folder.resolve("model.onnx"), TestModels.onnx(TestModels.weights(1, 1)));
+    start(true);
+    awaitReady();
+    HttpResponse<byte[]> answer = get("/v1/images?model=by-hand&version=1");
+    assertThat(answer.statusCode()).isEqualTo(200);
+    assertThat(headers(answer, "Cache-Control")).containsExactly("no-cache");
+    assertThat(tag(answer)).matches("\"[0-9a-f]{32}\"");
+  }
+
+  @Test
+  void ready_isWhenThereIsAModel_andNotWhileDraining() throws Exception {
+    start(false);
+    assertThat(text("/healthz")).isEqualTo("200 alive\n");
+    assertThat(text("/readyz")).isEqualTo("503 no model is served yet\n");
+    assertThat(text("/v1/images")).isEqualTo("503 no model is served here now; try again later\n");
+
+    publish("digits", 1, 1);
+    awaitReady();
+    SamplerServer draining = Objects.requireNonNull(sampler);
+    Thread drain =
+        new Thread(
+            () -> {
+              try {
+                draining.drain(Duration.ofHours(1), Duration.ofSeconds(30));
+              } catch (InterruptedException e) {
+                // Enough was seen; the test's end drains without a delay.
+              }
+            });
+    drain.start();
+    while (!text("/readyz").equals("503 draining\n")) {
+      assertThat(drain.isAlive()).isTrue();
+    }
+    assertThat(text("/healthz")).isEqualTo("200 alive\n");
+    assertThat(get("/v1/images?seed=1").statusCode()).as("accepted meanwhile").isEqualTo(200);
+    drain.interrupt();
+    drain.join();
+  }
+
+  @Test
+  void callersAtOnce_eachGetTheirImages() throws Exception {
+    publish("digits", 1, 1);
+    start(false);
+    awaitReady();
+    List<byte[]> alone = new ArrayList<>();
+    for (int seed = 0; seed < 24; seed++) {
+      alone.add(get("/v1/images?format=raw&count=40&seed=" + seed).body());
+    }
+    List<CompletableFuture<HttpResponse<byte[]>>> together = new ArrayList<>();
+    for (int seed = 0; seed < 24; seed++) {
+      together.add(
+          client.sendAsync(
+              request("/v1/images?format=raw&count=40&seed=" + seed).build(),
+              HttpResponse.BodyHandlers.ofByteArray()));
+    }
+    for (int seed = 0; seed < 24; seed++) {
+      assertThat(together.get(seed).get(60, TimeUnit.SECONDS).body()).isEqualTo(alone.get(seed));
+    }
+  }
+
+  private void start(boolean allowUnverified) throws IOException {
+    SamplerServer started =
+        SamplerServer.start(
+            new SamplerServer.Config(
+                new ModelWatcher.Config(
+                    new ModelRepository(root),
+                    List.of(),
+                    Duration.ofMillis(10),
+                    1,
+                    1 << 20,
+                    1,
+                    false,
+                    allowUnverified),
+                0,
+                0,
+                Duration.ZERO,
+                null,
+                new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+                "auto",
+                2,
+                new BatchingPolicy(32, Duration.ofMillis(2), 8192),
+                Duration.ZERO),
+            () -> {});
+    sampler = started;
+    port = started.httpPort();
+  }
+
+  private ModelBundle publish(String name, int channels, long seed) throws IOException {
+    return TestModels.publish(new ModelRepository(root), name, channels, seed);
+  }
+
+  private void awaitReady() throws Exception {
+    long start = System.nanoTime();
+    while (!text("/readyz").equals("200 ready\n")) {
+      assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(60));
+    }
+  }
+
+  private void awaitMetric(String line) throws Exception {
+    long start = System.nanoTime();
+    while (!text("/metrics").contains(line)) {
+      assertThat(System.nanoTime() - start).as(line).isLessThan(TimeUnit.SECONDS.toNanos(60));
+    }
+  }
+
+  private String text(String path) throws Exception {
+    HttpResponse<byte[]> answer = get(path);
+    return answer.statusCode() + " " + new String(answer.body(), StandardCharsets.UTF_8);
+  }
+
+  private HttpResponse<byte[]> get(String path) throws Exception {
+    return ask(request(path));
+  }
+
+  private HttpResponse<byte[]> ask(HttpRequest.Builder request) throws Exception {
+    return client.send(request.build(), HttpResponse.BodyHandlers.ofByteArray());
+  }
+
+  private HttpRequest.Builder request(String path) {
+    return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + path));
+  }
+
+  private static String tag(HttpResponse<?> answer) {
+    return answer.headers().firstValue("ETag").orElseThrow();
+  }
+
+  private static List<String> headers(HttpResponse<?> answer, String... names) {
+    return List.of(names).stream()
+        .map(name -> answer.headers().firstValue(name).orElse("(none)"))
+        .toList();
+  }
+
+  private static ByteString bytes(HttpResponse<byte[]> answer) {
+    assertThat(answer.statusCode()).isEqualTo(200);
+    return ByteString.copyFrom(answer.body());
+  }
+}

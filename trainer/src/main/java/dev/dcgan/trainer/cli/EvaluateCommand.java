@@ -1,0 +1,165 @@
+package dev.dcgan.trainer.cli;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.Pixels;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.config.TrainingConfig;
+import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.eval.Evaluator;
+import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.onnx.PublishedOnnxGenerator;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.session.TrainingSession;
+import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.trainer.train.TrainedGenerator;
+import dev.dcgan.v1.RunConfig;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Objects;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code trainer evaluate}: how good a generator is, beside what real pictures score. */
+@Command(
+    name = "evaluate",
+    description = {
+      "Measures the generator of a checkpoint or of a published model against held-out pictures.",
+      "A checkpoint in its run's folder is measured by the run's own pictures."
+    },
+    mixinStandardHelpOptions = true,
+    sortOptions = false,
+    showDefaultValues = true)
+public final class EvaluateCommand implements Settings.Command {
+
+  @Option(
+      names = "--checkpoint",
+      paramLabel = "FILE",
+      description = "A .safetensors file from a run's checkpoints folder.")
+  private @Nullable Path checkpoint;
+
+  @Option(
+      names = "--model",
+      paramLabel = "NAME",
+      description = "A published model, instead of a checkpoint.")
+  private @Nullable String model;
+
+  @Option(
+      names = "--model-version",
+      paramLabel = "N",
+      description = "Of the published model. Default: the newest")
+  private @Nullable Long version;
+
+  @Option(
+      names = "--repository",
+      paramLabel = "DIR",
+      description = "Where the model was published.",
+      defaultValue = "models")
+  private Path repository = Path.of("models");
+
+  @Option(
+      names = "--runs",
+      paramLabel = "DIR",
+      description = "Where the runs are; the data's classifier is kept there.",
+      defaultValue = "runs")
+  private Path runs = Path.of("runs");
+
+  @Mixin private DataOptions data = new DataOptions();
+
+  @Override
+  public void check(Problems problems) {
+    problems.require(
+        (checkpoint == null) != (model == null),
+        "expected --checkpoint <file> or --model <name>, one of them");
+    problems.require(
+        checkpoint == null || Files.isRegularFile(checkpoint),
+        "--checkpoint " + checkpoint + ": no such file");
+    problems.requireModelName("--model", model);
+    data.check(problems);
+    problems.requireNoTelemetry("bin/trainer");
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    return NativeFailureException.reporting(this::evaluate);
+  }
+
+  private int evaluate() throws IOException {
+    TrainingDevice device = TrainingDevice.select("cpu");
+    Optional<QualityReport> report =
+        checkpoint != null
+            ? ofCheckpoint(checkpoint, device)
+            : ofModel(Objects.requireNonNull(model, "checked"), device);
+    if (report.isPresent()) {
+      System.out.println(report.get());
+    }
+    return report.isPresent() ? 0 : 1;
+  }
+
+  private Optional<QualityReport> ofCheckpoint(Path file, TrainingDevice device)
+      throws IOException {
+    Checkpoint read = CheckpointFile.read(file);
+    Optional<RunDirectory> run = RunDirectory.of(file);
+    RunConfig config =
+        run.isPresent() ? run.get().read().getConfig() : RunConfig.getDefaultInstance();
+    ImageShape shape = read.architecture().shape();
+    try (TrainedGenerator generator = new TrainedGenerator(read)) {
+      return measure(
+          config,
+          shape,
+          (z, n) -> Pixels.of(generator.images(z, n), shape),
+          read.architecture().latentSize(),
+          device);
+    }
+  }
+
+  private Optional<QualityReport> ofModel(String name, TrainingDevice device) throws IOException {
+    ModelRepository models = new ModelRepository(repository);
+    List<Long> versions = models.versions(name);
+    if (versions.isEmpty()) {
+      throw new IOException("%s holds no model '%s'".formatted(repository, name));
+    }
+    ModelBundle bundle = models.open(name, version == null ? versions.get(0) : version);
+    try (PublishedOnnxGenerator generator = PublishedOnnxGenerator.open(bundle)) {
+      return measure(
+          RunConfig.getDefaultInstance(),
+          bundle.shape(),
+          generator::pixels,
+          bundle.latentSize(),
+          device);
+    }
+  }
+
+  private Optional<QualityReport> measure(
+      RunConfig ofRun,
+      ImageShape shape,
+      Evaluator.ImageSource generator,
+      int latentSize,
+      TrainingDevice device)
+      throws IOException {
+    RunConfig.Builder asked = ofRun.toBuilder();
+    if (data.isGiven()) {
+      asked.clearData().clearDataset().clearImages();
+    } else if (ofRun.getData().isEmpty() && ofRun.getDataset().isEmpty()) {
+      throw new IOException("which pictures to measure by? name them with --data or --dataset");
+    }
+    data.addTo(asked);
+    RunConfig config = TrainingConfig.withDataDefaults(asked);
+    try (DatasetSplit pictures = TrainingSession.openPictures(config, shape, Path.of(""), () -> {});
+        Evaluator quality =
+            Evaluator.of(config, pictures, Path.of(""), RunStore.cache(runs), device, () -> {})) {
+      return quality.measure(generator, latentSize);
+    }
+  }
+}

@@ -1,0 +1,159 @@
+package dev.dcgan.trainer.cli;
+
+import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.ServerTlsOptions;
+import dev.dcgan.server.Settings;
+import dev.dcgan.server.Shutdown;
+import dev.dcgan.trainer.publish.ModelPublisher;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.service.TrainerServer;
+import dev.dcgan.trainer.session.DiskMetrics;
+import dev.dcgan.trainer.session.TrainerMetrics;
+import dev.dcgan.trainer.session.TrainingSession;
+import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicReference;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code trainer serve}. */
+@Command(
+    name = "serve",
+    mixinStandardHelpOptions = true,
+    showDefaultValues = true,
+    sortOptions = false,
+    description = {
+      "Serves TrainerService: trains what callers ask for, one run at a time.",
+      "A run that the end of the program interrupts goes on when it is started again.",
+      "If the GPU or its memory fails, the program ends with exit code 75: start it again.",
+      "Every option has an environment variable: --data-root, DCGAN_DATA_ROOT."
+    })
+public final class ServeCommand implements Settings.Command {
+
+  private static final Logger log = LoggerFactory.getLogger("serve");
+
+  @Option(names = "--port", description = "gRPC; 0 for any free one.")
+  private int port = 50061;
+
+  @Option(
+      names = "--http-port",
+      description = "HTTP: /metrics, /healthz, /readyz; 0 for any free one.")
+  private int httpPort = 9401;
+
+  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+
+  @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")
+  private Path runs = Path.of("runs");
+
+  @Option(names = "--repository", paramLabel = "DIR", description = "Where models are published.")
+  private Path repository = Path.of("models");
+
+  @Option(
+      names = "--data-root",
+      paramLabel = "DIR",
+      description =
+          "The folder that callers may name data in. Without it they have the drawn digits alone.")
+  private @Nullable Path dataRoot;
+
+  @Option(
+      names = "--device",
+      description =
+          "Of runs that name none: auto, cpu, cuda or cuda:N; auto is cuda where it works. Tried at start.")
+  private String device = "auto";
+
+  @Option(names = "--max-queued-runs", description = "Runs that may wait; more are refused.")
+  private int maxQueuedRuns = 100;
+
+  @Option(
+      names = "--drain-grace",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "At the end: how long the checkpoint and calls under way may take. Default: 60s")
+  private Duration drainGrace = Duration.ofSeconds(60);
+
+  @Override
+  public void check(Problems problems) {
+    problems.requirePort("--port", port);
+    problems.requirePort("--http-port", httpPort);
+    tls.check(problems);
+    problems.require(
+        dataRoot == null || Files.isDirectory(dataRoot),
+        "--data-root " + dataRoot + ": no such folder");
+    problems.require(
+        TrainingDevice.isChoice(device),
+        "--device '%s': expected %s".formatted(device, TrainingDevice.CHOICES));
+    problems.requireRange("--max-queued-runs", maxQueuedRuns, 1, 10_000);
+    problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
+    problems.requireNoTelemetry("bin/trainer"); // Exports are checked in ONNX Runtime.
+  }
+
+  @Override
+  public Integer call() throws IOException, InterruptedException {
+    Shutdown shutdown = Shutdown.onSignal();
+    // Starts the engine: a library that does not load, or a device that does not work, ends it
+    // here.
+    TrainingDevice where = TrainingDevice.select(device);
+    DurableFiles.createFolder(runs);
+    DurableFiles.createFolder(repository);
+    ModelRepository models = new ModelRepository(repository);
+    PrometheusRegistry registry = new PrometheusRegistry();
+    TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
+    metrics.device(where.toString(), device);
+    DiskMetrics.register(registry, Map.of("runs", runs, "repository", repository));
+    AtomicReference<@Nullable NativeFailureException> failure = new AtomicReference<>();
+    TrainingSession training =
+        new TrainingSession(
+            models,
+            Path.of(""),
+            RunStore.cache(runs),
+            metrics,
+            Boolean.getBoolean("dcgan.terminal"),
+            false);
+    TrainerServer server =
+        TrainerServer.start(
+            new TrainerServer.Config(
+                runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls.tls()),
+            training::train,
+            (checkpoint, model, run, quality) -> {
+              ModelBundle bundle = new ModelPublisher(models, model).publish(checkpoint, run, quality);
+              metrics.published();
+              return bundle.manifest().getModel();
+            },
+            registry,
+            failed -> {
+              failure.set(failed);
+              shutdown.request();
+            });
+    log.info(
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}, device {}",
+        server.port(),
+        server.httpPort(),
+        runs,
+        where);
+    shutdown.await();
+    NativeFailureException failed = failure.get();
+    if (failed == null) {
+      log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
+    } else {
+      log.error("ending with exit code {}: {}", Shutdown.TRY_AGAIN, failed.getMessage());
+    }
+    server.drain(drainGrace);
+    log.info("ended");
+    return failed == null ? 0 : Shutdown.TRY_AGAIN;
+  }
+}

@@ -1,0 +1,130 @@
+package dev.dcgan.trainer.cli.client;
+
+import dev.dcgan.trainer.session.ProgressEstimator;
+import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.Progress;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import dev.dcgan.v1.StepFigures;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/** Runs and what happens in them, as lines for people. */
+final class RunLines {
+
+  private static final String FRECHET = "frechet_distance";
+  private static final List<String> HEAD =
+      List.of("RUN", "STATE", "EPOCH", "STEP", "IMAGES/S", "LEFT", "FRECHET", "REASON");
+
+  private RunLines() {}
+
+  /** A table with a line for each run. */
+  static List<String> table(List<Run> runs) {
+    List<List<String>> rows = new ArrayList<>();
+    rows.add(HEAD);
+    runs.forEach(run -> rows.add(row(run)));
+    int[] widths = new int[HEAD.size()];
+    for (List<String> row : rows) {
+      for (int i = 0; i < widths.length; i++) {
+        widths[i] = Math.max(widths[i], row.get(i).length());
+      }
+    }
+    return rows.stream().map(row -> line(row, widths)).toList();
+  }
+
+  /** What is worth a line; a step, or a checkpoint, is not. */
+  static Optional<String> line(RunEvent event, int epochs) {
+    String line =
+        switch (event.getEventCase()) {
+          case STATE_CHANGED -> state(event.getStateChanged());
+          case EPOCH_DONE -> epoch(event.getEpochDone(), epochs);
+          case EVALUATED -> evaluated(event.getEvaluated(), epochs);
+          case WARNED -> warned(event.getWarned());
+          case MODEL_PUBLISHED -> published(event.getModelPublished(), epochs);
+          case CONTINUED ->
+              "carrying on from step %d, epoch %d/%d"
+                  .formatted(
+                      event.getContinued().getStep(), event.getContinued().getEpoch(), epochs);
+          case STEP, CHECKPOINT_KEPT, EVENT_NOT_SET -> "";
+        };
+    return line.isEmpty() ? Optional.empty() : Optional.of(line);
+  }
+
+  /** {@code SUCCEEDED}. */
+  static String name(RunState state) {
+    return state.name().replaceFirst("RUN_STATE_", "");
+  }
+
+  private static List<String> row(Run run) {
+    Progress progress = run.getProgress();
+    boolean running = run.getState() == RunState.RUN_STATE_RUNNING;
+    boolean paced = running && progress.getImagesPerSecond() > 0;
+    return List.of(
+        run.getId(),
+        name(run.getState()),
+        progress.getEpoch() + "/" + run.getConfig().getEpochs(),
+        Long.toString(progress.getStep()),
+        paced ? Long.toString(Math.round(progress.getImagesPerSecond())) : "-",
+        paced ? ProgressEstimator.text(progress.getSecondsLeft()) : "-",
+        run.containsQuality(FRECHET) ? "%.2f".formatted(run.getQualityOrThrow(FRECHET)) : "-",
+        run.getReason());
+  }
+
+  /** Names to the left, figures to the right, and nothing after the last word. */
+  private static String line(List<String> row, int[] widths) {
+    StringBuilder line = new StringBuilder();
+    for (int i = 0; i < widths.length; i++) {
+      boolean name = i < 2 || i == widths.length - 1;
+      line.append(("%" + (name ? "-" : "") + Math.max(1, widths[i]) + "s  ").formatted(row.get(i)));
+    }
+    return line.toString().stripTrailing();
+  }
+
+  private static String state(RunEvent.StateChanged changed) {
+    String reason = changed.getReason();
+    return name(changed.getState()) + (reason.isEmpty() ? "" : ": " + reason);
+  }
+
+  private static String epoch(RunEvent.EpochDone done, int epochs) {
+    StepFigures figures = done.getFigures();
+    return "epoch %d/%d: loss D %.3f, G %.3f, D(x) %.3f, D(G(z)) %.3f, %d images/s, %s left"
+        .formatted(
+            figures.getEpoch(),
+            epochs,
+            figures.getDiscriminatorLoss(),
+            figures.getGeneratorLoss(),
+            figures.getRealScore(),
+            figures.getFakeScore(),
+            Math.round(figures.getImagesPerSecond()),
+            ProgressEstimator.text(done.getSecondsLeft()));
+  }
+
+  private static String evaluated(RunEvent.Evaluated evaluated, int epochs) {
+    StringBuilder line =
+        new StringBuilder("epoch %d/%d: quality".formatted(evaluated.getEpoch(), epochs));
+    String separator = " ";
+    for (String figure : List.of(FRECHET, "precision", "recall", "modes_covered")) {
+      if (evaluated.containsQuality(figure)) {
+        line.append(separator)
+            .append(figure.replace('_', ' '))
+            .append(" %.2f".formatted(evaluated.getQualityOrThrow(figure)));
+        separator = ", ";
+      }
+    }
+    return line.toString();
+  }
+
+  private static String warned(RunEvent.Warned warned) {
+    return "%s at step %d: %s"
+        .formatted(
+            warned.getCleared() ? "better" : "warning", warned.getStep(), warned.getMessage());
+  }
+
+  private static String published(RunEvent.ModelPublished published, int epochs) {
+    ModelVersion model = published.getModel();
+    return "epoch %d/%d: published %s/%d"
+        .formatted(published.getEpoch(), epochs, model.getName(), model.getVersion());
+  }
+}

@@ -1,0 +1,105 @@
+package dev.dcgan.trainer.cli.client;
+
+import dev.dcgan.server.ClientTlsOptions;
+import dev.dcgan.server.Problems;
+import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.v1.Run;
+import java.io.IOException;
+import java.io.PrintStream;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Option;
+
+/** {@code trainer runs}: how the runs are doing. */
+@Command(
+    name = "runs",
+    mixinStandardHelpOptions = true,
+    showDefaultValues = true,
+    sortOptions = false,
+    description = "Lists runs, newest first: those of a service, or those in a folder.")
+public final class RunsCommand implements Settings.Command {
+
+  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final String DEFAULT_TARGET = "localhost:50061";
+
+  @Option(
+      names = "--target",
+      showDefaultValue = Visibility.NEVER,
+      description = "The service's host:port. Default, without --runs: " + DEFAULT_TARGET)
+  private @Nullable String target;
+
+  @Option(
+      names = "--runs",
+      paramLabel = "DIR",
+      description = "The folder of runs to read instead; --target wins.")
+  private @Nullable Path runs;
+
+  @Option(names = "--limit", description = "At most so many runs.")
+  private int limit = 50;
+
+  @Option(
+      names = "--timeout",
+      showDefaultValue = Visibility.NEVER,
+      description = "How long to wait for each answer. Default: 30s")
+  private Duration timeout = Duration.ofSeconds(30);
+
+  @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
+  private final PrintStream console = System.out;
+
+  @Override
+  public void check(Problems problems) {
+    problems.require(target == null || !target.isBlank(), "--target is empty: expected host:port");
+    problems.require(
+        target != null || runs == null || Files.isDirectory(runs),
+        "--runs " + runs + ": no such folder");
+    tls.check(problems);
+    problems.requireRange("--limit", limit, 1, 1_000_000);
+    problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
+  }
+
+  @Override
+  public Integer call() throws IOException {
+    List<Run> found = target == null && runs != null ? inFolder(runs) : ofService();
+    if (found.isEmpty()) {
+      console.println("no runs yet");
+    } else {
+      RunLines.table(found).forEach(console::println);
+    }
+    return 0;
+  }
+
+  private List<Run> ofService() throws IOException {
+    try (TrainerClient client =
+        TrainerClient.of(tls.target(target == null ? DEFAULT_TARGET : target), timeout)) {
+      return client.runs(limit);
+    }
+  }
+
+  private List<Run> inFolder(Path folder) throws IOException {
+    List<Run> found = new ArrayList<>();
+    for (RunDirectory run : new RunStore(folder, InstantSource.system()).list()) {
+      if (found.size() == limit) {
+        break;
+      }
+      try {
+        found.add(run.read());
+      } catch (IOException e) {
+        log.warn("{}", e.getMessage());
+      }
+    }
+    return found;
+  }
+}

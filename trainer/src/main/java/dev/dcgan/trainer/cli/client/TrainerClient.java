@@ -1,0 +1,152 @@
+package dev.dcgan.trainer.cli.client;
+
+import com.google.protobuf.Any;
+import com.google.rpc.BadRequest;
+import com.google.rpc.BadRequest.FieldViolation;
+import dev.dcgan.server.Target;
+import dev.dcgan.trainer.cli.ConfigOptions;
+import dev.dcgan.v1.GetRunRequest;
+import dev.dcgan.v1.ListRunsRequest;
+import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.StartRunRequest;
+import dev.dcgan.v1.TrainerServiceGrpc;
+import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingV2Stub;
+import dev.dcgan.v1.WatchRunRequest;
+import io.grpc.Grpc;
+import io.grpc.ManagedChannel;
+import io.grpc.Status;
+import io.grpc.StatusException;
+import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.BlockingClientCall;
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+
+/** Calls a trainer's service, and says in one line what went wrong. */
+final class TrainerClient implements AutoCloseable {
+
+  private static final int LARGEST_PAGE = 1000;
+
+  private final Target target;
+  private final ManagedChannel channel;
+  private final Duration timeout;
+  private final TrainerServiceBlockingV2Stub stub;
+
+  private TrainerClient(Target target, ManagedChannel channel, Duration timeout) {
+    this.target = target;
+    this.channel = channel;
+    this.timeout = timeout;
+    this.stub = TrainerServiceGrpc.newBlockingV2Stub(channel);
+  }
+
+  /**
+   * Prepares to call; connects with the first call.
+   *
+   * @param timeout how long to wait for an answer; of a watch, none
+   */
+  static TrainerClient of(Target target, Duration timeout) throws IOException {
+    ManagedChannel channel =
+        target.open(
+            (address, credentials) ->
+                Grpc.newChannelBuilder(address, credentials)
+                    // A watch may be silent for hours: this is how it hears that the service's
+                    // machine is gone. More often than every 5 minutes servers do not allow.
+                    .keepAliveTime(6, TimeUnit.MINUTES));
+    return new TrainerClient(target, channel, timeout);
+  }
+
+  Run run(String id) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .getRun(GetRunRequest.newBuilder().setRunId(id).build());
+    } catch (StatusException e) {
+      throw told(e);
+    }
+  }
+
+  /**
+   * Asks for a run.
+   *
+   * @throws IOException among others, all that the service finds wrong with it, in one line
+   */
+  Run start(RunConfig config) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .startRun(StartRunRequest.newBuilder().setConfig(config).build());
+    } catch (StatusException e) {
+      String wrong = violations(e);
+      throw wrong.isEmpty()
+          ? told(e)
+          : new IOException(target.address() + " refused the run: " + wrong, e);
+    }
+  }
+
+  /** At most {@code limit} runs, newest first. */
+  List<Run> runs(int limit) throws IOException {
+    List<Run> runs = new ArrayList<>();
+    ListRunsRequest.Builder request = ListRunsRequest.newBuilder();
+    try {
+      do {
+        ListRunsResponse page =
+            stub.withDeadlineAfter(timeout)
+                .listRuns(request.setPageSize(Math.min(limit - runs.size(), LARGEST_PAGE)).build());
+        runs.addAll(page.getRunsList());
+        request.setPageToken(page.getNextPageToken());
+      } while (runs.size() < limit && !request.getPageToken().isEmpty());
+    } catch (StatusException e) {
+      throw told(e);
+    }
+    return runs;
+  }
+
+  /** Hands over the run's events from the first to the last, as they come; then returns. */
+  void watch(String id, Consumer<RunEvent> receiver) throws IOException, InterruptedException {
+    BlockingClientCall<?, RunEvent> events =
+        stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).build());
+    try {
+      for (RunEvent event = events.read(); event != null; event = events.read()) {
+        receiver.accept(event);
+      }
+    } catch (StatusException e) {
+      throw told(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    channel.shutdownNow();
+  }
+
+  /** By the options that set the fields; empty: something else is wrong. */
+  private static String violations(StatusException e) throws IOException {
+    List<String> wrong = new ArrayList<>();
+    com.google.rpc.Status status = StatusProto.fromThrowable(e);
+    for (Any detail : status == null ? List.<Any>of() : status.getDetailsList()) {
+      if (detail.is(BadRequest.class)) {
+        for (FieldViolation violation : detail.unpack(BadRequest.class).getFieldViolationsList()) {
+          wrong.add(
+              ConfigOptions.option(violation.getField().replaceFirst("^config\\.", ""))
+                  + " "
+                  + violation.getDescription());
+        }
+      }
+    }
+    return String.join("; ", wrong);
+  }
+
+  private IOException told(StatusException e) {
+    if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
+      return new IOException(
+          "no answer from %s within %d ms; try later, or a longer --timeout"
+              .formatted(target.address(), timeout.toMillis()),
+          e);
+    }
+    return target.told(e, "`trainer serve`");
+  }
+}

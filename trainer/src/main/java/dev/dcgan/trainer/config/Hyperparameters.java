@@ -1,0 +1,114 @@
+package dev.dcgan.trainer.config;
+
+import dev.dcgan.trainer.torch.Precision;
+import java.util.Objects;
+
+/**
+ * What training does with the networks.
+ *
+ * @param epochs passes over the data, 1 or more
+ * @param batchSize images a batch, 2 or more: batch normalisation needs a batch
+ * @param generatorLearningRate Adam's
+ * @param discriminatorLearningRate Adam's
+ * @param beta1 Adam's decay of the first moment, 0 to 1
+ * @param beta2 Adam's decay of the second moment, 0 to 1
+ * @param labelSmoothing real pictures are to be told real with probability 1 - labelSmoothing
+ *     (Salimans et al. 2016, section 3.4); 0 to below 0.5
+ * @param emaDecay of the averaged generator, a step (Yazıcı et al. 2019), less in the first steps;
+ *     0: no average
+ * @param discriminatorSteps the discriminator's batches for each of the generator's (Goodfellow et
+ *     al. 2014, algorithm 1's k); 1 or more
+ * @param seed of everything random: first weights, noise, order of the data
+ * @param precision of products on a CUDA device
+ * @param deterministic whether a CUDA device must give the same results each time
+ */
+public record Hyperparameters(
+    int epochs,
+    int batchSize,
+    float generatorLearningRate,
+    float discriminatorLearningRate,
+    float beta1,
+    float beta2,
+    float labelSmoothing,
+    float emaDecay,
+    int discriminatorSteps,
+    long seed,
+    Precision precision,
+    boolean deterministic) {
+
+  public Hyperparameters {
+    // Checkpoints of earlier versions do not have it.
+    precision = Objects.requireNonNullElse(precision, Precision.FP32);
+    if (epochs < 1 || batchSize < 2 || discriminatorSteps < 1) {
+      throw new IllegalArgumentException(
+          "%d epochs of batches of %d, %d discriminator steps: expected 1 or more, 2 or more, 1 or more"
+              .formatted(epochs, batchSize, discriminatorSteps));
+    }
+    requireRate(generatorLearningRate);
+    requireRate(discriminatorLearningRate);
+    requireRange("beta1", beta1, 1);
+    requireRange("beta2", beta2, 1);
+    requireRange("label smoothing", labelSmoothing, 0.5f);
+    requireRange("EMA decay", emaDecay, 1);
+  }
+
+  /** In float32, without deterministic mode. */
+  public Hyperparameters(
+      int epochs,
+      int batchSize,
+      float generatorLearningRate,
+      float discriminatorLearningRate,
+      float beta1,
+      float beta2,
+      float labelSmoothing,
+      float emaDecay,
+      int discriminatorSteps,
+      long seed) {
+    this(
+        epochs,
+        batchSize,
+        generatorLearningRate,
+        discriminatorLearningRate,
+        beta1,
+        beta2,
+        labelSmoothing,
+        emaDecay,
+        discriminatorSteps,
+        seed,
+        Precision.FP32,
+        false);
+  }
+
+  /** Both networks at one rate, and nothing beyond the article's recipe. */
+  public Hyperparameters(
+      int epochs, int batchSize, float learningRate, float beta1, float beta2, long seed) {
+    this(epochs, batchSize, learningRate, learningRate, beta1, beta2, 0, 0, 1, seed);
+  }
+
+  /** Batches in an epoch; the last may be smaller. */
+  public int batchesPerEpoch(int images) {
+    return ceilDiv(images, batchSize);
+  }
+
+  /** Steps in an epoch, of {@link #discriminatorSteps} batches each; the last may have fewer. */
+  public int stepsPerEpoch(int images) {
+    return ceilDiv(batchesPerEpoch(images), discriminatorSteps);
+  }
+
+  private static int ceilDiv(int a, int b) {
+    return (a + b - 1) / b;
+  }
+
+  private static void requireRate(float rate) {
+    if (!(rate > 0) || Float.isInfinite(rate)) {
+      throw new IllegalArgumentException("learning rate " + rate + ": expected a number above 0");
+    }
+  }
+
+  private static void requireRange(String what, float value, float below) {
+    if (!(value >= 0 && value < below)) {
+      throw new IllegalArgumentException(
+          "%s %s: expected 0 to below %s".formatted(what, value, below));
+    }
+  }
+}

@@ -1,0 +1,139 @@
+package dev.dcgan.trainer.data;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.Sha256;
+import java.io.Closeable;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import org.jspecify.annotations.Nullable;
+
+/** Decoded pictures, in memory or in a scratch file. */
+final class StoredImages implements ImageDataset, Closeable {
+
+  private final String name;
+  private final ImageShape shape;
+  private final int classes;
+  private final int[] labels;
+  private final List<byte[]> inMemory; // none where they are in the file
+  private final @Nullable ScratchFile file;
+  private final String sha256;
+
+  private StoredImages(Writer writer, String name, int classes) {
+    this.name = name;
+    this.classes = classes;
+    shape = writer.shape;
+    labels = Arrays.copyOf(writer.labels, writer.size);
+    inMemory = writer.inMemory;
+    file = writer.file;
+    sha256 = writer.digest.hex();
+  }
+
+  /** Takes pictures one by one. Not thread-safe. */
+  static final class Writer implements Closeable {
+
+    private final ImageShape shape;
+    private final List<byte[]> inMemory = new ArrayList<>();
+    private final @Nullable ScratchFile file;
+    private final Sha256 digest = new Sha256();
+
+    // Mutable state; the collections are too.
+    private int[] labels = new int[1024];
+    private int size;
+    private boolean finished;
+
+    /** Into memory where {@code folder} is null, else into a scratch file there. */
+    Writer(ImageShape shape, @Nullable Path folder) throws IOException {
+      this.shape = shape;
+      file = folder == null ? null : ScratchFile.create(folder, shape.values());
+    }
+
+    /** Appends a picture: uint8, (height, width, channels), not to be changed any more. */
+    void add(byte[] pixels, int label) throws IOException {
+      if (file == null) {
+        inMemory.add(pixels);
+      } else {
+        file.add(pixels);
+      }
+      digest.add(pixels);
+      if (size == labels.length) {
+        labels = Arrays.copyOf(labels, 2 * size);
+      }
+      labels[size++] = label;
+    }
+
+    int size() {
+      return size;
+    }
+
+    /**
+     * The pictures added, at least one. They own the scratch file then.
+     *
+     * @param classes that the labels tell apart; 0 to leave labels out
+     */
+    StoredImages finish(String name, int classes) throws IOException {
+      if (file != null) {
+        file.seal();
+      }
+      finished = true;
+      return new StoredImages(this, name, classes);
+    }
+
+    /** Drops what was added, unless it was finished. */
+    @Override
+    public void close() throws IOException {
+      if (file != null && !finished) {
+        file.close();
+      }
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public ImageShape shape() {
+    return shape;
+  }
+
+  @Override
+  public int size() {
+    return labels.length;
+  }
+
+  @Override
+  public int classes() {
+    return classes;
+  }
+
+  @Override
+  public int label(int index) {
+    return classes == 0 ? -1 : labels[index];
+  }
+
+  @Override
+  public void copyPixels(int index, byte[] target, int offset) {
+    if (file == null) {
+      System.arraycopy(inMemory.get(index), 0, target, offset, shape.values());
+    } else {
+      file.copy(index, target, offset);
+    }
+  }
+
+  /** Known since the pictures were decoded. */
+  @Override
+  public String sha256() {
+    return sha256;
+  }
+
+  @Override
+  public void close() throws IOException {
+    if (file != null) {
+      file.close();
+    }
+  }
+}

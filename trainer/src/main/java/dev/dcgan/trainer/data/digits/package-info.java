@@ -1,0 +1,3 @@
+/** Draws handwritten-looking digits, for training without a dataset. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.trainer.data.digits;

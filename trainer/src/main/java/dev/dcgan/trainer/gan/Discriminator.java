@@ -1,0 +1,34 @@
+package dev.dcgan.trainer.gan;
+
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import dev.dcgan.trainer.gan.Architecture.Layer;
+import java.util.List;
+
+/** D: images (n, channels, height, width) in [-1, 1] to logits (n, 1, 1, 1), above 0 for "real". */
+public final class Discriminator extends Network {
+
+  private static final float LEAK = 0.2f;
+
+  /** A discriminator with its first weights drawn from {@code seed}. */
+  public Discriminator(NDManager manager, Architecture architecture, long seed) {
+    super(manager);
+    List<Layer> layers = architecture.discriminator();
+    for (int i = 0; i < layers.size(); i++) {
+      Layer layer = layers.get(i);
+      addConvolution(
+          "Conv2d",
+          new Shape(layer.out(), layer.in(), layer.kernel(), layer.kernel()),
+          layer.out(),
+          "torch.conv2d(x, %%s, %%s, [%1$d, %1$d], [%2$d, %2$d], [1, 1], 1)"
+              .formatted(layer.stride(), layer.padding()));
+      if (layer.batchNorm()) {
+        addBatchNorm(layer.out());
+      }
+      if (i < layers.size() - 1) {
+        addActivation("torch.leaky_relu(x, " + (double) LEAK + ")");
+      }
+    }
+    initialize(seed, architecture.gammaMean());
+  }
+}

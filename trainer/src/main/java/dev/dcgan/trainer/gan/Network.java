@@ -1,0 +1,229 @@
+package dev.dcgan.trainer.gan;
+
+import ai.djl.ndarray.NDArray;
+import ai.djl.ndarray.NDList;
+import ai.djl.ndarray.NDManager;
+import ai.djl.ndarray.types.Shape;
+import ai.djl.nn.Parameter;
+import ai.djl.pytorch.engine.PtSymbolBlock;
+import ai.djl.pytorch.jni.JniUtils;
+import dev.dcgan.latent.Latents;
+import dev.dcgan.latent.Philox;
+import dev.dcgan.trainer.torch.HostCopies;
+import dev.dcgan.trainer.torch.TorchScript;
+import dev.dcgan.trainer.torch.TorchScript.Function;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * A stack of layers with its parameters, on one device, computed by TorchScript.
+ *
+ * <p>For the thread that makes it alone: PyTorch's modes, which are set here, are a thread's own.
+ * The parameters live in the manager that it was made with; what {@link #forward} returns lives in
+ * its input's.
+ */
+public abstract sealed class Network permits Generator, Discriminator {
+
+  /** What each function of {@link #functions} takes after its first argument, the input. */
+  static final List<String> LISTS =
+      List.of("weights: List[Tensor]", "statistics: List[Tensor]", "constants: List[Tensor]");
+
+  private static final float WEIGHT_DEVIATION = 0.02f;
+  private static final float MOMENTUM = 0.9f;
+
+  /** Of batch normalisation. */
+  static final float EPSILON = 1e-5f;
+
+  private final NDManager manager;
+  private final Map<String, Parameter> parameters = new LinkedHashMap<>();
+  private final NDList weights = new NDList();
+  private final NDList statistics = new NDList();
+  private final NDList constants;
+  private final List<String> statements = new ArrayList<>();
+
+  // Mutable state
+  private int layers;
+  private @Nullable PtSymbolBlock inference;
+
+  Network(NDManager manager) {
+    // The engine turns gradients off only on the thread that started it. TorchScript.run turns
+    // them on for as long as a script runs; elsewhere weights are written in place.
+    JniUtils.setGradMode(false);
+    // The scripts are a few large operators each: profiling and fusing them costs and gains
+    // nothing. With this mode, autograd records them as it does operators called one by one.
+    JniUtils.setGraphExecutorOptimize(false);
+    this.manager = manager;
+    constants = new NDList(manager.zeros(new Shape())); // The engine cannot pass an empty list.
+  }
+
+  /** Adds a convolution: its parameters, and a call {@code function(x, weight, bias)}. */
+  final void addConvolution(String kind, Shape weight, int out, String call) {
+    layers++;
+    String w = add(kind, "weight", Parameter.Type.WEIGHT, weight);
+    String b = add(kind, "bias", Parameter.Type.BIAS, new Shape(out));
+    statements.add("x = " + call.formatted(w, b));
+  }
+
+  final void addBatchNorm(int channels) {
+    layers++;
+    Shape shape = new Shape(channels);
+    String kind = "BatchNorm";
+    String gamma = add(kind, "gamma", Parameter.Type.GAMMA, shape);
+    String beta = add(kind, "beta", Parameter.Type.BETA, shape);
+    String mean = add(kind, "runningMean", Parameter.Type.RUNNING_MEAN, shape);
+    String variance = add(kind, "runningVar", Parameter.Type.RUNNING_VAR, shape);
+    statements.add(
+        "x = torch.batch_norm(x, %s, %s, %s, %s, TRAINING, %s, %s, True)"
+            .formatted(
+                gamma,
+                beta,
+                mean,
+                variance,
+                // PyTorch's momentum is the share of the new. As float32, as checkpoints have it.
+                (double) (1 - MOMENTUM),
+                (double) EPSILON));
+  }
+
+  final void addActivation(String expression) {
+    layers++;
+    statements.add("x = " + expression);
+  }
+
+  /** Adds constants for the scripts; returns their names there. */
+  final List<String> addConstants(NDList added) {
+    List<String> names = new ArrayList<>();
+    for (NDArray constant : added) {
+      names.add("constants[" + constants.size() + "]");
+      constants.add(constant);
+    }
+    return names;
+  }
+
+  /** Adds a parameter of the layer; returns its name in scripts. */
+  private String add(String kind, String name, Parameter.Type type, Shape shape) {
+    boolean learned = type != Parameter.Type.RUNNING_MEAN && type != Parameter.Type.RUNNING_VAR;
+    Parameter parameter =
+        Parameter.builder().setName(name).setType(type).optRequiresGrad(learned).build();
+    NDArray array = manager.zeros(shape);
+    parameter.setArray(array);
+    // Checkpoints have these names.
+    parameters.put("%02d%s_%s".formatted(layers, kind, name), parameter);
+    NDList list = learned ? weights : statistics;
+    list.add(array);
+    return (learned ? "weights[" : "statistics[") + (list.size() - 1) + "]";
+  }
+
+  /** Functions that {@link #functions} needs beside its own. */
+  List<Function> layerFunctions() {
+    return List.of();
+  }
+
+  /**
+   * The network as functions of a script: the one called {@code name}, of the input and the lists
+   * {@link #learned}, {@link #statistics} and {@link #constants}, and what it calls.
+   *
+   * @param training whether batch normalisation uses and remembers the batch's own statistics
+   */
+  public final List<Function> functions(String name, boolean training) {
+    List<String> arguments = new ArrayList<>(List.of("x: Tensor"));
+    arguments.addAll(LISTS);
+    List<String> lines = new ArrayList<>(statements);
+    lines.add("return x");
+    String body = String.join("\n", lines).replace("TRAINING", training ? "True" : "False");
+    List<Function> functions = new ArrayList<>(layerFunctions());
+    functions.add(new Function(name, arguments, body));
+    return functions;
+  }
+
+  private PtSymbolBlock inference() {
+    List<Function> functions = new ArrayList<>(functions("network", false));
+    functions.add(
+        Function.forward(
+            List.of("inputs", "weights", "statistics", "constants"),
+            "return (self).network(inputs[0], weights, statistics, constants)"));
+    return TorchScript.load(manager, functions);
+  }
+
+  /** Runs the layers as they are used after training. */
+  public final NDArray forward(NDArray input) {
+    if (inference == null) {
+      inference = inference();
+    }
+    return TorchScript.run(inference, new NDList(input), weights, statistics, constants);
+  }
+
+  /** What is learned, in the layers' order. */
+  public final NDList learned() {
+    return weights;
+  }
+
+  /** Batch normalisation's running statistics, in the layers' order. */
+  public final NDList statistics() {
+    return statistics;
+  }
+
+  /** What scripts need besides; never changes, and is never empty. */
+  public final NDList constants() {
+    return constants;
+  }
+
+  /** Every parameter by name, in the layers' order; batch normalisation's statistics among them. */
+  public final Map<String, Parameter> parameters() {
+    return parameters;
+  }
+
+  /**
+   * Draws the first weights: kernels N(0, 0.02), batch normalisation's scale N(gammaMean, 0.02) and
+   * shift 0 (Radford et al. 2015, section 4), and biases as PyTorch's convolutions have them by
+   * default, uniform in +-1/sqrt(fan in). From (seed, position) alone, so the same on every device.
+   */
+  final void initialize(long seed, float gammaMean) {
+    int position = 0;
+    int fanIn = 0;
+    for (Parameter parameter : parameters.values()) {
+      Shape shape = parameter.getArray().getShape();
+      float[] values = new float[(int) shape.size()];
+      switch (parameter.getType()) {
+        case WEIGHT -> {
+          normal(seed, position, 0, values);
+          // As PyTorch counts it, for transposed convolutions too: the second dimension.
+          fanIn = (int) (shape.get(1) * shape.get(2) * shape.get(3));
+        }
+        case BIAS -> uniform(seed, position, (float) (1 / Math.sqrt(fanIn)), values);
+        case GAMMA -> normal(seed, position, gammaMean, values);
+        case RUNNING_VAR -> Arrays.fill(values, 1);
+        case BETA, RUNNING_MEAN -> {}
+        default -> throw new IllegalStateException("no rule for " + parameter.getType());
+      }
+      assign(parameter.getArray(), values);
+      position++;
+    }
+  }
+
+  /** Overwrites an array in place; it stays the same leaf of the gradient's graph. */
+  public static void assign(NDArray array, float[] values) {
+    HostCopies.fill(array, values);
+  }
+
+  private static void normal(long seed, int position, float mean, float[] values) {
+    Latents.fill(seed, position, values, 0, values.length);
+    for (int i = 0; i < values.length; i++) {
+      values[i] = mean + WEIGHT_DEVIATION * values[i];
+    }
+  }
+
+  private static void uniform(long seed, int position, float bound, float[] values) {
+    int[] words = new int[4];
+    for (int i = 0; i < values.length; i++) {
+      if (i % 4 == 0) {
+        Philox.block(seed, i / 4, position, words);
+      }
+      // 24 bits: what a float32 can tell apart in [0, 1).
+      values[i] = ((words[i % 4] >>> 8) * 0x1p-23f - 1) * bound;
+    }
+  }
+}

@@ -1,0 +1,3 @@
+/** The generator and the discriminator. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.trainer.gan;

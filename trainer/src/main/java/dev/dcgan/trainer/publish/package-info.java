@@ -1,0 +1,3 @@
+/** Publishes the generator of a checkpoint as a version of a model. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.trainer.publish;

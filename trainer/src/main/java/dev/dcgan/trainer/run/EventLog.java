@@ -1,0 +1,193 @@
+package dev.dcgan.trainer.run;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import java.io.BufferedReader;
+import java.io.Closeable;
+import java.io.FileInputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.RandomAccessFile;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * A run's events in a file, one line of JSON each, numbered from 0.
+ *
+ * <p>Thread-safe. Once {@link #append} has returned, the event survives the end of this process and
+ * every {@link #read} sees it; once {@link #sync} has returned, a power cut too. Readers may go on
+ * while others append, and after {@link #close}: what is in the file never changes. One process at
+ * a time has the file open.
+ */
+final class EventLog implements Closeable {
+
+  /** Reading begins at one of the lines whose place is known: every so many. */
+  static final int LINES_PER_MARK = 256;
+
+  private final Path file;
+
+  // Mutable state. Not a channel: an interrupt would close that for good.
+  @GuardedBy("this") private final RandomAccessFile out;
+
+  /** Where line {@code i * LINES_PER_MARK} begins, bytes. */
+  @GuardedBy("this") private final List<Long> marks = new ArrayList<>();
+
+  @GuardedBy("this") private long lines;
+
+  /** Of the last whole line, bytes. */
+  @GuardedBy("this") private long end;
+
+  private EventLog(Path file, RandomAccessFile out) {
+    this.file = file;
+    this.out = out;
+  }
+
+  /**
+   * Opens the file, or makes it; a last line that a crash has cut short is taken away.
+   *
+   * @throws IOException the file cannot be read or written
+   */
+  static EventLog open(Path file) throws IOException {
+    return open(file, new RandomAccessFile(file.toFile(), "rw"));
+  }
+
+  /** Likewise, appending through {@code out}, which the log owns. */
+  static EventLog open(Path file, RandomAccessFile out) throws IOException {
+    EventLog log = new EventLog(file, out);
+    try {
+      log.recover();
+      return log;
+    } catch (IOException e) {
+      log.closeAfter(e);
+      throw e;
+    }
+  }
+
+  /**
+   * Appends an event.
+   *
+   * @param json without line breaks
+   * @return the event's number
+   * @throws IOException it was not appended (a full disk); the log is as before
+   */
+  synchronized long append(String json) throws IOException {
+    if (json.indexOf('\n') >= 0 || json.indexOf('\r') >= 0) {
+      throw new IllegalArgumentException("an event has a line break; expected one line of JSON");
+    }
+    byte[] line = (json + '\n').getBytes(StandardCharsets.UTF_8);
+    try {
+      out.seek(end);
+      out.write(line);
+    } catch (IOException e) {
+      cutAfter(e);
+      throw e;
+    }
+    addLine(end + line.length);
+    return lines - 1;
+  }
+
+  /**
+   * Reads events.
+   *
+   * @param from number of the first
+   * @param max how many at most, 1 or more
+   * @return the events from there; fewer than asked for, or none, where the log ends
+   */
+  List<String> read(long from, int max) throws IOException {
+    if (from < 0 || max < 1) {
+      throw new IllegalArgumentException(
+          "%d events from number %d; expected 1 or more, from 0 or more".formatted(max, from));
+    }
+    long start;
+    long count;
+    synchronized (this) {
+      if (from >= lines) {
+        return List.of();
+      }
+      start = marks.get((int) (from / LINES_PER_MARK));
+      count = Math.min(max, lines - from);
+    }
+    return read(start, from % LINES_PER_MARK, count);
+  }
+
+  /** How many events there are. */
+  synchronized long size() {
+    return lines;
+  }
+
+  /** Forces the events to the disk. */
+  synchronized void sync() throws IOException {
+    out.getFD().sync();
+  }
+
+  /** Ends appending; idempotent. */
+  @Override
+  public synchronized void close() throws IOException {
+    out.close();
+  }
+
+  /** Without the lock: these lines are in the file, and stay as they are. */
+  private List<String> read(long start, long skipped, long count) throws IOException {
+    try (FileInputStream in = new FileInputStream(file.toFile())) {
+      in.skipNBytes(start);
+      BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
+      for (long i = 0; i < skipped; i++) {
+        line(reader);
+      }
+      List<String> events = new ArrayList<>();
+      for (long i = 0; i < count; i++) {
+        events.add(line(reader));
+      }
+      return events;
+    }
+  }
+
+  private String line(BufferedReader reader) throws IOException {
+    String line = reader.readLine();
+    if (line == null) {
+      throw new IOException(file + " has fewer lines than were written; something cut it short");
+    }
+    return line;
+  }
+
+  /** Finds the lines, and cuts off what follows the last line break. */
+  private synchronized void recover() throws IOException {
+    byte[] chunk = new byte[1 << 16];
+    long position = 0;
+    int n;
+    while ((n = out.read(chunk)) > 0) {
+      for (int i = 0; i < n; i++) {
+        if (chunk[i] == '\n') {
+          addLine(position + i + 1);
+        }
+      }
+      position += n;
+    }
+    out.setLength(end);
+  }
+
+  @GuardedBy("this") private void addLine(long newEnd) {
+    if (lines % LINES_PER_MARK == 0) {
+      marks.add(end);
+    }
+    lines++;
+    end = newEnd;
+  }
+
+  @GuardedBy("this") private void cutAfter(IOException failure) {
+    try {
+      out.setLength(end);
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+
+  private void closeAfter(IOException failure) {
+    try {
+      close();
+    } catch (IOException e) {
+      failure.addSuppressed(e);
+    }
+  }
+}

@@ -1,0 +1,157 @@
+package dev.dcgan.trainer.run;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.util.JsonFormat;
+import com.google.protobuf.util.Timestamps;
+import dev.dcgan.model.DurableFiles;
+import dev.dcgan.trainer.checkpoint.CheckpointStore;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * What a run leaves on the disk.
+ *
+ * <pre>
+ *   run.json                 config and state: JSON form of dcgan.v1.Run
+ *   metrics.jsonl            its events, one a line: JSON form of dcgan.v1.RunEvent
+ *   checkpoints/             step-NNNNNNNN.safetensors
+ *   samples/epoch-NNN.png    the same latents each time
+ *   real-vs-generated.png
+ *   tensorboard/             event files
+ * </pre>
+ */
+public record RunDirectory(Path path) {
+
+  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final int FORMAT_VERSION = 1;
+  private static final String RUN_FILE = "run.json";
+
+  /**
+   * Fills a new run's folder.
+   *
+   * @param begin the checkpoint that the run is to begin with; null: it begins anew
+   */
+  static RunDirectory create(Path path, Run draft, @Nullable Path begin, Instant now)
+      throws IOException {
+    RunDirectory folder = new RunDirectory(path);
+    Files.createDirectories(folder.checkpoints());
+    Files.createDirectories(folder.samples());
+    if (begin != null) {
+      // Before run.json, which makes this a run: it must never be found without its beginning.
+      link(folder.checkpoints().resolve(begin.getFileName()), begin);
+    }
+    folder.write(
+        draft.toBuilder()
+            .setId(path.getFileName().toString())
+            .setState(RunState.RUN_STATE_QUEUED)
+            .setCreated(Timestamps.fromMillis(now.toEpochMilli()))
+            .build());
+    return folder;
+  }
+
+  /** The run that a checkpoint's file, {@code <run>/checkpoints/<file>}, lies in. */
+  public static Optional<RunDirectory> of(Path checkpoint) {
+    Path checkpoints = checkpoint.toAbsolutePath().normalize().getParent();
+    Path run = checkpoints == null ? null : checkpoints.getParent();
+    return Optional.ofNullable(run)
+        .filter(path -> path.getFileName() != null)
+        .map(RunDirectory::new)
+        .filter(RunDirectory::exists);
+  }
+
+  public String id() {
+    return path.getFileName().toString();
+  }
+
+  boolean exists() {
+    return Files.isRegularFile(path.resolve(RUN_FILE));
+  }
+
+  /**
+   * The run as it was last written.
+   *
+   * @throws IOException damaged, or of a newer format; the message names the file
+   */
+  public Run read() throws IOException {
+    Path file = path.resolve(RUN_FILE);
+    Run.Builder run = Run.newBuilder();
+    try {
+      JsonFormat.parser().ignoringUnknownFields().merge(Files.readString(file), run);
+    } catch (InvalidProtocolBufferException e) {
+      throw new IOException(file + " is damaged: " + e.getMessage(), e);
+    }
+    if (run.getFormatVersion() < 1 || run.getFormatVersion() > FORMAT_VERSION) {
+      throw new IOException(
+          "%s has format_version %d; this program reads 1 to %d: use a newer program"
+              .formatted(file, run.getFormatVersion(), FORMAT_VERSION));
+    }
+    return run.setId(id()).build();
+  }
+
+  /** Replaces run.json, whole or not at all. */
+  public void write(Run run) throws IOException {
+    String json =
+        JsonFormat.printer().print(run.toBuilder().setFormatVersion(FORMAT_VERSION).build());
+    DurableFiles.replace(path.resolve(RUN_FILE), StandardCharsets.UTF_8.encode(json + "\n"));
+  }
+
+  /**
+   * Takes the run for this process until the lock is closed or the process dies.
+   *
+   * @return empty where another has it, or another part of this one
+   */
+  public Optional<RunLock> tryLock() throws IOException {
+    return RunLock.tryLock(path.resolve(".lock"));
+  }
+
+  /** One file under two names; checkpoints are replaced, never changed. */
+  private static void link(Path link, Path file) throws IOException {
+    try {
+      Files.createLink(link, file);
+    } catch (UnsupportedOperationException | FileSystemException e) {
+      log.debug("{} cannot be linked; copying it", file, e);
+      Files.copy(file, link);
+    }
+  }
+
+  Path events() {
+    return path.resolve("metrics.jsonl");
+  }
+
+  public Path checkpoints() {
+    return path.resolve("checkpoints");
+  }
+
+  /** What is in {@link #checkpoints}, of a run that nobody trains or for reading alone. */
+  public CheckpointStore keptCheckpoints(Run run) {
+    return new CheckpointStore(
+        checkpoints(), run.getConfig().getKeepCheckpoints(), run.getBestCheckpoint());
+  }
+
+  public Path samples() {
+    return path.resolve("samples");
+  }
+
+  public Path board() {
+    return path.resolve("tensorboard");
+  }
+
+  public Path realVersusGenerated() {
+    return path.resolve("real-vs-generated.png");
+  }
+
+  @Override
+  public String toString() {
+    return path.toString();
+  }
+}

@@ -1,0 +1,167 @@
+package dev.dcgan.trainer.run;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.protobuf.Timestamp;
+import com.google.protobuf.util.JsonFormat;
+import com.google.protobuf.util.Timestamps;
+import dev.dcgan.v1.Progress;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.function.Consumer;
+
+/**
+ * The one owner of a run's run.json and metrics.jsonl while it is of interest to this process.
+ *
+ * <p>Thread-safe: any thread may write, read and listen. Most writing is the training thread's;
+ * others end a run that waits, or note what they published of it. Listeners are called on the
+ * writing thread and must only take note.
+ */
+public final class RunRecord implements AutoCloseable {
+
+  private final RunDirectory folder;
+  private final InstantSource clock;
+  private final EventLog log;
+  private final List<Runnable> listeners = new CopyOnWriteArrayList<>();
+
+  // Mutable state
+  @GuardedBy("this") private Run run;
+
+  @GuardedBy("this") private boolean unwritten;
+
+  private RunRecord(RunDirectory folder, Run run, EventLog log, InstantSource clock) {
+    this.folder = folder;
+    this.run = run;
+    this.log = log;
+    this.clock = clock;
+  }
+
+  public static RunRecord open(RunDirectory folder, InstantSource clock) throws IOException {
+    return new RunRecord(folder, folder.read(), EventLog.open(folder.events()), clock);
+  }
+
+  public RunDirectory folder() {
+    return folder;
+  }
+
+  public synchronized Run run() {
+    return run;
+  }
+
+  public static boolean isEnd(RunState state) {
+    return switch (state) {
+      case RUN_STATE_SUCCEEDED, RUN_STATE_FAILED, RUN_STATE_STOPPED -> true;
+      default -> false;
+    };
+  }
+
+  /** {@code SUCCEEDED}, for people. */
+  public static String name(RunState state) {
+    return state.name().substring("RUN_STATE_".length());
+  }
+
+  public boolean hasEnded() {
+    return isEnd(run().getState());
+  }
+
+  /** How far it is: kept in memory, and on the disk with the next {@link #update}. */
+  public synchronized void progress(Progress progress) {
+    run = run.toBuilder().setProgress(progress).build();
+  }
+
+  /**
+   * Changes the run, and run.json.
+   *
+   * @throws IOException run.json is as it was; the run has changed nonetheless
+   */
+  public synchronized void update(Consumer<Run.Builder> change) throws IOException {
+    Run.Builder changed = run.toBuilder();
+    change.accept(changed);
+    run = changed.build();
+    unwritten = true;
+    folder.write(run);
+    unwritten = false;
+  }
+
+  /** Whether the last {@link #update} is not on the disk. */
+  public synchronized boolean isUnwritten() {
+    return unwritten;
+  }
+
+  /**
+   * Goes to another state, on the disk and as an event.
+   *
+   * @throws IllegalStateException it has ended: ends are final
+   */
+  public synchronized void state(RunState state, String reason) throws IOException {
+    if (isEnd(run.getState())) {
+      throw new IllegalStateException(
+          "run %s is %s; it cannot become %s".formatted(folder.id(), run.getState(), state));
+    }
+    try {
+      update(
+          changed -> {
+            changed.setState(state).setReason(reason);
+            if (state == RunState.RUN_STATE_RUNNING && !changed.hasStarted()) {
+              changed.setStarted(now());
+            } else if (isEnd(state)) {
+              changed.setEnded(now());
+            }
+          });
+    } finally {
+      // Under the lock too: who sees that the run has ended finds the event that says so.
+      event(
+          RunEvent.newBuilder()
+              .setStateChanged(
+                  RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+    }
+  }
+
+  /** Appends an event, with the time of now. */
+  public void event(RunEvent.Builder event) throws IOException {
+    log.append(JsonFormat.printer().omittingInsignificantWhitespace().print(event.setTime(now())));
+    listeners.forEach(Runnable::run);
+  }
+
+  /** At most {@code max} events from {@code index} on. */
+  public List<RunEvent> events(long index, int max) throws IOException {
+    List<RunEvent> events = new ArrayList<>();
+    for (String line : log.read(index, max)) {
+      RunEvent.Builder event = RunEvent.newBuilder();
+      try {
+        JsonFormat.parser().ignoringUnknownFields().merge(line, event);
+      } catch (InvalidProtocolBufferException e) {
+        throw new IOException(
+            "%s, line %d is damaged: %s"
+                .formatted(folder.events(), index + events.size() + 1, e.getMessage()),
+            e);
+      }
+      events.add(event.setIndex(index + events.size()).build());
+    }
+    return events;
+  }
+
+  /** Calls {@code listener} after each event, until {@link #removeListener}. */
+  public void addListener(Runnable listener) {
+    listeners.add(listener);
+  }
+
+  public void removeListener(Runnable listener) {
+    listeners.remove(listener);
+  }
+
+  private Timestamp now() {
+    return Timestamps.fromMillis(clock.instant().toEpochMilli());
+  }
+
+  @Override
+  public void close() throws IOException {
+    log.close();
+  }
+}

@@ -1,0 +1,117 @@
+package dev.dcgan.trainer.run;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import java.io.IOException;
+import java.time.InstantSource;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The records that are in use: each is open once, however many use it, until the last one closes
+ * its hold. Thread-safe.
+ */
+public final class RunRecords {
+
+  private static final Logger log = LoggerFactory.getLogger("runs");
+
+  private final InstantSource clock;
+
+  // Mutable state
+  @GuardedBy("this") private final Map<String, Use> uses = new HashMap<>();
+
+  /** A record and how many hold it; the count is guarded by the {@link RunRecords}. */
+  private static final class Use {
+    final RunRecord record;
+    int holds;
+
+    Use(RunRecord record) {
+      this.record = record;
+    }
+  }
+
+  public RunRecords(InstantSource clock) {
+    this.clock = clock;
+  }
+
+  /** A record that stays open until the hold is closed, which is to be done once. */
+  public final class Hold implements AutoCloseable {
+
+    private final RunRecord record;
+    private final @Nullable RunLock lock;
+
+    private Hold(RunRecord record, @Nullable RunLock lock) {
+      this.record = record;
+      this.lock = lock;
+    }
+
+    public RunRecord record() {
+      return record;
+    }
+
+    @Override
+    public void close() {
+      release(record);
+      if (lock != null) {
+        unlock(lock);
+      }
+    }
+  }
+
+  /** Opens to read, or to note something in a run that is locked already. */
+  public Hold share(RunDirectory folder) throws IOException {
+    return new Hold(acquire(folder), null);
+  }
+
+  /**
+   * Opens and locks.
+   *
+   * @return empty where somebody has the run, in this process or in another
+   */
+  public Optional<Hold> lock(RunDirectory folder) throws IOException {
+    Optional<RunLock> lock = folder.tryLock();
+    if (lock.isEmpty()) {
+      return Optional.empty();
+    }
+    try {
+      return Optional.of(new Hold(acquire(folder), lock.get()));
+    } catch (IOException | RuntimeException e) {
+      unlock(lock.get());
+      throw e;
+    }
+  }
+
+  private synchronized RunRecord acquire(RunDirectory folder) throws IOException {
+    Use use = uses.get(folder.id());
+    if (use == null) {
+      use = new Use(RunRecord.open(folder, clock));
+      uses.put(folder.id(), use);
+    }
+    use.holds++;
+    return use.record;
+  }
+
+  private synchronized void release(RunRecord record) {
+    Use use = uses.get(record.folder().id());
+    if (use == null || --use.holds > 0) {
+      return;
+    }
+    uses.remove(record.folder().id());
+    try {
+      record.close();
+    } catch (IOException e) {
+      log.warn("the events of {} could not be closed", record.folder(), e);
+    }
+  }
+
+  private static void unlock(RunLock lock) {
+    try {
+      lock.close();
+    } catch (IOException e) {
+      log.warn("a run could not be unlocked", e);
+    }
+  }
+}

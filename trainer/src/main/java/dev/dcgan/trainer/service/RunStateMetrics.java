@@ -1,0 +1,58 @@
+package dev.dcgan.trainer.service;
+
+import dev.dcgan.trainer.run.RunRecord;
+import dev.dcgan.v1.RunState;
+import io.prometheus.metrics.core.metrics.Gauge;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.atomic.AtomicReference;
+
+/**
+ * What Prometheus sees of the service's runs. Thread-safe; of a size that does not grow with them.
+ */
+final class RunStateMetrics {
+
+  private static final List<RunState> STATES =
+      List.of(
+          RunState.RUN_STATE_QUEUED,
+          RunState.RUN_STATE_RUNNING,
+          RunState.RUN_STATE_SUCCEEDED,
+          RunState.RUN_STATE_FAILED,
+          RunState.RUN_STATE_STOPPED);
+
+  private final Gauge runs;
+
+  RunStateMetrics(PrometheusRegistry registry) {
+    runs =
+        Gauge.builder()
+            .name("trainer_runs")
+            .help("Runs in the service's folder, by state.")
+            .labelNames("state")
+            .register(registry);
+    STATES.forEach(state -> runs.labelValues(label(state)).set(0));
+  }
+
+  /** There is another run, in that state. */
+  void found(RunState state) {
+    runs.labelValues(label(state)).inc();
+  }
+
+  /** Counts the run in the state that it is in, from now on to its end. */
+  void follow(RunRecord record) {
+    AtomicReference<RunState> last = new AtomicReference<>(record.run().getState());
+    record.addListener(
+        () -> {
+          RunState now = record.run().getState();
+          RunState before = last.getAndSet(now);
+          if (now != before) {
+            runs.labelValues(label(before)).dec();
+            runs.labelValues(label(now)).inc();
+          }
+        });
+  }
+
+  private static String label(RunState state) {
+    return RunRecord.name(state).toLowerCase(Locale.ROOT);
+  }
+}

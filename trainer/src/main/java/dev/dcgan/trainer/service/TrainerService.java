@@ -1,0 +1,263 @@
+package dev.dcgan.trainer.service;
+
+import dev.dcgan.trainer.config.InvalidConfigException;
+
+import dev.dcgan.server.Errors;
+import dev.dcgan.server.Threads;
+import dev.dcgan.trainer.run.RequestException;
+import dev.dcgan.trainer.run.RunRecords;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.v1.GetRunRequest;
+import dev.dcgan.v1.ListRunsRequest;
+import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.PublishModelRequest;
+import dev.dcgan.v1.PublishModelResponse;
+import dev.dcgan.v1.ResumeRunRequest;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.StartRunRequest;
+import dev.dcgan.v1.StopRunRequest;
+import dev.dcgan.v1.TrainerServiceGrpc;
+import dev.dcgan.v1.WatchRunRequest;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.stub.ServerCallStreamObserver;
+import io.grpc.stub.StreamObserver;
+import java.time.Duration;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.function.Function;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The gRPC adapter: asks {@link RunManager}, and tells callers what came of it. Thread-safe; handlers
+ * read and write small files at most. All watchers are served on one thread of the service's own.
+ *
+ * <p>At the end: {@link #endWatches}, then the server's, then {@link #close}.
+ */
+final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
+    implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(TrainerService.class);
+  private static final int PAGE = 100;
+  private static final int LARGEST_PAGE = 1000;
+  private static final Duration RETRY = Duration.ofMinutes(1);
+
+  private final RunManager runs;
+  private final ExecutorService watcher = Executors.newSingleThreadExecutor(Threads.named("watch"));
+  private final Set<EventSubscription> watches = ConcurrentHashMap.newKeySet();
+
+  // Mutable state; written once, by whoever ends the program.
+  private volatile boolean ending;
+
+  TrainerService(RunManager runs) {
+    this.runs = runs;
+  }
+
+  @Override
+  public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
+    answer(observer, () -> runs.start(request.getRequestId(), request.getConfig()));
+  }
+
+  @Override
+  public void getRun(GetRunRequest request, StreamObserver<Run> observer) {
+    answer(observer, () -> runs.get(request.getRunId()));
+  }
+
+  @Override
+  public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
+    answer(
+        observer,
+        () -> {
+          RunManager.Page page = runs.list(pageSize(request), pageToken(request));
+          return ListRunsResponse.newBuilder()
+              .addAllRuns(page.runs())
+              .setNextPageToken(page.next())
+              .build();
+        });
+  }
+
+  @Override
+  public void watchRun(WatchRunRequest request, StreamObserver<RunEvent> observer) {
+    ServerCallStreamObserver<RunEvent> call = (ServerCallStreamObserver<RunEvent>) observer;
+    try {
+      if (request.getFromIndex() < 0) {
+        throw Errors.invalidArgument(
+            "from_index",
+            "%s: expected less than 2^63".formatted(Long.toUnsignedString(request.getFromIndex())));
+      }
+      watch(runs.watch(request.getRunId()), request.getFromIndex(), call);
+    } catch (Exception e) {
+      observer.onError(told(e));
+    }
+  }
+
+  @Override
+  public void stopRun(StopRunRequest request, StreamObserver<Run> observer) {
+    answer(observer, () -> runs.stop(request.getRunId()));
+  }
+
+  @Override
+  public void resumeRun(ResumeRunRequest request, StreamObserver<Run> observer) {
+    answerLater(
+        observer,
+        () ->
+            runs.resume(
+                request.getRequestId(),
+                request.getRunId(),
+                request.hasEpochs() ? OptionalInt.of(request.getEpochs()) : OptionalInt.empty()),
+        Function.identity());
+  }
+
+  @Override
+  public void publishModel(
+      PublishModelRequest request, StreamObserver<PublishModelResponse> observer) {
+    answerLater(
+        observer,
+        () -> runs.publish(request.getRunId(), request.getCheckpoint(), request.getModel()),
+        model -> PublishModelResponse.newBuilder().setModel(model).build());
+  }
+
+  /** Sends watchers what is there, and ends their calls. */
+  void endWatches() {
+    ending = true;
+    watches.forEach(EventSubscription::close);
+  }
+
+  /** Call when no call is under way any more. */
+  @Override
+  public void close() {
+    watcher.shutdown();
+  }
+
+  private void watch(
+      RunRecords.Hold hold, long fromIndex, ServerCallStreamObserver<RunEvent> call) {
+    // The two know each other: the watch ends by itself, and then is no longer one of ours.
+    class Caller implements EventSubscription.Sink {
+
+      private final EventSubscription watch = new EventSubscription(hold.record(), fromIndex, watcher, this);
+
+      @Override
+      public boolean isReady() {
+        return call.isReady();
+      }
+
+      @Override
+      public void deliver(RunEvent event) {
+        call.onNext(event);
+      }
+
+      @Override
+      public void complete() {
+        call.onCompleted();
+      }
+
+      @Override
+      public void fail(Exception cause) {
+        call.onError(told(cause));
+      }
+
+      @Override
+      public void ended() {
+        watches.remove(watch);
+        hold.close();
+      }
+    }
+
+    EventSubscription watch = new Caller().watch;
+    watches.add(watch);
+    call.setOnReadyHandler(watch::wake);
+    call.setOnCancelHandler(watch::cancel);
+    watch.start();
+    if (ending) {
+      watch.close();
+    }
+  }
+
+  private static int pageSize(ListRunsRequest request) {
+    long size = Integer.toUnsignedLong(request.getPageSize());
+    if (size > LARGEST_PAGE) {
+      throw Errors.invalidArgument(
+          "page_size", "%d: expected at most %d".formatted(size, LARGEST_PAGE));
+    }
+    return size == 0 ? PAGE : (int) size;
+  }
+
+  private static String pageToken(ListRunsRequest request) {
+    String token = request.getPageToken();
+    if (!token.isEmpty() && !RunStore.isId(token)) {
+      throw Errors.invalidArgument(
+          "page_token", "'%s': expected an answer's next_page_token".formatted(token));
+    }
+    return token;
+  }
+
+  private static <T> void answer(StreamObserver<T> observer, Callable<T> call) {
+    T answer;
+    try {
+      answer = call.call();
+    } catch (Exception e) {
+      observer.onError(told(e));
+      return;
+    }
+    observer.onNext(answer);
+    observer.onCompleted();
+  }
+
+  /** What a caller that has gone no longer waits for is not begun. */
+  private static <T, A> void answerLater(
+      StreamObserver<A> observer, Callable<CompletableFuture<T>> call, Function<T, A> answer) {
+    CompletableFuture<T> future;
+    try {
+      future = call.call();
+    } catch (Exception e) {
+      observer.onError(told(e));
+      return;
+    }
+    ((ServerCallStreamObserver<A>) observer).setOnCancelHandler(() -> future.cancel(false));
+    var unused =
+        future.whenComplete(
+            (result, failure) -> {
+              if (failure != null) {
+                observer.onError(told(failure));
+                return;
+              }
+              observer.onNext(answer.apply(result));
+              observer.onCompleted();
+            });
+  }
+
+  private static StatusRuntimeException told(Throwable failure) {
+    if (failure instanceof StatusRuntimeException status) {
+      return status;
+    }
+    if (failure instanceof InvalidConfigException invalid) {
+      return Errors.invalidArgument(
+          invalid.violations().stream()
+              .map(wrong -> new Errors.Violation(wrong.field(), wrong.description()))
+              .toList());
+    }
+    if (failure instanceof RequestException refused) {
+      String message = String.valueOf(refused.getMessage());
+      return switch (refused.why()) {
+        case NOT_FOUND -> Errors.notFound(message);
+        case WRONG_STATE -> Errors.failedPrecondition(message);
+        case ALREADY_EXISTS -> Errors.alreadyExists(message);
+        case FULL -> Errors.overloaded(message, RETRY);
+        case ENDING -> Errors.unavailable(message);
+      };
+    }
+    if (failure instanceof CancellationException) {
+      return Status.CANCELLED.withDescription("the call was cancelled").asRuntimeException();
+    }
+    log.error("a call failed", failure);
+    return Errors.internal();
+  }
+}

@@ -1,0 +1,3 @@
+/** Writes event files for TensorBoard. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.trainer.tensorboard;

@@ -1,0 +1,666 @@
+package dev.dcgan.trainer.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.TrainerMain;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunLock;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.service.FailingTrainer;
+import dev.dcgan.trainer.service.TestRunManager;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The command line in a process of its own, as an operator meets it. */
+@Timeout(value = 3, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TrainerMainTest {
+
+  private static final List<String> QUICK =
+      List.of(
+          "train",
+          "--device=cpu",
+          "--images=64",
+          "--batch-size=16",
+          "--width=4",
+          "--latent=8",
+          "--seed=18446744073709551615",
+          "--http-port=0");
+
+  private static final String MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB.";
+
+  // Long enough to be interrupted on the way.
+  private static final String LONG = "--epochs=100";
+
+  @TempDir private Path folder;
+
+  @Test
+  void train_onSigterm_keepsACheckpoint_whichExportPublishes() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=100000")) {
+      trainer.awaitLine("epoch 2/100000: ");
+      trainer.terminate();
+
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("interrupted at step", "`trainer train --resume ")
+          .doesNotContain("Exception", "\tat ");
+    }
+    assertThat(folder.resolve("models")).isEmptyDirectory();
+
+    try (Trainer trainer =
+        start(List.of("export"), "--checkpoint=" + newestCheckpoint(), "--model=stopped")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    ModelBundle model = new ModelRepository(folder.resolve("models")).open("stopped", 1);
+    assertThat(model.latentSize()).isEqualTo(8);
+    assertThat(model.manifest().getOrigin().getRunId())
+        .isEqualTo(onlyEntry(folder.resolve("runs")).getFileName().toString());
+    assertThat(model.manifest().getOrigin().getSeed()).isEqualTo(-1);
+  }
+
+  @Test
+  void train_ofANamedRun_onSigterm_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+      throws Exception {
+    try (Trainer trainer = start(QUICK, LONG, "--model=undisturbed")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+      trainer.awaitLine("epoch 2/100: ");
+      trainer.terminate();
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-3"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(models().versions("mnist28")).isEmpty();
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("carrying on from", "published mnist28/1");
+    }
+    assertThat(models().open("mnist28", 1).readModel())
+        .isEqualTo(models().open("undisturbed", 1).readModel());
+
+    Run done = run.read();
+    try (Trainer trainer = start(Map.of("DCGAN_RUN", "sweep-3"), QUICK, LONG)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .endsWith("run sweep-3 has SUCCEEDED already, and has published mnist28/1");
+    }
+    assertThat(models().versions("mnist28")).containsExactly(1L);
+    assertThat(run.read()).isEqualTo(done);
+  }
+
+  @Test
+  void train_ofANamedRun_outOfMemory_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+      throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--model=undisturbed")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer = startFailing(MEMORY, QUICK, "--epochs=4", "--run=sweep-7")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output())
+          .contains("run sweep-7 was interrupted at step 8: out of memory: " + MEMORY)
+          .doesNotContain("fault of this program", "Exception", "\tat ");
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-7"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-7")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("step-00000008.safetensors");
+    }
+    assertThat(models().open("mnist28", 1).readModel())
+        .isEqualTo(models().open("undisturbed", 1).readModel());
+  }
+
+  @Test
+  void train_onALostDevice_saysInOneLineHowToContinue() throws Exception {
+    try (Trainer trainer =
+        startFailing("CUDA error: unspecified launch failure", QUICK, "--epochs=4")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output().lines().filter(line -> line.startsWith("error: ")))
+          .singleElement()
+          .asString()
+          .contains("unspecified launch failure", "`trainer train --resume ");
+      assertThat(trainer.output()).doesNotContain("fault of this program", "\tat ");
+    }
+    String id = onlyEntry(folder.resolve("runs")).getFileName().toString();
+
+    try (Trainer trainer = start(List.of("train"), "--resume=" + id, "--http-port=0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("step-00000004.safetensors");
+    }
+  }
+
+  @Test
+  void train_ofARunOfAGpuThatIsGone_waits_untilItIsMoved() throws Exception {
+    List<String> auto = new ArrayList<>(QUICK);
+    auto.set(1, "--device=auto");
+    try (Trainer trainer = startFailing(MEMORY, auto, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-8"));
+    run.write(run.read().toBuilder().setDevice("cuda:63").build()); // Which no machine has.
+
+    try (Trainer trainer = start(auto, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output()).contains("cuda:63", "--device cpu").doesNotContain("\tat ");
+    }
+    try (Trainer trainer = start(List.of("train"), "--resume=sweep-8", "--http-port=0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output().lines()).singleElement().asString().contains("cuda:63");
+    }
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState)
+        .returns("cuda:63", Run::getDevice);
+
+    try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-8")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("moves from --device auto to cpu");
+    }
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
+        .returns("cpu", Run::getDevice);
+  }
+
+  @Test
+  void serve_outOfMemory_endsWith75_andTheNextStartTrainsAllRuns() throws Exception {
+    RunConfig config =
+        RunConfig.newBuilder()
+            .setDevice("cpu")
+            .setImages(64)
+            .setBatchSize(16)
+            .setWidth(4)
+            .setLatent(8)
+            .setEpochs(4)
+            .setModel("digits")
+            .build();
+    RunStore store = new RunStore(folder.resolve("runs"), TestRunManager.CLOCK);
+    Run draft = Run.newBuilder().setConfig(config).setByService(true).build();
+    RunDirectory first = store.create(draft);
+    RunDirectory second = store.create(draft);
+    List<String> serve = List.of("serve", "--device=cpu", "--port=0", "--http-port=0");
+
+    try (Trainer trainer = startFailing(MEMORY, serve)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+      assertThat(trainer.output())
+          .contains(first.id() + " was interrupted at step 8: out of memory: " + MEMORY)
+          .doesNotContain("fault of this program", "\tat ");
+    }
+    assertThat(first.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(second.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+
+    try (Trainer trainer = start(serve)) {
+      trainer.awaitLine("run %s is SUCCEEDED".formatted(first.id()));
+      trainer.awaitLine("run %s is SUCCEEDED".formatted(second.id()));
+      trainer.terminate();
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    assertThat(models().open("digits", 1).readModel())
+        .as("the same weights, interrupted or not")
+        .isEqualTo(models().open("digits", 2).readModel());
+  }
+
+  @Test
+  void train_ofANamedRunThatWasKilled_goesOn_butNotWithOtherSettings() throws Exception {
+    Path settings =
+        Files.writeString(folder.resolve("0"), "# index 0\n--beta1 0.4 --model sweep-0\n");
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      trainer.awaitLine("epoch 2/100: ");
+      trainer.kill();
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-0"));
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    Files.writeString(settings, "--beta1 0.6 --model sweep-0 --max-unreadable 3\n");
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .containsExactly(
+              "error: --run sweep-0: that run was created with other settings: --max-unreadable 3"
+                  + " (was not given), --beta1 0.6 (was 0.4); set them as they were, or choose"
+                  + " another name");
+    }
+    Files.writeString(settings, "--beta1=0.4\n--model=sweep-0\n");
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("carrying on from");
+    }
+    assertThat(models().versions("sweep-0")).containsExactly(1L);
+  }
+
+  @Test
+  void train_whereTheEndCannotBeWritten_isNoSuccess_andTheNextStartPublishesNothingTwice()
+      throws Exception {
+    Path file = folder.resolve("runs/sweep-5/run.json");
+    byte[] before;
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
+      trainer.awaitLine("epoch 2/100: ");
+      before = Files.readAllBytes(file);
+      putInTheWay(file);
+
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains(
+              "published mnist28/1",
+              "error: run sweep-5 has SUCCEEDED, but that could not be written in ")
+          .doesNotContain("\tat ");
+    }
+    Files.delete(file);
+    Files.write(file, before);
+
+    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    assertThat(models().versions("mnist28")).containsExactly(1L);
+    Run run = new RunDirectory(folder.resolve("runs/sweep-5")).read();
+    assertThat(run.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.getPublishedList())
+        .containsExactly(models().open("mnist28", 1).manifest().getModel());
+  }
+
+  /** Puts a folder in a file's place, whoever writes the file meanwhile. */
+  private static void putInTheWay(Path file) throws IOException {
+    while (!Files.isDirectory(file)) {
+      Files.deleteIfExists(file);
+      try {
+        Files.createDirectory(file);
+      } catch (FileAlreadyExistsException e) {
+        // It was written just now.
+      }
+    }
+  }
+
+  @Test
+  void train_ofANamedRunOfAnOlderProgram_takesWhatItLacksAsTheDefault() throws Exception {
+    RunConfig older =
+        RunConfig.newBuilder()
+            .setDevice("cpu")
+            .setImages(64)
+            .setBatchSize(16)
+            .setWidth(4)
+            .setLatent(8)
+            .setSeed(-1)
+            .setModel("mnist28")
+            .build();
+    new RunStore(folder.resolve("runs"), InstantSource.system())
+        .create("sweep-4", Run.newBuilder().setConfig(older).build());
+
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--label-smoothing=0.1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --label-smoothing 0.1 (was 0.0); set");
+    }
+    try (Trainer trainer = start(QUICK, "--run=sweep-4", "--epochs=10")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("other settings: --epochs 10 (was ");
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-4"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_SUCCEEDED).build());
+    try (Trainer trainer = start(QUICK, "--run=sweep-4")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("run sweep-4 has SUCCEEDED already");
+    }
+  }
+
+  @Test
+  void train_ofANamedRunThatFailed_saysSoAgain_andThatThereIsNoUse() throws Exception {
+    String[] options = {"--epochs=3", "--learning-rate=1e30", "--run=sweep-1"};
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(65);
+    }
+
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(65);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: run sweep-1 has FAILED (")
+          .contains("is not finite at epoch 1");
+    }
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-1"));
+    run.write(
+        run.read().toBuilder().setState(RunState.RUN_STATE_STOPPED).setReason("collapsed").build());
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).isEqualTo(65);
+      assertThat(trainer.output())
+          .startsWith("error: run sweep-1 has STOPPED (collapsed); only what was interrupted");
+    }
+  }
+
+  @Test
+  void train_ofANamedRunThatCouldNotPublish_isTriedAgain_andPublishesOnceItCan() throws Exception {
+    Files.createDirectory(folder.resolve("models"));
+    Path inTheWay = Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
+    String[] options = {"--epochs=2", "--run=sweep-6"};
+    RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-6"));
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output()).contains("epoch 2/2: ", "error: ").doesNotContain("\tat ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("mnist28");
+    Files.delete(inTheWay);
+
+    try (Trainer trainer = start(QUICK, options)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("carrying on from", "published mnist28/1")
+          .doesNotContain("epoch 2/2: ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void train_whatWouldBeANamedRun_isCheckedFirst() throws Exception {
+    try (Trainer trainer = start(QUICK, "--run=../sweep", "--resume=sweep")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output().lines())
+          .containsExactly(
+              "error: --run '../sweep': expected lower-case letters, digits, '.', '-' and '_', at"
+                  + " most 101",
+              "error: --resume sweep beside --run ../sweep: expected one of them",
+              "see: trainer train --help");
+    }
+    try (Trainer trainer =
+        start(List.of("train"), "--run=sweep-2", "--images=10", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+    }
+    assertThat(folder.resolve("runs")).as("no run that could never begin").doesNotExist();
+  }
+
+  @Test
+  void evaluate_measuresACheckpointByItsRunsPictures_andAModelByTheNamedOnes() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=1", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    try (Trainer trainer =
+        start(
+            List.of("evaluate"), "--checkpoint=" + newestCheckpoint(), "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
+    }
+    try (Trainer trainer =
+        start(List.of("evaluate"), "--model=mnist28", "--images=64", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("error: which pictures to measure by?");
+    }
+    try (Trainer trainer =
+        start(
+            List.of("evaluate"),
+            "--model=mnist28",
+            "--dataset=digits",
+            "--images=64",
+            "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
+    }
+  }
+
+  @Test
+  void benchmark_printsEachPhase_andTheRatioToThePlainFormulation() throws Exception {
+    try (Trainer trainer =
+        start(List.of("benchmark"), "--width=8", "--batch-size=16", "--steps=2", "--turns=2")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("mnist28 (28x28x1, latent 64, width 8), batches of 16, on cpu")
+          .containsPattern("images/s +[0-9.]+ +[0-9.]+ +[0-9.]+")
+          .contains("batch to the device, ms", "D step, ms", "G step, ms")
+          .containsPattern("% of a product's [1-9][0-9]* +[0-9.]+ +[0-9.]+");
+    }
+    try (Trainer trainer = start(List.of("benchmark"), "--preset=none", "--turns=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output())
+          .contains("--preset none: expected one of mnist28, mnist28-fast, paper64", "--turns 0");
+    }
+  }
+
+  @Test
+  void train_whenItDiverges_saysSoInOneLine_andPublishesNothing() throws Exception {
+    try (Trainer trainer = start(QUICK, "--epochs=3", "--learning-rate=1e30")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines().toList())
+          .last()
+          .asString()
+          .startsWith("error: ")
+          .contains("is not finite at epoch 1", "--learning-rate", "there is no checkpoint");
+      assertThat(trainer.output()).doesNotContain("Exception", "\tat ");
+    }
+    assertThat(folder.resolve("models")).isEmptyDirectory();
+  }
+
+  @Test
+  void train_whenThePublishedCannotBeWritten_hasNamedTheCheckpoint() throws Exception {
+    Files.createDirectory(folder.resolve("models"));
+    Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
+
+    try (Trainer trainer = start(QUICK, "--epochs=1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains(
+              "kept " + Path.of("runs").resolve(onlyEntry(folder.resolve("runs")).getFileName()))
+          .contains("error: ")
+          .doesNotContain("\tat ");
+    }
+  }
+
+  @Test
+  void train_whenItCouldNotEndWell_saysSoBeforeItBegins() throws Exception {
+    Files.writeString(folder.resolve("file"), "no folder");
+
+    try (Trainer trainer = start(QUICK, "--repository=file")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).startsWith("error: --repository file").doesNotContain("\tat ");
+    }
+    try (Trainer trainer =
+        start(List.of("train"), "--images=10", "--batch-size=16", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("error: digits has 10 pictures, too few");
+    }
+    assertThat(folder.resolve("runs")).doesNotExist();
+  }
+
+  @Test
+  void train_whenSettingsAreWrong_reportsAllOfThem() throws Exception {
+    try (Trainer trainer =
+        start(
+            List.of("train"),
+            "--data=absent",
+            "--dataset=faces",
+            "--images=1",
+            "--epochs=0",
+            "--batch-size=1",
+            "--latent=0",
+            "--width=3",
+            "--learning-rate=NaN",
+            "--beta1=1",
+            "--beta2=-0.1",
+            "--seed=-1",
+            "--device=tpu",
+            "--model=Digits",
+            "--http-port=65536")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output().lines())
+          .hasSize(16)
+          .last()
+          .isEqualTo("see: trainer train --help");
+      assertThat(trainer.output().lines().limit(15)).allMatch(line -> line.startsWith("error: "));
+    }
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void serve_onADeviceThatDoesNotWork_saysSoInOneLine_andDoesNotBegin() throws Exception {
+    try (Trainer trainer =
+        start(List.of("serve"), "--device=cuda:99", "--port=0", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: --device cuda:99: ");
+    }
+    assertThat(folder).isEmptyDirectory();
+    try (Trainer trainer = start(Map.of("DCGAN_DEVICE", "tpu"), List.of("serve"))) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output()).startsWith("error: --device 'tpu': expected auto, cpu, cuda");
+    }
+  }
+
+  @Test
+  void resume_ofARunInAnotherProcess_leavesItAlone() throws Exception {
+    RunDirectory run =
+        new RunStore(folder.resolve("runs"), InstantSource.system())
+            .create(Run.newBuilder().setConfig(RunConfig.newBuilder().setImages(300)).build());
+    try (RunLock lock = run.tryLock().orElseThrow();
+        Trainer trainer = start(QUICK, "--resume=" + run.id())) {
+      assertThat(lock).isNotNull();
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains("error: run " + run.id() + " is in another process's hands")
+          .doesNotContain("\tat ");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+  }
+
+  @Test
+  void export_ofNoCheckpoint_saysSo() throws Exception {
+    Path file = Files.writeString(folder.resolve("notes.txt"), "not a checkpoint");
+
+    try (Trainer trainer = start(List.of("export"), "--checkpoint=" + file)) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .startsWith("error: " + file + " is damaged: ");
+    }
+  }
+
+  private ModelRepository models() {
+    return new ModelRepository(folder.resolve("models"));
+  }
+
+  private Trainer start(List<String> command, String... options) throws IOException {
+    return start(Map.of(), command, options);
+  }
+
+  /** PyTorch fails at the end of the second of four epochs. */
+  private Trainer startFailing(String message, List<String> command, String... options)
+      throws IOException {
+    List<String> line = new ArrayList<>(List.of("epoch 2/4: ", message));
+    line.addAll(command);
+    return start(FailingTrainer.class, Map.of(), line, options);
+  }
+
+  private Trainer start(Map<String, String> environment, List<String> command, String... options)
+      throws IOException {
+    return start(TrainerMain.class, environment, command, options);
+  }
+
+  private Trainer start(
+      Class<?> main, Map<String, String> environment, List<String> command, String... options)
+      throws IOException {
+    List<String> line =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "-Dai.djl.offline=true",
+                "-Djava.awt.headless=true",
+                "-cp",
+                System.getProperty("java.class.path"),
+                main.getName()));
+    line.addAll(command);
+    line.addAll(List.of(options));
+    ProcessBuilder builder =
+        new ProcessBuilder(line).directory(folder.toFile()).redirectErrorStream(true);
+    builder.environment().put("OPT_OUT_TRACKING", "true");
+    builder.environment().putAll(environment);
+    return new Trainer(builder.start());
+  }
+
+  private Path newestCheckpoint() throws IOException {
+    try (Stream<Path> files =
+        Files.list(onlyEntry(folder.resolve("runs")).resolve("checkpoints"))) {
+      return files.max(Path::compareTo).orElseThrow();
+    }
+  }
+
+  private static Path onlyEntry(Path parent) throws IOException {
+    try (Stream<Path> entries = Files.list(parent)) {
+      List<Path> found =
+          entries.filter(entry -> !entry.getFileName().toString().startsWith(".")).toList();
+      assertThat(found).hasSize(1);
+      return found.get(0);
+    }
+  }
+
+  /** A running trainer; its output is read by whoever waits for a line of it or for its end. */
+  private static final class Trainer implements AutoCloseable {
+
+    private final Process process;
+    private final BufferedReader reader;
+    private final StringBuilder output = new StringBuilder();
+
+    Trainer(Process process) {
+      this.process = process;
+      reader = process.inputReader();
+    }
+
+    void awaitLine(String part) throws IOException {
+      for (String line = next(); !line.contains(part); line = next()) {}
+    }
+
+    /** Sends SIGTERM; not by the process, which would close the output too. */
+    void terminate() {
+      process.toHandle().destroy();
+    }
+
+    /** As a machine that fails does: the process has no say in it. */
+    void kill() throws InterruptedException {
+      process.toHandle().destroyForcibly();
+      process.waitFor();
+    }
+
+    /** Waits for the end. */
+    int exitCode() throws IOException, InterruptedException {
+      reader.lines().forEach(line -> output.append(line).append('\n'));
+      return process.waitFor();
+    }
+
+    String output() {
+      return output.toString();
+    }
+
+    private String next() throws IOException {
+      String line = reader.readLine();
+      assertThat(line).as("a line after:\n" + output).isNotNull();
+      output.append(line).append('\n');
+      return line;
+    }
+
+    @Override
+    public void close() {
+      process.destroyForcibly();
+    }
+  }
+}

@@ -1,3 +1,0 @@
-/** Tests of the command line's clients. */
-@org.jspecify.annotations.NullMarked
-package dev.dcgan.trainer.client;

@@ -1,0 +1,68 @@
+package dev.dcgan.trainer.run;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.InstantSource;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+class RunStoreTest {
+
+  private static final Run DRAFT =
+      Run.newBuilder().setConfig(RunConfig.newBuilder().setSeed(3)).build();
+
+  @TempDir private Path folder;
+  private RunStore store;
+
+  @BeforeEach
+  void open() {
+    store = new RunStore(folder.resolve("runs"), InstantSource.system());
+  }
+
+  @Test
+  void create_ofAnId_makesAQueuedRunOfThatId() throws Exception {
+    RunDirectory run = store.create("sweep-3", DRAFT);
+
+    assertThat(run.id()).isEqualTo("sweep-3");
+    assertThat(store.find("sweep-3").orElseThrow().read())
+        .returns(RunState.RUN_STATE_QUEUED, Run::getState)
+        .returns(3L, read -> read.getConfig().getSeed());
+    assertThat(run.checkpoints()).isDirectory();
+    try (RunLock lock = run.tryLock().orElseThrow()) {
+      assertThat(lock).as("left for the one that trains").isNotNull();
+    }
+  }
+
+  @Test
+  void create_ofAnIdWhoseFolderHasNoRunYet_fillsIt() throws Exception {
+    Files.createDirectories(folder.resolve("runs/sweep-3/checkpoints"));
+
+    assertThat(store.create("sweep-3", DRAFT).read().getConfig().getSeed()).isEqualTo(3);
+  }
+
+  @Test
+  void create_ofAnIdThatIsTakenOrBeingMade_leavesThatAlone() throws Exception {
+    RunDirectory run = store.create("sweep-3", DRAFT);
+    Path unfinished = Files.createDirectories(folder.resolve("runs/sweep-4"));
+
+    assertThatIOException()
+        .isThrownBy(() -> store.create("sweep-3", Run.getDefaultInstance()))
+        .withMessageStartingWith("run sweep-3 was made by another process just now");
+    try (RunLock lock = new RunDirectory(unfinished).tryLock().orElseThrow()) {
+      assertThat(lock).isNotNull();
+      assertThatIOException()
+          .isThrownBy(() -> store.create("sweep-4", DRAFT))
+          .withMessageStartingWith("run sweep-4 was made by another process just now");
+    }
+
+    assertThat(run.read().getConfig().getSeed()).isEqualTo(3);
+    assertThat(store.find("sweep-4")).isEmpty();
+  }
+}

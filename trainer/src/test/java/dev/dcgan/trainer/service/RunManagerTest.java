@@ -1,0 +1,678 @@
+package dev.dcgan.trainer.service;
+
+import dev.dcgan.trainer.config.InvalidConfigException;
+
+import dev.dcgan.trainer.config.ConfigViolation;
+
+import static dev.dcgan.trainer.service.TestRunManager.config;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.run.RequestException;
+import dev.dcgan.trainer.run.RequestException.Why;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunLock;
+import dev.dcgan.trainer.service.FakeTrainer.Session;
+import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CompletionException;
+import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The service's runs, with a trainer that the test holds back. */
+class RunManagerTest {
+
+  @TempDir private Path folder;
+
+  private TestRunManager service;
+  private RunManager runs;
+  private FakeTrainer trainer;
+
+  @BeforeEach
+  void start() throws IOException {
+    service = TestRunManager.start(folder, null);
+    runs = service.runs;
+    trainer = service.trainer;
+  }
+
+  @AfterEach
+  void end() throws InterruptedException {
+    service.close();
+  }
+
+  private void restart() throws Exception {
+    service.close();
+    start();
+  }
+
+  @Test
+  void runsAreTrained_oneAtATime_inTheOrderInWhichTheyCame() throws Exception {
+    Run a = runs.start("", config(1));
+    Run b = runs.start("", config(2));
+    Run c = runs.start("", config(3));
+
+    Session first = trainer.next();
+    assertThat(first.id()).isEqualTo(a.getId());
+    assertThat(first.plan.hyperparameters().epochs()).isEqualTo(1);
+    assertThat(runs.get(b.getId()).getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(trainer.isIdle()).isTrue();
+    first.succeed();
+    Session second = trainer.next();
+    assertThat(second.id()).isEqualTo(b.getId());
+    assertThat(runs.get(a.getId()).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    second.fail("no luck");
+    assertThat(trainer.next().id()).isEqualTo(c.getId());
+    assertThat(runs.get(b.getId()))
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
+        .returns("no luck", Run::getReason);
+  }
+
+  @Test
+  void start_answersWithTheCompleteConfig_andKeepsItOnTheDisk() throws Exception {
+    Run run = runs.start("request", config(7));
+
+    assertThat(run.getConfig().getBatchSize()).isEqualTo(128);
+    assertThat(run.getAsked()).isEqualTo(config(7));
+    assertThat(run.getByService()).isTrue();
+    assertThat(service.folder(run).read())
+        .returns(run.getConfig(), Run::getConfig)
+        .returns(run.getAsked(), Run::getAsked)
+        .returns("request", Run::getRequestId);
+  }
+
+  @Test
+  void start_ofARunThatNamesNoDevice_namesTheServices_othersKeepTheirs() throws Exception {
+    Run none = runs.start("", config(1));
+    Run other = runs.start("", config(1).toBuilder().setDevice("auto").build());
+
+    assertThat(none.getConfig().getDevice()).isEqualTo("cuda:1");
+    assertThat(none.getAsked().getDevice()).isEmpty();
+    assertThat(service.folder(none).read().getConfig().getDevice()).isEqualTo("cuda:1");
+    assertThat(other.getConfig().getDevice()).isEqualTo("auto");
+  }
+
+  @Test
+  void start_withTheSameRequestId_answersWithTheSameRun_inEveryStateAndLife() throws Exception {
+    Run run = runs.start("once", config(1));
+    assertThat(runs.start("once", config(1)).getId()).isEqualTo(run.getId());
+    trainer.next().succeed();
+    service.awaitEnd(run.getId());
+    assertThat(runs.start("once", config(1)))
+        .returns(run.getId(), Run::getId)
+        .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState);
+
+    restart();
+
+    assertThat(runs.start("once", config(1)).getId()).isEqualTo(run.getId());
+    assertThat(trainer.isIdle()).isTrue();
+    assertThat(runs.list(10, "").runs()).hasSize(1);
+  }
+
+  @Test
+  void start_withoutARequestId_startsARunEachTime() throws Exception {
+    assertThat(runs.start("", config(1)).getId()).isNotEqualTo(runs.start("", config(1)).getId());
+  }
+
+  @Test
+  void start_withARequestIdOfAnotherConfig_isRefused() throws Exception {
+    Run run = runs.start("once", config(1));
+
+    RequestException refused = refusal(() -> runs.start("once", config(2)));
+
+    assertThat(refused.why()).isEqualTo(Why.ALREADY_EXISTS);
+    assertThat(refused).hasMessageContaining("'once'").hasMessageContaining(run.getId());
+    // What the preset gives anyhow is another thing to ask for.
+    assertThat(refusal(() -> runs.start("once", config(1).toBuilder().setSeed(1).build())).why())
+        .isEqualTo(Why.ALREADY_EXISTS);
+  }
+
+  @Test
+  void start_ofAnInvalidConfig_namesAllThatIsWrong_andMakesNothing() {
+    InvalidConfigException invalid =
+        catchThrowableOfType(
+            InvalidConfigException.class,
+            () ->
+                runs.start(
+                    "x".repeat(129),
+                    RunConfig.newBuilder()
+                        .setData("mnist")
+                        .setEpochs(0)
+                        .setBatchSize(1)
+                        .setPublish("always")
+                        .build()));
+
+    assertThat(invalid.violations())
+        .extracting(ConfigViolation::field)
+        .containsExactlyInAnyOrder(
+            "request_id", "config.data", "config.epochs", "config.batch_size", "config.publish");
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void start_whenTooManyWait_isRefused_butARepeatedRequestIsAnswered() throws Exception {
+    runs.start("", config(1));
+    trainer.next();
+    Run waiting = runs.start("waits", config(1));
+    for (int i = 1; i < TestRunManager.MAX_QUEUED; i++) {
+      runs.start("", config(1));
+    }
+
+    RequestException refused = refusal(() -> runs.start("", config(1)));
+
+    assertThat(refused.why()).isEqualTo(Why.FULL);
+    assertThat(refused).hasMessageContaining("3 runs wait already");
+    assertThat(runs.start("waits", config(1)).getId()).isEqualTo(waiting.getId());
+    runs.stop(waiting.getId());
+    assertThat(runs.start("", config(1)).getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+  }
+
+  @Test
+  void stop_ofARunThatWaits_endsItAtOnce_andItIsNeverTrained() throws Exception {
+    runs.start("", config(1));
+    Session first = trainer.next();
+    Run second = runs.start("", config(2));
+    Run third = runs.start("", config(3));
+
+    Run stopped = runs.stop(second.getId());
+
+    assertThat(stopped.getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+    assertThat(stopped.getReason()).isEqualTo("stopped while it waited");
+    assertThat(stopped.hasEnded()).isTrue();
+    assertThat(service.folder(second).read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+    first.succeed();
+    assertThat(trainer.next().id()).isEqualTo(third.getId());
+  }
+
+  @Test
+  void stop_ofTheRunUnderWay_asksItToEnd() throws Exception {
+    Run run = runs.start("", config(1));
+    trainer.next();
+
+    assertThat(runs.stop(run.getId()).getId()).isEqualTo(run.getId());
+
+    assertThat(service.awaitEnd(run.getId()))
+        .returns(RunState.RUN_STATE_STOPPED, Run::getState)
+        .returns("stopped as asked", Run::getReason);
+  }
+
+  @Test
+  void stop_ofARunThatHasEnded_leavesItAsItIs() throws Exception {
+    Run run = runs.start("", config(1));
+    trainer.next().succeed();
+    Run ended = service.awaitEnd(run.getId());
+
+    assertThat(runs.stop(run.getId()).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+
+    assertThat(service.folder(run).read().getEnded()).isEqualTo(ended.getEnded());
+  }
+
+  @Test
+  void endsAreFinal() throws Exception {
+    Run run = runs.start("", config(1));
+    Session session = trainer.next();
+    session.succeed();
+    service.awaitEnd(run.getId());
+
+    assertThat(
+            catchThrowableOfType(
+                IllegalStateException.class,
+                () -> session.record.state(RunState.RUN_STATE_RUNNING, "")))
+        .hasMessageContaining("it cannot become");
+    assertThat(runs.get(run.getId()).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void aRunThatNobodyKnows_isNotFound() {
+    for (String id : List.of("absent", "../outside", "", "A B")) {
+      assertThat(refusal(() -> runs.get(id)).why()).isEqualTo(Why.NOT_FOUND);
+      assertThat(refusal(() -> runs.stop(id)).why()).isEqualTo(Why.NOT_FOUND);
+      assertThat(refusal(() -> runs.watch(id)).why()).isEqualTo(Why.NOT_FOUND);
+      assertThat(refusal(() -> join(runs.publish(id, "", ""))).why()).isEqualTo(Why.NOT_FOUND);
+    }
+  }
+
+  @Test
+  void aFaultInTraining_failsTheRun_andTheNextIsTrained() throws Exception {
+    Run first = runs.start("", config(1));
+    Run second = runs.start("", config(1));
+    runs.start("", config(1));
+    trainer.next().breakDown();
+    trainer.next().forget();
+    trainer.next();
+
+    for (Run run : List.of(first, second)) {
+      assertThat(runs.get(run.getId()))
+          .returns(RunState.RUN_STATE_FAILED, Run::getState)
+          .returns("a fault of this program; its log has the cause", Run::getReason);
+    }
+  }
+
+  @Test
+  void aLostDevice_leavesTheRunRunning_andTheRestQueued() throws Exception {
+    Run first = runs.start("", config(1));
+    Run second = runs.start("", config(1));
+    trainer.next().loseDevice();
+
+    service.failed.get(30, TimeUnit.SECONDS);
+
+    assertThat(trainer.isIdle()).isTrue();
+    assertThat(refusal(() -> runs.start("", config(1))).why()).isEqualTo(Why.ENDING);
+    service.close();
+    assertThat(service.folder(first).read())
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState)
+        .returns("interrupted", Run::getReason);
+    assertThat(service.folder(second).read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    start();
+    for (Run next : List.of(first, second)) {
+      Session session = trainer.next();
+      assertThat(session.id()).isEqualTo(next.getId());
+      session.succeed();
+    }
+  }
+
+  @Test
+  void recovery_movesRunsOfWhichNobodyNamedTheDevice_toTheServices() throws Exception {
+    Run unnamed = runs.start("", config(1));
+    Session session = trainer.next();
+    Run named = runs.start("", config(1).toBuilder().setDevice("cuda:0").build());
+    assertThat(session.plan.config().getDevice()).isEqualTo("cuda:1");
+    service.close();
+    RunDirectory folder = service.folder(unnamed);
+    Run run = folder.read();
+    // As of a service that had another --device.
+    folder.write(run.toBuilder().setConfig(run.getConfig().toBuilder().setDevice("auto")).build());
+
+    start();
+
+    Session moved = trainer.next();
+    assertThat(moved.plan.config().getDevice()).isEqualTo("cuda:1");
+    assertThat(moved.record.run().getConfig().getDevice()).isEqualTo("cuda:1");
+    moved.succeed();
+    assertThat(trainer.next().record.run())
+        .returns(named.getId(), Run::getId)
+        .returns("cuda:0", of -> of.getConfig().getDevice());
+  }
+
+  @Test
+  void close_interruptsTheRun_whichGoesOnInTheNextLife_beforeThoseThatWaited() throws Exception {
+    Run stopped = runs.start("", config(9));
+    Run a = runs.start("", config(1));
+    Session before = trainer.next();
+    Run b = runs.start("", config(2));
+    Run c = runs.start("", config(3));
+    runs.stop(stopped.getId());
+    assertThat(before.id()).isEqualTo(stopped.getId());
+    assertThat(trainer.next().id()).isEqualTo(a.getId());
+
+    service.close();
+    assertThat(service.folder(a).read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(service.folder(b).read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(refusal(() -> runs.start("", config(1))).why()).isEqualTo(Why.ENDING);
+    assertThat(refusal(() -> runs.publish(a.getId(), "", "")).why()).isEqualTo(Why.ENDING);
+    // As a crash would leave it: the one under way is not the oldest.
+    setState(a, RunState.RUN_STATE_QUEUED);
+    setState(b, RunState.RUN_STATE_RUNNING);
+    start();
+
+    for (Run next : List.of(b, a, c)) {
+      Session session = trainer.next();
+      assertThat(session.id()).isEqualTo(next.getId());
+      assertThat(session.plan.hyperparameters().epochs()).isEqualTo(next.getConfig().getEpochs());
+      session.succeed();
+    }
+    service.awaitEnd(c.getId());
+    assertThat(runs.get(stopped.getId()).getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+  }
+
+  @Test
+  void recovery_takesUpMoreRunsThanMayWait() throws Exception {
+    runs.start("", config(1));
+    trainer.next();
+    for (int i = 0; i < TestRunManager.MAX_QUEUED; i++) {
+      runs.start("", config(1));
+    }
+
+    restart();
+
+    for (int i = 0; i <= TestRunManager.MAX_QUEUED; i++) {
+      trainer.next().succeed();
+    }
+  }
+
+  @Test
+  void recovery_leavesWhatIsNotTheServices_whatIsDamaged_andWhatAnotherProcessHas()
+      throws Exception {
+    Run damaged = runs.start("", config(1));
+    trainer.next();
+    Run locked = runs.start("", config(1));
+    Run invalid = runs.start("", config(1));
+    service.close();
+    Files.writeString(service.folder(damaged).path().resolve("run.json"), "{");
+    RunDirectory badConfig = service.folder(invalid);
+    Run bad = badConfig.read();
+    badConfig.write(bad.toBuilder().setConfig(bad.getConfig().toBuilder().setEpochs(0)).build());
+    RunDirectory byHand = service.store.create(Run.newBuilder().setConfig(config(1)).build());
+
+    try (RunLock elsewhere = service.folder(locked).tryLock().orElseThrow()) {
+      assertThat(elsewhere).isNotNull();
+      start();
+      Run next = runs.start("", config(1));
+      assertThat(trainer.next().id()).isEqualTo(next.getId());
+      assertThat(runs.get(locked.getId()).getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+      assertThat(refusal(() -> runs.watch(locked.getId())).why()).isEqualTo(Why.WRONG_STATE);
+      assertThat(refusal(() -> runs.stop(locked.getId())).why()).isEqualTo(Why.WRONG_STATE);
+    }
+    assertThat(runs.get(byHand.id()).getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(runs.get(invalid.getId()))
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
+        .extracting(Run::getReason)
+        .asString()
+        .contains("epochs");
+    assertThat(runs.list(10, "").runs())
+        .extracting(Run::getId)
+        .doesNotContain(damaged.getId())
+        .contains(byHand.id(), invalid.getId(), locked.getId());
+  }
+
+  @Test
+  void stop_ofARunThatNobodyIsAt_endsIt() throws Exception {
+    RunDirectory byHand = service.store.create(Run.newBuilder().setConfig(config(1)).build());
+
+    assertThat(runs.stop(byHand.id()).getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+
+    assertThat(byHand.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+    assertThat(byHand.tryLock()).isPresent();
+  }
+
+  @Test
+  void resume_beginsANewRun_withTheNewestWholeCheckpoint() throws Exception {
+    Run old = stopped(2, 3, 4);
+    damage(old, 4);
+
+    Run resumed = join(runs.resume("again", old.getId(), OptionalInt.of(40)));
+
+    assertThat(resumed.getResumedFrom()).isEqualTo(old.getId());
+    assertThat(resumed.getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(resumed.getConfig()).isEqualTo(old.getConfig().toBuilder().setEpochs(40).build());
+    assertThat(resumed.getCheckpointsList()).containsExactly("step-00000030.safetensors");
+    Path copy = service.folder(resumed).checkpoints().resolve("step-00000030.safetensors");
+    assertThat(CheckpointFile.read(copy).epoch()).isEqualTo(3);
+    assertThat(trainer.next().id()).isEqualTo(resumed.getId());
+    assertThat(join(runs.resume("again", old.getId(), OptionalInt.of(40))).getId())
+        .isEqualTo(resumed.getId());
+    assertThat(refusal(() -> join(runs.resume("again", old.getId(), OptionalInt.empty()))).why())
+        .isEqualTo(Why.ALREADY_EXISTS);
+    // Nor does StartRun take it for one of its own.
+    assertThat(
+            refusal(() -> runs.start("again", RunConfig.newBuilder().setEpochs(40).build())).why())
+        .isEqualTo(Why.ALREADY_EXISTS);
+  }
+
+  @Test
+  void resume_ofARunThatFailed_keepsItsConfig_andOutlivesTheOldFolder() throws Exception {
+    Run old = runs.start("", config(5));
+    Session session = trainer.next();
+    keep(old, 1);
+    session.fail("a full disk");
+    service.awaitEnd(old.getId());
+
+    Run resumed = join(runs.resume("", old.getId(), OptionalInt.empty()));
+
+    assertThat(resumed.getConfig()).isEqualTo(old.getConfig());
+    Files.delete(service.folder(old).checkpoints().resolve("step-00000010.safetensors"));
+    assertThat(service.folder(resumed).keptCheckpoints(resumed).newest()).isPresent();
+  }
+
+  @Test
+  void resume_ofWhatCannotBeResumed_isRefused() throws Exception {
+    Run old = stopped();
+    RequestException without =
+        refusal(() -> join(runs.resume("", old.getId(), OptionalInt.empty())));
+    assertThat(without.why()).isEqualTo(Why.WRONG_STATE);
+    assertThat(without).hasMessageContaining("has no whole checkpoint");
+    keep(old, 3);
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfigException.class,
+                    () -> join(runs.resume("", old.getId(), OptionalInt.of(2))))
+                .violations())
+        .singleElement()
+        .returns("epochs", ConfigViolation::field)
+        .returns("2: expected 3, which the run has done, or more", ConfigViolation::description);
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfigException.class,
+                    () -> join(runs.resume("", old.getId(), OptionalInt.of(0))))
+                .violations())
+        .extracting(ConfigViolation::field)
+        .contains("epochs");
+
+    Run running = runs.start("", config(1));
+    Session session = trainer.next();
+    RequestException early =
+        refusal(() -> join(runs.resume("", running.getId(), OptionalInt.empty())));
+    assertThat(early.why()).isEqualTo(Why.WRONG_STATE);
+    assertThat(early).hasMessageContaining("is RUNNING; only one that STOPPED or FAILED");
+    session.succeed();
+    service.awaitEnd(running.getId());
+    assertThat(refusal(() -> join(runs.resume("", running.getId(), OptionalInt.empty()))).why())
+        .isEqualTo(Why.WRONG_STATE);
+    assertThat(runs.list(10, "").runs()).hasSize(2);
+  }
+
+  @Test
+  void publish_ofTheRunUnderWay_doesNotWaitForIt_andIsNotedInIt() throws Exception {
+    Run run = runs.start("", config(5));
+    Session session = trainer.next();
+    keep(run, 1);
+    keep(run, 2);
+    session.record.event(
+        RunEvent.newBuilder()
+            .setEvaluated(
+                RunEvent.Evaluated.newBuilder().setStep(20).putQuality("frechet_distance", 4.5)));
+
+    ModelVersion newest = join(runs.publish(run.getId(), "", ""));
+    ModelVersion older = join(runs.publish(run.getId(), "step-00000010.safetensors", "other"));
+
+    assertThat(service.target.published.take())
+        .returns("digits", FakePublishTarget.Published::model)
+        .returns(run.getId(), FakePublishTarget.Published::run)
+        .returns(Map.of("frechet_distance", 4.5), FakePublishTarget.Published::quality)
+        .returns(2, published -> published.checkpoint().epoch());
+    assertThat(service.target.published.take())
+        .returns("other", FakePublishTarget.Published::model)
+        .returns(Map.of(), FakePublishTarget.Published::quality)
+        .returns(1, published -> published.checkpoint().epoch());
+    assertThat(runs.get(run.getId()).getPublishedList()).containsExactly(newest, older);
+    assertThat(session.record.events(2, 10))
+        .extracting(event -> event.getModelPublished().getModel())
+        .containsExactly(newest, older);
+    session.succeed();
+    assertThat(service.awaitEnd(run.getId()).getPublishedList()).containsExactly(newest, older);
+  }
+
+  @Test
+  void publish_ofARunThatHasEnded_isNotedOnTheDisk() throws Exception {
+    Run run = stopped(1);
+
+    ModelVersion version = join(runs.publish(run.getId(), "", ""));
+
+    assertThat(service.folder(run).read())
+        .returns(List.of(version), Run::getPublishedList)
+        .returns(RunState.RUN_STATE_STOPPED, Run::getState);
+  }
+
+  @Test
+  void publish_ofWhatIsNotKept_isRefused() throws Exception {
+    Run run = stopped();
+    assertThat(refusal(() -> join(runs.publish(run.getId(), "", ""))))
+        .hasMessageContaining("has no checkpoint yet")
+        .returns(Why.WRONG_STATE, RequestException::why);
+    keep(run, 1);
+    for (String name : List.of("step-00000099.safetensors", "../run.json", "run.json")) {
+      assertThat(refusal(() -> join(runs.publish(run.getId(), name, ""))).why())
+          .isEqualTo(Why.NOT_FOUND);
+    }
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfigException.class,
+                    () -> join(runs.publish(run.getId(), "", "Not A Name")))
+                .violations())
+        .singleElement()
+        .returns("model", ConfigViolation::field);
+    damage(run, 1);
+    assertThat(refusal(() -> join(runs.publish(run.getId(), "", ""))))
+        .hasMessageContaining("is damaged")
+        .returns(Why.WRONG_STATE, RequestException::why);
+    assertThat(service.target.published).isEmpty();
+  }
+
+  @Test
+  void publish_ofWhatMakesRoomWhileItIsRead_isNotFound() throws Exception {
+    Run run = stopped(1);
+    service.target.permits.drainPermits();
+    CompletableFuture<ModelVersion> asked = runs.publish(run.getId(), "", "");
+    service.target.begun.acquire();
+    Path file = file(run, 1);
+    Files.delete(file);
+
+    service.target.failure = new NoSuchFileException(file.toString());
+    service.target.permits.release();
+
+    assertThat(refusal(() -> join(asked)).why()).isEqualTo(Why.NOT_FOUND);
+  }
+
+  @Test
+  void publish_whenTooManyWait_isRefused_andACancelledOneIsNotBegun() throws Exception {
+    Run run = stopped(1);
+    service.target.permits.drainPermits();
+    List<CompletableFuture<ModelVersion>> asked = new ArrayList<>();
+    asked.add(runs.publish(run.getId(), "", "first"));
+    service.target.begun.acquire();
+    for (int i = 0; i < 16; i++) {
+      asked.add(runs.publish(run.getId(), "", "waits-" + i));
+    }
+
+    assertThat(refusal(() -> runs.publish(run.getId(), "", "")).why()).isEqualTo(Why.FULL);
+
+    asked.get(1).cancel(false);
+    service.target.permits.release(100);
+    asked.get(16).join();
+    assertThat(service.target.published)
+        .hasSize(16)
+        .extracting(FakePublishTarget.Published::model)
+        .doesNotContain("waits-0");
+  }
+
+  @Test
+  void list_givesPages_newestFirst() throws Exception {
+    List<String> ids = new ArrayList<>();
+    ids.add(runs.start("", config(1)).getId());
+    trainer.next(); // So that it is not among those that may wait.
+    for (int i = 0; i < TestRunManager.MAX_QUEUED; i++) {
+      ids.add(0, runs.start("", config(1)).getId());
+    }
+
+    RunManager.Page first = runs.list(3, "");
+    RunManager.Page second = runs.list(3, first.next());
+
+    assertThat(first.runs()).extracting(Run::getId).isEqualTo(ids.subList(0, 3));
+    assertThat(second.runs()).extracting(Run::getId).isEqualTo(ids.subList(3, 4));
+    assertThat(second.next()).isEmpty();
+    // What came since is on no later page.
+    runs.stop(ids.get(0));
+    assertThat(runs.list(4, "").next()).isEmpty();
+  }
+
+  @Test
+  void metrics_countRunsByState() throws Exception {
+    runs.start("", config(1));
+    Session session = trainer.next();
+    runs.stop(runs.start("", config(1)).getId());
+    runs.start("", config(1));
+
+    assertThat(service.metrics())
+        .contains(
+            "trainer_runs{state=\"queued\"} 1.0",
+            "trainer_runs{state=\"running\"} 1.0",
+            "trainer_runs{state=\"stopped\"} 1.0",
+            "trainer_runs{state=\"failed\"} 0.0");
+    session.succeed();
+    trainer.next();
+    assertThat(service.metrics()).contains("trainer_runs{state=\"succeeded\"} 1.0");
+
+    restart();
+
+    trainer.next();
+    assertThat(service.metrics())
+        .contains(
+            "trainer_runs{state=\"queued\"} 0.0",
+            "trainer_runs{state=\"running\"} 1.0",
+            "trainer_runs{state=\"succeeded\"} 1.0",
+            "trainer_runs{state=\"stopped\"} 1.0");
+  }
+
+  /** A run that was stopped, with checkpoints after these epochs. */
+  private Run stopped(int... epochs) throws Exception {
+    Run run = runs.start("", config(25));
+    trainer.next();
+    for (int epoch : epochs) {
+      keep(run, epoch);
+    }
+    runs.stop(run.getId());
+    return service.awaitEnd(run.getId());
+  }
+
+  private void keep(Run run, int epoch) throws IOException {
+    CheckpointFile.write(file(run, epoch), TestRunManager.checkpoint(epoch));
+  }
+
+  private void damage(Run run, int epoch) throws IOException {
+    Files.write(file(run, epoch), new byte[] {1}, StandardOpenOption.APPEND);
+  }
+
+  private Path file(Run run, int epoch) {
+    return service.folder(run).checkpoints().resolve("step-%08d.safetensors".formatted(10 * epoch));
+  }
+
+  private void setState(Run run, RunState state) throws IOException {
+    RunDirectory on = service.folder(run);
+    on.write(on.read().toBuilder().setState(state).build());
+  }
+
+  private static RequestException refusal(ThrowingCallable call) {
+    RequestException refused = catchThrowableOfType(RequestException.class, call);
+    assertThat(refused).as("refused").isNotNull();
+    return refused;
+  }
+
+  /** The result, or what the future failed with. */
+  private static <T> T join(CompletableFuture<T> future) throws Exception {
+    try {
+      return future.join();
+    } catch (CompletionException e) {
+      if (e.getCause() instanceof Exception cause) {
+        throw cause;
+      }
+      throw e;
+    }
+  }
+}

@@ -1,0 +1,425 @@
+package dev.dcgan.trainer.service;
+
+import static dev.dcgan.trainer.service.TestRunManager.config;
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import com.google.protobuf.InvalidProtocolBufferException;
+import com.google.rpc.BadRequest;
+import com.google.rpc.RetryInfo;
+import dev.dcgan.server.GrpcServer;
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.service.FakeTrainer.Session;
+import dev.dcgan.v1.GetRunRequest;
+import dev.dcgan.v1.ListRunsRequest;
+import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.PublishModelRequest;
+import dev.dcgan.v1.ResumeRunRequest;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import dev.dcgan.v1.StartRunRequest;
+import dev.dcgan.v1.StopRunRequest;
+import dev.dcgan.v1.TrainerServiceGrpc;
+import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingStub;
+import dev.dcgan.v1.WatchRunRequest;
+import io.grpc.CallOptions;
+import io.grpc.ClientCall;
+import io.grpc.Context;
+import io.grpc.Context.CancellableContext;
+import io.grpc.Grpc;
+import io.grpc.InsecureChannelCredentials;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import io.grpc.protobuf.StatusProto;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Iterator;
+import java.util.List;
+import java.util.concurrent.BlockingQueue;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.LinkedBlockingQueue;
+import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
+import org.junit.jupiter.api.io.TempDir;
+
+/** Requests over a socket, with a trainer that the test holds back. */
+@Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+class TrainerServiceTest {
+
+  @TempDir private Path folder;
+
+  private TestRunManager runs;
+  private FakeTrainer trainer;
+  private TrainerService service;
+  private GrpcServer server;
+  private ManagedChannel channel;
+  private TrainerServiceBlockingStub stub;
+
+  @BeforeEach
+  void serve() throws IOException {
+    Path data = Files.createDirectories(folder.resolve("data"));
+    Files.createDirectories(data.resolve("faces"));
+    if (!Files.exists(data.resolve("outside"))) {
+      Files.createSymbolicLink(data.resolve("outside"), folder);
+    }
+    runs = TestRunManager.start(folder.resolve("runs"), data);
+    trainer = runs.trainer;
+    service = new TrainerService(runs.runs);
+    server = GrpcServer.start(0, service, new PrometheusRegistry());
+    channel =
+        Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+            .build();
+    stub = TrainerServiceGrpc.newBlockingStub(channel);
+  }
+
+  @AfterEach
+  void end() throws InterruptedException {
+    channel.shutdownNow();
+    runs.close();
+    service.endWatches();
+    server.drain(Duration.ZERO, Duration.ofSeconds(10));
+    service.close();
+  }
+
+  @Test
+  void aRun_fromItsStartToItsEnd() throws Exception {
+    Run run = start("request", config(3));
+    assertThat(run.getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(run.getConfig().getEpochs()).isEqualTo(3);
+    assertThat(start("request", config(3)).getId()).isEqualTo(run.getId());
+
+    Session session = trainer.next();
+    assertThat(get(run).getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    session.succeed();
+    runs.awaitEnd(run.getId());
+
+    assertThat(get(run)).returns(RunState.RUN_STATE_SUCCEEDED, Run::getState);
+    assertThat(stop(run).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void stopped_resumed_andPublished() throws Exception {
+    Run run = start("", config(3));
+    trainer.next();
+    CheckpointFile.write(
+        runs.folder(run).checkpoints().resolve("step-00000020.safetensors"),
+        TestRunManager.checkpoint(2));
+    stop(run);
+    assertThat(runs.awaitEnd(run.getId()).getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+
+    Run resumed =
+        stub.resumeRun(ResumeRunRequest.newBuilder().setRunId(run.getId()).setEpochs(9).build());
+    assertThat(resumed)
+        .returns(run.getId(), Run::getResumedFrom)
+        .returns(9, found -> found.getConfig().getEpochs());
+
+    assertThat(
+            stub.publishModel(
+                    PublishModelRequest.newBuilder()
+                        .setRunId(resumed.getId())
+                        .setModel("faces")
+                        .build())
+                .getModel())
+        .returns("faces", model -> model.getName())
+        .returns(1L, model -> model.getVersion());
+    assertThat(get(resumed).getPublishedCount()).isEqualTo(1);
+  }
+
+  @Test
+  void invalidConfig_isRefused_withEveryViolation() throws Exception {
+    StatusRuntimeException refused =
+        refusal(
+            () ->
+                start(
+                    "r".repeat(200),
+                    RunConfig.newBuilder()
+                        .setPreset("mnist28-slow")
+                        .setData("outside/runs")
+                        .setFeatures("/etc/passwd")
+                        .setEpochs(0)
+                        .setBatchSize(-1)
+                        .setLearningRate(Float.NaN)
+                        .setDevice("tpu".repeat(100_000))
+                        .setModel("Digits")
+                        .build()));
+
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    assertThat(refused.getStatus().getDescription()).startsWith("9 fields are wrong; the first, ");
+    assertThat(detail(refused, BadRequest.class).getFieldViolationsList())
+        .extracting(BadRequest.FieldViolation::getField)
+        .containsExactlyInAnyOrder(
+            "request_id",
+            "config.preset",
+            "config.data",
+            "config.features",
+            "config.epochs",
+            "config.batch_size",
+            "config.learning_rate",
+            "config.device",
+            "config.model");
+    assertThat(stub.listRuns(ListRunsRequest.getDefaultInstance()).getRunsList()).isEmpty();
+  }
+
+  @Test
+  void dataBelowTheRoot_isFound() {
+    Run run = start("", config(1).toBuilder().setData("faces").build());
+
+    assertThat(run.getConfig().getData()).endsWith("/data/faces").startsWith("/");
+    assertThat(run.getAsked().getData()).isEqualTo("faces");
+  }
+
+  @Test
+  void errors_haveTheirCodes() throws Exception {
+    Run run = start("request", config(1));
+    trainer.next();
+
+    assertCode(Status.Code.NOT_FOUND, () -> get("absent"));
+    assertCode(Status.Code.NOT_FOUND, () -> watch("absent", 0).next());
+    assertCode(Status.Code.ALREADY_EXISTS, () -> start("request", config(2)));
+    assertCode(
+        Status.Code.FAILED_PRECONDITION,
+        () -> stub.resumeRun(ResumeRunRequest.newBuilder().setRunId(run.getId()).build()));
+    assertCode(
+        Status.Code.NOT_FOUND,
+        () -> stub.publishModel(PublishModelRequest.newBuilder().setRunId("absent").build()));
+    for (int i = 0; i < TestRunManager.MAX_QUEUED; i++) {
+      start("", config(1));
+    }
+    StatusRuntimeException full = refusal(() -> start("", config(1)));
+    assertThat(full.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    assertThat(detail(full, RetryInfo.class).getRetryDelay().getSeconds()).isPositive();
+    assertInvalid("page_size", () -> list(1001, ""));
+    assertInvalid("page_token", () -> list(1, "../"));
+    assertInvalid("from_index", () -> watch(run.getId(), -1).next());
+  }
+
+  @Test
+  void fault_isInternal_withoutDetail() throws Exception {
+    Run run = start("", config(1));
+    trainer.next().succeed();
+    runs.awaitEnd(run.getId());
+    start("", config(1));
+    trainer.next();
+    Files.writeString(runs.folder(run).path().resolve("run.json"), "{");
+
+    StatusRuntimeException failed = refusal(() -> get(run));
+
+    assertThat(failed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
+    assertThat(failed.getStatus().getDescription()).doesNotContain(folder.toString());
+  }
+
+  @Test
+  void list_comesInPages() {
+    List<String> ids = new ArrayList<>();
+    for (int i = 0; i < 3; i++) {
+      ids.add(0, start("", config(1)).getId());
+    }
+
+    ListRunsResponse first = list(2, "");
+    ListRunsResponse second = list(2, first.getNextPageToken());
+
+    assertThat(first.getRunsList()).extracting(Run::getId).isEqualTo(ids.subList(0, 2));
+    assertThat(second.getRunsList()).extracting(Run::getId).isEqualTo(ids.subList(2, 3));
+    assertThat(second.getNextPageToken()).isEmpty();
+    assertThat(list(0, "").getRunsList()).hasSize(3);
+  }
+
+  @Test
+  void watch_replays_thenFollows_andEndsWithTheRun() throws Exception {
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    Iterator<RunEvent> events = watch(run.getId(), 0);
+    RunEvent begun = events.next();
+    assertThat(begun.getStateChanged().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(begun.hasTime()).isTrue();
+
+    session.event(step(1));
+    RunEvent step = events.next();
+    assertThat(step.getStep().getStep()).isEqualTo(1);
+    assertThat(step.getIndex()).isEqualTo(1);
+    Iterator<RunEvent> later = watch(run.getId(), 1);
+    session.event(step(2));
+    session.succeed();
+
+    assertThat(steps(later)).containsExactly(1L, 2L);
+    assertThat(steps(events)).containsExactly(2L);
+  }
+
+  @Test
+  void watch_ofARunOfAnEarlierLife_replaysAndEnds() throws Exception {
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    for (int i = 1; i <= 150; i++) {
+      session.event(step(i));
+    }
+    session.succeed();
+    runs.awaitEnd(run.getId());
+    end();
+    serve();
+
+    assertThat(steps(watch(run.getId(), 0))).hasSize(150).first().isEqualTo(1L);
+    assertThat(steps(watch(run.getId(), 150))).containsExactly(150L);
+  }
+
+  @Test
+  void watch_byOneWhoDoesNotRead_delaysNobody_andMissesNothing() throws Exception {
+    int steps = 20_000; // More than what fits into the buffers of a connection.
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    SlowWatcher slow = new SlowWatcher(run.getId());
+    Iterator<RunEvent> quick = watch(run.getId(), 0);
+
+    for (int i = 1; i <= steps; i++) {
+      session.event(step(i));
+    }
+    session.succeed();
+    Run next = start("", config(1));
+    assertThat(trainer.next().id()).isEqualTo(next.getId());
+    assertThat(steps(quick)).hasSize(steps);
+    assertThat(slow.events).isEmpty();
+
+    slow.call.request(steps + 2);
+    assertThat(slow.ended.take().isOk()).isTrue();
+    assertThat(slow.events).hasSize(steps + 2);
+    assertThat(slow.events).extracting(RunEvent::getIndex).isSorted().doesNotHaveDuplicates();
+  }
+
+  @Test
+  void watch_cancelled_leavesTheRunAsItWas() throws Exception {
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    CancellableContext context = Context.current().withCancellation();
+    context.run(() -> assertThat(watch(run.getId(), 0).hasNext()).isTrue());
+
+    context.cancel(new CancellationException("enough"));
+    session.event(step(1));
+    session.succeed();
+
+    assertThat(runs.awaitEnd(run.getId()).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(steps(watch(run.getId(), 0))).containsExactly(1L);
+  }
+
+  @Test
+  void theEndOfTheService_isUnavailable_toWatchers_afterTheLastEvent() throws Exception {
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    Iterator<RunEvent> events = watch(run.getId(), 0);
+    events.next();
+    session.event(step(1));
+    session.event(step(2));
+    assertThat(events.next().getStep().getStep()).isEqualTo(1);
+
+    runs.close();
+    service.endWatches();
+
+    assertThat(events.next().getStep().getStep()).isEqualTo(2);
+    assertCode(Status.Code.UNAVAILABLE, events::hasNext);
+    assertCode(Status.Code.UNAVAILABLE, () -> start("", config(1)));
+    assertThat(get(run).getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+  }
+
+  /** Reads nothing until it is told to. */
+  private final class SlowWatcher extends ClientCall.Listener<RunEvent> {
+
+    final List<RunEvent> events = new ArrayList<>();
+    final BlockingQueue<Status> ended = new LinkedBlockingQueue<>();
+    final ClientCall<WatchRunRequest, RunEvent> call =
+        channel.newCall(TrainerServiceGrpc.getWatchRunMethod(), CallOptions.DEFAULT);
+
+    SlowWatcher(String id) {
+      call.start(this, new Metadata());
+      call.sendMessage(WatchRunRequest.newBuilder().setRunId(id).build());
+      call.halfClose();
+    }
+
+    @Override
+    public void onMessage(RunEvent event) {
+      events.add(event);
+    }
+
+    @Override
+    public void onClose(Status status, Metadata trailers) {
+      ended.add(status);
+    }
+  }
+
+  private static RunEvent.Builder step(long step) {
+    RunEvent.Builder event = RunEvent.newBuilder();
+    event.getStepBuilder().setStep(step).setEpoch(1).setDiscriminatorLoss(0.7f);
+    return event;
+  }
+
+  /** Reads to the end. */
+  private static List<Long> steps(Iterator<RunEvent> events) {
+    List<Long> steps = new ArrayList<>();
+    events.forEachRemaining(
+        event -> {
+          if (event.hasStep()) {
+            steps.add(event.getStep().getStep());
+          }
+        });
+    return steps;
+  }
+
+  private Run start(String requestId, RunConfig config) {
+    return stub.startRun(
+        StartRunRequest.newBuilder().setRequestId(requestId).setConfig(config).build());
+  }
+
+  private Run get(Run run) {
+    return get(run.getId());
+  }
+
+  private Run get(String id) {
+    return stub.getRun(GetRunRequest.newBuilder().setRunId(id).build());
+  }
+
+  private Run stop(Run run) {
+    return stub.stopRun(StopRunRequest.newBuilder().setRunId(run.getId()).build());
+  }
+
+  private ListRunsResponse list(int size, String token) {
+    return stub.listRuns(
+        ListRunsRequest.newBuilder().setPageSize(size).setPageToken(token).build());
+  }
+
+  private Iterator<RunEvent> watch(String id, long from) {
+    return stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).setFromIndex(from).build());
+  }
+
+  private static void assertInvalid(String field, ThrowingCallable call)
+      throws InvalidProtocolBufferException {
+    StatusRuntimeException refused = refusal(call);
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    assertThat(detail(refused, BadRequest.class).getFieldViolations(0).getField()).isEqualTo(field);
+  }
+
+  private static void assertCode(Status.Code code, ThrowingCallable call) {
+    assertThat(refusal(call).getStatus().getCode()).isEqualTo(code);
+  }
+
+  private static StatusRuntimeException refusal(ThrowingCallable call) {
+    StatusRuntimeException refused = catchThrowableOfType(StatusRuntimeException.class, call);
+    assertThat(refused).as("refused").isNotNull();
+    return refused;
+  }
+
+  private static <T extends com.google.protobuf.Message> T detail(
+      StatusRuntimeException e, Class<T> type) throws InvalidProtocolBufferException {
+    com.google.rpc.Status status = StatusProto.fromThrowable(e);
+    assertThat(status).isNotNull();
+    return status.getDetails(0).unpack(type);
+  }
+}

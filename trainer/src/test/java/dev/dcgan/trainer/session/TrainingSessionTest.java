@@ -1,0 +1,939 @@
+package dev.dcgan.trainer.session;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
+import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
+
+import ai.djl.engine.EngineException;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.config.TrainingConfig;
+import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.publish.ModelPublisher;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunRecord;
+import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.v1.DeviceFailure;
+import dev.dcgan.v1.ModelManifest;
+import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunEvent;
+import dev.dcgan.v1.RunState;
+import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
+import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.InstantSource;
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Objects;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicLong;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+/** Whole runs, of a narrow generator on few digits: 4 steps an epoch. */
+class TrainingSessionTest {
+
+  private static final int ANY = -1; // No picture can be read.
+
+  private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
+
+  @TempDir private Path folder;
+  private RunStore store;
+  private ModelRepository models;
+
+  @BeforeEach
+  void open() {
+    store = new RunStore(folder.resolve("runs"), InstantSource.system());
+    models = new ModelRepository(folder.resolve("models"));
+  }
+
+  @Test
+  void train_leavesAllThatARunLeaves_andPublishesTheLastWithItsQuality() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3));
+
+    train(run, control -> {});
+
+    Run ended = run.read();
+    assertThat(ended.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(ended.hasStarted() && ended.hasEnded()).isTrue();
+    assertThat(names(run.samples()))
+        .containsExactly("epoch-001.png", "epoch-002.png", "epoch-003.png");
+    assertThat(names(run.checkpoints()))
+        .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
+    assertThat(ended.getCheckpointsList())
+        .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
+    BufferedImage sheet = ImageIO.read(run.samples().resolve("epoch-003.png").toFile());
+    BufferedImage both = ImageIO.read(run.realVersusGenerated().toFile());
+    assertThat(both.getHeight()).isEqualTo(sheet.getHeight());
+    assertThat(both.getWidth()).isGreaterThan(2 * sheet.getWidth());
+    assertThat(names(run.board())).singleElement().asString().contains("tfevents");
+    ModelBundle published = models.open("mnist28", 1);
+    assertThat(published.manifest().getOrigin().getRunId()).isEqualTo(run.id());
+    assertThat(published.manifest().getOrigin().getPrecision()).isEqualTo("fp32");
+    assertThat(published.manifest().getQualityMap())
+        .containsKeys("frechet_distance", "frechet_floor", "precision", "export_max_difference")
+        .containsAllEntriesOf(ended.getQualityMap());
+    assertThat(ended.getPublishedList()).containsExactly(published.manifest().getModel());
+    assertThat(events(run))
+        .extracting(RunEvent::getEventCase)
+        .containsExactly(
+            RunEvent.EventCase.STATE_CHANGED,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EPOCH_DONE,
+            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EVALUATED,
+            RunEvent.EventCase.MODEL_PUBLISHED,
+            RunEvent.EventCase.STATE_CHANGED);
+  }
+
+  @Test
+  void train_showsInTheMetricsHowItGoes() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3));
+    List<String> underWay = new ArrayList<>();
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.addListener(
+          () -> {
+            if (record.run().getProgress().getStep() > 0) {
+              underWay.add(scrape());
+            }
+          });
+      training().train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
+    }
+
+    String info =
+        "trainer_run_info{model=\"mnist28\",preset=\"mnist28\",run=\"" + run.id() + "\"} 1";
+    assertThat(underWay.get(0))
+        .contains(
+            info,
+            "trainer_epochs 3.0\n",
+            "trainer_progress_ratio 0.33",
+            "trainer_last_progress_timestamp_seconds ")
+        .containsPattern("trainer_remaining_seconds [0-9.]+(E-?[0-9]+)?\n");
+    assertThat(scrape())
+        .as("the run is over")
+        .doesNotContain("trainer_run_info{")
+        .contains("trainer_remaining_seconds NaN\n")
+        .contains(
+            "trainer_quality_real{figure=\"frechet_distance\"} ",
+            "trainer_quality_real{figure=\"modes_covered\"} ",
+            "trainer_epoch 3.0\n",
+            "trainer_progress_ratio 1.0\n",
+            "trainer_steps_total 12.0\n",
+            "trainer_images_total 192.0\n",
+            "trainer_step_seconds_count 12\n",
+            "trainer_discriminator_loss 0.",
+            "trainer_generator_loss 0.",
+            "trainer_real_score 0.",
+            "trainer_fake_score 0.",
+            "trainer_generator_gradient_norm ",
+            "trainer_checkpoints_total 3.0\n",
+            "trainer_last_checkpoint_timestamp_seconds ",
+            "trainer_quality{figure=\"frechet_distance\"} ",
+            "trainer_quality{figure=\"frechet_floor\"} ",
+            "trainer_diversity ",
+            "trainer_models_published_total 1.0\n");
+  }
+
+  @Test
+  void train_showsInTheMetricsThatItReadsPictures_withNothingOfTheRunBefore() throws Exception {
+    train(create(config -> {}), control -> {});
+    RunDirectory run = create(config -> config.clearImages().setData("absent"));
+    List<String> scraped = new ArrayList<>();
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      // The pictures are absent; the event that tells comes while the run is under way.
+      record.addListener(() -> scraped.add(scrape()));
+      training().train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
+    }
+
+    assertThat(scraped)
+        .singleElement()
+        .asString()
+        .contains(
+            "run=\"" + run.id() + "\"} 1\n",
+            "trainer_discriminator_loss NaN\n",
+            "trainer_generator_loss NaN\n",
+            "trainer_real_score NaN\n",
+            "trainer_fake_score NaN\n",
+            "trainer_discriminator_gradient_norm NaN\n",
+            "trainer_generator_gradient_norm NaN\n",
+            "trainer_diversity NaN\n",
+            "trainer_epoch NaN\n",
+            "trainer_progress_ratio NaN\n",
+            "trainer_last_checkpoint_timestamp_seconds NaN\n",
+            "trainer_steps_total 8.0\n")
+        .doesNotContain("trainer_quality{", "trainer_quality_real{");
+    assertThat(scrape()).doesNotContain("trainer_run_info{");
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @Test
+  void train_getsOnWithEachPictureThatIsRead_andEachBatchThatIsMeasured() throws Exception {
+    Path pictures = Files.createDirectories(folder.resolve("pictures"));
+    for (int i = 0; i < 32; i++) {
+      BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
+      picture.getRaster().setSample(i % 28, 14, 0, 255);
+      Path file = pictures.resolve("%d/%02d.png".formatted(i % 2, i));
+      Files.createDirectories(file.getParent());
+      ImageIO.write(picture, "png", file.toFile());
+    }
+    RunDirectory run =
+        create(config -> config.clearImages().setData(pictures.toString()).setEpochs(1));
+    AtomicLong seconds = new AtomicLong(); // It is a second later whenever somebody looks.
+    InstantSource clock = () -> Instant.ofEpochSecond(seconds.incrementAndGet());
+    PrometheusRegistry registry = new PrometheusRegistry();
+    Map<RunEvent.EventCase, Double> progressed = new EnumMap<>(RunEvent.EventCase.class);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
+      new TrainingSession(
+              models,
+              folder,
+              folder.resolve("cache"),
+              new TrainerMetrics(registry, clock),
+              false,
+              false)
+          .train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(progressed.get(RunEvent.EventCase.STATE_CHANGED)).as("begun, and 32").isEqualTo(33);
+    assertThat(
+            Objects.requireNonNull(progressed.get(RunEvent.EventCase.EVALUATED))
+                - Objects.requireNonNull(progressed.get(RunEvent.EventCase.CHECKPOINT_KEPT)))
+        .as("the classifier's 50 steps, its trial, and real and generated pictures")
+        .isGreaterThanOrEqualTo(50 + 1 + 3);
+  }
+
+  private static RunEvent.EventCase lastEvent(RunRecord record) {
+    try {
+      List<RunEvent> events = record.events(0, 1000);
+      return events.get(events.size() - 1).getEventCase();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static double lastProgress(PrometheusRegistry registry) {
+    return registry.scrape("trainer_last_progress_timestamp_seconds"::equals).stream()
+        .map(GaugeSnapshot.class::cast)
+        .mapToDouble(gauge -> gauge.getDataPoints().get(0).getValue())
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @Test
+  void warned_ofWhatLastsAlready_countsOnce() {
+    metrics.warned("non_finite", true);
+    metrics.warned("non_finite", true);
+    assertThat(scrape()).contains("trainer_warnings_total{kind=\"non_finite\"} 1.0\n");
+
+    metrics.warned("non_finite", false);
+    metrics.warned("non_finite", true);
+    assertThat(scrape()).contains("trainer_warnings_total{kind=\"non_finite\"} 2.0\n");
+  }
+
+  @Test
+  void train_sameConfigTwice_publishesTheSameBytes() throws Exception {
+    train(create(config -> config.setModel("a").setEmaDecay(0.9f)), control -> {});
+    train(create(config -> config.setModel("b").setEmaDecay(0.9f)), control -> {});
+
+    assertThat(models.open("b", 1).readModel()).isEqualTo(models.open("a", 1).readModel());
+  }
+
+  @Test
+  void train_interrupted_staysRunning_andGoesOnToTheSameBytes() throws Exception {
+    Consumer<RunConfig.Builder> config =
+        asked -> asked.setEpochs(3).setEmaDecay(0.9f).setCheckpointEvery(3);
+    RunDirectory undisturbed = create(config);
+    RunDirectory interrupted = create(config.andThen(asked -> asked.setModel("interrupted")));
+    train(undisturbed, control -> {});
+
+    train(interrupted, StopSignal::interrupt);
+    Run between = interrupted.read();
+    train(interrupted, control -> {});
+
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getReason()).isEqualTo("interrupted at step 1");
+    assertThat(between.getPublishedCount()).isZero();
+    assertThat(interrupted.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.open("interrupted", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+    assertThat(events(interrupted))
+        .filteredOn(RunEvent::hasContinued)
+        .singleElement()
+        .satisfies(event -> assertThat(event.getContinued().getStep()).isEqualTo(1));
+  }
+
+  @Test
+  void train_interruptedBeforeThePicturesAreRead_leavesTheRunAsItIs() throws Exception {
+    RunDirectory run = create(config -> {});
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      StopSignal control = new StopSignal();
+      control.interrupt();
+
+      training().train(record, TrainingConfig.of(record.run().getConfig()), control);
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    assertThat(events(run)).isEmpty();
+    assertThat(run.checkpoints()).isEmptyDirectory();
+  }
+
+  @Test
+  void train_interruptedAtTheEndOfTheLastEpoch_measuresAndPublishesWhenItGoesOn() throws Exception {
+    RunDirectory undisturbed = create(config -> {});
+    train(undisturbed, control -> {});
+    RunDirectory interrupted = create(config -> config.setModel("interrupted"));
+    try (RunRecord record = RunRecord.open(interrupted, InstantSource.system())) {
+      StopSignal control = new StopSignal();
+      record.addListener(
+          () -> {
+            if (record.run().getProgress().getStep() == 8) {
+              control.interrupt();
+            }
+          });
+
+      train(record, control);
+    }
+    Run between = interrupted.read();
+
+    train(interrupted, control -> {});
+
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getEpochsCompleted()).isEqualTo(1);
+    assertThat(between.getCheckpointsList()).contains("step-00000008.safetensors");
+    assertThat(between.getQualityMap()).isEmpty();
+    assertThat(interrupted.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.open("interrupted", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+    assertThat(interrupted.read().getQualityMap()).isEqualTo(undisturbed.read().getQualityMap());
+  }
+
+  @Test
+  void train_stopped_keepsACheckpoint_andIsOver() throws Exception {
+    RunDirectory run = create(config -> {});
+
+    train(run, control -> control.stop("asked to"));
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+    assertThat(run.read().getReason()).isEqualTo("asked to at step 1");
+    assertThat(names(run.checkpoints())).containsExactly("step-00000001.safetensors");
+    assertThat(models.models()).isEmpty();
+  }
+
+  @Test
+  void train_whenTheNewestCheckpointIsDamaged_carriesOnFromTheOneBefore() throws Exception {
+    Consumer<RunConfig.Builder> config = asked -> asked.setCheckpointEvery(1);
+    RunDirectory undisturbed = create(config);
+    train(undisturbed, control -> {});
+    RunDirectory damaged = create(config.andThen(asked -> asked.setModel("damaged")));
+    train(damaged, StopSignal::interrupt);
+    train(damaged, StopSignal::interrupt);
+    Path newest = damaged.checkpoints().resolve("step-00000002.safetensors");
+    byte[] bytes = Files.readAllBytes(newest);
+    bytes[bytes.length / 2] ^= 1;
+    Files.write(newest, bytes);
+
+    train(damaged, control -> {});
+
+    assertThat(events(damaged).stream().filter(RunEvent::hasContinued))
+        .extracting(event -> event.getContinued().getCheckpoint())
+        .containsExactly("step-00000001.safetensors", "step-00000001.safetensors");
+    assertThat(damaged.checkpoints().resolve("step-00000002.safetensors.damaged")).exists();
+    assertThat(models.open("damaged", 1).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+  }
+
+  @Test
+  void train_whenACheckpointCannotBeWritten_goesOn_andSaysSo() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3));
+    Files.createDirectories(run.checkpoints().resolve("step-00000008.safetensors/in the way"));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape()).contains("trainer_write_failures_total{what=\"a checkpoint\"} 1.0\n");
+    assertThat(CheckpointFile.read(run.checkpoints().resolve("step-00000012.safetensors")).epoch())
+        .isEqualTo(3);
+  }
+
+  @Test
+  void train_whenTheSheetCannotBeWritten_goesOn() throws Exception {
+    RunDirectory run = create(config -> {});
+    Files.createDirectories(run.samples().resolve("epoch-001.png/in the way"));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape())
+        .contains("trainer_write_failures_total{what=\"a sheet of samples\"} 1.0\n");
+  }
+
+  @Test
+  void train_interruptedWhereTheStateCannotBeWritten_isNoFailure() throws Exception {
+    RunDirectory run = create(config -> {});
+    train(run, StopSignal::interrupt);
+    Path file = run.path().resolve("run.json");
+    byte[] json = Files.readAllBytes(file);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      Files.delete(file);
+      Files.createDirectories(file.resolve("in the way"));
+      StopSignal control = new StopSignal();
+      control.interrupt();
+
+      train(record, control);
+
+      assertThat(record.run().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    }
+    Files.delete(file.resolve("in the way"));
+    Files.delete(file);
+    Files.write(file, json);
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void train_whenItDiverges_failsWithWhatBecameNonFinite() throws Exception {
+    RunDirectory run = create(config -> config.setLearningRate(1e30f));
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason())
+        .contains("is not finite at epoch 1", "no epoch was completed, so there is no checkpoint");
+    assertThat(scrape())
+        .contains(
+            "trainer_warning{kind=\"non_finite\"} 1.0\n",
+            "trainer_warnings_total{kind=\"non_finite\"} 1.0\n");
+  }
+
+  @Test
+  void train_whenItCannotPublish_failsWithTheReason_andHasKeptTheCheckpoint() throws Exception {
+    Files.createDirectories(folder.resolve("models"));
+    Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
+    RunDirectory run = create(config -> {});
+
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason())
+        .as("what is wrong, and where")
+        .isEqualTo("NotDirectoryException: " + folder.resolve("models/mnist28"));
+    assertThat(names(run.checkpoints())).contains("step-00000008.safetensors");
+  }
+
+  @Test
+  void train_thatIsStartedAgain_isNotEndedByWhatMayPass_andPublishesTheBestLate() throws Exception {
+    Path inTheWay = folder.resolve("models/mnist28");
+    Files.createDirectories(folder.resolve("models"));
+    Files.writeString(inTheWay, "a file in the way");
+    RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      assertThatIOException()
+          .isThrownBy(() -> train(training(true), record, new StopSignal()))
+          .withMessageContaining("mnist28");
+    }
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("mnist28");
+    assertThat(run.read().getBestUnpublished()).isTrue();
+    Files.delete(inTheWay);
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new StopSignal());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getBestUnpublished()).isFalse();
+    assertThat(run.read().getReason()).isEmpty();
+    assertThat(run.read().getPublishedList())
+        .containsExactly(models.open("mnist28", 1).manifest().getModel());
+  }
+
+  @Test
+  void train_thatIsStartedAgain_isEndedByWhatDoesNotPass() throws Exception {
+    RunDirectory run = create(config -> config.setLearningRate(1e30f));
+
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(training(true), record, new StopSignal());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 9, 18, 27, 36, 45})
+  void train_outOfMemory_isLeftRunning_andGoesOnToTheSameWeights(int picture) throws Exception {
+    // Two batches a step: the second fails within a step, the first before it.
+    Consumer<RunConfig.Builder> config =
+        asked -> asked.setBatchSize(8).setDiscriminatorSteps(2).setEpochs(3).setPublish("never");
+    RunDirectory undisturbed = create(config);
+    train(undisturbed, control -> {});
+    RunDirectory run = create(config);
+
+    assertThat(failing(run, picture, "CUDA out of memory. Tried to allocate 2.00 GiB.").kind())
+        .isEqualTo(NativeFailureException.Kind.OUT_OF_MEMORY);
+
+    Run between = run.read();
+    assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(between.getReason()).contains("CUDA out of memory", "interrupted at step ");
+    assertThat(between.getDevice()).isEqualTo("cpu");
+    assertThat(between.getDeviceFailure())
+        .returns("out_of_memory", DeviceFailure::getKind)
+        .returns(1, DeviceFailure::getAttempts);
+    train(run, control -> {});
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    Path last = Path.of("step-00000012.safetensors");
+    assertThat(run.checkpoints().resolve(last))
+        .hasSameBinaryContentAs(undisturbed.checkpoints().resolve(last));
+  }
+
+  @Test
+  void train_outOfMemoryBeforeAStep_keepsACheckpoint_ofADeviceThatIsLostNone() throws Exception {
+    RunDirectory memory = create(config -> config.setPublish("never"));
+    RunDirectory device = create(config -> config.setPublish("never"));
+
+    failing(memory, 0, "CUDA out of memory. Tried to allocate 2.00 GiB.");
+    failing(device, 0, "CUDA error: unspecified launch failure");
+
+    // Of the second epoch: four steps an epoch.
+    long step = memory.read().getDeviceFailure().getStep();
+    assertThat(step).isBetween(5L, 7L);
+    assertThat(names(memory.checkpoints()))
+        .containsExactly("step-00000004.safetensors", "step-%08d.safetensors".formatted(step));
+    assertThat(names(device.checkpoints())).containsExactly("step-00000004.safetensors");
+    assertThat(device.read().getDeviceFailure().getKind()).isEqualTo("device_lost");
+    assertThat(events(device).stream().filter(RunEvent::hasWarned))
+        .extracting(event -> event.getWarned().getKind())
+        .containsExactly("device_lost");
+  }
+
+  @Test
+  void train_thatFailsAgainAtTheSameStep_countsTheAttempts_untilItGetsFurther() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3).setPublish("never"));
+    String lost = "CUDA error: unspecified launch failure";
+
+    failing(run, 0, lost);
+    failing(run, 0, lost, 1);
+    assertThat(run.read().getDeviceFailure().getAttempts()).isEqualTo(2);
+    assertThat(run.read().getReason()).contains("attempt 2");
+    assertThat(scrape()).contains("trainer_device_failures{reason=\"device_lost\"} 2.0\n");
+    failing(run, 0, lost, 2);
+
+    assertThat(run.read().getDeviceFailure().getAttempts()).isEqualTo(1);
+    train(run, control -> {});
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(scrape()).contains("trainer_device_failures{reason=\"device_lost\"} 0.0\n");
+  }
+
+  @Test
+  void train_aNativeFailureOnTheCpu_otherThanOfMemory_isAFaultOfTheProgram() throws Exception {
+    RunDirectory run = create(config -> {});
+    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        TrainingSession.Means means = failing(plan, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
+      training(true).train(record, plan, means, new StopSignal());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getReason()).contains("fault of this program");
+  }
+
+  @Test
+  void train_outOfMemory_whenItWasAskedToStop_isStopped() throws Exception {
+    RunDirectory run = create(config -> {});
+    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
+    StopSignal control = new StopSignal();
+    control.stop("asked to");
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        TrainingSession.Means means = failing(plan, ANY, "CUDA out of memory.", 1)) {
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training().train(record, plan, means, control));
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
+  }
+
+  @Test
+  void train_whenTheGpuWasLostBeforeTheRun_keepsTheRunForTheGpu() throws Exception {
+    RunDirectory run = create(config -> config.setDevice("auto"));
+    TrainingSession training =
+        new TrainingSession(
+            models,
+            folder,
+            folder.resolve("cache"),
+            metrics,
+            false,
+            false,
+            (choice, trainedOn) -> {
+              throw new NativeFailureException(
+                  NativeFailureException.Kind.DEVICE_LOST, "cuda:0 worked before");
+            });
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training.train(record, plan, new StopSignal()));
+    }
+
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_QUEUED, Run::getState)
+        .returns("cuda:0", Run::getDevice);
+  }
+
+  @Test
+  void train_ofARunOfAGpuThatIsGone_waitsForIt_andIsNotContinuedOnTheCpu() throws Exception {
+    RunDirectory run = create(config -> config.setDevice("auto"));
+    run.write(
+        run.read().toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .setDevice("cuda:63") // Which no machine has.
+            .build());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
+      assertThatExceptionOfType(NativeFailureException.class)
+          .isThrownBy(() -> training().train(record, plan, new StopSignal()))
+          .withMessageContainingAll("cuda:63", "--device cpu");
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
+    assertThat(run.read().getReason()).contains("cuda:63");
+    assertThat(names(run.checkpoints())).isEmpty();
+  }
+
+  @Test
+  void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
+      throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
+
+    train(run, control -> {});
+
+    List<Double> distances =
+        events(run).stream()
+            .filter(RunEvent::hasEvaluated)
+            .map(event -> event.getEvaluated().getQualityOrThrow("frechet_distance"))
+            .toList();
+    double best = Double.POSITIVE_INFINITY;
+    int improvements = 0;
+    int bestEpoch = 0;
+    for (int epoch = 1; epoch <= distances.size(); epoch++) {
+      if (distances.get(epoch - 1) < best) {
+        best = distances.get(epoch - 1);
+        improvements++;
+        bestEpoch = epoch;
+      }
+    }
+    assertThat(distances).hasSize(6);
+    assertThat(models.versions("mnist28")).hasSize(improvements);
+    assertThat(run.read().getBestFrechetDistance()).isEqualTo(best);
+    assertThat(run.read().getBestCheckpoint())
+        .isEqualTo("step-%08d.safetensors".formatted(4 * bestEpoch));
+    assertThat(names(run.checkpoints()))
+        .contains(run.read().getBestCheckpoint(), "step-00000024.safetensors");
+  }
+
+  @Test
+  void train_publishBest_doesSoAtTheEnd_whereItFailedAfterItsEpoch() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(6).setPublish("best"));
+    train(run, control -> {});
+    ModelManifest published = models.open("mnist28", models.versions("mnist28").get(0)).manifest();
+    // As where its epoch is completed, but it could not be published then, and the run went on.
+    Files.move(folder.resolve("models"), folder.resolve("others"));
+    run.write(
+        run.read().toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .clearPublished()
+            .setBestUnpublished(true)
+            .build());
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    ModelManifest late = models.open("mnist28", 1).manifest();
+    assertThat(run.read().getPublishedList()).containsExactly(late.getModel());
+    assertThat(late.getModel().getSha256()).isEqualTo(published.getModel().getSha256());
+    assertThat(late.getQualityMap()).isEqualTo(published.getQualityMap());
+    assertThat(run.read().getBestUnpublished()).isFalse();
+  }
+
+  @Test
+  void train_publishBest_leavesAloneWhatWasPublished_andRemovedSince() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
+    train(run, control -> {});
+    Files.move(folder.resolve("models"), folder.resolve("others"));
+    run.write(run.read().toBuilder().setState(RunState.RUN_STATE_RUNNING).build());
+    train(run, control -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.models()).isEmpty();
+  }
+
+  @Test
+  void train_publishEvery_andNever() throws Exception {
+    train(create(config -> config.setEpochs(3).setPublish("every 2")), control -> {});
+    train(create(config -> config.setPublish("never").setModel("never")), control -> {});
+
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    assertThat(models.open("mnist28", 1).manifest().getOrigin().getEpochs()).isEqualTo(2);
+    assertThat(models.open("mnist28", 2).manifest().getOrigin().getEpochs()).isEqualTo(3);
+    assertThat(models.models()).containsExactly("mnist28");
+  }
+
+  @Test
+  void train_thatCouldNotNoteWhatItPublished_publishesItOnce_thoughAnotherCameBetween()
+      throws Exception {
+    RunDirectory run = create(config -> {});
+    train(run, control -> {});
+    Run done = run.read();
+    run.write(
+        done.toBuilder()
+            .setState(RunState.RUN_STATE_RUNNING)
+            .setEpochsCompleted(1)
+            .clearPublished()
+            .build());
+    train(create(config -> config.setSeed(2)), control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+
+    train(run, control -> {});
+
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getPublishedList()).isEqualTo(done.getPublishedList());
+  }
+
+  @Test
+  void publish_asAsked_putsAnOlderModelOnTopAgain_butNotTwice() throws Exception {
+    RunDirectory run = create(config -> config.setPublish("every 1"));
+    train(run, control -> {});
+    assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
+    ModelPublisher publisher = new ModelPublisher(models, "mnist28");
+    Checkpoint first = CheckpointFile.read(run.checkpoints().resolve("step-00000004.safetensors"));
+
+    publisher.publish(first, run.id(), Map.of());
+    publisher.publish(first, run.id(), Map.of());
+
+    assertThat(models.versions("mnist28")).containsExactly(3L, 2L, 1L);
+    assertThat(models.open("mnist28", 3).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+  }
+
+  @Test
+  void prepare_whenThePicturesDoNotFit_saysSo() {
+    assertThatIOException()
+        .isThrownBy(
+            () ->
+                training()
+                    .prepare(
+                        TrainingConfig.of(config().setImages(10).setBatchSize(16).build()),
+                        "",
+                        new StopSignal()))
+        .withMessageContaining("digits has 10 pictures, too few");
+  }
+
+  @Test
+  void prepare_whenTheMemoryCannotHoldIt_saysHowMuchItNeeds() {
+    // 2.6 TiB of activations.
+    RunConfig config =
+        RunConfig.newBuilder()
+            .setPreset("paper64")
+            .setSize(128)
+            .setWidth(512)
+            .setBatchSize(65_536)
+            .setData("nowhere")
+            .setDevice("cpu")
+            .build();
+
+    assertThatIOException()
+        .isThrownBy(() -> training().prepare(TrainingConfig.of(config), "", new StopSignal()))
+        .withMessageContaining("cannot train paper128")
+        .withMessageContaining("GiB for parameters")
+        .withMessageContaining("--batch-size");
+  }
+
+  @Test
+  void prepare_whenTheFeaturesAreNoModel_saysSo() throws Exception {
+    Path file = Files.writeString(folder.resolve("features.onnx"), "no model");
+
+    assertThatIOException()
+        .isThrownBy(
+            () ->
+                training()
+                    .prepare(
+                        TrainingConfig.of(config().setFeatures(file.toString()).build()),
+                        "",
+                        new StopSignal()))
+        .withMessageStartingWith(file + " does not load: ");
+  }
+
+  private RunDirectory create(Consumer<RunConfig.Builder> change) throws Exception {
+    RunConfig.Builder config = config();
+    change.accept(config);
+    return store.create(Run.newBuilder().setConfig(TrainingConfig.of(config.build()).config()).build());
+  }
+
+  private static RunConfig.Builder config() {
+    return RunConfig.newBuilder()
+        .setImages(64)
+        .setEpochs(2)
+        .setBatchSize(16)
+        .setWidth(4)
+        .setLatent(8)
+        .setDevice("cpu")
+        .setEvaluationImages(100);
+  }
+
+  private void train(RunDirectory run, Consumer<StopSignal> ask) throws Exception {
+    StopSignal control = new StopSignal();
+    ask.accept(control);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      train(record, control);
+    }
+  }
+
+  /** With the pictures read: what was asked counts from the first step on. */
+  private void train(RunRecord record, StopSignal control) throws Exception {
+    train(training(), record, control);
+  }
+
+  private static void train(TrainingSession training, RunRecord record, StopSignal control)
+      throws Exception {
+    TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
+    try (TrainingSession.Means means =
+        training.prepare(plan, record.run().getDevice(), new StopSignal())) {
+      training.train(record, plan, means, control);
+    }
+  }
+
+  private NativeFailureException failing(RunDirectory run, int picture, String message)
+      throws Exception {
+    return failing(run, picture, message, 2);
+  }
+
+  /** Trains until PyTorch fails, when a picture is read the given time. */
+  private NativeFailureException failing(RunDirectory run, int picture, String message, int time)
+      throws Exception {
+    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        TrainingSession.Means means = failing(plan, picture, message, time)) {
+      return catchThrowableOfType(
+          NativeFailureException.class,
+          () -> training().train(record, plan, means, new StopSignal()));
+    }
+  }
+
+  private static TrainingSession.Means failing(TrainingConfig plan, int picture, String message, int time)
+      throws IOException {
+    return new TrainingSession.Means(TrainingDevice.select("cpu"), pictures(plan, picture, message, time));
+  }
+
+  /** The pictures of a run; PyTorch fails when one of them is read the given time. */
+  private static DatasetSplit pictures(TrainingConfig plan, int picture, String message, int time)
+      throws IOException {
+    DatasetSplit pictures =
+        TrainingSession.openPictures(plan.config(), plan.architecture().shape(), Path.of(""), () -> {});
+    ImageDataset training = pictures.training();
+    AtomicInteger reads = new AtomicInteger();
+    ImageDataset watched =
+        new ImageDataset() {
+          @Override
+          public String name() {
+            return training.name();
+          }
+
+          @Override
+          public ImageShape shape() {
+            return training.shape();
+          }
+
+          @Override
+          public int size() {
+            return training.size();
+          }
+
+          @Override
+          public int classes() {
+            return training.classes();
+          }
+
+          @Override
+          public int label(int index) {
+            return training.label(index);
+          }
+
+          @Override
+          public void copyPixels(int index, byte[] target, int offset) throws IOException {
+            training.copyPixels(index, target, offset);
+          }
+
+          @Override
+          public void copyNormalised(int index, float[] target, int offset) throws IOException {
+            if (picture == ANY || (index == picture && reads.incrementAndGet() == time)) {
+              throw new EngineException(message);
+            }
+            training.copyNormalised(index, target, offset);
+          }
+
+          @Override
+          public String sha256() throws IOException {
+            return training.sha256();
+          }
+        };
+    return new DatasetSplit(watched, pictures.heldOut(), pictures.disjoint());
+  }
+
+  private TrainingSession training() {
+    return training(false);
+  }
+
+  private TrainingSession training(boolean startedAgain) {
+    return new TrainingSession(models, folder, folder.resolve("cache"), metrics, false, startedAgain);
+  }
+
+  private static List<RunEvent> events(RunDirectory run) throws IOException {
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      return record.events(0, 1000);
+    }
+  }
+
+  private String scrape() {
+    ByteArrayOutputStream text = new ByteArrayOutputStream();
+    try {
+      PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+    return text.toString(StandardCharsets.UTF_8);
+  }
+
+  private static List<String> names(Path folder) throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      return files.map(file -> file.getFileName().toString()).sorted().toList();
+    }
+  }
+}

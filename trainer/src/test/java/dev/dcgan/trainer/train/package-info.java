@@ -1,3 +1,0 @@
-/** Tests of the training recipe. */
-@org.jspecify.annotations.NullMarked
-package dev.dcgan.trainer.train;
