@@ -52,6 +52,11 @@ public final class HttpCall {
     return values == null ? List.of() : values;
   }
 
+  /** Stands for the connection of the request: equal for requests of one connection. */
+  public Object connection() {
+    return exchange.getRemoteAddress(); // With its port.
+  }
+
   /** Sets a header of the answer. */
   public void header(String name, String value) {
     exchange.getResponseHeaders().set(name, value);
@@ -59,14 +64,25 @@ public final class HttpCall {
 
   /** Answers; the body is left out where only the headers are asked for. */
   public void send(int code, byte[] body) throws IOException {
+    send(code, body.length, out -> out.write(body));
+  }
+
+  /** Writes a body. */
+  @FunctionalInterface
+  public interface Body {
+    void writeTo(OutputStream out) throws IOException;
+  }
+
+  /** {@link #send(int, byte[])} for a body of known length that need not be one array. */
+  public void send(int code, int length, Body body) throws IOException {
     if (isHead()) {
-      header("Content-Length", Integer.toString(body.length));
+      header("Content-Length", Integer.toString(length));
       sendHeaders(code);
       return;
     }
-    exchange.sendResponseHeaders(code, body.length == 0 ? -1 : body.length);
+    exchange.sendResponseHeaders(code, length == 0 ? -1 : length);
     try (OutputStream out = exchange.getResponseBody()) {
-      out.write(body);
+      body.writeTo(out);
     }
   }
 

@@ -75,8 +75,8 @@ final class RuntimeOptions {
     problems.requireRange("--max-batch", maxBatch, 1, BatchingPolicy.LARGEST_BATCH);
   }
 
-  /** The {@code --provider} that was asked for. */
-  String asked() {
+  /** The {@code --provider} that was requested. */
+  String requested() {
     return provider.name();
   }
 

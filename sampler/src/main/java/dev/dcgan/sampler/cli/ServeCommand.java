@@ -168,7 +168,7 @@ public final class ServeCommand implements Settings.Command {
             maxConnectionAge,
             tls.tls(),
             runtime.settings(chosen),
-            runtime.asked(),
+            runtime.requested(),
             side,
             new BatchingPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
             batchTimeout);

@@ -3,6 +3,7 @@ package dev.dcgan.sampler.core;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.models.ServedVersion;
+import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.Priority;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
@@ -12,11 +13,11 @@ import dev.dcgan.v1.ImagePoint;
 import dev.dcgan.v1.InterpolateRequest;
 
 /**
- * Which images a caller wants, and how: checked.
+ * A valid request for images, in any protocol.
  *
- * @param first index of the first one
+ * @param first the index of the first image
  * @param count 1 to 2^32 - 1
- * @param columns of a sheet, 1 or more
+ * @param columns of a contact sheet, 1 to 65536
  */
 public record ImageRequest(
     LatentSource source,
@@ -27,101 +28,107 @@ public record ImageRequest(
     Priority priority) {
 
   private static final float MAX_TEMPERATURE = 2;
-  // Wider ones are a mistake; no sheet of so many images fits into an answer anyway.
-  private static final int MOST_COLUMNS = 1 << 16;
+  // More are a mistake: no contact sheet of so many images fits into a response.
+  private static final int MAX_COLUMNS = 1 << 16;
 
   public ImageRequest {
     if (count == 0) {
-      throw RequestException.invalid("count", "count 0: ask for 1 image or more");
+      throw RequestException.invalid("count", "count 0: expected 1 or more");
     }
     // A negative long is 2^63 or more.
     if (first < 0 || first - 1 > Long.MAX_VALUE - count) {
       throw RequestException.invalid(
           "first_index",
-          "first_index %s and count %d: their sum must not pass 2^63"
+          "first_index %s and count %d: expected a sum of at most 2^63"
               .formatted(Long.toUnsignedString(first), count));
     }
-    if (columns < 1 || columns > MOST_COLUMNS) {
+    if (columns < 1 || columns > MAX_COLUMNS) {
       throw RequestException.invalid(
           "columns",
           "columns %s: expected 0 to %d"
-              .formatted(Integer.toUnsignedString(columns), MOST_COLUMNS));
+              .formatted(Integer.toUnsignedString(columns), MAX_COLUMNS));
     }
   }
 
-  public static ImageRequest of(GenerateRequest asked) {
+  public static ImageRequest of(GenerateRequest request) {
     return new ImageRequest(
         LatentSource.ofSeed(
-            asked.getSeed(), temperature(asked.hasTemperature(), asked.getTemperature())),
-        asked.getFirstIndex(),
-        Integer.toUnsignedLong(asked.getCount()),
-        format(asked.getFormat(), asked.getFormatValue()),
-        columns(asked.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
-        priority(asked.getPriority(), asked.getPriorityValue()));
+            request.getSeed(), temperature(request.hasTemperature(), request.getTemperature())),
+        request.getFirstIndex(),
+        Integer.toUnsignedLong(request.getCount()),
+        format(request.getFormat(), request.getFormatValue()),
+        columns(request.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
+        priority(request.getPriority(), request.getPriorityValue()));
   }
 
-  /** Only the latents are of interest. */
-  public static ImageRequest of(GetLatentsRequest asked) {
+  /** A request for latents alone: the format has no meaning. */
+  public static ImageRequest of(GetLatentsRequest request) {
     return new ImageRequest(
         LatentSource.ofSeed(
-            asked.getSeed(), temperature(asked.hasTemperature(), asked.getTemperature())),
-        asked.getFirstIndex(),
-        Integer.toUnsignedLong(asked.getCount()),
+            request.getSeed(), temperature(request.hasTemperature(), request.getTemperature())),
+        request.getFirstIndex(),
+        Integer.toUnsignedLong(request.getCount()),
         ImageFormat.IMAGE_FORMAT_RAW,
         1,
         Priority.NORMAL);
   }
 
-  public static ImageRequest of(DecodeRequest asked, ServedVersion model) {
-    float[] latents = new float[asked.getLatentsCount()];
+  public static ImageRequest of(DecodeRequest request, ServedVersion model) {
+    float[] latents = new float[request.getLatentsCount()];
     for (int i = 0; i < latents.length; i++) {
-      latents[i] = asked.getLatents(i);
+      latents[i] = request.getLatents(i);
     }
     return new ImageRequest(
         LatentSource.of(requireLatents("latents", latents, model)),
         0,
         latents.length / model.latentSize(),
-        format(asked.getFormat(), asked.getFormatValue()),
-        columns(asked.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
-        priority(asked.getPriority(), asked.getPriorityValue()));
+        format(request.getFormat(), request.getFormatValue()),
+        columns(request.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
+        priority(request.getPriority(), request.getPriorityValue()));
   }
 
-  public static ImageRequest of(InterpolateRequest asked, ServedVersion model) {
-    long count = Integer.toUnsignedLong(asked.getCount());
+  public static ImageRequest of(InterpolateRequest request, ServedVersion model) {
+    long count = Integer.toUnsignedLong(request.getCount());
     if (count < 2) {
       throw RequestException.invalid(
           "count", "count %d: expected 2 or more, both ends included".formatted(count));
     }
     int size = model.latentSize();
     return new ImageRequest(
-        LatentSource.arc(point(asked.getFrom(), size), point(asked.getTo(), size), count),
+        LatentSource.arc(point(request.getFrom(), size), point(request.getTo(), size), count),
         0,
         count,
-        format(asked.getFormat(), asked.getFormatValue()),
-        columns(asked.getColumns(), (int) Math.min(count, MOST_COLUMNS)),
-        priority(asked.getPriority(), asked.getPriorityValue()));
+        format(request.getFormat(), request.getFormatValue()),
+        columns(request.getColumns(), (int) Math.min(count, MAX_COLUMNS)),
+        priority(request.getPriority(), request.getPriorityValue()));
   }
 
   /**
-   * The same latents, where they are whole ones and finite.
+   * Requires that floats are whole latents, and finite.
    *
-   * @param field of the request, to be named where they are not
+   * @param field the field of the request, for the error
+   * @return the same latents
    */
   public static float[] requireLatents(String field, float[] latents, ServedVersion model) {
     int size = model.latentSize();
     if (latents.length == 0 || latents.length % size != 0) {
       throw RequestException.invalid(
           field,
-          "%d floats: expected (n, %d), whole latents of %s"
+          "%d floats: expected (n, %d), latents of %s"
               .formatted(latents.length, size, model));
     }
     for (int i = 0; i < latents.length; i++) {
       if (!Float.isFinite(latents[i])) {
         throw RequestException.invalid(
-            field, "value %d is %s: expected finite ones".formatted(i, latents[i]));
+            field, "value %d is %s: expected a finite number".formatted(i, latents[i]));
       }
     }
     return latents;
+  }
+
+  /** What the network must give. */
+  public Output output() {
+    return format == ImageFormat.IMAGE_FORMAT_FLOAT ? Output.FLOATS : Output.PIXELS;
   }
 
   private static float[] point(ImagePoint point, int size) {
@@ -147,8 +154,8 @@ public record ImageRequest(
     };
   }
 
-  private static int columns(int asked, int otherwise) {
-    return asked == 0 ? otherwise : asked;
+  private static int columns(int columns, int defaultColumns) {
+    return columns == 0 ? defaultColumns : columns;
   }
 
   private static Priority priority(dev.dcgan.v1.Priority priority, int value) {

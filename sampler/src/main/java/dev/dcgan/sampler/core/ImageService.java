@@ -1,143 +1,299 @@
 package dev.dcgan.sampler.core;
 
-import dev.dcgan.model.ImageShape;
+import dev.dcgan.sampler.models.ModelRegistry;
+import dev.dcgan.sampler.models.NotServedException;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.scheduling.BatchScheduler;
 import dev.dcgan.sampler.scheduling.Images;
-import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.QueueFullException;
 import dev.dcgan.sampler.scheduling.QueuedRequest;
 import dev.dcgan.sampler.scheduling.TooLateException;
-import dev.dcgan.v1.ImageFormat;
-import java.util.Locale;
+import dev.dcgan.v1.GetLatentsResponse;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
 /**
- * From a checked request to its answer: what all doors share. Thread-safe; never blocks.
+ * Makes images for requests of all protocols, which only translate. Thread-safe; never blocks.
  *
- * <p>Latents are made on the caller's thread, beside inference. Pictures are compressed on {@code
- * encoders}; answers that need no compression are put together where they are sent from. Inference
- * threads do neither.
+ * <p>A request acquires a version, reserves memory for its response, is admitted to the version's
+ * queue, has its latents made, is submitted, and is encoded. Requests for few images do all up to
+ * the submission on the thread that calls; those whose latents take longer to make than a change of
+ * threads, and those whose version must be loaded first, do it on a worker. Inference threads only
+ * run the network. PNGs are compressed on a worker; what needs no compression is encoded where the
+ * response is sent from.
  */
 public final class ImageService {
 
-  /** The limit on what a client receives in one message, unless it was told otherwise. */
-  public static final int MAX_ANSWER_BYTES = 4 << 20;
+  /** The most bytes that a gRPC client receives in one message unless it is configured otherwise. */
+  public static final int MAX_RESPONSE_BYTES = 4 << 20;
 
-  static final int MAX_CHUNK_BYTES = (1 << 20) - 1;
+  // To make them takes about as long as a change of threads.
+  private static final int FEW_LATENT_VALUES = 32 * 64;
 
-  // Enough to keep two sessions busy while the chunk before is on its way.
-  private static final int CHUNK_IMAGES = 256;
+  private final ModelRegistry registry;
+  private final ResponseBudget budget;
+  private final Executor workers;
 
-  private final Executor encoders;
+  public ImageService(ModelRegistry registry, ResponseBudget budget, Executor workers) {
+    this.registry = registry;
+    this.budget = budget;
+    this.workers = workers;
+  }
 
-  public ImageService(Executor encoders) {
-    this.encoders = encoders;
+  /** Makes what a version is asked for, once the version is there to tell what is valid. */
+  @FunctionalInterface
+  public interface RequestParser {
+    /**
+     * Parses.
+     *
+     * @throws RequestException INVALID
+     */
+    ImageRequest parse(ServedVersion version);
+  }
+
+  /** Does something with a version, and releases it when that is done, unless it throws. */
+  private interface Step<T> {
+    PendingResponse<T> start(ServedVersion version) throws QueueFullException, TooLateException;
   }
 
   /**
-   * Starts to make all images of a request as one answer, into which they {@link #requireFits fit}.
-   *
-   * @param nanosLeft until the caller's deadline, or {@link BatchScheduler#NO_DEADLINE}
-   * @param sender where the answer is sent from
+   * A response and the memory that is reserved for it, which whoever sends the response closes when
+   * the client has it or is gone.
    */
-  public Pending answer(ServedVersion model, ImageRequest asked, long nanosLeft, Executor sender)
-      throws QueueFullException, TooLateException {
-    QueuedRequest request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
-    return start(model, request, asked, asked.first(), (int) asked.count(), sender);
+  public record Reserved<T>(T value, ResponseBudget.Reservation memory) {}
+
+  /**
+   * Makes all images of a request as one response.
+   *
+   * @param images about how many the request is for
+   */
+  public <T> PendingResponse<Reserved<ImageResult<T>>> generate(
+      RequestContext context,
+      ModelRef model,
+      long images,
+      RequestParser parser,
+      ResponseEncoding<T> encoding) {
+    return withVersion(
+        model,
+        images,
+        version -> {
+          PendingResponse<Reserved<ImageResult<T>>> pending =
+              start(context, version, parser.parse(version), encoding);
+          var unused = pending.future().whenComplete((result, failure) -> version.release());
+          return pending;
+        });
   }
 
-  /** Starts to make images [first, first + count) of a request that was admitted. */
-  public Pending start(
-      ServedVersion model,
-      QueuedRequest request,
-      ImageRequest asked,
+  /** Likewise, of a version that the caller has acquired and releases afterwards. */
+  public <T> PendingResponse<Reserved<ImageResult<T>>> generate(
+      RequestContext context,
+      ServedVersion version,
+      ImageRequest request,
+      ResponseEncoding<T> encoding) {
+    try {
+      return start(context, version, request, encoding);
+    } catch (QueueFullException | TooLateException | RuntimeException e) {
+      return PendingResponse.failed(e);
+    }
+  }
+
+  /**
+   * Makes the images of a request in chunks, as fast as the sink takes them.
+   *
+   * @param images about how many the request is for
+   * @return the stream that has begun, which takes over from there
+   */
+  public <T> PendingResponse<ImageStream<ImageResult<T>>> stream(
+      RequestContext context,
+      ModelRef model,
+      long images,
+      RequestParser parser,
+      ChunkEncoding<T> encoding,
+      ResponseSink<ImageResult<T>> sink) {
+    return withVersion(
+        model,
+        images,
+        version -> {
+          ImageRequest request = parser.parse(version);
+          BatchScheduler scheduler = version.scheduler();
+          int chunkSize = encoding.chunkSize(request, version);
+          long inMemory = (long) chunkSize * ImageStream.MAX_CHUNKS_IN_MEMORY;
+          int reserved = (int) Math.min(request.count(), inMemory);
+          ResponseBudget.Reservation memory =
+              budget.reserve(context.connection(), encoding.maxBytes(request, version, reserved));
+          sink.hold(memory);
+          int first = (int) Math.min(request.count(), chunkSize);
+          QueuedRequest queued =
+              scheduler.admit(request.count(), first, request.priority(), context.nanosLeft());
+          ImageStream<ImageResult<T>> stream =
+              new ImageStream<>(
+                  request.first(),
+                  request.count(),
+                  chunkSize,
+                  new ImageStream.Source<>() {
+                    @Override
+                    public ImageStream.Chunk<ImageResult<T>> start(long index, int count)
+                        throws QueueFullException {
+                      CompletableFuture<Images> made =
+                          submit(version, queued, request, index, count, workers);
+                      return new ImageStream.Chunk<>(
+                          made, made.thenApply(done -> encode(version, request, encoding, index, done)));
+                    }
+
+                    @Override
+                    public CompletableFuture<Void> whenRoom() {
+                      // Not on the thread that made the room: it has a network to run.
+                      return scheduler.whenRoom().thenRunAsync(() -> {}, workers);
+                    }
+                  },
+                  sink,
+                  version::release);
+          stream.pump();
+          PendingResponse<ImageStream<ImageResult<T>>> pending = new PendingResponse<>();
+          pending.onCancel(stream::cancel);
+          pending.complete(stream, null);
+          return pending;
+        });
+  }
+
+  /** Makes the latents of a request, without their images. */
+  public PendingResponse<Reserved<GetLatentsResponse>> latents(
+      RequestContext context, ModelRef model, long count, RequestParser parser) {
+    return withVersion(
+        model,
+        count,
+        version -> {
+          ImageRequest request = parser.parse(version);
+          long bytes = LatentsEncoder.requireFits(request, version);
+          ResponseBudget.Reservation memory = budget.reserve(context.connection(), bytes);
+          try {
+            PendingResponse<Reserved<GetLatentsResponse>> pending = new PendingResponse<>();
+            pending.complete(new Reserved<>(LatentsEncoder.encode(request, version), memory), null);
+            version.release();
+            return pending;
+          } catch (RuntimeException | Error e) {
+            memory.close();
+            throw e;
+          }
+        });
+  }
+
+  /**
+   * Acquires a version, which whoever gets it releases once.
+   *
+   * <p>Cancelling the future gives it up; one that has completed is the caller's to release.
+   *
+   * @throws NotServedException there is no such version, or not now
+   */
+  public CompletableFuture<ServedVersion> acquire(ModelRef model) throws NotServedException {
+    return registry.acquire(model.name(), model.version());
+  }
+
+  /** Reserves, admits, makes the latents, submits, encodes. */
+  private <T> PendingResponse<Reserved<ImageResult<T>>> start(
+      RequestContext context,
+      ServedVersion version,
+      ImageRequest request,
+      ResponseEncoding<T> encoding)
+      throws QueueFullException, TooLateException {
+    long bytes = encoding.requireFits(request, version);
+    int count = (int) request.count();
+    ResponseBudget.Reservation memory = budget.reserve(context.connection(), bytes);
+    CompletableFuture<Images> images;
+    try {
+      QueuedRequest queued =
+          version.scheduler().admit(count, count, request.priority(), context.nanosLeft());
+      Executor encoder = encoding.isCheap(request) ? context.sender() : workers;
+      images = submit(version, queued, request, request.first(), count, encoder);
+    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
+      memory.close();
+      throw e;
+    }
+    PendingResponse<Reserved<ImageResult<T>>> pending = new PendingResponse<>();
+    pending.onCancel(() -> images.cancel(false));
+    var unused =
+        images
+            .thenApply(made -> encode(version, request, encoding, request.first(), made))
+            .whenComplete(
+                (result, failure) -> {
+                  if (failure != null) {
+                    memory.close();
+                    pending.complete(null, failure);
+                  } else {
+                    pending.complete(new Reserved<>(result, memory), null);
+                  }
+                });
+    return pending;
+  }
+
+  /** Makes the latents [first, first + count) of a request that was admitted, and queues them. */
+  private static CompletableFuture<Images> submit(
+      ServedVersion version,
+      QueuedRequest queued,
+      ImageRequest request,
       long first,
       int count,
-      Executor sender)
+      Executor encoder)
       throws QueueFullException {
-    ImageFormat format = asked.format();
-    model.batcher().requireRoom(count); // Before the latents are made, which costs more.
-    CompletableFuture<Images> images =
-        model
-            .batcher()
-            .submit(
-                request,
-                asked.source().latents(first, count, model.latentSize()),
-                ResponseEncoder.output(format),
-                ResponseEncoder.isCheap(format) ? sender : encoders);
-    return new Pending(
-        images,
-        images.thenApply(made -> ResponseEncoder.render(model, format, asked.columns(), first, made)));
-  }
-
-  /**
-   * Starts to make the images of some latents.
-   *
-   * @param latents (n, latentSize), not to be changed any more
-   * @param answerer as of {@link BatchScheduler#submit}
-   */
-  public CompletableFuture<Images> images(
-      ServedVersion model,
-      float[] latents,
-      Output output,
-      ImageRequest asked,
-      long nanosLeft,
-      Executor answerer)
-      throws QueueFullException, TooLateException {
-    QueuedRequest request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
-    return model.batcher().submit(request, latents, output, answerer);
-  }
-
-  /** What compresses pictures. */
-  public Executor encoders() {
-    return encoders;
-  }
-
-  /** Images in a chunk of a stream. */
-  public int chunkSize(ImageRequest asked, ServedVersion model) {
-    ImageShape shape = model.shape();
-    int fit = ResponseEncoder.maxCount(asked.format(), asked.columns(), shape, MAX_CHUNK_BYTES);
-    if (fit == 0) {
-      throw RequestException.invalid(
-          "format",
-          "one image of %s as %s exceeds %d bytes; ask for another format"
-              .formatted(shape, ResponseEncoder.name(asked.format()), MAX_CHUNK_BYTES));
+    BatchScheduler scheduler = version.scheduler();
+    scheduler.reserve(queued, count); // Before the latents are made, which costs more.
+    try {
+      float[] latents = request.source().latents(first, count, version.latentSize());
+      return scheduler.submit(queued, latents, request.output(), encoder);
+    } catch (RuntimeException | Error e) {
+      scheduler.release(queued);
+      throw e;
     }
-    // A short queue has room for others too.
-    int share = Math.max(1, model.batcher().policy().maxQueueImages() / 4);
-    return Math.min(fit, Math.min(CHUNK_IMAGES, share));
   }
 
-  /**
-   * Checks that all images of a request fit into one answer.
-   *
-   * @param advice to a caller whose images do not
-   * @return the most bytes that the answer takes
-   * @throws RequestException they do not
-   */
-  public static long requireFits(ImageRequest asked, ServedVersion model, String advice) {
-    int queue = model.batcher().policy().maxQueueImages();
-    if (asked.count() > queue || !ResponseEncoder.fits(asked, model.shape(), MAX_ANSWER_BYTES)) {
-      int fit = ResponseEncoder.maxCount(asked.format(), asked.columns(), model.shape(), MAX_ANSWER_BYTES);
-      throw RequestException.invalid(
-          "count",
-          "count %d exceeds %d images of %s as %s in one answer of at most %d bytes; %s"
-              .formatted(
-                  asked.count(),
-                  Math.min(fit, queue),
-                  model.shape(),
-                  ResponseEncoder.name(asked.format()).toUpperCase(Locale.ROOT),
-                  MAX_ANSWER_BYTES,
-                  advice));
+  private static <T> ImageResult<T> encode(
+      ServedVersion version,
+      ImageRequest request,
+      ResponseEncoding<T> encoding,
+      long first,
+      Images images) {
+    return new ImageResult<>(
+        encoding.encode(request, version, first, images),
+        version,
+        encoding.label(request),
+        images.count());
+  }
+
+  /** Acquires a version and starts a step with it: here, or on a worker if that takes long. */
+  private <T> PendingResponse<T> withVersion(ModelRef model, long images, Step<T> step) {
+    CompletableFuture<ServedVersion> acquired;
+    try {
+      acquired = acquire(model);
+    } catch (NotServedException e) {
+      return PendingResponse.failed(e);
     }
-    return ResponseEncoder.maxBytes(asked, model.shape(), (int) asked.count());
+    PendingResponse<T> pending = new PendingResponse<>();
+    pending.onCancel(() -> acquired.cancel(false));
+    boolean here =
+        acquired.isDone()
+            && !acquired.isCompletedExceptionally()
+            && images <= FEW_LATENT_VALUES / acquired.join().latentSize();
+    var unused =
+        acquired.whenCompleteAsync(
+            (version, failure) -> {
+              if (failure != null) {
+                pending.complete(null, failure);
+              } else {
+                start(version, step, pending);
+              }
+            },
+            here ? Runnable::run : workers);
+    return pending;
   }
 
-  public static String streamAdvice(ImageFormat format) {
-    return format == ImageFormat.IMAGE_FORMAT_SHEET
-        ? "ask for fewer, or for PNG and use GenerateStream"
-        : "use GenerateStream";
+  private static <T> void start(
+      ServedVersion version, Step<T> step, PendingResponse<T> pending) {
+    try {
+      pending.follow(step.start(version));
+    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
+      // Whatever it was: a version that is never released would stay open for ever.
+      version.release();
+      pending.complete(null, e);
+    }
   }
 }

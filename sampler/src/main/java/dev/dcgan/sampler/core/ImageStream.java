@@ -1,68 +1,55 @@
 package dev.dcgan.sampler.core;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.sampler.scheduling.Images;
 import dev.dcgan.sampler.scheduling.QueueFullException;
-import dev.dcgan.v1.GenerateResponse;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Images in order, in chunks, as fast as their reader takes them.
+ * Sends the images of a request in order, in chunks, as fast as its client reads them.
  *
- * <p>At most two chunks are under way, from their queueing to their delivery: one that runs while
- * the other is sent. So a reader that stops to read stops the work after those two, and the memory
+ * <p>At most two chunks are in flight between their submission and their delivery: one runs while
+ * the other is sent. So a client that stops reading stops the work after those two, and the memory
  * of a stream does not depend on its length. A stream whose first chunk the queue refuses fails; a
- * later one is tried again when there is room.
+ * later chunk is submitted again when there is room.
  *
  * <p>Thread-safe and never blocking: {@link #pump} is called whenever something may have changed.
- * The stream ends exactly once, by delivery of all, failure, or {@link #cancel}, and then lets go
- * of all that is under way.
+ * The stream ends exactly once, by delivery of all chunks, by a failure, or by {@link #cancel}, and
+ * then releases all that is in flight.
  */
-public final class ImageStream {
+public final class ImageStream<R> {
+
+  /** Images in flight, and the response that they become. */
+  record Chunk<R>(CompletableFuture<Images> images, CompletableFuture<R> result) {}
 
   /** Starts chunks. */
-  public interface Source {
-    Pending start(long first, int count) throws QueueFullException;
+  interface Source<R> {
+    Chunk<R> start(long first, int count) throws QueueFullException;
 
-    /** Completed when there may be room for a chunk that was refused. */
+    /** Completes when there may be room for a chunk that was refused. */
     CompletableFuture<Void> whenRoom();
   }
 
-  /** Takes answers. Called by one thread at a time. */
-  public interface Sink {
-    /** Whether another answer can be sent without being kept in memory. */
-    boolean isReady();
-
-    void deliver(GenerateResponse answer);
-
-    void complete();
-
-    void fail(Throwable cause);
-
-    /** The stream has ended in one way or the other. */
-    void ended();
-  }
-
   private static final Logger log = LoggerFactory.getLogger(ImageStream.class);
-  private static final int MOST_UNDER_WAY = 2;
+  private static final int MAX_CHUNKS_IN_FLIGHT = 2;
 
   /**
-   * Chunks in memory: those under way, and one that was delivered and waits to be read; or more
-   * that take 32 KiB together, of which gRPC says that the caller may have more.
+   * Chunks in memory: those in flight, and one that was sent and waits to be read; or more if they
+   * take 32 KiB together, up to which gRPC says that a client is ready for more.
    */
-  public static final int MOST_IN_MEMORY = MOST_UNDER_WAY + 1;
+  static final int MAX_CHUNKS_IN_MEMORY = MAX_CHUNKS_IN_FLIGHT + 1;
 
-  private final Source source;
-  private final Sink sink;
+  private final Source<R> source;
+  private final ResponseSink<R> sink;
+  private final Runnable onEnd;
   private final int chunkSize;
 
   // Mutable state
-  @GuardedBy("this") private final Deque<Pending> underWay = new ArrayDeque<>();
+  @GuardedBy("this") private final Deque<Chunk<R>> inFlight = new ArrayDeque<>();
 
   @GuardedBy("this") private long next;
 
@@ -72,12 +59,24 @@ public final class ImageStream {
 
   @GuardedBy("this") private boolean ended;
 
-  public ImageStream(long first, long count, int chunkSize, Source source, Sink sink) {
+  /**
+   * A stream that begins with {@link #pump}.
+   *
+   * @param onEnd called once, when the stream has ended in one way or another
+   */
+  ImageStream(
+      long first,
+      long count,
+      int chunkSize,
+      Source<R> source,
+      ResponseSink<R> sink,
+      Runnable onEnd) {
     this.next = first;
     this.left = count;
     this.chunkSize = chunkSize;
     this.source = source;
     this.sink = sink;
+    this.onEnd = onEnd;
   }
 
   /** Does all that can be done now. */
@@ -92,12 +91,12 @@ public final class ImageStream {
         log.error("a stream could not be ended in order", e);
         return;
       }
-      // The thread that finished a chunk tells nobody what it is thrown: the reader would wait.
+      // The thread that finished a chunk reports to nobody: the client would wait.
       fail(e);
     }
   }
 
-  /** Ends the stream: nobody reads it any more. */
+  /** Ends the stream: its client is gone. */
   public synchronized void cancel() {
     if (!ended) {
       end();
@@ -105,20 +104,20 @@ public final class ImageStream {
   }
 
   @GuardedBy("this") private boolean deliverOldest() {
-    Pending oldest = underWay.peek();
-    if (oldest == null || !oldest.answer().isDone()) {
+    Chunk<R> oldest = inFlight.peek();
+    if (oldest == null || !oldest.result().isDone()) {
       return false;
     }
-    if (oldest.answer().isCompletedExceptionally()) {
-      fail(failureOf(oldest.answer()));
+    if (oldest.result().isCompletedExceptionally()) {
+      fail(oldest.result().handle((result, failure) -> failure).join());
       return true;
     }
     if (!sink.isReady()) {
       return false;
     }
-    underWay.remove();
-    sink.deliver(oldest.answer().join());
-    if (left == 0 && underWay.isEmpty()) {
+    inFlight.remove();
+    sink.send(oldest.result().join());
+    if (left == 0 && inFlight.isEmpty()) {
       end();
       sink.complete();
     }
@@ -126,18 +125,18 @@ public final class ImageStream {
   }
 
   @GuardedBy("this") private boolean startNext() {
-    if (left == 0 || underWay.size() == MOST_UNDER_WAY) {
+    if (left == 0 || inFlight.size() == MAX_CHUNKS_IN_FLIGHT) {
       return false;
     }
     int count = (int) Math.min(chunkSize, left);
-    Pending chunk;
+    Chunk<R> chunk;
     try {
       chunk = source.start(next, count);
     } catch (QueueFullException e) {
       if (!begun) {
         fail(e);
-      } else if (underWay.isEmpty()) {
-        // With one under way its delivery is the next occasion.
+      } else if (inFlight.isEmpty()) {
+        // With a chunk in flight its delivery is the next occasion.
         var unused = source.whenRoom().thenRun(this::pump);
       }
       return false;
@@ -145,31 +144,20 @@ public final class ImageStream {
     begun = true;
     next += count;
     left -= count;
-    underWay.add(chunk);
-    var unused = chunk.answer().whenComplete((answer, failure) -> pump());
+    inFlight.add(chunk);
+    var unused = chunk.result().whenComplete((result, failure) -> pump());
     return true;
   }
 
   @GuardedBy("this") private void fail(Throwable cause) {
     end();
-    sink.fail(cause);
+    sink.fail(RequestException.of(cause));
   }
 
   @GuardedBy("this") private void end() {
     ended = true;
-    underWay.forEach(Pending::cancel);
-    underWay.clear();
-    sink.ended();
-  }
-
-  private static Throwable failureOf(CompletableFuture<?> failed) {
-    try {
-      failed.join();
-      throw new IllegalArgumentException("has not failed");
-    } catch (CompletionException e) {
-      return e.getCause() == null ? e : e.getCause();
-    } catch (CancellationException e) {
-      return e;
-    }
+    inFlight.forEach(chunk -> chunk.images().cancel(false));
+    inFlight.clear();
+    onEnd.run();
   }
 }

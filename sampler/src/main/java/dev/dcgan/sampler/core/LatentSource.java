@@ -2,7 +2,7 @@ package dev.dcgan.sampler.core;
 
 import dev.dcgan.latent.Latents;
 
-/** Which latents a caller wants images of. Immutable. */
+/** The latents that a request is for, by index. Immutable. */
 @FunctionalInterface
 public interface LatentSource {
 
@@ -18,7 +18,7 @@ public interface LatentSource {
     return z;
   }
 
-  /** The sequence that a seed names, by the latent law, each value times the temperature. */
+  /** The latents of a seed, by the latent sampling scheme, times the temperature. */
   static LatentSource ofSeed(long seed, float temperature) {
     if (temperature == 1) {
       return (index, z, offset, size) -> Latents.fill(seed, index, z, offset, size);
@@ -31,17 +31,16 @@ public interface LatentSource {
     };
   }
 
-  /** The caller's own: (n, size), not to be changed any more. */
+  /** The request's own latents (n, size), which must not be changed any more. */
   static LatentSource of(float[] latents) {
     return (index, z, offset, size) ->
         System.arraycopy(latents, Math.toIntExact(index * size), z, offset, size);
   }
 
   /**
-   * On the way from {@code from} to {@code to}: 0 is the one and {@code count - 1} the other, bit
-   * for bit, with equal angles in between where both are of one length (Shoemake 1985, spherical
-   * linear interpolation; used for latents by White 2016). Where the two point the same way, or
-   * opposite ways, or one is zero, so that no arc is defined, along the straight line.
+   * Spherical linear interpolation (Shoemake 1985; used for latents by White 2016) from {@code
+   * from}, index 0, to {@code to}, index {@code count - 1}; both ends are exact, bit for bit. Linear
+   * where no arc is defined: the two are parallel, or one is zero.
    */
   static LatentSource arc(float[] from, float[] to, long count) {
     double angle = angle(from, to);

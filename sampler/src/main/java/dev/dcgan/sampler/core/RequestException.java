@@ -10,60 +10,60 @@ import java.util.concurrent.CompletionException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Why a caller gets no images, as every door tells it in its own words. */
+/** Why a request is refused or fails; each protocol maps the code once. */
 public final class RequestException extends RuntimeException {
 
-  /** What kind of reason it is. */
-  public enum Kind {
-    /** The request is wrong. */
+  /** The kind of reason. */
+  public enum Code {
+    /** A field of the request is invalid. */
     INVALID,
     /** There is no such model or version. */
     NOT_FOUND,
-    /** Too much is queued, or memory is short; come back later. */
+    /** Too much is queued, or memory is short; try again later. */
     OVERLOADED,
-    /** It could not be done in time, or was not. */
+    /** The deadline passed, or cannot be met. */
     TOO_LATE,
     /** This replica cannot serve now. */
     UNAVAILABLE,
-    /** The version or the repository must be put right first. */
+    /** The version or the repository must be repaired first. */
     WRONG_STATE,
-    /** This sampler was not started to allow it. */
+    /** This sampler was started without what allows it. */
     FORBIDDEN,
-    /** The caller went away. */
+    /** The client cancelled the request, or is gone. */
     CANCELLED,
-    /** A fault of ours, which the log has. */
+    /** A fault of this program; its log has the cause. */
     FAULT
   }
 
   private static final long serialVersionUID = 1L;
   private static final Logger log = LoggerFactory.getLogger(RequestException.class);
 
-  private final Kind kind;
+  private final Code code;
   private final String field;
   private final Duration retryAfter;
 
-  private RequestException(Kind kind, String field, String message, Duration retryAfter) {
-    super(message, null, false, false); // It is the caller's affair, so nobody needs the stack.
-    this.kind = kind;
+  private RequestException(Code code, String field, String message, Duration retryAfter) {
+    super(message, null, false, false); // The client's affair: nobody needs the stack trace.
+    this.code = code;
     this.field = field;
     this.retryAfter = retryAfter;
   }
 
-  /** A field of the request is wrong: {@code message} says what was found and expected. */
+  /** A field is invalid: {@code message} says what was found and what was expected. */
   public static RequestException invalid(String field, String message) {
-    return new RequestException(Kind.INVALID, field, message, Duration.ZERO);
+    return new RequestException(Code.INVALID, field, message, Duration.ZERO);
   }
 
-  public static RequestException of(Kind kind, String message) {
-    return new RequestException(kind, "", message, Duration.ZERO);
+  public static RequestException of(Code code, String message) {
+    return new RequestException(code, "", message, Duration.ZERO);
   }
 
-  /** Too much is under way already; {@code retryAfter} estimates when there will be room. */
+  /** Too much is queued; {@code retryAfter} estimates when there is room. */
   static RequestException overloaded(String message, Duration retryAfter) {
-    return new RequestException(Kind.OVERLOADED, "", message, retryAfter);
+    return new RequestException(Code.OVERLOADED, "", message, retryAfter);
   }
 
-  /** What a failure means to the caller; a fault of ours is logged here. */
+  /** What a failure means to the client; a fault of this program is logged here. */
   public static RequestException of(Throwable failure) {
     Throwable cause = failure;
     while (cause instanceof CompletionException && cause.getCause() != null) {
@@ -82,50 +82,50 @@ public final class RequestException extends RuntimeException {
       return of(failed);
     }
     if (cause instanceof TooLateException) {
-      return of(Kind.TOO_LATE, String.valueOf(cause.getMessage()));
+      return of(Code.TOO_LATE, String.valueOf(cause.getMessage()));
     }
     if (cause instanceof CancellationException) {
-      return of(Kind.CANCELLED, "the call was cancelled");
+      return of(Code.CANCELLED, "the request was cancelled");
     }
     log.error("images could not be made", cause);
     return fault();
   }
 
-  /** The log has it already, once for all callers of the batch. */
+  /** The log has the cause already, once for all requests of the batch. */
   private static RequestException of(RunFailedException failed) {
     String message = String.valueOf(failed.getMessage());
     return switch (failed.kind()) {
       case OUT_OF_MEMORY -> overloaded(message, failed.retryAfter());
-      case DEVICE_LOST, TIMEOUT -> new RequestException(Kind.UNAVAILABLE, "", message, failed.retryAfter());
+      case DEVICE_LOST, TIMEOUT -> new RequestException(Code.UNAVAILABLE, "", message, failed.retryAfter());
       case BAD_MODEL, OTHER, FAULT -> fault();
     };
   }
 
   private static RequestException fault() {
-    return of(Kind.FAULT, "internal error; the server's log has the cause");
+    return of(Code.FAULT, "internal error; the server's log has the cause");
   }
 
   private static RequestException of(NotServedException refused) {
     String message = String.valueOf(refused.getMessage());
     return switch (refused.why()) {
       case AMBIGUOUS -> invalid("model", message);
-      case NOT_FOUND -> of(Kind.NOT_FOUND, message);
-      case UNAVAILABLE -> of(Kind.UNAVAILABLE, message);
-      case WRONG_STATE -> of(Kind.WRONG_STATE, message);
-      case FORBIDDEN -> of(Kind.FORBIDDEN, message);
+      case NOT_FOUND -> of(Code.NOT_FOUND, message);
+      case UNAVAILABLE -> of(Code.UNAVAILABLE, message);
+      case WRONG_STATE -> of(Code.WRONG_STATE, message);
+      case FORBIDDEN -> of(Code.FORBIDDEN, message);
     };
   }
 
-  public Kind kind() {
-    return kind;
+  public Code code() {
+    return code;
   }
 
-  /** Of the request, where it is wrong; else empty. */
+  /** The invalid field of the request; empty for other codes. */
   public String field() {
     return field;
   }
 
-  /** When to come back, where too much is queued. */
+  /** When to try again; zero: unknown. */
   public Duration retryAfter() {
     return retryAfter;
   }

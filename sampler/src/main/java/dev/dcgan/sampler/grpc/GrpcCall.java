@@ -2,15 +2,15 @@ package dev.dcgan.sampler.grpc;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.MessageLite;
+import dev.dcgan.sampler.core.ImageListener;
+import dev.dcgan.sampler.core.ImageResult;
+import dev.dcgan.sampler.core.ImageService.Reserved;
+import dev.dcgan.sampler.core.ImageStream;
+import dev.dcgan.sampler.core.PendingResponse;
+import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.core.ResponseBudget;
-import dev.dcgan.sampler.models.ModelRegistry;
-import dev.dcgan.sampler.models.ModelStatus;
-import dev.dcgan.sampler.models.NotServedException;
-import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.scheduling.BatchScheduler;
-import dev.dcgan.sampler.scheduling.QueueFullException;
-import dev.dcgan.sampler.scheduling.TooLateException;
+import dev.dcgan.sampler.core.ResponseSink;
 import dev.dcgan.server.CallConnection;
 import dev.dcgan.server.CallThread;
 import dev.dcgan.server.Errors;
@@ -21,69 +21,57 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.Executor;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A call of one of the gRPC services: who waits, until when, what memory the answer may take, and
- * what to do when the caller goes away or reads on. Thread-safe; made within the call of the
- * method, because gRPC takes no handlers later.
+ * One call of a gRPC service: its context for the core, its responses, and the memory that is
+ * reserved for them until the client has read them or is gone. Thread-safe. To be made within the
+ * method that handles the call, because gRPC takes no handlers later.
  */
-final class GrpcCall<T extends MessageLite> {
-
-  /** What is done with a version. It releases it, unless it throws. */
-  interface Use {
-    void with(ServedVersion model) throws QueueFullException, TooLateException;
-  }
-
-  /** Asks for what is known of a version. */
-  interface Question {
-    CompletableFuture<ModelStatus> ask() throws NotServedException;
-  }
-
-  // To make them takes about as long as a change of thread.
-  private static final int FEW_VALUES = 32 * 64;
+final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<T>> {
 
   private final ServerCallStreamObserver<T> observer;
-  private final ResponseBudget room;
-  private final Object connection = CallConnection.current();
-  private final Executor thread = CallThread.current();
-  private final @Nullable Deadline deadline = Context.current().getDeadline();
+  private final ImageListener listener;
+  private final RequestContext context;
 
   // Mutable state
   @GuardedBy("this") private boolean cancelled;
 
-  @GuardedBy("this") private long reserved;
+  @GuardedBy("this") private boolean closed;
+
+  @GuardedBy("this") private ResponseBudget.@Nullable Reservation memory;
 
   @GuardedBy("this") private Runnable onCancel = () -> {};
 
   private volatile Runnable onReady = () -> {};
 
-  GrpcCall(StreamObserver<T> observer, ResponseBudget room) {
+  GrpcCall(StreamObserver<T> observer, ImageListener listener) {
     this.observer = (ServerCallStreamObserver<T>) observer;
-    this.room = room;
+    this.listener = listener;
+    Deadline deadline = Context.current().getDeadline();
+    this.context =
+        new RequestContext(
+            CallConnection.current(),
+            deadline != null,
+            deadline == null
+                ? 0
+                : System.nanoTime() + deadline.timeRemaining(TimeUnit.NANOSECONDS),
+            CallThread.current());
     // One of the two ends every call: the first once the last byte was written to the connection,
-    // which waits for the caller to read.
-    this.observer.setOnCloseHandler(this::giveBack);
+    // which waits for the client to read.
+    this.observer.setOnCloseHandler(this::close);
     this.observer.setOnCancelHandler(this::cancel);
     this.observer.setOnReadyHandler(() -> onReady.run());
   }
 
-  /** Where to answer from, see {@link CallThread}. */
-  Executor thread() {
-    return thread;
+  RequestContext context() {
+    return context;
   }
 
-  /** Until the caller's deadline, or {@link BatchScheduler#NO_DEADLINE}. */
-  long nanosLeft() {
-    return deadline == null ? BatchScheduler.NO_DEADLINE : deadline.timeRemaining(TimeUnit.NANOSECONDS);
-  }
-
-  /** Sets what to do in place of what was to be done before; at once if it has happened. */
-  void onCancel(Runnable action) {
+  /** Sets what to do when the client cancels the call or is gone; at once if that has happened. */
+  private void onCancel(Runnable action) {
     synchronized (this) {
       onCancel = action;
       if (!cancelled) {
@@ -93,147 +81,89 @@ final class GrpcCall<T extends MessageLite> {
     action.run();
   }
 
-  void onReady(Runnable action) {
-    onReady = action;
-  }
-
-  boolean isReady() {
-    return observer.isReady();
-  }
-
-  /**
-   * Sets memory aside for the answer, until the caller has it or is gone.
-   *
-   * @param bytes that it takes at most
-   * @throws RequestException there is none left for it
-   */
-  synchronized void reserve(long bytes) {
-    if (cancelled) {
-      throw RequestException.of(RequestException.Kind.CANCELLED, "the call was cancelled");
-    }
-    room.take(connection, bytes);
-    reserved += bytes;
-  }
-
-  /** Sends an answer for which memory was reserved. */
-  void send(T answer) {
-    observer.onNext(answer);
-  }
-
-  void complete() {
+  /** Sends a response that takes a few bytes. */
+  void respond(T response) {
+    observer.onNext(response);
     observer.onCompleted();
   }
 
-  /** Answers with a few bytes, at any time: no memory is set aside for them. */
-  void tell(T answer) {
-    observer.onNext(answer);
-    observer.onCompleted();
+  /** Sends a response for which memory is reserved, once it is made; or says why there is none. */
+  void respond(PendingResponse<Reserved<T>> pending) {
+    whenMade(pending, observer::onNext);
   }
 
-  /** Answers with what is made already, or tells the caller that there is no room for it. */
-  void answer(T answer) {
-    try {
-      reserve(answer.getSerializedSize());
-    } catch (RequestException e) {
-      refuse(e);
-      return;
-    }
-    observer.onNext(answer);
-    observer.onCompleted();
+  /** Sends a response with images, likewise. */
+  void respondWithImages(PendingResponse<Reserved<ImageResult<T>>> pending) {
+    whenMade(pending, this::send);
   }
 
-  /** Tells the caller why not. */
-  void refuse(Throwable failure) {
-    observer.onError(told(RequestException.of(failure)));
-  }
-
-  /** Answers with what is known of a version, or tells the caller why not. */
-  void answer(Question question, Function<ModelStatus, T> answer) {
-    CompletableFuture<ModelStatus> status;
-    try {
-      status = question.ask();
-    } catch (NotServedException | RequestException e) {
-      refuse(e);
-      return;
-    }
+  /** Has the stream, once it has begun, continue whenever the client is ready for more. */
+  void stream(PendingResponse<ImageStream<ImageResult<T>>> pending) {
+    onCancel(pending::cancel);
+    CompletableFuture<ImageStream<ImageResult<T>>> begun = pending.future();
+    onReady = () -> {
+      if (begun.isDone() && !begun.isCompletedExceptionally()) {
+        begun.join().pump();
+      }
+    };
     var unused =
-        status
-            .thenApply(answer)
-            .whenComplete(
-                (found, failure) -> {
-                  if (failure != null) {
-                    refuse(failure);
-                  } else {
-                    answer(found);
-                  }
-                });
-  }
-
-  /**
-   * Answers with images once they are made, for which memory was reserved, or tells the caller why
-   * not, and ends the use of the version.
-   *
-   * @param sent hears of the answer that was sent
-   */
-  void answer(ServedVersion model, CompletableFuture<T> made, Consumer<T> sent) {
-    var unused =
-        made.whenComplete(
-            (answer, failure) -> {
-              model.release();
+        begun.whenComplete(
+            (stream, failure) -> {
               if (failure != null) {
-                refuse(failure);
-                return;
+                fail(RequestException.of(failure));
+              } else {
+                stream.pump(); // The client may have become ready meanwhile.
               }
-              observer.onNext(answer);
-              sent.accept(answer);
-              observer.onCompleted();
             });
   }
 
-  /**
-   * Does something with a version: at once where it is in memory and the call is a small one,
-   * otherwise on {@code later}; or tells the caller why not.
-   *
-   * @param images that the call asks for, about
-   */
-  void use(ModelRegistry models, String name, long version, long images, Executor later, Use use) {
-    CompletableFuture<ServedVersion> acquired;
-    try {
-      acquired = models.acquire(name, version);
-    } catch (NotServedException e) {
-      refuse(e);
-      return;
-    }
-    if (acquired.isDone() && !acquired.isCompletedExceptionally()) {
-      ServedVersion model = acquired.join();
-      if (images <= FEW_VALUES / model.latentSize()) {
-        use(model, use);
-      } else {
-        later.execute(() -> use(model, use));
-      }
-      return;
-    }
-    onCancel(() -> acquired.cancel(false));
+  private <R> void whenMade(PendingResponse<Reserved<R>> pending, Consumer<R> sender) {
+    onCancel(pending::cancel);
     var unused =
-        acquired.whenCompleteAsync(
-            (model, failure) -> {
-              if (failure != null) {
-                refuse(failure);
-              } else {
-                use(model, use);
-              }
-            },
-            later);
+        pending
+            .future()
+            .whenComplete(
+                (reserved, failure) -> {
+                  if (failure != null) {
+                    fail(RequestException.of(failure));
+                    return;
+                  }
+                  hold(reserved.memory());
+                  sender.accept(reserved.value());
+                  observer.onCompleted();
+                });
   }
 
-  private void use(ServedVersion model, Use use) {
-    try {
-      use.with(model);
-    } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
-      // Whatever it was: a use that is never released would keep the version open for ever.
-      model.release();
-      refuse(e);
+  @Override
+  public void hold(ResponseBudget.Reservation reservation) {
+    synchronized (this) {
+      if (!closed) {
+        memory = reservation;
+        return;
+      }
     }
+    reservation.close();
+  }
+
+  @Override
+  public boolean isReady() {
+    return observer.isReady();
+  }
+
+  @Override
+  public void send(ImageResult<T> result) {
+    observer.onNext(result.response());
+    listener.sent(result);
+  }
+
+  @Override
+  public void complete() {
+    observer.onCompleted();
+  }
+
+  @Override
+  public void fail(RequestException reason) {
+    observer.onError(toStatus(reason));
   }
 
   private void cancel() {
@@ -242,21 +172,23 @@ final class GrpcCall<T extends MessageLite> {
       cancelled = true;
       action = onCancel;
     }
-    giveBack();
+    close();
     action.run();
   }
 
-  private synchronized void giveBack() {
-    room.giveBack(connection, reserved);
-    reserved = 0;
+  private synchronized void close() {
+    closed = true;
+    if (memory != null) {
+      memory.close();
+    }
   }
 
-  private static StatusRuntimeException told(RequestException refusal) {
-    String message = String.valueOf(refusal.getMessage());
-    return switch (refusal.kind()) {
-      case INVALID -> Errors.invalidArgument(refusal.field(), message);
+  private static StatusRuntimeException toStatus(RequestException reason) {
+    String message = String.valueOf(reason.getMessage());
+    return switch (reason.code()) {
+      case INVALID -> Errors.invalidArgument(reason.field(), message);
       case NOT_FOUND -> Errors.notFound(message);
-      case OVERLOADED -> Errors.overloaded(message, refusal.retryAfter());
+      case OVERLOADED -> Errors.overloaded(message, reason.retryAfter());
       case TOO_LATE -> Errors.deadlineExceeded(message);
       case UNAVAILABLE -> Errors.unavailable(message);
       case WRONG_STATE -> Errors.failedPrecondition(message);

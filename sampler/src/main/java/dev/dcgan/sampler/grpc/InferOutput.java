@@ -5,7 +5,7 @@ import dev.dcgan.sampler.core.RequestException;
 import java.util.List;
 import java.util.Locale;
 
-/** The outputs that a model has in the Open Inference Protocol. */
+/** An output of a model in the Open Inference Protocol. */
 enum InferOutput {
   /** In [-1, 1]. */
   IMAGE("FP32", Float.BYTES),

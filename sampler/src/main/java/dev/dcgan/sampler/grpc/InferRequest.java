@@ -5,7 +5,6 @@ import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.LatentSource;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.Priority;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.inference.InferParameter;
@@ -18,24 +17,34 @@ import java.util.List;
 import java.util.Map;
 import java.util.regex.Pattern;
 
-/**
- * Which tensors a caller of the Open Inference Protocol sends and wants: checked.
- *
- * @param latents (n, latentSize), finite, not to be changed
- * @param outputs in the order in which they were asked for, none twice
- */
-@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
-record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
+/** Parses the requests of the Open Inference Protocol. */
+final class InferRequest {
 
   private static final String FP32 = "FP32";
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
-  // What would make another answer than the one that is sent.
-  private static final List<String> REFUSED = List.of("shared_memory_region", "classification");
+  // Parameters that ask for another response than the one that is sent.
+  private static final List<String> UNSUPPORTED = List.of("shared_memory_region", "classification");
 
-  static InferRequest of(ModelInferRequest asked, ServedVersion model) {
-    List<InferOutput> outputs = outputs(asked.getOutputsList());
-    float[] latents = latents(asked, model);
-    return new InferRequest(latents, latents.length / model.latentSize(), outputs);
+  private InferRequest() {}
+
+  /**
+   * The images that a request is for: as floats where the float output is requested, of which pixels
+   * are made; else as pixels.
+   *
+   * @throws RequestException INVALID
+   */
+  static ImageRequest parse(
+      ModelInferRequest request, List<InferOutput> outputs, ServedVersion version) {
+    float[] latents = latents(request, version);
+    return new ImageRequest(
+        LatentSource.of(latents),
+        0,
+        latents.length / version.latentSize(),
+        outputs.contains(InferOutput.IMAGE)
+            ? ImageFormat.IMAGE_FORMAT_FLOAT
+            : ImageFormat.IMAGE_FORMAT_RAW,
+        1,
+        Priority.NORMAL);
   }
 
   /** The number of a version, 0 for none. */
@@ -52,46 +61,29 @@ record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
     return Long.parseLong(version);
   }
 
-  /** What the network must give, in one run for all outputs. */
-  Output networkOutput() {
-    return outputs.contains(InferOutput.IMAGE) ? Output.FLOATS : Output.PIXELS;
-  }
-
-  /** The same images, as all doors ask for them. */
-  ImageRequest images() {
-    return new ImageRequest(
-        LatentSource.of(latents),
-        0,
-        count,
-        networkOutput() == Output.FLOATS
-            ? ImageFormat.IMAGE_FORMAT_FLOAT
-            : ImageFormat.IMAGE_FORMAT_RAW,
-        1,
-        Priority.NORMAL);
-  }
-
-  private static List<InferOutput> outputs(List<InferRequestedOutputTensor> asked) {
+  /** The outputs of a request in its order, none twice; all if it names none. */
+  static List<InferOutput> outputs(List<InferRequestedOutputTensor> requested) {
     List<InferOutput> outputs = new ArrayList<>();
-    for (int i = 0; i < asked.size(); i++) {
+    for (int i = 0; i < requested.size(); i++) {
       String field = "outputs[%d]".formatted(i);
-      InferOutput output = InferOutput.of(field + ".name", asked.get(i).getName());
+      InferOutput output = InferOutput.of(field + ".name", requested.get(i).getName());
       if (outputs.contains(output)) {
         throw RequestException.invalid(
-            field + ".name", "output '%s' is asked for twice".formatted(output.label()));
+            field + ".name", "output '%s' is requested twice".formatted(output.label()));
       }
-      requireKnown(field, asked.get(i).getParametersMap());
+      requireKnown(field, requested.get(i).getParametersMap());
       outputs.add(output);
     }
     return outputs.isEmpty() ? List.of(InferOutput.values()) : List.copyOf(outputs);
   }
 
-  private static float[] latents(ModelInferRequest asked, ServedVersion model) {
-    if (asked.getInputsCount() != 1) {
+  private static float[] latents(ModelInferRequest request, ServedVersion model) {
+    if (request.getInputsCount() != 1) {
       throw RequestException.invalid(
-          "inputs", "%d inputs: expected one, %s".formatted(asked.getInputsCount(), z(model)));
+          "inputs", "%d inputs: expected one, %s".formatted(request.getInputsCount(), z(model)));
     }
-    InferInputTensor input = asked.getInputs(0);
-    if (!input.getName().equals(InferResponses.LATENT)) {
+    InferInputTensor input = request.getInputs(0);
+    if (!input.getName().equals(InferEncoding.LATENT)) {
       throw RequestException.invalid(
           "inputs[0].name", "input '%s': expected %s".formatted(input.getName(), z(model)));
     }
@@ -101,13 +93,13 @@ record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
           "datatype '%s' of input 'z': expected %s".formatted(input.getDatatype(), FP32));
     }
     requireKnown("inputs[0]", input.getParametersMap());
-    boolean raw = asked.getRawInputContentsCount() > 0;
+    boolean raw = request.getRawInputContentsCount() > 0;
     if (raw && input.hasContents()) {
       throw RequestException.invalid(
           "raw_input_contents",
           "input 'z' has its values both in contents and in raw_input_contents: expected one");
     }
-    float[] latents = raw ? rawValues(asked.getRawInputContentsList()) : values(input);
+    float[] latents = raw ? rawValues(request.getRawInputContentsList()) : values(input);
     requireShape(input, latents.length, model);
     return ImageRequest.requireLatents(
         raw ? "raw_input_contents" : "inputs[0].contents", latents, model);
@@ -156,7 +148,7 @@ record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
   }
 
   private static void requireKnown(String field, Map<String, InferParameter> parameters) {
-    for (String name : REFUSED) {
+    for (String name : UNSUPPORTED) {
       if (parameters.containsKey(name)) {
         throw RequestException.invalid(
             field + ".parameters", "parameter '%s' is not supported here".formatted(name));
@@ -165,6 +157,6 @@ record InferRequest(float[] latents, int count, List<InferOutput> outputs) {
   }
 
   private static String z(ServedVersion model) {
-    return "'%s' %s [n, %d]".formatted(InferResponses.LATENT, FP32, model.latentSize());
+    return "'%s' %s [n, %d]".formatted(InferEncoding.LATENT, FP32, model.latentSize());
   }
 }

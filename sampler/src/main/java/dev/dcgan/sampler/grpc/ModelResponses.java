@@ -5,20 +5,20 @@ import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.ServedModel;
 import java.util.List;
 
-/** What is known of models, on the wire. */
+/** The status of models, on the wire. */
 final class ModelResponses {
 
   private ModelResponses() {}
 
-  /** Without the golden vectors where they would make it larger than clients receive. */
+  /** Leaves the golden vectors out if the response would exceed {@code maxBytes} with them. */
   static ListModelsResponse of(List<ModelStatus> models, int maxBytes) {
-    ListModelsResponse.Builder answer =
+    ListModelsResponse.Builder response =
         ListModelsResponse.newBuilder()
             .addAllModels(models.stream().map(ModelResponses::of).toList());
-    if (answer.build().getSerializedSize() > maxBytes) {
-      answer.getModelsBuilderList().forEach(model -> model.getManifestBuilder().clearGolden());
+    if (response.build().getSerializedSize() > maxBytes) {
+      response.getModelsBuilderList().forEach(model -> model.getManifestBuilder().clearGolden());
     }
-    return answer.build();
+    return response.build();
   }
 
   static ServedModel of(ModelStatus status) {

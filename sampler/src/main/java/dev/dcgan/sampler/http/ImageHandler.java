@@ -1,17 +1,18 @@
 package dev.dcgan.sampler.http;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.sampler.core.GenerateEncoding;
+import dev.dcgan.sampler.core.ImageListener;
 import dev.dcgan.sampler.core.ImageRequest;
+import dev.dcgan.sampler.core.ImageResult;
 import dev.dcgan.sampler.core.ImageService;
-import dev.dcgan.sampler.core.Pending;
+import dev.dcgan.sampler.core.ImageService.Reserved;
+import dev.dcgan.sampler.core.ModelRef;
+import dev.dcgan.sampler.core.PendingResponse;
+import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
-import dev.dcgan.sampler.core.ResponseEncoder;
-import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.NotServedException;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.scheduling.QueueFullException;
-import dev.dcgan.sampler.scheduling.TooLateException;
-import dev.dcgan.sampler.server.SamplerMetrics;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateRequest;
@@ -19,109 +20,109 @@ import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
-import org.jspecify.annotations.Nullable;
 
 /**
- * Images over HTTP, for browsers and caches: what {@code Generate} answers, as one body.
+ * Images over HTTP, for browsers and caches: what {@code Generate} responds, as one body.
  * Thread-safe.
  *
- * <p>Every answer has a strong {@link ImageTag}, and a caller that has the images already hears so
- * before the network runs. They never change where the URL names model and version, and the version
- * has a manifest: then caches may keep them for good. Otherwise another version may take over, so
- * that caches must ask again.
+ * <p>Every response has a strong {@link ImageTag}, and a client that has the images already gets 304
+ * before the network runs. Images never change if the URL names model and version, and the version
+ * has a manifest: then caches may keep them for ever. Otherwise another version may take over, so
+ * caches must revalidate.
  *
- * <p>A request waits on its thread. The JDK's server does not tell of callers that go away
- * meanwhile: their images are made nonetheless, or leave the queue when the longest wait is over.
+ * <p>A request waits on its thread. The JDK's server does not report clients that are gone: their
+ * images are made nonetheless, or leave the queue when the maximum wait is over.
  */
 public final class ImageHandler implements HttpPage {
 
-  public static final Duration LONGEST_WAIT = Duration.ofSeconds(60);
+  public static final Duration MAX_WAIT = Duration.ofSeconds(60);
 
-  private static final String FOR_GOOD = "public, max-age=31536000, immutable";
-  private static final String ASK_AGAIN = "no-cache";
-  private static final String FEWER = "ask for fewer, and for those after them with first";
+  private static final String IMMUTABLE = "public, max-age=31536000, immutable";
+  private static final String REVALIDATE = "no-cache";
+  private static final GenerateEncoding ENCODING =
+      new GenerateEncoding(format -> "request fewer, and those after them with first");
 
-  private final ModelRegistry models;
-  private final ImageService maker;
-  private final SamplerMetrics metrics;
-  private final Duration longestWait;
+  private final ImageService images;
+  private final ImageListener listener;
+  private final Executor workers;
+  private final Duration maxWait;
 
   /**
-   * What a caller gets.
+   * The handler.
    *
-   * @param images null: the headers are all
+   * @param workers encode the responses
    */
-  private record Answer(int code, Map<String, String> headers, @Nullable GenerateResponse images) {}
-
-  public ImageHandler(ModelRegistry models, ImageService maker, SamplerMetrics metrics, Duration longestWait) {
-    this.models = models;
-    this.maker = maker;
-    this.metrics = metrics;
-    this.longestWait = longestWait;
+  public ImageHandler(
+      ImageService images, ImageListener listener, Executor workers, Duration maxWait) {
+    this.images = images;
+    this.listener = listener;
+    this.workers = workers;
+    this.maxWait = maxWait;
   }
 
   @Override
   public void serve(HttpCall call) throws IOException {
-    ImageFormat format;
-    Answer answer;
     try {
-      GenerateRequest asked = ImageUrl.parse(call.query());
-      ImageRequest wanted = ImageRequest.of(asked);
-      format = wanted.format();
-      answer = answer(call, asked, wanted);
-    } catch (QueueFullException | TooLateException | NotServedException | RuntimeException e) {
+      respond(call);
+    } catch (NotServedException | RequestException e) {
       refuse(call, RequestException.of(e));
-      return;
     }
-    answer.headers.forEach(call::header);
-    if (answer.images == null) {
-      call.sendHeaders(answer.code);
-      return;
-    }
-    call.send(answer.code, body(format, answer.images).toByteArray());
-    metrics.sent(format, answer.images);
   }
 
-  private Answer answer(HttpCall call, GenerateRequest asked, ImageRequest wanted)
-      throws NotServedException, QueueFullException, TooLateException {
-    long start = System.nanoTime();
-    ServedVersion model = acquire(asked, start);
+  private void respond(HttpCall call) throws IOException, NotServedException {
+    long deadline = System.nanoTime() + maxWait.toNanos();
+    GenerateRequest query = ImageUrl.parse(call.query());
+    ImageRequest request = ImageRequest.of(query);
+    ServedVersion version = acquire(query, deadline);
     try {
-      ImageService.requireFits(wanted, model, FEWER);
-      String url = ImageUrl.canonical(model, asked, wanted);
-      ImageTag tag = ImageTag.of(model, url);
-      Map<String, String> headers = new LinkedHashMap<>();
-      headers.put("ETag", tag.text());
-      headers.put("Cache-Control", isForGood(asked, model) ? FOR_GOOD : ASK_AGAIN);
-      headers.put("Content-Location", url);
+      ENCODING.requireFits(request, version);
+      String url = ImageUrl.canonical(version, query, request);
+      ImageTag tag = ImageTag.of(version, url);
       if (tag.isAmong(call.headers("If-None-Match"))) {
-        return new Answer(304, headers, null);
+        identify(call, tag, url, query, version);
+        call.sendHeaders(304);
+      } else if (call.isHead()) {
+        identify(call, tag, url, query, version);
+        describe(call, version, request);
+        call.sendHeaders(200);
+      } else {
+        PendingResponse<Reserved<ImageResult<GenerateResponse>>> pending =
+            images.generate(
+                new RequestContext(call.connection(), true, deadline, workers),
+                version,
+                request,
+                ENCODING);
+        try {
+          ImageResult<GenerateResponse> result = await(pending.future(), deadline).value();
+          identify(call, tag, url, query, version);
+          describe(call, version, request);
+          ByteString body = body(request.format(), result.response());
+          call.send(200, body.size(), body::writeTo);
+          listener.sent(result);
+        } finally {
+          // Whether it was sent, or comes too late.
+          pending.cancel();
+          var unused = pending.future().thenAccept(reserved -> reserved.memory().close());
+        }
       }
-      headers.put("Content-Type", type(wanted.format()));
-      headers.put("X-Model", model.toString());
-      headers.put("X-Provider", model.provider().toString());
-      headers.put("X-Image-Shape", model.shape().toString());
-      headers.put("X-Image-First", Long.toString(wanted.first()));
-      headers.put("X-Image-Count", Long.toString(wanted.count()));
-      return new Answer(200, headers, call.isHead() ? null : make(model, wanted, start));
     } finally {
-      model.release();
+      version.release();
     }
   }
 
-  private ServedVersion acquire(GenerateRequest asked, long start) throws NotServedException {
-    CompletableFuture<ServedVersion> acquired = models.acquire(asked.getModel(), asked.getVersion());
+  private ServedVersion acquire(GenerateRequest query, long deadline) throws NotServedException {
+    CompletableFuture<ServedVersion> acquired =
+        images.acquire(new ModelRef(query.getModel(), query.getVersion()));
     try {
-      return await(acquired, start);
+      return await(acquired, deadline);
     } catch (RequestException e) {
-      // It may have come just after the wait was over.
+      // It may have completed just after the wait was over.
       if (!acquired.cancel(false) && !acquired.isCompletedExceptionally()) {
         acquired.join().release();
       }
@@ -129,62 +130,64 @@ public final class ImageHandler implements HttpPage {
     }
   }
 
-  private GenerateResponse make(ServedVersion model, ImageRequest wanted, long start)
-      throws QueueFullException, TooLateException {
-    Pending pending = maker.answer(model, wanted, nanosLeft(start), maker.encoders());
-    try {
-      return await(pending.answer(), start);
-    } finally {
-      pending.cancel(); // Nothing, where it is done.
-    }
+  private static void identify(
+      HttpCall call, ImageTag tag, String url, GenerateRequest query, ServedVersion version) {
+    call.header("ETag", tag.text());
+    call.header("Cache-Control", isImmutable(query, version) ? IMMUTABLE : REVALIDATE);
+    call.header("Content-Location", url);
   }
 
-  private <T> T await(Future<T> future, long start) {
+  private static void describe(HttpCall call, ServedVersion version, ImageRequest request) {
+    call.header("Content-Type", type(request));
+    call.header("X-Model", version.toString());
+    call.header("X-Provider", version.provider().toString());
+    call.header("X-Image-Shape", version.shape().toString());
+    call.header("X-Image-First", Long.toString(request.first()));
+    call.header("X-Image-Count", Long.toString(request.count()));
+  }
+
+  private <T> T await(Future<T> future, long deadline) {
     try {
-      return future.get(nanosLeft(start), TimeUnit.NANOSECONDS);
+      return future.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
       throw RequestException.of(e.getCause() == null ? e : e.getCause());
     } catch (TimeoutException e) {
       throw RequestException.of(
-          RequestException.Kind.TOO_LATE,
-          "no images within %d ms; ask for fewer, or come back later"
-              .formatted(longestWait.toMillis()));
+          RequestException.Code.TOO_LATE,
+          "no images within %d ms; request fewer, or try again later".formatted(maxWait.toMillis()));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw RequestException.of(RequestException.Kind.UNAVAILABLE, "this replica ends now; ask another one");
+      throw RequestException.of(
+          RequestException.Code.UNAVAILABLE, "this replica is shutting down; use another one");
     }
   }
 
-  private long nanosLeft(long start) {
-    return longestWait.toNanos() - (System.nanoTime() - start);
-  }
-
   /** Whether the URL names all that the images depend on, by names that are never used again. */
-  private static boolean isForGood(GenerateRequest asked, ServedVersion model) {
-    return !asked.getModel().isEmpty() && asked.getVersion() != 0 && !model.isUnverified();
+  private static boolean isImmutable(GenerateRequest query, ServedVersion version) {
+    return !query.getModel().isEmpty() && query.getVersion() != 0 && !version.isUnverified();
   }
 
-  private static String type(ImageFormat format) {
-    return ResponseEncoder.isCheap(format) ? "application/octet-stream" : "image/png";
+  private static String type(ImageRequest request) {
+    return ENCODING.isCheap(request) ? "application/octet-stream" : "image/png";
   }
 
-  private static ByteString body(ImageFormat format, GenerateResponse made) {
+  private static ByteString body(ImageFormat format, GenerateResponse response) {
     return switch (format) {
-      case IMAGE_FORMAT_RAW -> made.getPixels();
-      case IMAGE_FORMAT_FLOAT -> made.getFloats();
-      case IMAGE_FORMAT_SHEET -> made.getSheet();
-      default -> made.getPng(0);
+      case IMAGE_FORMAT_RAW -> response.getPixels();
+      case IMAGE_FORMAT_FLOAT -> response.getFloats();
+      case IMAGE_FORMAT_SHEET -> response.getSheet();
+      default -> response.getPng(0);
     };
   }
 
-  private static void refuse(HttpCall call, RequestException refusal) throws IOException {
-    String message = String.valueOf(refusal.getMessage());
-    switch (refusal.kind()) {
-      case INVALID -> call.text(400, named(refusal.field(), message));
+  private static void refuse(HttpCall call, RequestException reason) throws IOException {
+    String message = String.valueOf(reason.getMessage());
+    switch (reason.code()) {
+      case INVALID -> call.text(400, withParameter(reason.field(), message));
       case NOT_FOUND -> call.text(404, message);
-      case OVERLOADED -> later(call, 429, refusal.retryAfter(), message);
+      case OVERLOADED -> retryLater(call, 429, reason.retryAfter(), message);
       case TOO_LATE -> call.text(504, message);
-      case UNAVAILABLE, CANCELLED -> later(call, 503, refusal.retryAfter(), message);
+      case UNAVAILABLE, CANCELLED -> retryLater(call, 503, reason.retryAfter(), message);
       case WRONG_STATE -> call.text(409, message);
       case FORBIDDEN -> call.text(403, message);
       case FAULT -> call.text(500, message);
@@ -192,15 +195,15 @@ public final class ImageHandler implements HttpPage {
   }
 
   /** In whole seconds, one or more. */
-  private static void later(HttpCall call, int code, Duration retryAfter, String message)
+  private static void retryLater(HttpCall call, int status, Duration retryAfter, String message)
       throws IOException {
     long seconds = retryAfter.plusNanos(TimeUnit.SECONDS.toNanos(1) - 1).toSeconds();
     call.header("Retry-After", Long.toString(Math.max(1, seconds)));
-    call.text(code, message);
+    call.text(status, message);
   }
 
-  /** Begins with the parameter, by its name here. */
-  private static String named(String field, String message) {
+  /** The message begins with the parameter, by its name in the URL. */
+  private static String withParameter(String field, String message) {
     if (field.equals("first_index")) {
       return message.replace(field, "first");
     }

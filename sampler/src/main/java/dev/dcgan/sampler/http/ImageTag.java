@@ -7,23 +7,23 @@ import java.util.List;
 
 /**
  * The strong validator (RFC 9110, 8.8) of images, known before they are made: the same for the same
- * bytes, another where a model's bytes, the kind of provider or anything asked differs.
+ * bytes, another where a model's bytes, the kind of provider or any parameter differs.
  *
  * <p>Replicas on several kinds of processor, or with several builds of zlib, make bytes of their
- * own for the same tag: pictures at most one grey level apart.
+ * own for the same tag: images at most one grey level apart.
  *
  * @param text as it stands in a header, quotes and all
  */
 record ImageTag(String text) {
 
-  // To be counted up whenever the same pixels are encoded into other bytes.
+  // To be increased whenever the same pixels are encoded into other bytes.
   private static final String ENCODING = "1";
   private static final int DIGITS = 32;
 
   /**
-   * The tag of some images.
+   * The tag of the images at a URL.
    *
-   * @param url the canonical one: all that they depend on
+   * @param url canonical: it names all that the images depend on
    */
   static ImageTag of(ServedVersion model, String url) {
     String all =
@@ -33,7 +33,7 @@ record ImageTag(String text) {
   }
 
   /**
-   * Whether a caller has these very images.
+   * Whether a client has these images already.
    *
    * @param known the values of the headers {@code If-None-Match}
    */

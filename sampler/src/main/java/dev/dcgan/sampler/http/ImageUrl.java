@@ -1,8 +1,8 @@
 package dev.dcgan.sampler.http;
 
+import dev.dcgan.sampler.core.GenerateEncoding;
 import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.RequestException;
-import dev.dcgan.sampler.core.ResponseEncoder;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ImageFormat;
@@ -19,59 +19,55 @@ public final class ImageUrl {
 
   public static final String PATH = "/v1/images";
 
-  private static final int IMAGES_OF_A_SHEET = 25;
+  private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
       "seed, count, first, format, model, version, temperature, columns and priority";
   private static final String WHOLE = "expected a whole number from 0 to %s";
-  private static final long MOST_UINT32 = 0xFFFF_FFFFL;
+  private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");
   private static final Pattern DECIMAL = Pattern.compile("[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?");
 
   private ImageUrl() {}
 
   /**
-   * What a query asks for, with the defaults of HTTP.
+   * Parses a query, with the defaults of HTTP.
    *
-   * @param query as it was sent, escapes and all
+   * @param query as it was sent, with its escapes
    * @throws RequestException a parameter is unknown, repeated or does not parse; its range is checked by
    *     {@link ImageRequest}
    */
   static GenerateRequest parse(String query) {
     Map<String, String> given = parameters(query);
-    GenerateRequest.Builder asked =
+    GenerateRequest.Builder parsed =
         GenerateRequest.newBuilder().setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
-    given.forEach((name, value) -> set(asked, name, value));
-    boolean sheet = asked.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET;
+    given.forEach((name, value) -> set(parsed, name, value));
+    boolean sheet = parsed.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET;
     if (!given.containsKey("count")) {
-      asked.setCount(sheet ? IMAGES_OF_A_SHEET : 1);
+      parsed.setCount(sheet ? DEFAULT_SHEET_IMAGES : 1);
     }
-    if (asked.getFormat() == ImageFormat.IMAGE_FORMAT_PNG && asked.getCount() != 1) {
+    if (parsed.getFormat() == ImageFormat.IMAGE_FORMAT_PNG && parsed.getCount() != 1) {
       throw RequestException.invalid(
           "count",
           "count %s: format=png is one picture; several are format=sheet, raw or float"
-              .formatted(Integer.toUnsignedString(asked.getCount())));
+              .formatted(Integer.toUnsignedString(parsed.getCount())));
     }
-    return asked.build();
+    return parsed.build();
   }
 
-  /**
-   * The one URL of the same images that names all that they depend on: path and query.
-   *
-   * @param wanted what was asked, checked
-   */
-  static String canonical(ServedVersion model, GenerateRequest asked, ImageRequest wanted) {
+  /** The canonical URL of the same images, path and query: it names all that they depend on. */
+  static String canonical(ServedVersion model, GenerateRequest query, ImageRequest request) {
     StringBuilder url = new StringBuilder(PATH);
     url.append("?model=").append(escaped(model.version().getName()));
     url.append("&version=").append(Long.toUnsignedString(model.version().getVersion()));
-    url.append("&seed=").append(Long.toUnsignedString(asked.getSeed()));
-    url.append("&first=").append(wanted.first());
-    url.append("&count=").append(wanted.count());
-    url.append("&format=").append(ResponseEncoder.name(wanted.format()));
-    if (wanted.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
-      url.append("&columns=").append(wanted.columns());
+    url.append("&seed=").append(Long.toUnsignedString(query.getSeed()));
+    url.append("&first=").append(request.first());
+    url.append("&count=").append(request.count());
+    url.append("&format=").append(GenerateEncoding.name(request.format()));
+    if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
+      url.append("&columns=").append(request.columns());
     }
-    if (asked.hasTemperature() && asked.getTemperature() != 1) {
-      url.append("&temperature=").append(asked.getTemperature());
+    if (query.hasTemperature() && query.getTemperature() != 1) {
+      url.append("&temperature=").append(query.getTemperature());
     }
     return url.toString();
   }
@@ -87,26 +83,26 @@ public final class ImageUrl {
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
       if (parameters.putIfAbsent(name, value) != null) {
         throw RequestException.of(
-            RequestException.Kind.INVALID, "parameter '%s' is there more than once".formatted(name));
+            RequestException.Code.INVALID, "parameter '%s' is there more than once".formatted(name));
       }
     }
     return parameters;
   }
 
-  private static void set(GenerateRequest.Builder asked, String name, String value) {
+  private static void set(GenerateRequest.Builder query, String name, String value) {
     switch (name) {
-      case "seed" -> asked.setSeed(uint64(name, value));
-      case "count" -> asked.setCount(uint32(name, value));
-      case "first" -> asked.setFirstIndex(uint64(name, value));
-      case "format" -> asked.setFormat(format(value));
-      case "model" -> asked.setModel(required(name, value, "expected a model's name"));
-      case "version" -> asked.setVersion(uint64(name, value));
-      case "temperature" -> asked.setTemperature(decimal(name, value));
-      case "columns" -> asked.setColumns(uint32(name, value));
-      case "priority" -> asked.setPriority(priority(value));
+      case "seed" -> query.setSeed(uint64(name, value));
+      case "count" -> query.setCount(uint32(name, value));
+      case "first" -> query.setFirstIndex(uint64(name, value));
+      case "format" -> query.setFormat(format(value));
+      case "model" -> query.setModel(required(name, value, "expected a model's name"));
+      case "version" -> query.setVersion(uint64(name, value));
+      case "temperature" -> query.setTemperature(decimal(name, value));
+      case "columns" -> query.setColumns(uint32(name, value));
+      case "priority" -> query.setPriority(priority(value));
       default ->
           throw RequestException.of(
-              RequestException.Kind.INVALID,
+              RequestException.Code.INVALID,
               "parameter '%s' is not known; there are %s".formatted(name, NAMES));
     }
   }
@@ -150,7 +146,7 @@ public final class ImageUrl {
   }
 
   private static int uint32(String name, String value) {
-    String expected = WHOLE.formatted(MOST_UINT32);
+    String expected = WHOLE.formatted(MAX_UINT32);
     if (!DIGITS.matcher(value).matches()) {
       throw wrong(name, value, expected);
     }
@@ -176,7 +172,7 @@ public final class ImageUrl {
     try {
       return URLDecoder.decode(part, StandardCharsets.UTF_8);
     } catch (IllegalArgumentException e) {
-      throw RequestException.of(RequestException.Kind.INVALID, "'%s' has a broken %%-escape".formatted(part));
+      throw RequestException.of(RequestException.Code.INVALID, "'%s' has a broken %%-escape".formatted(part));
     }
   }
 

@@ -200,7 +200,7 @@ public final class ModelRegistry {
       entries.values().forEach(entry -> entry.slots.values().forEach(slot -> all.add(slot.model)));
       all.addAll(retired);
     }
-    all.forEach(model -> model.batcher().failQueued(why));
+    all.forEach(model -> model.scheduler().failQueued(why));
   }
 
   // What follows is for the thread that loads.

@@ -141,7 +141,7 @@ public final class ServedVersion {
     return provider;
   }
 
-  public BatchScheduler batcher() {
+  public BatchScheduler scheduler() {
     return batcher;
   }
 

@@ -77,6 +77,9 @@ public final class BatchScheduler implements AutoCloseable {
   /** What sessions without work wait for, the latest to wait last: its network is warm. */
   @GuardedBy("lock") private final Deque<Condition> idle = new ArrayDeque<>();
 
+  /** Images that were admitted and are not submitted yet: their latents are being made. */
+  @GuardedBy("lock") private int reserved;
+
   @GuardedBy("lock") private boolean closed;
 
   @GuardedBy("lock") private long requests;
@@ -141,58 +144,107 @@ public final class BatchScheduler implements AutoCloseable {
   }
 
   /**
-   * Lets a request in, whose images are then submitted.
+   * Admits a request, and reserves room in the queue for its first images, which are submitted next:
+   * one decision under one lock.
    *
    * @param images of the whole request, above 0
+   * @param first images that are submitted first, at most {@code images}
    * @param nanosLeft until its deadline; {@link #NO_DEADLINE}: it has none
-   * @throws TooLateException it could not be done by then
+   * @throws TooLateException the request could not be finished by then; nothing was reserved
+   * @throws QueueFullException there is no room; nothing was reserved
    */
-  public QueuedRequest admit(long images, Priority priority, long nanosLeft) throws TooLateException {
+  public QueuedRequest admit(long images, int first, Priority priority, long nanosLeft)
+      throws TooLateException, QueueFullException {
     lock.lock();
     try {
-      if (nanosLeft == NO_DEADLINE) {
-        return new QueuedRequest(priority, false, 0, requests++, images);
+      boolean hasDeadline = nanosLeft != NO_DEADLINE;
+      if (hasDeadline) {
+        double needed = nanosToFinish(images, priority);
+        if (nanosLeft < needed) {
+          throw new TooLateException(
+              "%d images would take about %d ms with %d queued; the request's deadline is in %d ms: allow more time, or request fewer"
+                  .formatted(
+                      images,
+                      (long) Math.ceil(needed / 1e6),
+                      queue.images(),
+                      TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
+        }
       }
-      double needed = nanosToFinish(images, priority);
-      if (nanosLeft < needed) {
-        throw new TooLateException(
-            "%d images would take about %d ms with %d queued; the call's deadline is in %d ms: allow more time, or ask for fewer"
-                .formatted(
-                    images,
-                    (long) Math.ceil(needed / 1e6),
-                    queue.images(),
-                    TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
-      }
-      return new QueuedRequest(priority, true, nanoClock.getAsLong() + nanosLeft, requests++, images);
+      long deadline = hasDeadline ? nanoClock.getAsLong() + nanosLeft : 0;
+      QueuedRequest request =
+          new QueuedRequest(priority, hasDeadline, deadline, requests++, images);
+      reserve(request, first);
+      return request;
     } finally {
       lock.unlock();
     }
   }
 
   /**
-   * Queues images of a request, after those that it has queued before; cancel the future to take
-   * them back.
+   * Reserves room in the queue for the images of a request that are submitted next.
    *
-   * @param latents (n, latentSize), not to be changed any more
-   * @param answerer completes the future once the images are made; jobs of one answerer that the
-   *     same batch finishes are completed by one task. Where it refuses, the inference thread does
+   * @param images in all; what is reserved already counts
+   * @throws QueueFullException there is no room; what was reserved before stays so
+   */
+  public void reserve(QueuedRequest request, int images) throws QueueFullException {
+    lock.lock();
+    try {
+      int more = images - request.reserved;
+      if (more <= 0) {
+        return;
+      }
+      if (more > policy.maxQueueImages() - queue.images() - reserved) {
+        throw new QueueFullException(
+            images, queue.images() + reserved, policy.maxQueueImages(), timeToClear());
+      }
+      reserved += more;
+      request.reserved += more;
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  /** Gives back what is reserved for a request, whose images are not submitted after all. */
+  public void release(QueuedRequest request) {
+    List<CompletableFuture<Void>> room;
+    lock.lock();
+    try {
+      reserved -= request.reserved;
+      request.reserved = 0;
+      room = takeWaitingForRoom();
+    } finally {
+      lock.unlock();
+    }
+    room.forEach(waiting -> waiting.complete(null));
+  }
+
+  /**
+   * Queues images of a request, after those that it has queued before; cancel the future to take
+   * them back. The room that is reserved for them is used; what is missing is reserved first.
+   *
+   * @param latents (n, latentSize), which must not be changed any more
+   * @param encoder completes the future once the images are made; tasks of one encoder that the same
+   *     batch finishes are completed together. Where it refuses, the inference thread does
    * @throws QueueFullException nothing was queued
-   * @throws IllegalStateException the batcher is closed
+   * @throws IllegalStateException the scheduler is closed
    */
   public CompletableFuture<Images> submit(
-      QueuedRequest request, float[] latents, Output output, Executor answerer)
+      QueuedRequest request, float[] latents, Output output, Executor encoder)
       throws QueueFullException {
-    ImageTask job = new ImageTask(request, networks.get(0), latents, output, answerer);
+    ImageTask job = new ImageTask(request, networks.get(0), latents, output, encoder);
     lock.lock();
     try {
       if (closed) {
-        throw new IllegalStateException("a job came after the batcher was closed");
+        throw new IllegalStateException("a task was submitted after the scheduler was closed");
       }
       Optional<RunFailedException> lost = guard.lost();
       if (lost.isPresent()) {
+        release(request);
         return CompletableFuture.failedFuture(lost.get());
       }
-      requireRoom(job.count);
+      reserve(request, job.count);
+      request.reserved -= job.count;
+      reserved -= job.count;
       long now = nanoClock.getAsLong();
       arrived(now);
       job.arrived = now;
@@ -213,29 +265,12 @@ public final class BatchScheduler implements AutoCloseable {
     return job.future;
   }
 
-  /**
-   * Refuses so many images where there is no room for them now.
-   *
-   * @throws QueueFullException there is none
-   */
-  public void requireRoom(int images) throws QueueFullException {
-    lock.lock();
-    try {
-      if (images > policy.maxQueueImages() - queue.images()) {
-        throw new QueueFullException(
-            images, queue.images(), policy.maxQueueImages(), timeToClear());
-      }
-    } finally {
-      lock.unlock();
-    }
-  }
-
   /** Completed when images have left the queue, for who was refused. */
   public CompletableFuture<Void> whenRoom() {
     CompletableFuture<Void> room = new CompletableFuture<>();
     lock.lock();
     try {
-      if (queue.images() > 0) {
+      if (queue.images() + reserved > 0) {
         waitingForRoom.add(room);
         return room;
       }

@@ -23,6 +23,9 @@ public final class QueuedRequest {
    */
   long remaining;
 
+  /** Room in the queue for images that are submitted next. */
+  int reserved;
+
   int deficit;
   int granted;
   boolean served;

@@ -1,15 +1,14 @@
 package dev.dcgan.sampler.server;
 
+import dev.dcgan.sampler.core.ImageListener;
+import dev.dcgan.sampler.core.ImageResult;
 import dev.dcgan.sampler.core.ResponseBudget;
-import dev.dcgan.sampler.core.ResponseEncoder;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchListener;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.Failure;
-import dev.dcgan.v1.GenerateResponse;
-import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ModelVersion;
 import io.prometheus.metrics.core.datapoints.CounterDataPoint;
 import io.prometheus.metrics.core.datapoints.DistributionDataPoint;
@@ -24,8 +23,8 @@ import io.prometheus.metrics.model.snapshots.Unit;
 import java.util.stream.DoubleStream;
 import org.jspecify.annotations.Nullable;
 
-/** What the sampler says of itself to Prometheus, besides its calls. Thread-safe. */
-public final class SamplerMetrics implements ModelWatcher.Listener {
+/** The metrics of the sampler, beside those of gRPC and HTTP. Thread-safe. */
+public final class SamplerMetrics implements ModelWatcher.Listener, ImageListener {
 
   private static final double[] WAITS = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
@@ -52,13 +51,13 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     images =
         Counter.builder()
             .name("sampler_images_total")
-            .help("Images sent to callers, by model and format.")
+            .help("Images sent to clients, by model and format.")
             .labelNames("model", "format")
             .register(registry);
     batchSize =
         Histogram.builder()
             .name("sampler_batch_size")
-            .help("Images that the network ran at once.")
+            .help("Images in a batch.")
             .labelNames("model")
             .classicOnly()
             .classicUpperBounds(powersOfTwo())
@@ -66,7 +65,7 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     queueWait =
         Histogram.builder()
             .name("sampler_queue_wait_seconds")
-            .help("Time from a job's arrival to the start of a batch with images of it.")
+            .help("Time from the submission of images to the start of a batch with some of them.")
             .unit(Unit.SECONDS)
             .labelNames("model")
             .classicOnly()
@@ -76,7 +75,7 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
         Histogram.builder()
             .name("sampler_execution_seconds")
             .help(
-                "Time that the network took for one batch; bucket: its size, up to a power of two.")
+                "Time that the network took for a batch; bucket is its size, rounded up to a power of two.")
             .unit(Unit.SECONDS)
             .labelNames("model", "bucket")
             .classicOnly()
@@ -85,37 +84,37 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     queued =
         Gauge.builder()
             .name("sampler_queued_images")
-            .help("Images that wait for the network.")
+            .help("Images that wait for a batch.")
             .labelNames("model")
             .register(registry);
     padding =
         Counter.builder()
             .name("sampler_padding_images_total")
-            .help("Images computed only because the network runs batches of fixed sizes.")
+            .help("Images that were computed only to pad batches to a fixed size.")
             .labelNames("model")
             .register(registry);
     failures =
         Counter.builder()
             .name("sampler_batch_failures_total")
-            .help("Runs of a batch that failed, by model and reason.")
+            .help("Failed runs of a batch, by model and reason.")
             .labelNames("model", "reason")
             .register(registry);
     rejected =
         Counter.builder()
             .name("sampler_models_rejected_total")
-            .help("Versions found in the repository that could not be used.")
+            .help("Versions in the repository that were rejected.")
             .labelNames("model")
             .register(registry);
     swaps =
         Counter.builder()
             .name("sampler_swaps_total")
-            .help("Versions that took over from another one.")
+            .help("Versions that replaced another one in service.")
             .labelNames("model")
             .register(registry);
     onDemandLoads =
         Counter.builder()
             .name("sampler_on_demand_loads_total")
-            .help("Versions that were loaded because a caller named them.")
+            .help("Versions that were loaded because a request named them.")
             .register(registry);
     loaded =
         Gauge.builder()
@@ -137,7 +136,7 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     pinned =
         Gauge.builder()
             .name("sampler_model_pinned")
-            .help("The version that is pinned; 0: none.")
+            .help("The pinned version; 0 if none is pinned.")
             .labelNames("model")
             .register(registry);
     model =
@@ -149,43 +148,41 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     provider =
         Info.builder()
             .name("sampler_provider_info")
-            .help("What runs the network, and what --provider asked for.")
-            .labelNames("provider", "asked")
+            .help("The execution provider, and the --provider that was requested.")
+            .labelNames("provider", "requested")
             .register(registry);
   }
 
-  /** Follows what answers on their way take. */
-  static void answers(ResponseBudget room, PrometheusRegistry registry) {
+  /** Registers the gauges of the response budget. */
+  static void responses(ResponseBudget budget, PrometheusRegistry registry) {
     GaugeWithCallback.builder()
-        .name("sampler_answer_bytes")
-        .help("Memory set aside for answers, from a call's admission until its caller has read.")
+        .name("sampler_response_bytes")
+        .help("Memory reserved for responses, from the admission of a request until its client has read.")
         .unit(Unit.BYTES)
-        .callback(gauge -> gauge.call((double) room.taken()))
+        .callback(gauge -> gauge.call((double) budget.reserved()))
         .register(registry);
     GaugeWithCallback.builder()
-        .name("sampler_answer_limit_bytes")
-        .help("The most memory that may be set aside for answers.")
+        .name("sampler_response_limit_bytes")
+        .help("The most memory that may be reserved for responses.")
         .unit(Unit.BYTES)
-        .callback(gauge -> gauge.call((double) room.size()))
+        .callback(gauge -> gauge.call((double) budget.size()))
         .register(registry);
   }
 
-  public void sent(ImageFormat format, GenerateResponse answer) {
-    images.labelValues(answer.getModel().getName(), ResponseEncoder.name(format)).inc(answer.getCount());
+  @Override
+  public void sent(ImageResult<?> result) {
+    images
+        .labelValues(result.version().version().getName(), result.format())
+        .inc(result.count());
   }
 
-  /** Sent by the Open Inference Protocol, which knows no formats. */
-  public void inferred(ServedVersion model, int count) {
-    images.labelValues(model.version().getName(), "infer").inc(count);
-  }
-
-  /** Hears the batchers of a model's versions. */
+  /** The listener of the schedulers of a model's versions. */
   BatchListener batches(String model) {
     return new Batches(model);
   }
 
-  void provider(Provider used, String asked) {
-    provider.setLabelValues(used.toString(), asked);
+  void provider(Provider used, String requested) {
+    provider.setLabelValues(used.toString(), requested);
   }
 
   @Override
@@ -222,7 +219,7 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
     rejected.labelValues(name).inc();
   }
 
-  /** What the batchers of one model's versions do, all together. */
+  /** What the schedulers of one model's versions do, all together. */
   private final class Batches implements BatchListener {
 
     private final String model;

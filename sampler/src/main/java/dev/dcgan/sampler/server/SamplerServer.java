@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.server;
 
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
@@ -33,18 +34,18 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The running service and its parts. */
+/** The running server and its parts. */
 public final class SamplerServer {
 
   /**
-   * What a sampler is started with.
+   * The configuration of a server.
    *
    * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics and pictures; 0 for any free one
+   * @param httpPort of /metrics and images; 0 for any free one
    * @param maxConnectionAge zero: none
    * @param tls of gRPC; null: plain text
-   * @param asked the {@code --provider} that led to the runtime's
-   * @param sessions of each version, that run side by side
+   * @param requested the {@code --provider} that the runtime's was chosen by
+   * @param concurrent inference sessions of each version
    * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
    *     never
    */
@@ -55,7 +56,7 @@ public final class SamplerServer {
       Duration maxConnectionAge,
       @Nullable ServerTls tls,
       OnnxModel.Settings runtime,
-      String asked,
+      String requested,
       int sessions,
       BatchingPolicy policy,
       Duration batchTimeout) {}
@@ -66,28 +67,28 @@ public final class SamplerServer {
   }
 
   private static final Logger log = LoggerFactory.getLogger(SamplerServer.class);
-  private static final int ENCODINGS_WAITING = 64;
-  // Answers that wait to be read lie in buffers outside the heap, which may take as much as it.
-  private static final long ANSWER_BYTES = Runtime.getRuntime().maxMemory() / 2;
-  private static final Duration LEAST_WAIT = Duration.ofSeconds(1);
+  private static final int MAX_WAITING_TASKS = 64;
+  // Half the heap: HTTP's responses lie there; gRPC's in buffers outside, which may be as large.
+  private static final long RESPONSE_BYTES = Runtime.getRuntime().maxMemory() / 2;
+  private static final Duration MIN_WAIT = Duration.ofSeconds(1);
   // After the device is lost: time for load balancers to notice, and for calls to fail.
   private static final Duration LOST_DELAY = Duration.ofSeconds(1);
   private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
-  private final ExecutorService encoders;
+  private final ExecutorService workers;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
   private final RunGuard guard;
 
   private SamplerServer(
-      ExecutorService encoders,
+      ExecutorService workers,
       GrpcServer server,
       HttpEndpoint endpoint,
       ModelWatcher watcher,
       RunGuard guard) {
     this.guard = guard;
-    this.encoders = encoders;
+    this.workers = workers;
     this.server = server;
     this.endpoint = endpoint;
     this.watcher = watcher;
@@ -114,7 +115,7 @@ public final class SamplerServer {
                     guard));
   }
 
-  /** As {@link #start(Config, Runnable)}, with networks of the caller's. */
+  /** {@link #start(Config, Runnable)}, with other networks. */
   public static SamplerServer start(Config config, Runnable exit, LoaderFactory factory) throws IOException {
     DeviceHealth health = new DeviceHealth();
     RunGuard guard =
@@ -122,31 +123,26 @@ public final class SamplerServer {
             health, RuntimeFailure::of, config.batchTimeout(), System::nanoTime, RunGuard::sleep);
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
-    metrics.provider(config.runtime().provider(), config.asked());
+    metrics.provider(config.runtime().provider(), config.requested());
     ModelWatcher watcher =
         new ModelWatcher(
             config.models(), factory.loader(guard, metrics), metrics, health, System::nanoTime);
     guard.onOutOfMemory(watcher.models()::evictIdle);
-    ExecutorService encoders = encoders();
-    ImageService maker = new ImageService(encoders);
-    ResponseBudget room = new ResponseBudget(ANSWER_BYTES);
-    SamplerMetrics.answers(room, registry);
+    ExecutorService workers = workers();
+    ResponseBudget budget = new ResponseBudget(RESPONSE_BYTES);
+    SamplerMetrics.responses(budget, registry);
+    ImageService images = new ImageService(watcher.models(), budget, workers);
+    ModelService models = new ModelService(watcher.models(), budget);
     ServingState state = new ServingState();
     GrpcServer server =
         GrpcServer.start(
             new GrpcServer.Config(config.port(), false, config.maxConnectionAge(), config.tls()),
             registry,
             state,
-            new SamplerGrpcService(watcher.models(), maker, metrics, encoders, room),
+            new SamplerGrpcService(images, models, metrics),
             List.of(
                 new InferenceGrpcService(
-                    watcher.models(),
-                    maker,
-                    metrics,
-                    encoders,
-                    () -> !health.isLost(),
-                    state::isReady,
-                    room)));
+                    images, models, metrics, () -> !health.isLost(), state::isReady)));
     HttpEndpoint endpoint;
     try {
       endpoint =
@@ -155,7 +151,7 @@ public final class SamplerServer {
               registry,
               Map.of(
                   ImageUrl.PATH,
-                  new ImageHandler(watcher.models(), maker, metrics, ImageHandler.LONGEST_WAIT)));
+                  new ImageHandler(images, metrics, workers, ImageHandler.MAX_WAIT)));
     } catch (IOException e) {
       server.close();
       throw e;
@@ -173,10 +169,10 @@ public final class SamplerServer {
         });
     guard.start();
     watcher.start(() -> server.setReady(true));
-    return new SamplerServer(encoders, server, endpoint, watcher, guard);
+    return new SamplerServer(workers, server, endpoint, watcher, guard);
   }
 
-  /** Tells everybody that the device is lost; waits a bounded time until they have heard. */
+  /** Fails all requests and health checks because the device is lost; waits a bounded time. */
   private static void end(GrpcServer server, ModelRegistry models, RunGuard guard) {
     server.reportBroken();
     guard.lost().ifPresent(models::failQueued);
@@ -193,11 +189,11 @@ public final class SamplerServer {
   }
 
   /**
-   * Ends without dropping a call; see {@link GrpcServer#drain}. Pictures over HTTP are accepted a
-   * little longer than calls of gRPC are: until the models close, which wait for them.
+   * Ends without dropping a request; see {@link GrpcServer#drain}. Requests over HTTP are accepted
+   * a little longer than those over gRPC: until the models close, which wait for them.
    *
    * @param grace for all of it after the delay: each later step has what is left, and at least
-   *     {@link #LEAST_WAIT}
+   *     {@link #MIN_WAIT}
    */
   public void drain(Duration delay, Duration grace) throws InterruptedException {
     long end = System.nanoTime() + delay.plus(grace).toNanos();
@@ -213,13 +209,13 @@ public final class SamplerServer {
       log.warn("the network still ran when the grace of {} s was over", grace.toSeconds());
     }
     endpoint.drain(left(end));
-    encoders.shutdown();
+    workers.shutdown();
     guard.close();
   }
 
   private static Duration left(long end) {
     Duration left = Duration.ofNanos(end - System.nanoTime());
-    return left.compareTo(LEAST_WAIT) > 0 ? left : LEAST_WAIT;
+    return left.compareTo(MIN_WAIT) > 0 ? left : MIN_WAIT;
   }
 
   private static Optional<String> whyNotReady(ServingState state, List<String> named) {
@@ -236,18 +232,18 @@ public final class SamplerServer {
   }
 
   /**
-   * One thread a core. When they fall behind, or have ended, whoever comes does the work itself: so
-   * images wait in the queue, which is bounded, and not here.
+   * One thread per core. If their queue is full, or they have ended, the submitter runs the task
+   * itself: so images wait in the scheduler's queue, which is bounded, and not here.
    */
-  private static ExecutorService encoders() {
+  private static ExecutorService workers() {
     int threads = Runtime.getRuntime().availableProcessors();
     return new ThreadPoolExecutor(
         threads,
         threads,
         0,
         TimeUnit.SECONDS,
-        new ArrayBlockingQueue<>(ENCODINGS_WAITING),
-        Threads.named("encoder"),
+        new ArrayBlockingQueue<>(MAX_WAITING_TASKS),
+        Threads.named("worker"),
         (task, pool) -> task.run());
   }
 }

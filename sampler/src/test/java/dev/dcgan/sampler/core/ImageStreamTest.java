@@ -2,9 +2,10 @@ package dev.dcgan.sampler.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dcgan.sampler.core.ImageStream.Chunk;
 import dev.dcgan.sampler.scheduling.Images;
+import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.QueueFullException;
-import dev.dcgan.v1.GenerateResponse;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,14 +15,15 @@ import org.junit.jupiter.api.Test;
 
 class ImageStreamTest {
 
-  private final List<Pending> started = new ArrayList<>();
+  private final List<Chunk<String>> started = new ArrayList<>();
   private final List<Long> firstIndexes = new ArrayList<>();
   private final List<String> heard = new ArrayList<>();
   private final CompletableFuture<Void> room = new CompletableFuture<>();
   private boolean ready = true;
   private @Nullable QueueFullException full;
   private @Nullable RuntimeException fault;
-  private final ImageStream stream = new ImageStream(100, 7, 3, new Maker(), new Reader());
+  private final ImageStream<String> stream =
+      new ImageStream<>(100, 7, 3, new Maker(), new Reader(), () -> heard.add("ended"));
 
   @Test
   void chunks_areAtMostTwoUnderWay_andDeliveredInOrder() {
@@ -71,7 +73,7 @@ class ImageStreamTest {
   void failedChunk_failsTheStreamOnce_evenWhenTheReaderIsNotReady() {
     stream.pump();
     ready = false;
-    started.get(0).answer().completeExceptionally(new IllegalStateException("broken"));
+    started.get(0).result().completeExceptionally(failure("broken"));
     assertThat(heard).containsExactly("ended", "failed: broken");
     assertThat(started.get(1).images().isCancelled()).isTrue();
   }
@@ -79,7 +81,7 @@ class ImageStreamTest {
   @Test
   void faultInStartingAChunk_failsTheStreamOnce() {
     stream.pump();
-    fault = new IllegalStateException("no memory");
+    fault = failure("no memory");
     finish(0);
     assertThat(heard).containsExactly("100+3", "ended", "failed: no memory");
     assertThat(started.get(1).images().isCancelled()).isTrue();
@@ -126,16 +128,20 @@ class ImageStreamTest {
   }
 
   private static Images images(int count) {
-    return new Images(dev.dcgan.sampler.scheduling.Output.PIXELS, count, new byte[count]);
+    return new Images(Output.PIXELS, count, new byte[count]);
+  }
+
+  private static RequestException failure(String message) {
+    return RequestException.of(RequestException.Code.UNAVAILABLE, message);
   }
 
   private static QueueFullException fullQueue() {
     return new QueueFullException(1, 9, 9, Duration.ofMillis(5));
   }
 
-  private final class Maker implements ImageStream.Source {
+  private final class Maker implements ImageStream.Source<String> {
     @Override
-    public Pending start(long first, int count) throws QueueFullException {
+    public Chunk<String> start(long first, int count) throws QueueFullException {
       if (full != null) {
         throw full;
       }
@@ -143,15 +149,8 @@ class ImageStreamTest {
         throw fault;
       }
       CompletableFuture<Images> images = new CompletableFuture<>();
-      Pending chunk =
-          new Pending(
-              images,
-              images.thenApply(
-                  made ->
-                      GenerateResponse.newBuilder()
-                          .setFirstIndex(first)
-                          .setCount(made.count())
-                          .build()));
+      Chunk<String> chunk =
+          new Chunk<>(images, images.thenApply(made -> first + "+" + made.count()));
       firstIndexes.add(first);
       started.add(chunk);
       return chunk;
@@ -163,15 +162,20 @@ class ImageStreamTest {
     }
   }
 
-  private final class Reader implements ImageStream.Sink {
+  private final class Reader implements ResponseSink<String> {
+    @Override
+    public void hold(ResponseBudget.Reservation memory) {
+      heard.add("hold");
+    }
+
     @Override
     public boolean isReady() {
       return ready;
     }
 
     @Override
-    public void deliver(GenerateResponse answer) {
-      heard.add(answer.getFirstIndex() + "+" + answer.getCount());
+    public void send(String response) {
+      heard.add(response);
     }
 
     @Override
@@ -180,13 +184,8 @@ class ImageStreamTest {
     }
 
     @Override
-    public void fail(Throwable cause) {
-      heard.add("failed: " + cause.getMessage());
-    }
-
-    @Override
-    public void ended() {
-      heard.add("ended");
+    public void fail(RequestException reason) {
+      heard.add("failed: " + reason.getMessage());
     }
   }
 }

@@ -12,7 +12,7 @@ class ResponseBudgetTest {
 
   private static final long SIZE = 1200 << 10;
 
-  private final ResponseBudget room = new ResponseBudget(SIZE);
+  private final ResponseBudget budget = new ResponseBudget(SIZE);
 
   @Test
   void aConnectionAlone_mayHaveHalf() {
@@ -21,61 +21,68 @@ class ResponseBudgetTest {
 
   @Test
   void eachOfSeveral_mayHaveAsMuchAsItLeavesFree() {
-    assertThat(fill("a", 1 << 10)).isEqualTo(SIZE / 2);
+    ResponseBudget.Reservation half = budget.reserve("a", SIZE / 2);
     assertThat(fill("b", 1 << 10)).isEqualTo(SIZE / 4);
     assertThat(fill("c", 1 << 10)).isEqualTo(SIZE / 8 - (SIZE / 8) % 1024);
 
-    room.giveBack("a", SIZE / 2);
+    half.close();
     assertThat(fill("b", 1 << 10)).as("and b again").isPositive();
   }
 
   @Test
-  void refusal_saysWhatIsTaken_andWhenToComeBack() {
-    room.take("a", 400 << 10);
-    RequestException refused = catchThrowableOfType(RequestException.class, () -> room.take("a", (300 << 10) - 1));
-    assertThat(refused.kind()).isEqualTo(RequestException.Kind.OVERLOADED);
+  void aRefusal_namesTheBytes_andWhenToTryAgain() {
+    ResponseBudget.Reservation first = budget.reserve("a", 400 << 10);
+    RequestException refused =
+        catchThrowableOfType(
+            RequestException.class, () -> budget.reserve("a", (300 << 10) - 1));
+    assertThat(refused.code()).isEqualTo(RequestException.Code.OVERLOADED);
     assertThat(refused.retryAfter()).isPositive();
     assertThat(refused)
-        .hasMessage(
-            "an answer of up to 300 KiB has no room: those on their way to this connection take"
-                + " 400 KiB, and 800 KiB are free for all; read them first, or make fewer calls at"
-                + " once");
-    room.take("b", 300 << 10);
-    assertThat(room.taken()).isEqualTo(700 << 10);
+        .hasMessageContaining("300 KiB")
+        .hasMessageContaining("400 KiB")
+        .hasMessageContaining("800 KiB");
+    ResponseBudget.Reservation second = budget.reserve("b", 300 << 10);
+    assertThat(budget.reserved()).isEqualTo(700 << 10);
+
+    first.close();
+    first.close();
+    assertThat(budget.reserved()).as("closed twice, given back once").isEqualTo(300 << 10);
+    second.close();
+    assertThat(budget.reserved()).isZero();
   }
 
   @Test
-  void whateverComesAndGoes_theSizeIsKept_andAllOfItComesBack() {
-    record Taken(String connection, long bytes) {}
+  void whateverComesAndGoes_theSizeIsKept_andAllIsGivenBack() {
     Random random = new Random(1);
-    Deque<Taken> taken = new ArrayDeque<>();
+    Deque<ResponseBudget.Reservation> reserved = new ArrayDeque<>();
     int refused = 0;
     for (int i = 0; i < 20_000; i++) {
-      Taken next = new Taken("c" + random.nextInt(50), random.nextInt(100_000));
+      String connection = "c" + random.nextInt(50);
+      long bytes = random.nextInt(100_000);
       try {
-        room.take(next.connection, next.bytes);
-        taken.add(next);
+        reserved.add(budget.reserve(connection, bytes));
       } catch (RequestException e) {
         refused++;
-        Taken oldest = taken.remove();
-        room.giveBack(oldest.connection, oldest.bytes);
+        reserved.remove().close();
       }
-      assertThat(room.taken()).isBetween(0L, SIZE);
+      assertThat(budget.reserved()).isBetween(0L, SIZE);
     }
     assertThat(refused).isPositive();
-    taken.forEach(each -> room.giveBack(each.connection, each.bytes));
-    assertThat(room.taken()).isZero();
+    reserved.forEach(ResponseBudget.Reservation::close);
+    assertThat(budget.reserved()).isZero();
     assertThat(fill("c1", 1 << 10)).as("nothing is held against it").isEqualTo(SIZE / 2);
   }
 
+  /** Reserves as often as it may; how many bytes that is. */
   private long fill(String connection, long each) {
-    long before = room.taken();
+    long before = budget.reserved();
     try {
       while (true) {
-        room.take(connection, each);
+        ResponseBudget.Reservation unused = budget.reserve(connection, each);
+        assertThat(unused).isNotNull();
       }
     } catch (RequestException e) {
-      return room.taken() - before;
+      return budget.reserved() - before;
     }
   }
 }

@@ -7,6 +7,7 @@ import com.google.protobuf.ByteString;
 import com.google.rpc.BadRequest;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
@@ -77,18 +78,19 @@ class InferenceGrpcServiceTest {
   @BeforeEach
   void serve() throws IOException {
     SamplerMetrics metrics = new SamplerMetrics(registry);
-    ResponseBudget room = new ResponseBudget(1L << 30);
-    ImageService maker = new ImageService(Runnable::run);
+    ResponseBudget budget = new ResponseBudget(1L << 30);
+    ImageService images = new ImageService(models, budget, Runnable::run);
+    ModelService status = new ModelService(models, budget);
     ServingState state = new ServingState();
     server =
         GrpcServer.start(
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             state,
-            new SamplerGrpcService(models, maker, metrics, Runnable::run, room),
+            new SamplerGrpcService(images, status, metrics),
             List.of(
                 new InferenceGrpcService(
-                    models, maker, metrics, Runnable::run, () -> true, state::isReady, room)));
+                    images, status, metrics, () -> true, state::isReady)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

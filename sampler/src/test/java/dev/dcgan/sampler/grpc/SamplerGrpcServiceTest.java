@@ -9,6 +9,7 @@ import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
@@ -207,7 +208,7 @@ class SamplerGrpcServiceTest {
             Provider.CPU,
             List.of(second),
             GatedNetwork.TIMES,
-            model.batcher().policy(),
+            model.scheduler().policy(),
             watch);
     models.serve(next);
 
@@ -243,7 +244,7 @@ class SamplerGrpcServiceTest {
             Provider.CPU,
             List.of(other),
             GatedNetwork.TIMES,
-            model.batcher().policy(),
+            model.scheduler().policy(),
             watch));
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
     StatusRuntimeException streamed =
@@ -280,7 +281,7 @@ class SamplerGrpcServiceTest {
                   List.of(
                       bundle.version() == 1 ? old : new GatedNetwork(TestModels.LATENT, 14 * 14)),
                   GatedNetwork.TIMES,
-                  model.batcher().policy(),
+                  model.scheduler().policy(),
                   watch);
             },
             metrics);
@@ -333,8 +334,9 @@ class SamplerGrpcServiceTest {
   }
 
   private static SamplerGrpcService service(ModelRegistry models, SamplerMetrics metrics) {
+    ResponseBudget budget = new ResponseBudget(1L << 30);
     return new SamplerGrpcService(
-        models, new ImageService(Runnable::run), metrics, Runnable::run, new ResponseBudget(1L << 30));
+        new ImageService(models, budget, Runnable::run), new ModelService(models, budget), metrics);
   }
 
   private void assertInvalid(GenerateRequest.Builder request, String field, String description)

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
@@ -50,6 +51,7 @@ class ImageHandlerTest {
   private final ModelRegistry models = EmptyVersionSource.models();
   private final HttpClient client = HttpClient.newHttpClient();
   private final PrometheusRegistry registry = new PrometheusRegistry();
+  private final ResponseBudget budget = new ResponseBudget(16 << 20);
   private HttpEndpoint endpoint;
 
   @BeforeEach
@@ -72,19 +74,20 @@ class ImageHandlerTest {
     assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(network.awaitClosed()).as("all uses of the version were released").isTrue();
     endpoint.close();
+    assertThat(budget.reserved()).as("all memory for responses was given back").isZero();
   }
 
   @Test
   void badArguments_areToldInTheWordsOfGrpc_withTheParametersName() throws Exception {
-    assertRefused("count=0", 400, "count 0: ask for 1 image or more");
+    assertRefused("count=0", 400, "count 0: expected 1 or more");
     assertRefused(
         "first=9223372036854775807&count=2&format=raw",
         400,
-        "first 9223372036854775807 and count 2: their sum must not pass 2^63");
+        "first 9223372036854775807 and count 2: expected a sum of at most 2^63");
     assertRefused(
         "format=png&first=18446744073709551615",
         400,
-        "first 18446744073709551615 and count 1: their sum must not pass 2^63");
+        "first 18446744073709551615 and count 1: expected a sum of at most 2^63");
     assertRefused("temperature=2.5", 400, "temperature 2.5: expected above 0, at most 2");
     assertRefused("columns=70000", 400, "columns 70000: expected 0 to 65536");
     assertRefused("sede=1", 400, "parameter 'sede' is not known; there are seed, count,");
@@ -257,9 +260,9 @@ class ImageHandlerTest {
 
   private ImageHandler page(ModelRegistry of, Duration longestWait) {
     return new ImageHandler(
-        of,
-        new ImageService(Runnable::run),
+        new ImageService(of, budget, Runnable::run),
         new SamplerMetrics(new PrometheusRegistry()),
+        Runnable::run,
         longestWait);
   }
 

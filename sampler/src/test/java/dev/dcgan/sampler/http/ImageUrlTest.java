@@ -77,7 +77,7 @@ class ImageUrlTest {
       })
   void whatIsWrong_isToldByTheParametersName(String query, String message) {
     RequestException refusal = catchThrowableOfType(RequestException.class, () -> ImageUrl.parse(query));
-    assertThat(refusal.kind()).isEqualTo(RequestException.Kind.INVALID);
+    assertThat(refusal.code()).isEqualTo(RequestException.Code.INVALID);
     assertThat(refusal).hasMessageContaining(message);
   }
 }

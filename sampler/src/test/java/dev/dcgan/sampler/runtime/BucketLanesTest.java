@@ -171,7 +171,7 @@ class BucketLanesTest {
             System::nanoTime);
     CompletableFuture<Images> future =
         batcher.submit(
-            batcher.admit(21, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+            batcher.admit(21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
             z,
             Output.PIXELS,
             Runnable::run);

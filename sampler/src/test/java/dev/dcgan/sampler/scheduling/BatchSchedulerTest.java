@@ -183,14 +183,14 @@ class BatchSchedulerTest {
   void requestThatCannotMeetItsDeadline_isRefusedAtOnce() throws Exception {
     // 1 us a batch of any size, as measured: 0.24 ns an image in the largest, but never less than a
     // run.
-    assertThatThrownBy(() -> batcher.admit(1, Priority.NORMAL, 999))
+    assertThatThrownBy(() -> batcher.admit(1, 1, Priority.NORMAL, 999))
         .isInstanceOf(TooLateException.class)
         .hasMessageContaining("1 images would take about 1 ms with 0 queued");
-    assertThat(batcher.admit(1, Priority.NORMAL, 1000)).isNotNull();
-    assertThatThrownBy(() -> batcher.admit(1_000_000, Priority.NORMAL, 200_000))
+    assertThat(batcher.admit(1, 1, Priority.NORMAL, 1000)).isNotNull();
+    assertThatThrownBy(() -> batcher.admit(1_000_000, 1, Priority.NORMAL, 200_000))
         .as("4 images a microsecond")
         .isInstanceOf(TooLateException.class);
-    assertThat(batcher.admit(1_000_000, Priority.NORMAL, 250_000_000)).isNotNull();
+    assertThat(batcher.admit(1_000_000, 1, Priority.NORMAL, 250_000_000)).isNotNull();
   }
 
   @Test
@@ -198,7 +198,7 @@ class BatchSchedulerTest {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> late =
         batcher.submit(
-            batcher.admit(2, Priority.NORMAL, 1_000_000),
+            batcher.admit(2, 1, Priority.NORMAL, 1_000_000),
             latents(2, 0),
             Output.PIXELS,
             Runnable::run);
@@ -345,8 +345,8 @@ class BatchSchedulerTest {
 
   private static QueuedRequest anyRequest(BatchScheduler batcher) {
     try {
-      return batcher.admit(1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
-    } catch (TooLateException e) {
+      return batcher.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+    } catch (TooLateException | QueueFullException e) {
       throw new AssertionError("without a deadline", e);
     }
   }

@@ -239,7 +239,7 @@ class RunGuardTest {
 
   private static CompletableFuture<Images> submit(BatchScheduler batcher) throws Exception {
     return batcher.submit(
-        batcher.admit(1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+        batcher.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
         new float[LATENT],
         Output.PIXELS,
         Runnable::run);

@@ -9,6 +9,7 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.LatentSource;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
@@ -141,18 +142,19 @@ class ExactnessTest {
             new QueueWatch()));
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
-    ImageService maker = new ImageService(encoders);
-    ResponseBudget room = new ResponseBudget(1L << 30);
+    ResponseBudget budget = new ResponseBudget(1L << 30);
+    ImageService images = new ImageService(models, budget, encoders);
+    ModelService status = new ModelService(models, budget);
     ManagedChannel channel;
     try (GrpcServer server =
         GrpcServer.start(
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             new ServingState(),
-            new SamplerGrpcService(models, maker, metrics, encoders, room),
+            new SamplerGrpcService(images, status, metrics),
             List.of(
                 new InferenceGrpcService(
-                    models, maker, metrics, encoders, () -> true, () -> true, room)))) {
+                    images, status, metrics, () -> true, () -> true)))) {
       channel = connect(server.port());
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
       Random random = new Random(maxBatch * 100L + sessions * 10L + threads);

@@ -9,6 +9,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.LatentSource;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
@@ -83,15 +84,14 @@ class SamplerCallsTest {
             new BatchingPolicy(32, Duration.ZERO, 4096),
             metrics.batches("digits"),
             RunGuard.unwatched(RuntimeFailure::of)));
+    ResponseBudget budget = new ResponseBudget(1L << 30);
     server =
         GrpcServer.start(
             0,
             new SamplerGrpcService(
-                models,
-                new ImageService(Runnable::run),
-                metrics,
-                Runnable::run,
-                new ResponseBudget(1L << 30)),
+                new ImageService(models, budget, Runnable::run),
+                new ModelService(models, budget),
+                metrics),
             registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())

@@ -197,7 +197,7 @@ class SamplerServerTest {
         .contains("sampler_model_newest_version{model=\"digits\"} 1.0")
         .contains("sampler_queued_images{model=\"digits\"} 0.0")
         .contains("sampler_execution_seconds_count{bucket=\"1\",model=\"digits\"} 1")
-        .contains("sampler_provider_info{asked=\"auto\",provider=\"cpu\"} 1")
+        .contains("sampler_provider_info{provider=\"cpu\",requested=\"auto\"} 1")
         .contains("sampler_images_total{format=\"raw\",model=\"digits\"} 1.0")
         .contains("sampler_batch_size_count{model=\"digits\"} 1")
         .contains("grpc_server_handled_total");

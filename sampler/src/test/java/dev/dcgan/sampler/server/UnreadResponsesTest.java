@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
@@ -72,7 +73,7 @@ class UnreadResponsesTest {
 
   private final GatedNetwork network = new GatedNetwork(TestModels.LATENT, IMAGE);
   private final ModelRegistry models = EmptyVersionSource.models();
-  private final ResponseBudget room = new ResponseBudget(ROOM);
+  private final ResponseBudget budget = new ResponseBudget(ROOM);
   private final ExecutorService encoders = Executors.newFixedThreadPool(2);
   private final List<ManagedChannel> channels = new ArrayList<>();
   private GrpcServer server;
@@ -90,16 +91,17 @@ class UnreadResponsesTest {
             new QueueWatch()));
     PrometheusRegistry registry = new PrometheusRegistry();
     SamplerMetrics metrics = new SamplerMetrics(registry);
-    ImageService maker = new ImageService(encoders);
+    ImageService images = new ImageService(models, budget, encoders);
+    ModelService status = new ModelService(models, budget);
     server =
         GrpcServer.start(
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             new ServingState(),
-            new SamplerGrpcService(models, maker, metrics, encoders, room),
+            new SamplerGrpcService(images, status, metrics),
             List.of(
                 new InferenceGrpcService(
-                    models, maker, metrics, encoders, () -> true, () -> true, room)));
+                    images, status, metrics, () -> true, () -> true)));
   }
 
   @AfterEach
@@ -109,7 +111,7 @@ class UnreadResponsesTest {
     encoders.shutdown();
     assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(network.awaitClosed()).as("all uses of the version were released").isTrue();
-    assertThat(room.taken()).isZero();
+    assertThat(budget.reserved()).isZero();
   }
 
   @ParameterizedTest
@@ -126,12 +128,12 @@ class UnreadResponsesTest {
     Status refused = ended.poll(60, TimeUnit.SECONDS);
     assertThat(refused).isNotNull();
     assertThat(refused.getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
-    assertThat(refused.getDescription()).contains("on their way to this connection take");
+    assertThat(refused.getDescription()).contains("unread responses of this connection take");
     // An answer takes 100 KiB or more.
     for (int i = 1; i < calls - ROOM / 2 / (100 << 10); i++) {
       assertThat(ended.poll(60, TimeUnit.SECONDS)).isNotNull();
     }
-    assertThat(room.taken()).isBetween(ROOM / 4, ROOM / 2);
+    assertThat(budget.reserved()).isBetween(ROOM / 4, ROOM / 2);
 
     SamplerServiceBlockingStub other = SamplerServiceGrpc.newBlockingStub(connect());
     for (int i = 0; i < 50; i++) {
@@ -155,7 +157,7 @@ class UnreadResponsesTest {
       call(deaf, Asked.IMAGES, 0, ended);
     }
     assertThat(ended.poll(60, TimeUnit.SECONDS)).isNotNull();
-    assertThat(room.taken()).isPositive();
+    assertThat(budget.reserved()).isPositive();
     deaf.shutdownNow();
     awaitEmpty();
   }
@@ -183,7 +185,7 @@ class UnreadResponsesTest {
         channel = connect();
         open.clear();
       }
-      assertThat(room.taken()).isBetween(0L, ROOM);
+      assertThat(budget.reserved()).isBetween(0L, ROOM);
     }
     channels.forEach(ManagedChannel::shutdownNow);
     List<Status.Code> codes = new ArrayList<>();
@@ -284,7 +286,7 @@ class UnreadResponsesTest {
   }
 
   private void awaitEmpty() throws InterruptedException {
-    while (room.taken() > 0) {
+    while (budget.reserved() > 0) {
       TimeUnit.MILLISECONDS.sleep(1); // Until the test's time is up.
     }
   }

@@ -4,8 +4,10 @@ import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Pixels;
+import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.RequestException;
+import dev.dcgan.sampler.core.ResponseEncoding;
 import dev.dcgan.sampler.models.ModelStatus;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.scheduling.Images;
@@ -19,22 +21,35 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.util.List;
 
-/** Models and images as the Open Inference Protocol has them. */
-final class InferResponses {
+/**
+ * Encodes images and models as the Open Inference Protocol has them.
+ *
+ * @param id of the request, which the response repeats
+ * @param outputs in the order of the request, none twice
+ */
+record InferEncoding(String id, List<InferOutput> outputs)
+    implements ResponseEncoding<ModelInferResponse> {
 
   /** The name of the input. */
   static final String LATENT = "z";
 
   // Triton's name for a model of this kind.
   private static final String PLATFORM = "onnxruntime_onnx";
-  // Names, version, shapes, and the tags of the blocks; the caller's id comes on top.
+  // Names, version, shapes, and the tags of the blocks; the request's id comes on top.
   private static final long ENVELOPE_BYTES = 512;
 
-  private InferResponses() {}
+  /**
+   * What a request asks for.
+   *
+   * @throws RequestException INVALID: an unknown output, or one that is requested twice
+   */
+  static InferEncoding of(ModelInferRequest request) {
+    return new InferEncoding(request.getId(), InferRequest.outputs(request.getOutputsList()));
+  }
 
   static ModelMetadataResponse metadata(ModelStatus status) {
     ImageShape shape = ImageShape.fromProto(status.manifest().getShape());
-    ModelMetadataResponse.Builder answer =
+    ModelMetadataResponse.Builder response =
         ModelMetadataResponse.newBuilder()
             .setName(status.manifest().getModel().getName())
             .setPlatform(PLATFORM)
@@ -44,66 +59,68 @@ final class InferResponses {
                     .setDatatype("FP32")
                     .addAllShape(List.of(-1L, (long) status.manifest().getLatentSize())));
     for (InferOutput output : InferOutput.values()) {
-      answer.addOutputs(
+      response.addOutputs(
           TensorMetadata.newBuilder()
               .setName(output.label())
               .setDatatype(output.datatype())
               .addAllShape(output.shape(-1, shape)));
     }
     if (!status.available().contains(status.serving())) {
-      answer.addVersions(Long.toString(status.serving())); // Gone from the disk, and served on.
+      response.addVersions(Long.toString(status.serving())); // Removed from disk, still served.
     }
-    status.available().forEach(version -> answer.addVersions(Long.toString(version)));
-    return answer.build();
+    status.available().forEach(version -> response.addVersions(Long.toString(version)));
+    return response.build();
   }
 
-  /** Whether a call that names the version, 0 for none, would be served. */
-  static boolean isReady(ModelStatus status, long version) {
-    return version == 0 || version == status.serving() || status.available().contains(version);
+  @Override
+  public String label(ImageRequest request) {
+    return "infer";
   }
 
-  /**
-   * Refuses what would not fit into one answer, or never into the queue.
-   *
-   * @return the most bytes that the answer takes
-   */
-  static long requireFits(ModelInferRequest asked, InferRequest wanted, ServedVersion model) {
-    long each =
-        wanted.outputs().stream().mapToLong(output -> output.imageBytes(model.shape())).sum();
-    long room = ImageService.MAX_ANSWER_BYTES - ENVELOPE_BYTES - asked.getIdBytes().size();
-    long most = Math.min(Math.max(0, room / each), model.batcher().policy().maxQueueImages());
-    if (wanted.count() > most) {
+  /** Making pixels of floats is not. */
+  @Override
+  public boolean isCheap(ImageRequest request) {
+    return request.output() == Output.PIXELS || !outputs.contains(InferOutput.PIXELS);
+  }
+
+  @Override
+  public long requireFits(ImageRequest request, ServedVersion version) {
+    long each = outputs.stream().mapToLong(output -> output.imageBytes(version.shape())).sum();
+    long envelope = ENVELOPE_BYTES + ByteString.copyFromUtf8(id).size();
+    long room = Math.max(0, ImageService.MAX_RESPONSE_BYTES - envelope);
+    long max = Math.min(room / each, version.scheduler().policy().maxQueueImages());
+    if (request.count() > max) {
       throw RequestException.invalid(
           "inputs[0].shape",
-          "%d latents exceed %d images of %s as %s in one answer of at most %d bytes; ask for fewer"
+          "%d latents exceed %d images of %s as %s in one response of at most %d bytes; request fewer"
               .formatted(
-                  wanted.count(),
-                  most,
-                  model.shape(),
-                  String.join(" and ", wanted.outputs().stream().map(InferOutput::label).toList()),
-                  ImageService.MAX_ANSWER_BYTES));
+                  request.count(),
+                  max,
+                  version.shape(),
+                  String.join(" and ", outputs.stream().map(InferOutput::label).toList()),
+                  ImageService.MAX_RESPONSE_BYTES));
     }
-    return ENVELOPE_BYTES + asked.getIdBytes().size() + wanted.count() * each;
+    return envelope + request.count() * each;
   }
 
-  /** The answer with the images that were made for it. */
-  static ModelInferResponse render(
-      ModelInferRequest asked, InferRequest wanted, ServedVersion model, Images images) {
-    ModelInferResponse.Builder answer =
+  @Override
+  public ModelInferResponse encode(
+      ImageRequest request, ServedVersion version, long first, Images images) {
+    ModelInferResponse.Builder response =
         ModelInferResponse.newBuilder()
-            .setModelName(model.version().getName())
-            .setModelVersion(Long.toString(model.version().getVersion()))
-            .setId(asked.getId());
-    for (InferOutput output : wanted.outputs()) {
-      answer
+            .setModelName(version.version().getName())
+            .setModelVersion(Long.toString(version.version().getVersion()))
+            .setId(id);
+    for (InferOutput output : outputs) {
+      response
           .addOutputs(
               InferOutputTensor.newBuilder()
                   .setName(output.label())
                   .setDatatype(output.datatype())
-                  .addAllShape(output.shape(images.count(), model.shape())))
-          .addRawOutputContents(contents(output, images, model.shape()));
+                  .addAllShape(output.shape(images.count(), version.shape())))
+          .addRawOutputContents(contents(output, images, version.shape()));
     }
-    return answer.build();
+    return response.build();
   }
 
   /** Without a copy: nobody else has the array, or changes it. */

@@ -1,0 +1,154 @@
+package dev.dcgan.sampler.core;
+
+import com.google.protobuf.ByteString;
+import com.google.protobuf.UnsafeByteOperations;
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.models.ServedVersion;
+import dev.dcgan.sampler.scheduling.Images;
+import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ImageFormat;
+import java.util.Locale;
+
+/**
+ * Encodes images as {@link GenerateResponse}s.
+ *
+ * @param advice what the client of a request for too many images should do
+ */
+public record GenerateEncoding(Advice advice) implements ChunkEncoding<GenerateResponse> {
+
+  /** What the client of a request for too many images should do, by the request's format. */
+  @FunctionalInterface
+  public interface Advice {
+    String of(ImageFormat format);
+  }
+
+  private static final int MAX_CHUNK_BYTES = (1 << 20) - 1;
+  // Enough to keep two sessions busy while the chunk before is on its way.
+  private static final int MAX_CHUNK_IMAGES = 256;
+  // Everything but the images: names, digest, numbers, and the tag of a block.
+  private static final long ENVELOPE_BYTES = 512;
+  private static final long TAG_AND_LENGTH_BYTES = 6;
+  // More than fit: an image takes a byte or more, and no response more than 4 MiB.
+  private static final int MORE_THAN_FIT = 1 << 23;
+
+  /** The name of a format as people write it: {@code png}. */
+  public static String name(ImageFormat format) {
+    return switch (format) {
+      case IMAGE_FORMAT_RAW -> "raw";
+      case IMAGE_FORMAT_FLOAT -> "float";
+      case IMAGE_FORMAT_SHEET -> "sheet";
+      default -> "png";
+    };
+  }
+
+  @Override
+  public String label(ImageRequest request) {
+    return name(request.format());
+  }
+
+  @Override
+  public boolean isCheap(ImageRequest request) {
+    return request.format() == ImageFormat.IMAGE_FORMAT_RAW
+        || request.format() == ImageFormat.IMAGE_FORMAT_FLOAT;
+  }
+
+  @Override
+  public long requireFits(ImageRequest request, ServedVersion version) {
+    int queue = version.scheduler().policy().maxQueueImages();
+    int limit = ImageService.MAX_RESPONSE_BYTES;
+    if (request.count() > Math.min(queue, MORE_THAN_FIT)
+        || maxBytes(request, version, (int) request.count()) > limit) {
+      throw RequestException.invalid(
+          "count",
+          "count %d exceeds %d images of %s as %s in one response of at most %d bytes; %s"
+              .formatted(
+                  request.count(),
+                  Math.min(queue, maxCount(request, version.shape(), limit)),
+                  version.shape(),
+                  label(request).toUpperCase(Locale.ROOT),
+                  limit,
+                  advice.of(request.format())));
+    }
+    return maxBytes(request, version, (int) request.count());
+  }
+
+  @Override
+  public int chunkSize(ImageRequest request, ServedVersion version) {
+    if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
+      throw RequestException.invalid("format", "SHEET is one image; use Generate");
+    }
+    int fit = maxCount(request, version.shape(), MAX_CHUNK_BYTES);
+    if (fit == 0) {
+      throw RequestException.invalid(
+          "format",
+          "one image of %s as %s exceeds %d bytes; use another format"
+              .formatted(version.shape(), label(request), MAX_CHUNK_BYTES));
+    }
+    // A short queue has room for other requests too.
+    int share = Math.max(1, version.scheduler().policy().maxQueueImages() / 4);
+    return Math.min(fit, Math.min(MAX_CHUNK_IMAGES, share));
+  }
+
+  @Override
+  public long maxBytes(ImageRequest request, ServedVersion version, int count) {
+    return maxBytes(request, version.shape(), count);
+  }
+
+  @Override
+  public GenerateResponse encode(
+      ImageRequest request, ServedVersion version, long first, Images images) {
+    ImageShape shape = version.shape();
+    GenerateResponse.Builder response =
+        GenerateResponse.newBuilder()
+            .setModel(version.version())
+            .setShape(shape.toProto())
+            .setFirstIndex(first)
+            .setCount(images.count())
+            .setProvider(version.provider().toString());
+    byte[] bytes = images.bytes();
+    switch (request.format()) {
+      case IMAGE_FORMAT_RAW -> response.setPixels(wrap(bytes));
+      case IMAGE_FORMAT_FLOAT -> response.setFloats(wrap(ImageEncoder.channelsLast(shape, bytes)));
+      case IMAGE_FORMAT_SHEET ->
+          response.setSheet(
+              wrap(ImageEncoder.sheet(shape, bytes, images.count(), request.columns())));
+      default -> {
+        for (int i = 0; i < images.count(); i++) {
+          response.addPng(wrap(ImageEncoder.png(shape, bytes, i * shape.values())));
+        }
+      }
+    }
+    return response.build();
+  }
+
+  /** The most images whose response is sure to take {@code limit} bytes or less; may be 0. */
+  private static int maxCount(ImageRequest request, ImageShape shape, long limit) {
+    int fits = 0;
+    int tooMany = MORE_THAN_FIT;
+    while (tooMany - fits > 1) {
+      int count = (fits + tooMany) / 2;
+      if (maxBytes(request, shape, count) <= limit) {
+        fits = count;
+      } else {
+        tooMany = count;
+      }
+    }
+    return fits;
+  }
+
+  private static long maxBytes(ImageRequest request, ImageShape shape, int count) {
+    return ENVELOPE_BYTES
+        + switch (request.format()) {
+          case IMAGE_FORMAT_RAW -> (long) count * shape.values();
+          case IMAGE_FORMAT_FLOAT -> (long) count * shape.values() * Float.BYTES;
+          case IMAGE_FORMAT_SHEET -> ImageEncoder.maxSheetBytes(shape, count, request.columns());
+          default -> count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape));
+        };
+  }
+
+  /** Wraps without a copy: nobody else has the array, or changes it. */
+  private static ByteString wrap(byte[] bytes) {
+    return UnsafeByteOperations.unsafeWrap(bytes);
+  }
+}

@@ -1,0 +1,7 @@
+package dev.dcgan.sampler.core;
+
+/** Is told of each response with images that was sent. Thread-safe. */
+@FunctionalInterface
+public interface ImageListener {
+  void sent(ImageResult<?> result);
+}
