@@ -15,7 +15,7 @@ import java.util.Locale;
  *
  * @param advice what the client of a request for too many images should do
  */
-public record GenerateEncoding(Advice advice) implements ChunkEncoding<GenerateResponse> {
+public record GenerateEncoding(Advice advice) implements ResponseEncoding<GenerateResponse> {
 
   /** What the client of a request for too many images should do, by the request's format. */
   @FunctionalInterface
@@ -73,8 +73,12 @@ public record GenerateEncoding(Advice advice) implements ChunkEncoding<GenerateR
     return maxBytes(request, version, (int) request.count());
   }
 
-  @Override
-  public int chunkSize(ImageRequest request, ServedVersion version) {
+  /**
+   * The number of images in a chunk of a stream.
+   *
+   * @throws RequestException INVALID: not one image fits into a chunk, or the format has no chunks
+   */
+  int chunkSize(ImageRequest request, ServedVersion version) {
     if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
       throw RequestException.invalid("format", "SHEET is one image; use Generate");
     }
@@ -90,8 +94,8 @@ public record GenerateEncoding(Advice advice) implements ChunkEncoding<GenerateR
     return Math.min(fit, Math.min(MAX_CHUNK_IMAGES, share));
   }
 
-  @Override
-  public long maxBytes(ImageRequest request, ServedVersion version, int count) {
+  /** The most bytes that so many images take. */
+  long maxBytes(ImageRequest request, ServedVersion version, int count) {
     return maxBytes(request, version.shape(), count);
   }
 

@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.core;
 
-/** Is told of each response with images that was sent. Thread-safe. */
+/** Notified of each response with images that was sent. Thread-safe. */
 @FunctionalInterface
 public interface ImageListener {
   void sent(ImageResult<?> result);

@@ -8,6 +8,7 @@ import dev.dcgan.sampler.scheduling.Images;
 import dev.dcgan.sampler.scheduling.QueueFullException;
 import dev.dcgan.sampler.scheduling.QueuedRequest;
 import dev.dcgan.sampler.scheduling.TooLateException;
+import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.GetLatentsResponse;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
@@ -40,11 +41,11 @@ public final class ImageService {
     this.workers = workers;
   }
 
-  /** Makes what a version is asked for, once the version is there to tell what is valid. */
+  /** Parses a request once its version is known, on which depends what is valid. */
   @FunctionalInterface
   public interface RequestParser {
     /**
-     * Parses.
+     * Parses the request.
      *
      * @throws RequestException INVALID
      */
@@ -103,13 +104,13 @@ public final class ImageService {
    * @param images about how many the request is for
    * @return the stream that has begun, which takes over from there
    */
-  public <T> PendingResponse<ImageStream<ImageResult<T>>> stream(
+  public PendingResponse<ImageStream<ImageResult<GenerateResponse>>> stream(
       RequestContext context,
       ModelRef model,
       long images,
       RequestParser parser,
-      ChunkEncoding<T> encoding,
-      ResponseSink<ImageResult<T>> sink) {
+      GenerateEncoding encoding,
+      ResponseSink<ImageResult<GenerateResponse>> sink) {
     return withVersion(
         model,
         images,
@@ -125,14 +126,14 @@ public final class ImageService {
           int first = (int) Math.min(request.count(), chunkSize);
           QueuedRequest queued =
               scheduler.admit(request.count(), first, request.priority(), context.nanosLeft());
-          ImageStream<ImageResult<T>> stream =
+          ImageStream<ImageResult<GenerateResponse>> stream =
               new ImageStream<>(
                   request.first(),
                   request.count(),
                   chunkSize,
                   new ImageStream.Source<>() {
                     @Override
-                    public ImageStream.Chunk<ImageResult<T>> start(long index, int count)
+                    public ImageStream.Chunk<ImageResult<GenerateResponse>> start(long index, int count)
                         throws QueueFullException {
                       CompletableFuture<Images> made =
                           submit(version, queued, request, index, count, workers);
@@ -149,7 +150,7 @@ public final class ImageService {
                   sink,
                   version::release);
           stream.pump();
-          PendingResponse<ImageStream<ImageResult<T>>> pending = new PendingResponse<>();
+          PendingResponse<ImageStream<ImageResult<GenerateResponse>>> pending = new PendingResponse<>();
           pending.onCancel(stream::cancel);
           pending.complete(stream, null);
           return pending;

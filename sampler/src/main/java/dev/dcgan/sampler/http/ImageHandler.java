@@ -41,6 +41,8 @@ import java.util.concurrent.TimeoutException;
  */
 public final class ImageHandler implements HttpPage {
 
+  public static final String PATH = "/v1/images";
+
   public static final Duration MAX_WAIT = Duration.ofSeconds(60);
 
   private static final String IMMUTABLE = "public, max-age=31536000, immutable";

@@ -15,9 +15,7 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /** Images as a URL: {@code /v1/images?seed=42&count=25}. */
-public final class ImageUrl {
-
-  public static final String PATH = "/v1/images";
+final class ImageUrl {
 
   private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
@@ -56,7 +54,7 @@ public final class ImageUrl {
 
   /** The canonical URL of the same images, path and query: it names all that they depend on. */
   static String canonical(ServedVersion model, GenerateRequest query, ImageRequest request) {
-    StringBuilder url = new StringBuilder(PATH);
+    StringBuilder url = new StringBuilder(ImageHandler.PATH);
     url.append("?model=").append(escaped(model.version().getName()));
     url.append("&version=").append(Long.toUnsignedString(model.version().getVersion()));
     url.append("&seed=").append(Long.toUnsignedString(query.getSeed()));

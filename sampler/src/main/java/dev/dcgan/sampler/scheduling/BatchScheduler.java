@@ -193,9 +193,9 @@ public final class BatchScheduler implements AutoCloseable {
       if (more <= 0) {
         return;
       }
-      if (more > policy.maxQueueImages() - queue.images() - reserved) {
-        throw new QueueFullException(
-            images, queue.images() + reserved, policy.maxQueueImages(), timeToClear());
+      int others = queue.images() + reserved - request.reserved;
+      if (images > policy.maxQueueImages() - others) {
+        throw new QueueFullException(images, others, policy.maxQueueImages(), timeToClear());
       }
       reserved += more;
       request.reserved += more;

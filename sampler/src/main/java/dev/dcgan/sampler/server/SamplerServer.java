@@ -6,7 +6,6 @@ import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.http.ImageHandler;
-import dev.dcgan.sampler.http.ImageUrl;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ServedVersion;
@@ -150,7 +149,7 @@ public final class SamplerServer {
               config.httpPort(),
               registry,
               Map.of(
-                  ImageUrl.PATH,
+                  ImageHandler.PATH,
                   new ImageHandler(images, metrics, workers, ImageHandler.MAX_WAIT)));
     } catch (IOException e) {
       server.close();

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import com.google.protobuf.ByteString;
 import com.google.rpc.BadRequest;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.core.ImageResult;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
@@ -16,7 +17,6 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
 import dev.dcgan.sampler.scheduling.QueueWatch;
-import dev.dcgan.sampler.server.SamplerMetrics;
 import dev.dcgan.sampler.server.TestModels;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.ServingState;
@@ -43,13 +43,14 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
-import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Queue;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
@@ -70,6 +71,7 @@ class InferenceGrpcServiceTest {
   private final GatedNetwork network = new GatedNetwork(LATENT, SIZE);
   private final QueueWatch watch = new QueueWatch();
   private final ModelRegistry models = EmptyVersionSource.models();
+  private final Queue<ImageResult<?>> sent = new ConcurrentLinkedQueue<>();
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private GrpcServer server;
   private ManagedChannel channel;
@@ -77,7 +79,6 @@ class InferenceGrpcServiceTest {
 
   @BeforeEach
   void serve() throws IOException {
-    SamplerMetrics metrics = new SamplerMetrics(registry);
     ResponseBudget budget = new ResponseBudget(1L << 30);
     ImageService images = new ImageService(models, budget, Runnable::run);
     ModelService status = new ModelService(models, budget);
@@ -87,10 +88,10 @@ class InferenceGrpcServiceTest {
             new GrpcServer.Config(0, false, Duration.ZERO, null),
             registry,
             state,
-            new SamplerGrpcService(images, status, metrics),
+            new SamplerGrpcService(images, status, sent::add),
             List.of(
                 new InferenceGrpcService(
-                    images, status, metrics, () -> true, state::isReady)));
+                    images, status, sent::add, () -> true, state::isReady)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -249,13 +250,13 @@ class InferenceGrpcServiceTest {
         "inputs[0].shape",
         "shape [2, 8] of input 'z', but 0 FP32 values: expected as many as the shape says");
     z[9] = Float.NaN;
-    assertInvalid(request(z), "raw_input_contents", "value 9 is NaN: expected finite ones");
+    assertInvalid(request(z), "raw_input_contents", "value 9 is NaN: expected a finite number");
     z[9] = Float.NEGATIVE_INFINITY;
     ModelInferRequest.Builder typed = request(z).clearRawInputContents();
     assertInvalid(
         input(typed, in -> in.setContents(contents(z))),
         "inputs[0].contents",
-        "value 9 is -Infinity: expected finite ones");
+        "value 9 is -Infinity: expected a finite number");
   }
 
   @Test
@@ -269,7 +270,7 @@ class InferenceGrpcServiceTest {
     assertInvalid(
         request(z).addOutputs(output("image")).addOutputs(output("image")),
         "outputs[1].name",
-        "output 'image' is asked for twice");
+        "output 'image' is requested twice");
     assertInvalid(
         request(z)
             .addOutputs(
@@ -302,15 +303,15 @@ class InferenceGrpcServiceTest {
     assertInvalid(
         request(latents(fit + 1)),
         "inputs[0].shape",
-        "4280 latents exceed 4279 images of 14x14x1 as image and pixels in one answer of at most 4194304 bytes; ask for fewer");
+        "4280 latents exceed 4279 images of 14x14x1 as image and pixels in one response of at most 4194304 bytes; request fewer");
     assertInvalid(
         request(latents(fit)).setId("x".repeat(1000)),
         "inputs[0].shape",
-        "4279 latents exceed 4278 images of 14x14x1 as image and pixels in one answer of at most 4194304 bytes; ask for fewer");
+        "4279 latents exceed 4278 images of 14x14x1 as image and pixels in one response of at most 4194304 bytes; request fewer");
     assertInvalid(
         request(latents(MAX_QUEUE + 1)).addOutputs(output("pixels")),
         "inputs[0].shape",
-        "5001 latents exceed 5000 images of 14x14x1 as pixels in one answer of at most 4194304 bytes; ask for fewer");
+        "5001 latents exceed 5000 images of 14x14x1 as pixels in one response of at most 4194304 bytes; request fewer");
   }
 
   @Test
@@ -410,12 +411,10 @@ class InferenceGrpcServiceTest {
         StatusRuntimeException.class, () -> stub.modelInfer(request.build()));
   }
 
-  private double sent(String format) {
-    return registry.scrape().stream()
-        .filter(metric -> metric.getMetadata().getName().equals("sampler_images"))
-        .flatMap(metric -> ((CounterSnapshot) metric).getDataPoints().stream())
-        .filter(point -> format.equals(point.getLabels().get("format")))
-        .mapToDouble(CounterSnapshot.CounterDataPointSnapshot::getValue)
+  private int sent(String format) {
+    return sent.stream()
+        .filter(result -> result.format().equals(format))
+        .mapToInt(ImageResult::count)
         .sum();
   }
 

@@ -19,7 +19,6 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
 import dev.dcgan.sampler.scheduling.QueueWatch;
-import dev.dcgan.sampler.server.SamplerMetrics;
 import dev.dcgan.sampler.server.TestModels;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.v1.GenerateRequest;
@@ -79,7 +78,7 @@ class SamplerGrpcServiceTest {
             watch);
     models.serve(model);
     PrometheusRegistry registry = new PrometheusRegistry();
-    server = GrpcServer.start(0, service(models, new SamplerMetrics(registry)), registry);
+    server = GrpcServer.start(0, service(models), registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -97,7 +96,7 @@ class SamplerGrpcServiceTest {
 
   @Test
   void badArguments_nameTheFieldAndWhatWasExpected() throws IOException {
-    assertInvalid(request().setCount(0), "count", "ask for 1 image or more");
+    assertInvalid(request().setCount(0), "count", "expected 1 or more");
     assertInvalid(request().setFirstIndex(Long.MAX_VALUE).setCount(2), "first_index", "2^63");
     assertInvalid(request().setFirstIndex(-1), "first_index", "18446744073709551615");
     assertInvalid(request().setFormatValue(9), "format", "SHEET (4)");
@@ -107,7 +106,7 @@ class SamplerGrpcServiceTest {
     assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 16 images");
     assertInvalid(request().setCount(17), "count", "use GenerateStream");
     assertInvalid(
-        request().setCount(17).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "ask for fewer");
+        request().setCount(17).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "request fewer");
   }
 
   @Test
@@ -265,7 +264,6 @@ class SamplerGrpcServiceTest {
     GatedNetwork old = new GatedNetwork(TestModels.LATENT, 14 * 14);
     old.permit(1000);
     PrometheusRegistry registry = new PrometheusRegistry();
-    SamplerMetrics metrics = new SamplerMetrics(registry);
     ModelWatcher watcher =
         new ModelWatcher(
             new ModelWatcher.Config(
@@ -284,10 +282,10 @@ class SamplerGrpcServiceTest {
                   model.scheduler().policy(),
                   watch);
             },
-            metrics);
+            new NoListener());
     CountDownLatch ready = new CountDownLatch(1);
     watcher.start(ready::countDown);
-    GrpcServer other = GrpcServer.start(0, service(watcher.models(), metrics), registry);
+    GrpcServer other = GrpcServer.start(0, service(watcher.models()), registry);
     ManagedChannel toOther =
         Grpc.newChannelBuilder("127.0.0.1:" + other.port(), InsecureChannelCredentials.create())
             .build();
@@ -333,10 +331,10 @@ class SamplerGrpcServiceTest {
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
   }
 
-  private static SamplerGrpcService service(ModelRegistry models, SamplerMetrics metrics) {
+  private static SamplerGrpcService service(ModelRegistry models) {
     ResponseBudget budget = new ResponseBudget(1L << 30);
     return new SamplerGrpcService(
-        new ImageService(models, budget, Runnable::run), new ModelService(models, budget), metrics);
+        new ImageService(models, budget, Runnable::run), new ModelService(models, budget), result -> {});
   }
 
   private void assertInvalid(GenerateRequest.Builder request, String field, String description)

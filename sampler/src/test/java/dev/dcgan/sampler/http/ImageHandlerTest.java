@@ -13,7 +13,6 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
 import dev.dcgan.sampler.scheduling.QueueWatch;
-import dev.dcgan.sampler.server.SamplerMetrics;
 import dev.dcgan.sampler.server.TestModels;
 import dev.dcgan.server.HttpEndpoint;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -62,7 +61,7 @@ class ImageHandlerTest {
             0,
             registry,
             Map.of(
-                ImageUrl.PATH,
+                ImageHandler.PATH,
                 page(models, Duration.ofSeconds(30)),
                 "/impatient",
                 page(models, Duration.ofMillis(300))));
@@ -94,8 +93,8 @@ class ImageHandlerTest {
     assertRefused(
         "count=17&format=raw",
         400,
-        "count 17 exceeds 16 images of 14x14x1 as RAW in one answer of at most 4194304 bytes;"
-            + " ask for fewer, and for those after them with first");
+        "count 17 exceeds 16 images of 14x14x1 as RAW in one response of at most 4194304 bytes;"
+            + " request fewer, and those after them with first");
     assertRefused("version=2", 404, "version 2 of digits is not in the repository; it has 1");
     assertRefused("model=cats", 404, "model 'cats' is not served; 'digits' is");
   }
@@ -152,7 +151,7 @@ class ImageHandlerTest {
     HttpResponse<String> late = get("/impatient?format=raw&count=15");
     assertThat(late.statusCode()).isEqualTo(504);
     assertThat(late.body())
-        .isEqualTo("no images within 300 ms; ask for fewer, or come back later\n");
+        .isEqualTo("no images within 300 ms; request fewer, or try again later\n");
     watch.awaitQueued(0);
     assertThat(running.isDone()).isFalse();
   }
@@ -203,7 +202,6 @@ class ImageHandlerTest {
     Semaphore gate = new Semaphore(0);
     GatedNetwork old = new GatedNetwork(TestModels.LATENT, 14 * 14);
     old.permit(1000);
-    SamplerMetrics metrics = new SamplerMetrics(new PrometheusRegistry());
     ModelWatcher watcher =
         new ModelWatcher(
             new ModelWatcher.Config(
@@ -222,7 +220,7 @@ class ImageHandlerTest {
                   new BatchingPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
                   watch);
             },
-            metrics);
+            new NoListener());
     CountDownLatch ready = new CountDownLatch(1);
     watcher.start(ready::countDown);
     HttpEndpoint other =
@@ -230,7 +228,7 @@ class ImageHandlerTest {
             0,
             new PrometheusRegistry(),
             Map.of(
-                ImageUrl.PATH,
+                ImageHandler.PATH,
                 page(watcher.models(), Duration.ofSeconds(30)),
                 "/impatient",
                 page(watcher.models(), Duration.ofMillis(300))));
@@ -261,7 +259,7 @@ class ImageHandlerTest {
   private ImageHandler page(ModelRegistry of, Duration longestWait) {
     return new ImageHandler(
         new ImageService(of, budget, Runnable::run),
-        new SamplerMetrics(new PrometheusRegistry()),
+        result -> {},
         Runnable::run,
         longestWait);
   }

@@ -340,7 +340,13 @@ class BatchSchedulerTest {
 
   private CompletableFuture<Images> submit(float[] latents, Output output)
       throws QueueFullException {
-    return batcher.submit(anyRequest(batcher), latents, output, Runnable::run);
+    QueuedRequest request = anyRequest(batcher);
+    try {
+      return batcher.submit(request, latents, output, Runnable::run);
+    } catch (QueueFullException e) {
+      batcher.release(request);
+      throw e;
+    }
   }
 
   private static QueuedRequest anyRequest(BatchScheduler batcher) {

@@ -272,6 +272,6 @@ class RunGuardTest {
 
   private static Logger logger() {
     // Its own and DeviceHealth's.
-    return (Logger) LoggerFactory.getLogger("dev.dcgan.sampler.batch");
+    return (Logger) LoggerFactory.getLogger("dev.dcgan.sampler.scheduling");
   }
 }

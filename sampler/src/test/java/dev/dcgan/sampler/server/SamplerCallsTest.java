@@ -145,7 +145,7 @@ class SamplerCallsTest {
         () -> stub.getLatents(asked.setCount(fit + 1).build()),
         "count",
         "count 131057 exceeds 131056 latents of 8 floats");
-    assertInvalid(() -> stub.getLatents(asked.setCount(0).build()), "count", "1 image or more");
+    assertInvalid(() -> stub.getLatents(asked.setCount(0).build()), "count", "expected 1 or more");
     assertInvalid(
         () -> stub.getLatents(asked.setCount(1).setTemperature(3).build()), "temperature", "3.0");
     assertInvalid(
@@ -183,13 +183,13 @@ class SamplerCallsTest {
       assertInvalid(
           () -> stub.decode(latents(floats).build()),
           "latents",
-          "%d floats: expected (n, 8), whole latents of digits/1".formatted(floats));
+          "%d floats: expected (n, 8)".formatted(floats));
     }
     for (float value : List.of(Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY)) {
       assertInvalid(
           () -> stub.decode(latents(2 * LATENT).setLatents(9, value).build()),
           "latents",
-          "value 9 is %s: expected finite ones".formatted(value));
+          "value 9 is %s: expected a finite number".formatted(value));
     }
     assertInvalid(
         () -> stub.decode(latents(LATENT * 4097).build()), "count", "count 4097 exceeds ");
