@@ -44,7 +44,7 @@ public final class ImageService {
    */
   public Pending answer(ServedVersion model, ImageRequest asked, long nanosLeft, Executor sender)
       throws QueueFullException, TooLateException {
-    QueuedRequest request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
+    QueuedRequest request = model.scheduler().admit(asked.count(), asked.priority(), nanosLeft);
     return start(model, request, asked, asked.first(), (int) asked.count(), sender);
   }
 
@@ -58,10 +58,10 @@ public final class ImageService {
       Executor sender)
       throws QueueFullException {
     ImageFormat format = asked.format();
-    model.batcher().requireRoom(count); // Before the latents are made, which costs more.
+    model.scheduler().requireRoom(count); // Before the latents are made, which costs more.
     CompletableFuture<Images> images =
         model
-            .batcher()
+            .scheduler()
             .submit(
                 request,
                 asked.source().latents(first, count, model.latentSize()),
@@ -86,8 +86,8 @@ public final class ImageService {
       long nanosLeft,
       Executor answerer)
       throws QueueFullException, TooLateException {
-    QueuedRequest request = model.batcher().admit(asked.count(), asked.priority(), nanosLeft);
-    return model.batcher().submit(request, latents, output, answerer);
+    QueuedRequest request = model.scheduler().admit(asked.count(), asked.priority(), nanosLeft);
+    return model.scheduler().submit(request, latents, output, answerer);
   }
 
   /** What compresses pictures. */
@@ -106,7 +106,7 @@ public final class ImageService {
               .formatted(shape, ResponseEncoder.name(asked.format()), MAX_CHUNK_BYTES));
     }
     // A short queue has room for others too.
-    int share = Math.max(1, model.batcher().policy().maxQueueImages() / 4);
+    int share = Math.max(1, model.scheduler().policy().maxQueueImages() / 4);
     return Math.min(fit, Math.min(CHUNK_IMAGES, share));
   }
 
@@ -118,7 +118,7 @@ public final class ImageService {
    * @throws RequestException they do not
    */
   public static long requireFits(ImageRequest asked, ServedVersion model, String advice) {
-    int queue = model.batcher().policy().maxQueueImages();
+    int queue = model.scheduler().policy().maxQueueImages();
     if (asked.count() > queue || !ResponseEncoder.fits(asked, model.shape(), MAX_ANSWER_BYTES)) {
       int fit = ResponseEncoder.maxCount(asked.format(), asked.columns(), model.shape(), MAX_ANSWER_BYTES);
       throw RequestException.invalid(

@@ -71,7 +71,7 @@ final class InferResponses {
     long each =
         wanted.outputs().stream().mapToLong(output -> output.imageBytes(model.shape())).sum();
     long room = ImageService.MAX_ANSWER_BYTES - ENVELOPE_BYTES - asked.getIdBytes().size();
-    long most = Math.min(Math.max(0, room / each), model.batcher().policy().maxQueueImages());
+    long most = Math.min(Math.max(0, room / each), model.scheduler().policy().maxQueueImages());
     if (wanted.count() > most) {
       throw RequestException.invalid(
           "inputs[0].shape",

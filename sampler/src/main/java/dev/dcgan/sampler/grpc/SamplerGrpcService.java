@@ -130,7 +130,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
           long inMemory = Math.min(wanted.count(), (long) chunkSize * ImageStream.MOST_IN_MEMORY);
           call.reserve(ResponseEncoder.maxBytes(wanted, model.shape(), (int) inMemory));
           QueuedRequest request =
-              model.batcher().admit(wanted.count(), wanted.priority(), call.nanosLeft());
+              model.scheduler().admit(wanted.count(), wanted.priority(), call.nanosLeft());
           // From here on the stream releases the version, once, however it ends.
           stream(call, model, wanted, request, chunkSize);
         });
@@ -183,7 +183,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
               @Override
               public CompletableFuture<Void> whenRoom() {
                 // Not on the thread that made the room: it has a network to run.
-                return model.batcher().whenRoom().thenRunAsync(() -> {}, later);
+                return model.scheduler().whenRoom().thenRunAsync(() -> {}, later);
               }
             },
             new ImageStream.Sink() {

@@ -2,7 +2,7 @@ package dev.dcgan.sampler.server;
 
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.core.ResponseEncoder;
-import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelListener;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchListener;
@@ -25,7 +25,7 @@ import java.util.stream.DoubleStream;
 import org.jspecify.annotations.Nullable;
 
 /** What the sampler says of itself to Prometheus, besides its calls. Thread-safe. */
-public final class SamplerMetrics implements ModelWatcher.Listener {
+public final class SamplerMetrics implements ModelListener {
 
   private static final double[] WAITS = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
@@ -281,6 +281,6 @@ public final class SamplerMetrics implements ModelWatcher.Listener {
   }
 
   private static double[] powersOfTwo() {
-    return DoubleStream.iterate(1, n -> n <= BatchingPolicy.LARGEST_BATCH, n -> n * 2).toArray();
+    return DoubleStream.iterate(1, n -> n <= BatchingPolicy.MAX_BATCH, n -> n * 2).toArray();
   }
 }

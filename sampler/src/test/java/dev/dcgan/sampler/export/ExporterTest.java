@@ -13,6 +13,7 @@ import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.models.VerifiedNetworks;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.LatencyProfile;
 import dev.dcgan.sampler.scheduling.Network;
@@ -499,8 +500,8 @@ class ExporterTest {
         stopped);
   }
 
-  private static OnnxModel.Settings runtime(Provider provider) {
-    return new OnnxModel.Settings(provider, 1, false, 0);
+  private static RuntimeSettings runtime(Provider provider) {
+    return new RuntimeSettings(provider, 1, false, 0);
   }
 
   private static TarArchiveInputStream open(Path file) throws IOException {

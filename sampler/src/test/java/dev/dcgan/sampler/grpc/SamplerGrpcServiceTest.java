@@ -13,6 +13,7 @@ import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -207,7 +208,7 @@ class SamplerGrpcServiceTest {
             Provider.CPU,
             List.of(second),
             GatedNetwork.TIMES,
-            model.batcher().policy(),
+            model.scheduler().policy(),
             watch);
     models.serve(next);
 
@@ -243,7 +244,7 @@ class SamplerGrpcServiceTest {
             Provider.CPU,
             List.of(other),
             GatedNetwork.TIMES,
-            model.batcher().policy(),
+            model.scheduler().policy(),
             watch));
     assertThat(refusal(request()).getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
     StatusRuntimeException streamed =
@@ -267,7 +268,7 @@ class SamplerGrpcServiceTest {
     SamplerMetrics metrics = new SamplerMetrics(registry);
     ModelWatcher watcher =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
             bundle -> {
               if (bundle.version() == 1) {
@@ -280,7 +281,7 @@ class SamplerGrpcServiceTest {
                   List.of(
                       bundle.version() == 1 ? old : new GatedNetwork(TestModels.LATENT, 14 * 14)),
                   GatedNetwork.TIMES,
-                  model.batcher().policy(),
+                  model.scheduler().policy(),
                   watch);
             },
             metrics);

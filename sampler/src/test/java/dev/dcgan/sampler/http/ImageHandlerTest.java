@@ -7,6 +7,7 @@ import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -203,7 +204,7 @@ class ImageHandlerTest {
     SamplerMetrics metrics = new SamplerMetrics(new PrometheusRegistry());
     ModelWatcher watcher =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
             bundle -> {
               if (bundle.version() == 1) {

@@ -7,6 +7,7 @@ import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
@@ -81,7 +82,7 @@ class GoldenCheckTest {
     private boolean wrongOnlyIfPadded;
 
     Lane(ModelBundle bundle, Integer... buckets) throws IOException {
-      this.network = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 16, 1).get(0);
+      this.network = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 16, 1).get(0);
       this.buckets.addAll(Arrays.asList(buckets));
     }
 

@@ -604,7 +604,7 @@ class ModelWatcherTest {
       List<String> names, int keepVersions, long onDemandBytes, boolean allowUnverified) {
     ModelWatcher started =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 new ModelRepository(root),
                 names,
                 POLL,
@@ -614,7 +614,7 @@ class ModelWatcherTest {
                 true,
                 allowUnverified),
             this::load,
-            new ModelWatcher.Listener() {
+            new ModelListener() {
               @Override
               public void serving(ServedVersion model, @Nullable ServedVersion before) {
                 served.add(model.toString());

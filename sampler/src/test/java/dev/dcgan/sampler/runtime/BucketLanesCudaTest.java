@@ -61,7 +61,7 @@ class BucketLanesCudaTest {
   @Test
   void floats_equalTheCpu_withinHalfAGreyLevel() throws IOException {
     ModelBundle bundle = publish();
-    try (Network cpu = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 64, 1).get(0);
+    try (Network cpu = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 64, 1).get(0);
         VerifiedNetworks lanes = lanes(bundle, 1)) {
       FloatBuffer expected = floats(cpu.generate(Z, Output.FLOATS).bytes());
       FloatBuffer found = floats(lanes.networks().get(0).generate(Z, Output.FLOATS).bytes());
@@ -115,8 +115,8 @@ class BucketLanesCudaTest {
 
   @Test
   void memoryLimit_ofTheVersion_isEnoughForASmallOne() throws IOException {
-    OnnxModel.Settings limited =
-        new OnnxModel.Settings(Provider.CUDA, 0, 1, false, 2L << 30);
+    RuntimeSettings limited =
+        new RuntimeSettings(Provider.CUDA, 0, 1, false, 2L << 30);
     try (VerifiedNetworks networks = VerifiedNetworks.open(publish(), limited, 2, 64)) {
       assertThat(networks.networks()).hasSize(2);
     }
@@ -166,7 +166,7 @@ class BucketLanesCudaTest {
   }
 
   private static byte[] onTheCpu(ModelBundle bundle) throws IOException {
-    try (Network cpu = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 64, 1).get(0)) {
+    try (Network cpu = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 64, 1).get(0)) {
       return cpu.generate(Z, Output.PIXELS).bytes();
     }
   }

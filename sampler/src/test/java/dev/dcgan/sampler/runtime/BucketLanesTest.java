@@ -192,7 +192,7 @@ class BucketLanesTest {
   void openFixed_runsEveryBatchAtThatSize() throws IOException {
     ModelBundle bundle = publish();
     try (VerifiedNetworks fixed =
-            VerifiedNetworks.openFixed(bundle, OnnxModel.Settings.cpu(1), 2, 8);
+            VerifiedNetworks.openFixed(bundle, RuntimeSettings.cpu(1), 2, 8);
         Network single = single(bundle)) {
       assertThat(fixed.times().sizes()).containsExactly(8);
       float[] z = latents(5);
@@ -233,7 +233,7 @@ class BucketLanesTest {
   }
 
   private static Network single(ModelBundle bundle) throws IOException {
-    return OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 1, 1).get(0);
+    return OnnxModel.open(bundle, RuntimeSettings.cpu(1), 1, 1).get(0);
   }
 
   /** Each image from a run of its own. */

@@ -206,7 +206,7 @@ class OnnxModelTest {
   @Test
   void probe_isAModelThatRuns() throws OrtException {
     // On CUDA it must fail for no other reason than CUDA.
-    assertThat(CudaProbe.run(OnnxModel.Settings.cpu(1)))
+    assertThat(CudaProbe.run(RuntimeSettings.cpu(1)))
         .containsExactly(1, 4, 4, 6, 20, 16, 9, 24, 16);
   }
 
@@ -267,7 +267,7 @@ class OnnxModelTest {
 
   private static Network open(ModelBundle bundle, int maxBatch, int threads) throws IOException {
     return OnnxModel.open(
-            bundle, new OnnxModel.Settings(Provider.CPU, threads, false, 0), maxBatch, 1)
+            bundle, new RuntimeSettings(Provider.CPU, threads, false, 0), maxBatch, 1)
         .get(0);
   }
 }

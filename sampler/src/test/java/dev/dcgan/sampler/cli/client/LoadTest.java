@@ -266,7 +266,7 @@ class LoadTest {
     LoadReport report =
         Load.run(
             new LoadPlan<>(
-                Reply.unread(SamplerServiceGrpc.getListModelsMethod(), 1),
+                ResponseSummary.unread(SamplerServiceGrpc.getListModelsMethod(), 1),
                 number -> ListModelsRequest.getDefaultInstance(),
                 1,
                 4,
@@ -359,9 +359,9 @@ class LoadTest {
         TIMEOUT);
   }
 
-  private static MethodDescriptor<GenerateRequest, Reply> raw(
+  private static MethodDescriptor<GenerateRequest, ResponseSummary> raw(
       MethodDescriptor<GenerateRequest, GenerateResponse> method) {
-    return Reply.of(method, new ReplyReader(ImageFormat.IMAGE_FORMAT_RAW));
+    return ResponseSummary.of(method, new ResponseReader(ImageFormat.IMAGE_FORMAT_RAW));
   }
 
   private static FutureTask<LoadReport> begin(Callable<LoadReport> load) {

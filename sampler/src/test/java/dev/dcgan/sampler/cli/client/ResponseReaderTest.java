@@ -13,7 +13,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 
-class ReplyReaderTest {
+class ResponseReaderTest {
 
   private static final long FIRST = 1L << 62;
 
@@ -21,7 +21,7 @@ class ReplyReaderTest {
   void raw_mustHaveAsManyPixelsAsCountAndShapeMake() throws IOException {
     GenerateResponse answer = FakeSampler.images(FIRST, 300).build();
     assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
-        .isEqualTo(new Reply(FIRST, 300, answer.getSerializedSize(), null));
+        .isEqualTo(new ResponseSummary(FIRST, 300, answer.getSerializedSize(), null));
     assertThat(
             read(ImageFormat.IMAGE_FORMAT_RAW, answer.toBuilder().setCount(301).build()).problem())
         .isEqualTo("1800 bytes of pixels; expected 1806");
@@ -69,21 +69,21 @@ class ReplyReaderTest {
             .build();
     GenerateResponse answer = FakeSampler.images(7, 2).setUnknownFields(later).build();
     assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
-        .isEqualTo(new Reply(7, 2, answer.getSerializedSize(), null));
+        .isEqualTo(new ResponseSummary(7, 2, answer.getSerializedSize(), null));
   }
 
   @Test
   void messageThatEndsTooSoon_isNoAnswer() {
     byte[] whole = FakeSampler.images(7, 2).build().toByteArray();
     byte[] cut = Arrays.copyOf(whole, whole.length - 1);
-    ReplyReader reader = new ReplyReader(ImageFormat.IMAGE_FORMAT_RAW);
+    ResponseReader reader = new ResponseReader(ImageFormat.IMAGE_FORMAT_RAW);
     assertThatIOException()
         .isThrownBy(() -> reader.read(new ByteArrayInputStream(cut)))
         .isInstanceOf(EOFException.class);
   }
 
-  private static Reply read(ImageFormat format, GenerateResponse answer) throws IOException {
-    return new ReplyReader(format).read(new ByteArrayInputStream(answer.toByteArray()));
+  private static ResponseSummary read(ImageFormat format, GenerateResponse answer) throws IOException {
+    return new ResponseReader(format).read(new ByteArrayInputStream(answer.toByteArray()));
   }
 
   private static ByteString zeros(int bytes) {
