@@ -8,7 +8,6 @@ import com.google.protobuf.UnknownFieldSet;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
 import java.io.ByteArrayInputStream;
-import java.io.EOFException;
 import java.io.IOException;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
@@ -18,39 +17,39 @@ class ResponseReaderTest {
   private static final long FIRST = 1L << 62;
 
   @Test
-  void raw_mustHaveAsManyPixelsAsCountAndShapeMake() throws IOException {
-    GenerateResponse answer = FakeSampler.images(FIRST, 300).build();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
-        .isEqualTo(new ResponseSummary(FIRST, 300, answer.getSerializedSize(), null));
+  void raw_mustHaveThePixelsOfCountAndShape() throws IOException {
+    GenerateResponse response = FakeSampler.images(FIRST, 300).build();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, response))
+        .isEqualTo(new ResponseSummary(FIRST, 300, response.getSerializedSize(), null));
     assertThat(
-            read(ImageFormat.IMAGE_FORMAT_RAW, answer.toBuilder().setCount(301).build()).problem())
+            read(ImageFormat.IMAGE_FORMAT_RAW, response.toBuilder().setCount(301).build()).problem())
         .isEqualTo("1800 bytes of pixels; expected 1806");
   }
 
   @Test
   void floats_areFourBytesEach() throws IOException {
-    GenerateResponse.Builder answer = FakeSampler.images(0, 2).clearPixels();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, answer.setFloats(zeros(48)).build()).problem())
+    GenerateResponse.Builder response = FakeSampler.images(0, 2).clearPixels();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(48)).build()).problem())
         .isNull();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, answer.setFloats(zeros(12)).build()).problem())
+    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(12)).build()).problem())
         .isEqualTo("12 bytes of floats; expected 48");
   }
 
   @Test
   void pngs_areCounted() throws IOException {
-    GenerateResponse.Builder answer =
+    GenerateResponse.Builder response =
         FakeSampler.images(0, 2).clearPixels().addPng(zeros(200)).addPng(zeros(1));
-    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, answer.build()).problem()).isNull();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, answer.addPng(zeros(9)).build()).problem())
+    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, response.build()).problem()).isNull();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, response.addPng(zeros(9)).build()).problem())
         .isEqualTo("3 PNGs; expected 2");
   }
 
   @Test
   void sheet_isOne() throws IOException {
-    GenerateResponse.Builder answer = FakeSampler.images(0, 2).clearPixels();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, answer.build()).problem())
+    GenerateResponse.Builder response = FakeSampler.images(0, 2).clearPixels();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, response.build()).problem())
         .isEqualTo("0 sheets; expected 1");
-    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, answer.setSheet(zeros(70)).build()).problem())
+    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, response.setSheet(zeros(70)).build()).problem())
         .isNull();
   }
 
@@ -67,23 +66,22 @@ class ResponseReaderTest {
                     .addLengthDelimited(zeros(300))
                     .build())
             .build();
-    GenerateResponse answer = FakeSampler.images(7, 2).setUnknownFields(later).build();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, answer))
-        .isEqualTo(new ResponseSummary(7, 2, answer.getSerializedSize(), null));
+    GenerateResponse response = FakeSampler.images(7, 2).setUnknownFields(later).build();
+    assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, response))
+        .isEqualTo(new ResponseSummary(7, 2, response.getSerializedSize(), null));
   }
 
   @Test
-  void messageThatEndsTooSoon_isNoAnswer() {
+  void truncatedMessage_isAnError() {
     byte[] whole = FakeSampler.images(7, 2).build().toByteArray();
     byte[] cut = Arrays.copyOf(whole, whole.length - 1);
     ResponseReader reader = new ResponseReader(ImageFormat.IMAGE_FORMAT_RAW);
-    assertThatIOException()
-        .isThrownBy(() -> reader.read(new ByteArrayInputStream(cut)))
-        .isInstanceOf(EOFException.class);
+    assertThatIOException().isThrownBy(() -> reader.read(new ByteArrayInputStream(cut)));
   }
 
-  private static ResponseSummary read(ImageFormat format, GenerateResponse answer) throws IOException {
-    return new ResponseReader(format).read(new ByteArrayInputStream(answer.toByteArray()));
+  private static ResponseSummary read(ImageFormat format, GenerateResponse response)
+      throws IOException {
+    return new ResponseReader(format).read(new ByteArrayInputStream(response.toByteArray()));
   }
 
   private static ByteString zeros(int bytes) {
