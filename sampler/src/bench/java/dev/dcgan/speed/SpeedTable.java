@@ -5,8 +5,8 @@ import dev.dcgan.sampler.cli.client.Connections;
 import dev.dcgan.sampler.cli.client.Load;
 import dev.dcgan.sampler.cli.client.LoadPlan;
 import dev.dcgan.sampler.cli.client.LoadReport;
-import dev.dcgan.sampler.cli.client.Reply;
-import dev.dcgan.sampler.cli.client.ReplyReader;
+import dev.dcgan.sampler.cli.client.ResponseSummary;
+import dev.dcgan.sampler.cli.client.ResponseReader;
 import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ImageFormat;
@@ -196,7 +196,7 @@ public final class SpeedTable {
       LoadReport report =
           Load.run(
               new LoadPlan<>(
-                  Reply.of(method, new ReplyReader(scenario.format)),
+                  ResponseSummary.of(method, new ResponseReader(scenario.format)),
                   call -> template.toBuilder().setFirstIndex(call * scenario.count).build(),
                   scenario.count,
                   scenario.callers,

@@ -12,7 +12,7 @@ import picocli.CommandLine.Command;
     name = "sampler",
     mixinStandardHelpOptions = true,
     description =
-        "Serves a trained generator over gRPC, calls one, measures one, and writes images in bulk.",
+        "Serves trained generators over gRPC and HTTP; generates, load-tests and exports images.",
     subcommands = {
       ServeCommand.class,
       ExportCommand.class,

@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.cli;
 
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.sampler.export.ExportConfig;
 import dev.dcgan.sampler.export.Exporter;
 import dev.dcgan.sampler.export.Shards;
 import dev.dcgan.sampler.runtime.Provider;
@@ -18,23 +19,23 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code sampler export}: images of a seed in bulk, without a server. */
+/** {@code sampler export}: exports images of a seed in bulk, without a server. */
 @Command(
     name = "export",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Writes images [first, first + count) of a seed as PNG into tar files, as",
-      "WebDataset reads them. Several parts may share the work; the files are the",
-      "same however many there are, and image i is the one that Generate gives.",
-      "The exit code is 75 where it was stopped before the end: try again."
+      "Writes images [first, first + count) of a seed as PNG into tar files in the",
+      "WebDataset format. Several parts may share the work: the files are the same for",
+      "any number of parts, and image i is the one that Generate returns.",
+      "The exit code is 75 if it was stopped before the end: try again."
     })
 public final class ExportCommand implements Settings.Command {
 
-  private static final int MOST_PARTS = 1_000_000;
+  private static final int MAX_PARTS = 1_000_000;
 
-  @Option(names = "--repository", description = "The folder with the models.")
+  @Option(names = "--repository", description = "Model repository folder.")
   private Path repository = Path.of("models");
 
   @Option(names = "--model", required = true, description = "The model.")
@@ -43,47 +44,47 @@ public final class ExportCommand implements Settings.Command {
   @Option(
       names = "--model-version",
       description =
-          "Its version. Default: the one that the export was begun with, else the one that is"
-              + " pinned, else the newest valid one")
+          "Model version. Default: the one that the export was begun with, else the pinned one,"
+              + " else the newest valid one")
   private @Nullable Long version;
 
   @Option(
       names = "--seed",
       required = true,
       showDefaultValue = Visibility.NEVER,
-      description = "Names the sequence of images.",
+      description = "Random seed of the sequence of images.",
       converter = Uint64Converter.class)
   private long seed;
 
   @Option(
       names = "--first",
-      description = "The first image of the sequence.",
+      description = "Index of the first image in the sequence.",
       converter = Uint64Converter.class)
   private long first;
 
-  @Option(names = "--count", required = true, description = "How many images, in all parts.")
+  @Option(names = "--count", required = true, description = "Number of images in all parts together.")
   private @Nullable Long count;
 
   @Option(
       names = "--out",
       required = true,
-      description = "The folder for the shards of all parts; made where it does not exist.")
+      description = "Output folder for the shards of all parts; created if it does not exist.")
   private @Nullable Path out;
 
-  @Option(names = "--shard-images", description = "Images in a shard.")
+  @Option(names = "--shard-images", description = "Images per shard.")
   private int shardImages = 10_000;
 
-  @Option(names = "--part", description = "Which part to write: 0 to --parts less 1.")
+  @Option(names = "--part", description = "The part to write: 0 to --parts - 1.")
   private int part;
 
   @Option(
       names = "--parts",
-      description = "How many parts share the work, a block of whole shards each.")
+      description = "Number of parts that share the work; each writes a block of whole shards.")
   private int parts = 1;
 
   @Option(
       names = "--keep-existing",
-      description = "Leave the shards that are there, which are whole, and write the others.")
+      description = "Keep existing shards, which are complete, and write only the missing ones.")
   private boolean keepExisting;
 
   @Mixin private RuntimeOptions runtime = new RuntimeOptions();
@@ -94,9 +95,9 @@ public final class ExportCommand implements Settings.Command {
     if (version != null) {
       problems.requireRange("--model-version", version, 1, ModelRepository.LAST_VERSION);
     }
-    // Without --count, which is reported already, what is wrong with the others.
+    // A missing --count is reported already; 1 stands in for it, to check the other options.
     Shards.problems(first, count == null ? 1 : count, shardImages).forEach(problems::add);
-    problems.requireRange("--parts", parts, 1, MOST_PARTS);
+    problems.requireRange("--parts", parts, 1, MAX_PARTS);
     problems.requireRange("--part", part, 0, Math.max(1, parts) - 1);
     runtime.check(problems);
     problems.requireNoTelemetry("bin/sampler");
@@ -109,7 +110,7 @@ public final class ExportCommand implements Settings.Command {
     Provider chosen = runtime.chooseProvider();
     Exporter exporter =
         new Exporter(
-            new Exporter.Config(
+            new ExportConfig(
                 new ModelRepository(repository),
                 Objects.requireNonNull(model, "checked"),
                 version == null ? 0 : version,

@@ -1,8 +1,8 @@
 package dev.dcgan.sampler.cli;
 
 import dev.dcgan.sampler.runtime.CudaProbe;
-import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.BucketSelection;
 import dev.dcgan.server.Problems;
@@ -11,103 +11,104 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Option;
 
-/** How the network is to be run, on the command line of whatever runs one. */
+/** Command-line options of the commands that run a network. */
 final class RuntimeOptions {
 
-  /** What {@code --provider} may ask for; the constants are spelled as on the command line. */
-  enum Wanted {
+  /** The values of {@code --provider}; the constants are spelled as on the command line. */
+  enum ProviderChoice {
     auto,
     cuda,
     cpu
   }
 
   private static final Logger log = LoggerFactory.getLogger(RuntimeOptions.class);
-  private static final int MOST_SESSIONS = 256;
-  private static final int MOST_THREADS = 1024;
+  private static final int MAX_SESSIONS = 256;
+  private static final int MAX_THREADS = 1024;
   private static final int MAX_DEVICE_ID = 255;
-  private static final int GPU_SESSIONS = 2;
+  private static final int MAX_GPU_MEMORY_MIB = 1 << 20;
+  private static final int DEFAULT_GPU_SESSIONS = 2;
 
   @Option(
       names = "--provider",
-      description = "What runs the network: ${COMPLETION-CANDIDATES}. auto: CUDA, else the CPU.")
-  private Wanted provider = Wanted.auto;
+      description = "Execution provider: ${COMPLETION-CANDIDATES}. auto: CUDA if it works, else the CPU.")
+  private ProviderChoice provider = ProviderChoice.auto;
 
   @Option(
       names = "--device-id",
-      description = "The CUDA device, as nvidia-smi numbers those that this process may use.")
+      description = "CUDA device, as numbered by nvidia-smi among those visible to this process.")
   private int deviceId;
 
   @Option(
       names = "--sessions",
       description =
-          "Concurrent runs of each version; 0: on the CPU one a core, on a GPU two. On the CPU they"
-              + " share the version's weights. On a GPU each has a copy of them for every batch"
-              + " size that it runs.")
+          "Concurrent inference sessions per model version; 0: one per core on the CPU, two on a GPU."
+              + " On the CPU they share the weights. On a GPU each session has a copy of the weights"
+              + " for every batch size that it runs.")
   private int sessions;
 
   @Option(
       names = "--intra-op-threads",
-      description = "CPU threads a run; 0: as many as leave one a core to all sessions.")
+      description = "CPU threads per session; 0: the cores divided by the sessions.")
   private int threads;
 
   @Option(
       names = "--max-batch",
       description =
-          "The most images that the network runs at once. Where an image gets no cheaper in large"
-              + " batches, as measured when a version is loaded, they are smaller.")
+          "Maximum batch size. Batches are smaller if the latency that is measured when a version is"
+              + " loaded shows that larger ones do not pay.")
   private int maxBatch = 256;
 
-  @Option(names = "--allow-tf32", description = "Let a GPU round the factors of products.")
+  @Option(names = "--allow-tf32", description = "Allow TF32 tensor-core math (faster, 10-bit mantissa).")
   private boolean allowTf32;
 
   @Option(
       names = "--gpu-memory",
       description =
-          "MiB of GPU memory for the weights and activations of each version, all its sessions"
-              + " together; 0: any.")
+          "GPU memory in MiB for the weights and activations of all sessions of a version; 0: no"
+              + " limit.")
   private int gpuMemory;
 
   void check(Problems problems) {
     problems.requireRange("--device-id", deviceId, 0, MAX_DEVICE_ID);
-    problems.requireRange("--sessions", sessions, 0, MOST_SESSIONS);
-    problems.requireRange("--intra-op-threads", threads, 0, MOST_THREADS);
-    problems.requireRange("--gpu-memory", gpuMemory, 0, 1 << 20);
-    problems.requireRange("--max-batch", maxBatch, 1, BatchingPolicy.LARGEST_BATCH);
+    problems.requireRange("--sessions", sessions, 0, MAX_SESSIONS);
+    problems.requireRange("--intra-op-threads", threads, 0, MAX_THREADS);
+    problems.requireRange("--gpu-memory", gpuMemory, 0, MAX_GPU_MEMORY_MIB);
+    problems.requireRange("--max-batch", maxBatch, 1, BatchingPolicy.MAX_BATCH);
   }
 
-  /** The {@code --provider} that was requested. */
-  String requested() {
+  /** The requested {@code --provider}. */
+  String requestedProvider() {
     return provider.name();
   }
 
   /**
-   * What is to run the network, by trying.
+   * Chooses the provider; whether CUDA works is found out by using it.
    *
-   * @throws IOException CUDA was asked for, and cannot be used
+   * @throws IOException CUDA was requested and cannot be used
    */
   Provider chooseProvider() throws IOException {
-    if (provider == Wanted.cpu) {
+    if (provider == ProviderChoice.cpu) {
       return Provider.CPU;
     }
     try {
       CudaProbe.require(deviceId);
-      log.info("running on CUDA: device_id={}", deviceId);
+      log.info("inference runs on CUDA: device_id={}", deviceId);
       return Provider.CUDA;
     } catch (IOException e) {
-      if (provider == Wanted.cuda) {
+      if (provider == ProviderChoice.cuda) {
         throw new IOException(e.getMessage() + "; use --provider cpu, or auto", e);
       }
-      log.info("running on the CPU: {}", e.getMessage());
+      log.info("inference runs on the CPU: {}", e.getMessage());
       return Provider.CPU;
     }
   }
 
-  /** Runs side by side. */
+  /** Concurrent sessions per version. */
   int sessions(Provider chosen) {
-    return sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : GPU_SESSIONS;
+    return sessions > 0 ? sessions : chosen == Provider.CPU ? cores() : DEFAULT_GPU_SESSIONS;
   }
 
-  /** How often the weights of a version are in memory, at most. */
+  /** The maximum of copies of a version's weights in memory. */
   int weightCopies(Provider chosen) {
     return chosen == Provider.CPU
         ? 1
@@ -118,8 +119,8 @@ final class RuntimeOptions {
     return maxBatch;
   }
 
-  OnnxModel.Settings settings(Provider chosen) {
-    return new OnnxModel.Settings(
+  RuntimeSettings settings(Provider chosen) {
+    return new RuntimeSettings(
         chosen,
         deviceId,
         threads > 0 ? threads : Math.max(1, cores() / sessions(chosen)),

@@ -1,7 +1,7 @@
 package dev.dcgan.sampler.cli;
 
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
@@ -21,33 +21,33 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code sampler serve}. */
+/** {@code sampler serve}: runs the inference server. */
 @Command(
     name = "serve",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Serves the newest valid version of each model, and newer ones as they are published.",
-      "Every option has an environment variable: --max-batch, DCGAN_MAX_BATCH."
+      "Serves the newest valid version of each model, and newer versions as they are published.",
+      "Every option has an environment variable: --max-batch is DCGAN_MAX_BATCH."
     })
 public final class ServeCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
-  private static final int LONGEST_QUEUE = 1_000_000;
-  private static final int MOST_VERSIONS = 1000;
-  private static final int MOST_MEMORY = 1 << 20;
-  private static final Duration EXIT_LIMIT = Duration.ofSeconds(5);
+  private static final int MAX_QUEUE_IMAGES = 1_000_000;
+  private static final int MAX_KEEP_VERSIONS = 1000;
+  private static final int MAX_MODEL_MEMORY_MIB = 1 << 20;
+  private static final Duration MAX_EXIT_TIME = Duration.ofSeconds(5);
 
-  @Option(names = "--repository", description = "The folder with the models.")
+  @Option(names = "--repository", description = "Model repository folder.")
   private Path repository = Path.of("models");
 
   @Option(
       names = "--model",
       split = ",",
       description =
-          "A model to serve; given more than once, or with commas, several. Without it, all in the"
-              + " repository are served; an empty one is waited for.")
+          "Model to serve; repeat it, or separate names by commas, for several. Default: all models"
+              + " in the repository; an empty repository is polled until it has one")
   private List<String> models = List.of();
 
   @Option(
@@ -59,24 +59,23 @@ public final class ServeCommand implements Settings.Command {
   @Option(
       names = "--model-memory",
       description =
-          "MiB for versions that are loaded because a caller names them, by the size of their"
-              + " model.onnx.")
+          "Memory in MiB for versions that are loaded on demand, by the size of their model.onnx.")
   private int modelMemory = 1024;
 
   @Option(
       names = "--allow-pin",
-      description = "Let callers choose the version in service, by SetServingVersion.")
+      description = "Allow callers to set the version in service by SetServingVersion.")
   private boolean allowPin;
 
-  @Option(names = "--allow-unverified", description = "Serve versions without a manifest.json too.")
+  @Option(names = "--allow-unverified", description = "Also serve versions without a manifest.json.")
   private boolean allowUnverified;
 
-  @Option(names = "--port", description = "gRPC; 0 for any free one.")
+  @Option(names = "--port", description = "gRPC port; 0: any free port.")
   private int port = 50051;
 
   @Option(
       names = "--http-port",
-      description = "HTTP: /metrics, /healthz, /readyz, /v1/images; 0 for any free one.")
+      description = "HTTP port for /metrics, /healthz, /readyz and /v1/images; 0: any free port.")
   private int httpPort = 9402;
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
@@ -85,8 +84,8 @@ public final class ServeCommand implements Settings.Command {
       names = "--max-connection-age",
       showDefaultValue = Visibility.NEVER,
       description =
-          "After which a gRPC client is asked to connect anew, and finds replicas that came since;"
-              + " its calls go on. 0s: never. Default: 30m")
+          "Age at which gRPC clients are told to reconnect, so that they find new replicas; calls in"
+              + " progress finish. 0s: never. Default: 30m")
   private Duration maxConnectionAge = Duration.ofMinutes(30);
 
   @Mixin private RuntimeOptions runtime = new RuntimeOptions();
@@ -94,37 +93,37 @@ public final class ServeCommand implements Settings.Command {
   @Option(
       names = "--max-delay",
       showDefaultValue = Visibility.NEVER,
-      description = "How long an image may wait for others to join. Default: 2ms")
+      description = "Maximum time that an image waits for others to join its batch. Default: 2ms")
   private Duration maxDelay = Duration.ofMillis(2);
 
-  @Option(names = "--max-queue-images", description = "Images that may wait; more are refused.")
+  @Option(names = "--max-queue-images", description = "Maximum of queued images; further ones are rejected.")
   private int maxQueueImages = 32_768;
 
   @Option(
       names = "--batch-timeout",
       showDefaultValue = Visibility.NEVER,
       description =
-          "A batch that takes longer than this, and than ten times what was measured, hangs: the"
-              + " process exits with code 69. 0s: never. Default: 60s")
+          "If a batch takes longer than this and than ten times its profiled latency, the device is"
+              + " lost and the process exits with code 69. 0s: no timeout. Default: 60s")
   private Duration batchTimeout = Duration.ofSeconds(60);
 
   @Option(
       names = "--poll",
       showDefaultValue = Visibility.NEVER,
-      description = "How often to look for newer versions. Default: 2s")
+      description = "Interval between looks for newer versions. Default: 2s")
   private Duration poll = Duration.ofSeconds(2);
 
   @Option(
       names = "--drain-delay",
       showDefaultValue = Visibility.NEVER,
-      description = "At the end: how long to accept calls after reporting NOT_SERVING. Default: 5s")
+      description = "On shutdown: time to accept calls after reporting NOT_SERVING. Default: 5s")
   private Duration drainDelay = Duration.ofSeconds(5);
 
   @Option(
       names = "--drain-grace",
       showDefaultValue = Visibility.NEVER,
       description =
-          "At the end: how long calls under way may take before they are cut off. Default: 20s")
+          "On shutdown: time for calls in progress before they are cancelled. Default: 20s")
   private Duration drainGrace = Duration.ofSeconds(20);
 
   @Override
@@ -133,15 +132,15 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
     runtime.check(problems);
-    problems.requireRange("--max-queue-images", maxQueueImages, 1, LONGEST_QUEUE);
+    problems.requireRange("--max-queue-images", maxQueueImages, 1, MAX_QUEUE_IMAGES);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
     problems.requireRange("--batch-timeout (in ms)", batchTimeout.toMillis(), 0, 86_400_000);
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
     problems.requireRange("--max-connection-age (in s)", maxConnectionAge.toSeconds(), 0, 1 << 30);
     problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
     problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
-    problems.requireRange("--keep-versions", keepVersions, 1, MOST_VERSIONS);
-    problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MOST_MEMORY);
+    problems.requireRange("--keep-versions", keepVersions, 1, MAX_KEEP_VERSIONS);
+    problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MAX_MODEL_MEMORY_MIB);
     for (String model : models) {
       problems.requireModelName("--model", model);
     }
@@ -151,10 +150,9 @@ public final class ServeCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Provider chosen = runtime.chooseProvider();
-    int side = runtime.sessions(chosen);
     SamplerServer.Config config =
         new SamplerServer.Config(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 new ModelRepository(repository),
                 models,
                 poll,
@@ -168,15 +166,15 @@ public final class ServeCommand implements Settings.Command {
             maxConnectionAge,
             tls.tls(),
             runtime.settings(chosen),
-            runtime.requested(),
-            side,
+            runtime.requestedProvider(),
+            runtime.sessions(chosen),
             new BatchingPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
             batchTimeout);
     Shutdown shutdown = Shutdown.onSignal();
     SamplerServer sampler =
-        SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, EXIT_LIMIT));
+        SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, pictures on"
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, images on"
             + " http://localhost:{}/v1/images?seed=42",
         sampler.port(),
         sampler.httpPort(),

@@ -22,26 +22,26 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Where an export goes: {@code export.json}, which says what all its parts agree on, and the
+ * The output folder of an export: {@code export.json}, which records what all parts agree on, and the
  * shards.
  *
- * <p>Any number of processes may write into one at once, each a part of its own. The first to come
- * makes {@code export.json}, and it is never changed. A reader sees a whole shard or none, also
- * where two processes write one part; but then the one that began later takes what the other is
- * writing for a leftover, and the other fails.
+ * <p>Any number of processes may write into it concurrently, one part each. The first one creates
+ * {@code export.json}, which never changes. A reader sees a whole shard or none, even if two
+ * processes write the same part; in that case the later one removes the temporary file of the other,
+ * which fails.
  */
 final class ExportFolder {
 
   /** The newest format of {@code export.json} that this code writes and reads. */
   static final int FORMAT_VERSION = 1;
 
-  private static final Logger log = LoggerFactory.getLogger("export");
+  private static final Logger log = LoggerFactory.getLogger(ExportFolder.class);
   private static final String MANIFEST_FILE = "export.json";
 
   private final Path folder;
   private final Path manifestFile;
 
-  /** The folder is made where it does not exist. */
+  /** Creates the folder if it does not exist. */
   ExportFolder(Path folder) throws IOException {
     this.folder = folder;
     this.manifestFile = folder.resolve(MANIFEST_FILE);
@@ -54,9 +54,9 @@ final class ExportFolder {
   }
 
   /**
-   * What the parts agreed on; empty: none has come yet.
+   * What the parts have agreed on; empty: this part is the first.
    *
-   * @throws IOException it cannot be read, or there is none though there are shards
+   * @throws IOException it cannot be read, or it is missing though there are shards
    */
   Optional<ExportManifest> agreed() throws IOException {
     Optional<ExportManifest> agreed = read();
@@ -65,11 +65,11 @@ final class ExportFolder {
     }
     for (Path file : list()) {
       if (file.getFileName().toString().endsWith(".tar")) {
-        agreed = read(); // It is made before the first shard is: once more, after that was seen.
+        agreed = read(); // Read again: it is created before the first shard, which is there now.
         if (agreed.isEmpty()) {
           throw new IOException(
-              "%s is there, but no %s that says what it holds: choose an empty --out"
-                  .formatted(file, MANIFEST_FILE));
+              "cannot export to %s: %s exists but no %s; choose an empty --out"
+                  .formatted(folder, file.getFileName(), MANIFEST_FILE));
         }
         return agreed;
       }
@@ -77,7 +77,7 @@ final class ExportFolder {
     return agreed;
   }
 
-  /** Makes {@code export.json} of {@code mine}, unless there is one: returns what is there. */
+  /** Creates {@code export.json} unless it exists; returns its content. */
   ExportManifest agree(ExportManifest mine) throws IOException {
     String json = JsonFormat.printer().alwaysPrintFieldsWithNoPresence().print(mine) + "\n";
     try {
@@ -87,28 +87,28 @@ final class ExportFolder {
     } catch (IOException e) {
       throw cannotWrite(manifestFile, e);
     }
-    return read().orElseThrow(() -> new IOException(manifestFile + " vanished: start again"));
+    return read().orElseThrow(() -> new IOException("cannot read %s: it was deleted; start again".formatted(manifestFile)));
   }
 
   /**
-   * Requires that this part would write what the others write.
+   * Requires that this part writes the same export as the others.
    *
-   * @throws IOException it would not; the message names all that differs
+   * @throws IOException it does not; the message names all differences
    */
   void requireSame(ExportManifest agreed, ExportManifest mine) throws IOException {
     List<String> differences = new ArrayList<>();
     compare("", agreed, mine, differences);
     if (!differences.isEmpty()) {
       throw new IOException(
-          "%s was begun with %s: all parts of an export must agree; start this one as the others, or choose another --out"
+          "cannot join the export of %s: it was begun with %s; use the same options for all parts, or choose another --out"
               .formatted(manifestFile, String.join(", ", differences)));
     }
   }
 
   /**
-   * Removes what processes left that were killed while they wrote some of these shards. One that
-   * still writes them fails by that: nothing here tells it from a dead one, which may have been on
-   * another machine.
+   * Removes temporary files of processes that were killed while they wrote these shards. A process
+   * that still writes them fails: it cannot be told from a killed one, which may have run on another
+   * machine.
    */
   void removeLeftovers(Set<Path> shards) throws IOException {
     for (Path file : list()) {
@@ -117,12 +117,12 @@ final class ExportFolder {
           && (unfinished.get().equals(MANIFEST_FILE)
               || shards.contains(folder.resolve(unfinished.get())))
           && Files.deleteIfExists(file)) {
-        log.info("removed {}, which another try left", file);
+        log.info("removed {}, a leftover of an earlier attempt", file);
       }
     }
   }
 
-  /** The JDK's messages name the temporary file, and often what is wrong by their class alone. */
+  /** Names the file itself: the JDK's messages name the temporary one, often without a reason. */
   static IOException cannotWrite(Path file, IOException e) {
     String reason =
         e instanceof FileSystemException f
@@ -144,11 +144,12 @@ final class ExportFolder {
       JsonFormat.parser().ignoringUnknownFields().merge(json, manifest);
     } catch (InvalidProtocolBufferException e) {
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
-      throw new IOException(manifestFile + " is not of an export: " + found, e);
+      throw new IOException(
+          "cannot read %s: it is not the manifest of an export: %s".formatted(manifestFile, found), e);
     }
     if (manifest.getFormatVersion() != FORMAT_VERSION) {
       throw new IOException(
-          "%s has format_version %s; this program reads %d: use the program that began the export"
+          "cannot read %s: format_version %s; expected %d: use the program that began the export"
               .formatted(
                   manifestFile,
                   Integer.toUnsignedString(manifest.getFormatVersion()),
@@ -179,7 +180,7 @@ final class ExportFolder {
     }
   }
 
-  /** All our long numbers are unsigned. */
+  /** All 64-bit fields are unsigned. */
   private static String text(Object value) {
     return value instanceof Long number ? Long.toUnsignedString(number) : value.toString();
   }

@@ -23,72 +23,71 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
 /**
- * PNGs of images, in order, made ahead of the one thread that takes them.
+ * PNGs of images, in order, made ahead of the thread that takes them.
  *
- * <p>Threads started here each make a chunk from its latents to its PNGs; only in between, for as
- * long as it takes, does one of them hold a network. Twice as many chunks as there are threads are
- * under way or wait to be taken, no more: memory does not depend on how many images there are. Runs
- * of the network are cut the same way each time, because on a GPU the size of a batch may change an
- * image by a grey level.
+ * <p>Each thread started here makes a chunk, from its latents to its PNGs, and holds a network only
+ * while that runs. At most twice as many chunks as threads are in progress or ready, so memory does
+ * not depend on the number of images. Batches are cut the same way each time, because on a GPU the
+ * batch size may change an image by a grey level.
  *
- * <p>Whoever made the queue closes it before the networks.
+ * <p>The queue must be closed before the networks.
  */
 final class PngQueue implements AutoCloseable {
 
   /**
-   * How the images are cut.
+   * How the work is divided.
    *
    * @param chunk images that one thread makes
-   * @param run images that the network runs at once
+   * @param run images per run of a network
    * @param threads that make chunks
    */
-  record Cut(int chunk, int run, int threads) {}
+  record Chunking(int chunk, int run, int threads) {}
 
   private final ImageShape shape;
   private final int latentSize;
   private final long seed;
-  private final Cut cut;
+  private final Chunking chunking;
   private final BooleanSupplier stopped;
   private final BlockingQueue<Network> idle;
   private final ExecutorService threads;
   private final Iterator<Range> chunks;
 
-  // Mutable state, of the thread that takes
-  private final Deque<Future<List<byte[]>>> underWay = new ArrayDeque<>();
+  // Mutable state, confined to the thread that takes
+  private final Deque<Future<List<byte[]>>> inProgress = new ArrayDeque<>();
 
   /**
    * Starts to make images.
    *
-   * @param networks the same one, each for one run at a time
-   * @param chunks in this order
-   * @param stopped once it is true, no run begins any more, and {@link #take} fails
+   * @param networks sessions of the same network, each for one run at a time
+   * @param chunks in the order in which they are taken
+   * @param stopped once it is true, no further run begins, and {@link #take} fails
    */
   PngQueue(
       List<Network> networks,
       ImageShape shape,
       long seed,
       Iterator<Range> chunks,
-      Cut cut,
+      Chunking chunking,
       BooleanSupplier stopped) {
     this.shape = shape;
     this.latentSize = networks.get(0).latentSize();
     this.seed = seed;
-    this.cut = cut;
+    this.chunking = chunking;
     this.stopped = stopped;
     this.chunks = chunks;
     this.idle = new ArrayBlockingQueue<>(networks.size(), false, networks);
-    this.threads = Executors.newFixedThreadPool(cut.threads, Threads.named("export"));
+    this.threads = Executors.newFixedThreadPool(chunking.threads, Threads.named("export"));
     fill();
   }
 
   /**
    * The PNGs of the next chunk.
    *
-   * @throws CancellationException there are none: it was stopped
+   * @throws CancellationException the export was stopped
    */
   List<byte[]> take() throws InterruptedException {
     try {
-      List<byte[]> pngs = underWay.remove().get();
+      List<byte[]> pngs = inProgress.remove().get();
       fill();
       return pngs;
     } catch (ExecutionException e) {
@@ -98,32 +97,32 @@ final class PngQueue implements AutoCloseable {
       if (e.getCause() instanceof Error fault) {
         throw fault;
       }
-      throw new IllegalStateException("a chunk could not be made", e);
+      throw new IllegalStateException("cannot make a chunk of images", e);
     }
   }
 
-  /** Waits for the runs under way: a network that runs must not be closed. */
+  /** Waits for running networks, which must not be closed. */
   @Override
   public void close() {
     threads.shutdownNow();
     try {
       while (!threads.awaitTermination(1, TimeUnit.HOURS)) {}
     } catch (InterruptedException e) {
-      throw new IllegalStateException("the exporting thread is nobody's to interrupt", e);
+      throw new IllegalStateException("the exporting thread must not be interrupted", e);
     }
   }
 
   private void fill() {
-    while (underWay.size() < 2 * cut.threads && chunks.hasNext()) {
+    while (inProgress.size() < 2 * chunking.threads && chunks.hasNext()) {
       Range chunk = chunks.next();
-      underWay.add(threads.submit(() -> make(chunk)));
+      inProgress.add(threads.submit(() -> make(chunk)));
     }
   }
 
   private List<byte[]> make(Range chunk) throws InterruptedException {
     List<float[]> latents = new ArrayList<>();
-    for (int i = 0; i < chunk.pieces(cut.run); i++) {
-      latents.add(latents(chunk.piece(i, cut.run)));
+    for (int i = 0; i < chunk.pieces(chunking.run); i++) {
+      latents.add(latents(chunk.piece(i, chunking.run)));
     }
     List<byte[]> pngs = new ArrayList<>(chunk.count());
     for (Images images : run(latents)) {

@@ -6,11 +6,11 @@ import java.util.function.LongSupplier;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** How far a part is, in the log: a line every ten seconds. Used by the thread that writes. */
+/** Logs the progress of a part every ten seconds. Confined to the thread that writes. */
 final class Progress {
 
-  private static final Logger log = LoggerFactory.getLogger("export");
-  private static final long LINE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(10);
+  private static final Logger log = LoggerFactory.getLogger(Progress.class);
+  private static final long LOG_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(10);
 
   private final long images;
   private final LongSupplier nanoClock;
@@ -32,11 +32,11 @@ final class Progress {
     this.lastLine = start;
   }
 
-  /** So many more images are written. */
+  /** Records that more images are written. */
   void add(int count) {
     written += count;
     long now = nanoClock.getAsLong();
-    if (now - lastLine >= LINE_EVERY_NANOS && written < images) {
+    if (now - lastLine >= LOG_INTERVAL_NANOS && written < images) {
       lastLine = now;
       log.info(
           "{} of {} images, {} images/s, {} left",
@@ -47,7 +47,7 @@ final class Progress {
     }
   }
 
-  /** What was done in which time: {@code 70 images in 0 min 01 s, 70 images/s}. */
+  /** {@code 70 images in 0 min 01 s, 70 images/s}. */
   String summary() {
     double seconds = seconds(nanoClock.getAsLong());
     return "%d images in %s, %d images/s"

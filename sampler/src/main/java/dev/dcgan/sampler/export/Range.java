@@ -7,13 +7,13 @@ package dev.dcgan.sampler.export;
  */
 record Range(long first, int count) {
 
-  /** The {@code i}th piece of {@code size} images; the last has the rest. */
+  /** The {@code i}th piece of {@code size} images; the last piece may be smaller. */
   Range piece(int i, int size) {
     int before = i * size;
     return new Range(first + before, Math.min(size, count - before));
   }
 
-  /** How many such pieces there are. */
+  /** The number of such pieces. */
   int pieces(int size) {
     return (count + size - 1) / size;
   }

@@ -4,22 +4,21 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Images [first, first + count) of a seed, in shards of {@code size}; the last has the rest.
+ * Images [first, first + count) of a seed, in shards of {@code size}; the last shard may be smaller.
  *
- * <p>Where a shard begins follows from the whole export, not from who writes it. So a part of an
- * export has whole shards, and however many parts there are, together they write the same files.
+ * <p>Where a shard begins follows from the whole export, not from its parts. So a part has whole
+ * shards, and any number of parts writes the same files.
  *
  * @param first uint64
  * @param count 1 or more; the last image's index is a uint64 too
- * @param size 1 to {@link #LARGEST}
+ * @param size images per shard, 1 to {@link #MAX_SHARD_IMAGES}
  */
 public record Shards(long first, long count, int size) {
 
-  /** As many as a name of six digits tells apart. */
-  private static final int MOST = 1_000_000;
+  /** The number of names with six digits. */
+  private static final int MAX_SHARDS = 1_000_000;
 
-  /** The largest shard, in images. */
-  static final int LARGEST = 10_000_000;
+  static final int MAX_SHARD_IMAGES = 10_000_000;
 
   public Shards {
     List<String> wrong = problems(first, count, size);
@@ -28,30 +27,30 @@ public record Shards(long first, long count, int size) {
     }
   }
 
-  /** All that is wrong with such shards, in the words of the command line. */
+  /** All problems of such shards, by the names of the command-line options. */
   public static List<String> problems(long first, long count, int size) {
     List<String> problems = new ArrayList<>();
     if (count < 1) {
       problems.add("--count %d: expected 1 to %d".formatted(count, Long.MAX_VALUE));
     }
-    if (size < 1 || size > LARGEST) {
-      problems.add("--shard-images %d: expected 1 to %d".formatted(size, LARGEST));
+    if (size < 1 || size > MAX_SHARD_IMAGES) {
+      problems.add("--shard-images %d: expected 1 to %d".formatted(size, MAX_SHARD_IMAGES));
     }
-    // first + count - 1, the last index, must not begin again at 0.
+    // first + count - 1, the last index, must not overflow.
     if (count > 0 && Long.compareUnsigned(count - 1, -1 - first) > 0) {
       problems.add(
-          "--first %s --count %d: a sequence ends with image 18446744073709551615; lower one of them"
+          "--first %s --count %d: expected a last image of at most 18446744073709551615; lower one of them"
               .formatted(Long.toUnsignedString(first), count));
     }
-    if (size > 0 && (count - 1) / size >= MOST) {
+    if (size > 0 && (count - 1) / size >= MAX_SHARDS) {
       problems.add(
           "--count %d --shard-images %d: expected at most %d shards; make them larger"
-              .formatted(count, size, MOST));
+              .formatted(count, size, MAX_SHARDS));
     }
     return problems;
   }
 
-  /** How many there are. */
+  /** The number of shards. */
   int number() {
     return (int) ((count - 1) / size) + 1;
   }
@@ -61,7 +60,7 @@ public record Shards(long first, long count, int size) {
     return (int) ((long) number() * part / parts);
   }
 
-  /** What a shard holds. */
+  /** The images of a shard. */
   Range images(int shard) {
     long before = (long) shard * size;
     return new Range(first + before, (int) Math.min(size, count - before));

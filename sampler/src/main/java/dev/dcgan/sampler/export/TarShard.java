@@ -9,18 +9,18 @@ import org.apache.commons.compress.archivers.tar.TarArchiveEntry;
 import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
 
 /**
- * A shard as WebDataset reads it: a tar file (POSIX ustar) in which what belongs to one sample lies
- * together, by the name up to the first dot, and the rest of the name says what it is.
+ * A shard in the WebDataset format: a tar file (POSIX ustar) in which the files of a sample are
+ * adjacent and share the name up to the first dot; the rest of the name is the type.
  *
- * <p>A sample is {@code <index>.png}, the index of twenty digits, as many as a uint64 may have, so
- * that names sort as the images do. The same images give the same bytes: times are 0, as are user
- * and group.
+ * <p>A sample is {@code <index>.png}. The index has twenty digits, the most of a uint64, so that
+ * names sort in the order of the images. The same images give the same bytes: times, user and group
+ * are 0.
  */
 final class TarShard {
 
   private static final int BUFFER_BYTES = 1 << 20;
   private static final int MODE = 0644;
-  private static final FileTime THE_EPOCH = FileTime.fromMillis(0);
+  private static final FileTime EPOCH = FileTime.fromMillis(0);
 
   private final OutputStream buffer;
   private final TarArchiveOutputStream tar;
@@ -34,18 +34,18 @@ final class TarShard {
     TarArchiveEntry entry = new TarArchiveEntry(name(index));
     entry.setSize(png.length);
     entry.setMode(MODE);
-    entry.setLastModifiedTime(THE_EPOCH);
+    entry.setLastModifiedTime(EPOCH);
     entry.setIds(0, 0);
-    entry.setNames("", ""); // The library's own are those of whoever runs this.
+    entry.setNames("", ""); // By default they are those of the current user.
     tar.putArchiveEntry(entry);
     tar.write(png);
     tar.closeArchiveEntry();
   }
 
-  /** Ends the shard, which is whole then; nothing is closed. */
+  /** Ends the shard, which is then whole; does not close the stream. */
   void finish() throws IOException {
     tar.finish();
-    buffer.flush(); // The library does not pass that on.
+    buffer.flush(); // TarArchiveOutputStream.finish does not flush.
   }
 
   static String name(long index) {

@@ -3,33 +3,37 @@ package dev.dcgan.sampler.image;
 import dev.dcgan.model.ImageShape;
 import java.util.Arrays;
 
-/** Puts images into the forms in which callers get them. Thread-safe. */
+/** Encodes images for callers. Thread-safe. */
 public final class ImageEncoder {
 
-  /** How wide a sheet is where nobody says. */
+  /** Images per row of a contact sheet. */
   public static final int DEFAULT_COLUMNS = 5;
 
   private static final int GAP = 2;
   private static final byte WHITE = (byte) 0xFF;
 
-  // A Deflater is costly to make and holds native memory: one encoder a thread, for its life.
+  // A Deflater is expensive to create and holds native memory: each thread keeps one encoder.
   private static final ThreadLocal<PngEncoder> PNG = ThreadLocal.withInitial(PngEncoder::new);
 
   private ImageEncoder() {}
 
-  /** One image as PNG; {@code pixels} has it, uint8 HWC, from {@code offset} on. */
+  /**
+   * Encodes one image as PNG.
+   *
+   * @param pixels uint8 HWC, from {@code offset} on
+   */
   public static byte[] png(ImageShape shape, byte[] pixels, int offset) {
     return PNG.get().encode(pixels, offset, shape.height(), shape.width(), shape.channels());
   }
 
-  /** What {@link #png} gives at most, in bytes. */
+  /** The most bytes that {@link #png} returns. */
   public static long maxPngBytes(ImageShape shape) {
     return PngEncoder.maxBytes(shape.height(), shape.width(), shape.channels());
   }
 
   /**
-   * A contact sheet as PNG: {@code count} images row by row, {@code columns} wide, or as wide as
-   * they are where they are fewer, on white.
+   * Encodes a contact sheet as PNG: {@code count} images row by row on white, {@code columns} per row
+   * or all in one row if there are fewer.
    *
    * @param pixels uint8 (count, h, w, c)
    * @param columns 1 or more
@@ -52,7 +56,7 @@ public final class ImageEncoder {
     return PNG.get().encode(sheet, 0, height, width, shape.channels());
   }
 
-  /** What {@link #sheet} gives at most, in bytes. */
+  /** The most bytes that {@link #sheet} returns. */
   public static long maxSheetBytes(ImageShape shape, int count, int columns) {
     return PngEncoder.maxBytes(
         sheetSide(rows(count, columns), shape.height()),
@@ -61,10 +65,10 @@ public final class ImageEncoder {
   }
 
   /**
-   * From the network's order to the wire's.
+   * Converts from CHW, the network's order, to HWC, the wire's.
    *
    * @param floats float32 (count, c, h, w), as bytes
-   * @return float32 (count, h, w, c), as bytes; the very same array where that is no difference
+   * @return float32 (count, h, w, c), as bytes; the same array if there is one channel
    */
   public static byte[] channelsLast(ImageShape shape, byte[] floats) {
     int channels = shape.channels();
@@ -86,7 +90,7 @@ public final class ImageEncoder {
 
   private static long rows(int count, int columns) {
     if (columns < 1) {
-      throw new IllegalArgumentException("%d columns; a sheet has 1 or more".formatted(columns));
+      throw new IllegalArgumentException("cannot make a contact sheet of %d columns: expected 1 or more".formatted(columns));
     }
     return (count - 1L + columns) / columns;
   }

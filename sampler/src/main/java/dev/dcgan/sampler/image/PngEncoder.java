@@ -6,10 +6,11 @@ import java.util.zip.CRC32;
 import java.util.zip.Deflater;
 
 /**
- * Writes 8-bit grey and RGB pictures as PNG (ISO/IEC 15948), made for many small ones: everything
- * is reused. Drawings, which are mostly flat, are deflated as they are, by the fastest search for
- * repetitions; other pictures as differences from the pixel to the left (the Sub filter), without a
- * search, which finds next to nothing there and takes half of the time. Not thread-safe.
+ * Encodes 8-bit grey and RGB images as PNG (ISO/IEC 15948). It is made for many small images: all
+ * buffers are reused. Mostly flat images, such as drawings, are deflated without a filter by the
+ * fastest match search. Other images are deflated after the Sub filter (differences from the pixel to
+ * the left) by Huffman coding alone: a match search finds next to nothing there and takes half of the
+ * time. Not thread-safe.
  */
 final class PngEncoder {
 
@@ -22,8 +23,8 @@ final class PngEncoder {
   // The signature, and three chunks (IHDR, IDAT, IEND) of length, type and CRC.
   private static final int FRAME_BYTES = 8 + 3 * 12 + HEADER_BYTES;
 
-  private final Deflater drawings = new Deflater(Deflater.BEST_SPEED);
-  private final Deflater photographs = new Deflater(Deflater.BEST_SPEED);
+  private final Deflater flatDeflater = new Deflater(Deflater.BEST_SPEED);
+  private final Deflater huffmanDeflater = new Deflater(Deflater.BEST_SPEED);
   private final CRC32 crc = new CRC32();
 
   // Mutable state
@@ -31,24 +32,24 @@ final class PngEncoder {
   private byte[] packed = new byte[0];
 
   PngEncoder() {
-    photographs.setStrategy(Deflater.HUFFMAN_ONLY);
+    huffmanDeflater.setStrategy(Deflater.HUFFMAN_ONLY);
   }
 
-  /** What a PNG of this size takes at most, whatever it shows. */
+  /** The most bytes that a PNG of this size takes. */
   static long maxBytes(long height, long width, int channels) {
     return FRAME_BYTES + maxPacked(height * (1 + width * channels));
   }
 
   /**
-   * Encodes a picture.
+   * Encodes an image.
    *
    * @param pixels (height, width, channels) from {@code offset} on
    * @param channels 1 or 3
    */
   byte[] encode(byte[] pixels, int offset, int height, int width, int channels) {
-    boolean drawing = isMostlyFlat(pixels, offset, height * width * channels, channels);
-    int size = filter(pixels, offset, height, width * channels, drawing ? 0 : channels);
-    int packedSize = deflate(drawing ? drawings : photographs, size);
+    boolean isFlat = isMostlyFlat(pixels, offset, height * width * channels, channels);
+    int size = filter(pixels, offset, height, width * channels, isFlat ? 0 : channels);
+    int packedSize = deflate(isFlat ? flatDeflater : huffmanDeflater, size);
     ByteBuffer png = ByteBuffer.allocate(FRAME_BYTES + packedSize);
     png.putLong(SIGNATURE);
     byte[] header =
@@ -73,7 +74,7 @@ final class PngEncoder {
     return 2 * (long) equal > size;
   }
 
-  /** Every byte less the one {@code left} before it; 0: as it is. */
+  /** Subtracts from every byte the one {@code left} before it; 0: no filter. */
   private int filter(byte[] pixels, int offset, int height, int stride, int left) {
     int size = height * (1 + stride);
     if (filtered.length < size) {
@@ -102,7 +103,7 @@ final class PngEncoder {
     deflater.setInput(filtered, 0, size);
     deflater.finish();
     int packedSize = deflater.deflate(packed);
-    if (!deflater.finished()) { // The first call after the strategy was set only begins.
+    if (!deflater.finished()) { // The first call after a change of strategy may end early.
       packedSize += deflater.deflate(packed, packedSize, packed.length - packedSize);
     }
     if (!deflater.finished()) {
@@ -112,7 +113,8 @@ final class PngEncoder {
   }
 
   /**
-   * Deflate stores what it cannot shrink, at 5 bytes a block of at least 16383; this is twice that.
+   * Deflate stores what it cannot compress, with 5 bytes per block of at least 16383; this bound is
+   * more than twice that.
    */
   private static long maxPacked(long bytes) {
     return bytes + bytes / 1024 + 64;

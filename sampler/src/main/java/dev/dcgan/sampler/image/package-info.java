@@ -1,3 +1,3 @@
-/** The forms in which images leave the house. */
+/** Encodings of images: PNG, contact sheets, and channel orders. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler.image;

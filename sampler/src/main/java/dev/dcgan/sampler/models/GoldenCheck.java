@@ -10,28 +10,29 @@ import dev.dcgan.v1.GoldenVector;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Whether a network gives, here and now, the images that its manifest promises. */
-public final class GoldenCheck {
+/** Verifies a network by the golden vectors of its manifest: latents with their expected images. */
+final class GoldenCheck {
 
-  // What the wire promises between kinds of processor. A manifest that allows more checks nothing.
-  private static final int LARGEST_TOLERANCE = 1;
+  // The guarantee between kinds of processor; a manifest that allows more would verify nothing.
+  private static final int MAX_TOLERANCE = 1;
 
   private GoldenCheck() {}
 
   /**
    * Runs every golden vector in batches of one size, and in the smallest batches that are padded to
-   * it. The vectors repeat up to the last row, and every row is compared.
+   * it. The vectors repeat to fill the batch, and every image is compared.
    *
-   * @param batch images in a run
-   * @throws InvalidModelException an image differs by more than the manifest's tolerance, or that
-   *     is more than one grey level
+   * @param batch images per run
+   * @throws InvalidModelException an image differs by more than the manifest's tolerance, or the
+   *     tolerance is more than one grey level
    */
-  public static void verify(ModelBundle bundle, Network network, int batch) throws InvalidModelException {
+  static void verify(ModelBundle bundle, Network network, int batch)
+      throws InvalidModelException {
     int tolerance = bundle.manifest().getPixelTolerance();
-    if (Integer.compareUnsigned(tolerance, LARGEST_TOLERANCE) > 0) {
+    if (Integer.compareUnsigned(tolerance, MAX_TOLERANCE) > 0) {
       throw new InvalidModelException(
-          "%s allows its images to be %s grey levels off; expected at most %d: publish it again"
-              .formatted(bundle.folder(), Integer.toUnsignedString(tolerance), LARGEST_TOLERANCE));
+          "cannot verify %s: its manifest allows images to differ by %s grey levels; expected at most %d: publish it again"
+              .formatted(bundle.folder(), Integer.toUnsignedString(tolerance), MAX_TOLERANCE));
     }
     verifyRuns(bundle, network, batch);
     int smallest = batch;
@@ -43,7 +44,7 @@ public final class GoldenCheck {
     }
   }
 
-  /** As many runs of n images as hold every golden vector. */
+  /** Runs as many batches of n images as hold every golden vector. */
   private static void verifyRuns(ModelBundle bundle, Network network, int n)
       throws InvalidModelException {
     List<GoldenVector> golden = bundle.manifest().getGoldenList();
@@ -71,19 +72,19 @@ public final class GoldenCheck {
       int difference = difference(golden.getPixels(), images, i);
       if (difference > tolerance) {
         throw new InvalidModelException(
-            "%s: image (seed %s, index %s) is %d grey levels off%s; its manifest allows %d"
+            "cannot verify %s: image (seed %s, index %s) differs by %d grey levels%s; expected at most %d"
                 .formatted(
                     bundle.folder(),
                     Long.toUnsignedString(golden.getSeed()),
                     Long.toUnsignedString(golden.getIndex()),
                     difference,
-                    rows.size() == 1 ? "" : " as image %d of %d".formatted(i + 1, rows.size()),
+                    rows.size() == 1 ? "" : " as image %d of %d in a batch".formatted(i + 1, rows.size()),
                     tolerance));
       }
     }
   }
 
-  /** Of the image in one row from the one that is expected there. */
+  /** The largest difference of the image in one row from the expected one, in grey levels. */
   private static int difference(ByteString expected, byte[] images, int row) {
     int largest = 0;
     int begin = row * expected.size();

@@ -8,15 +8,15 @@ import java.util.function.LongSupplier;
 import java.util.function.Predicate;
 
 /**
- * When a version that could not be loaded may be tried again: at first after one interval, then
- * after twice as long each time, up to {@link #MAX_DELAY}; at once where its files have changed.
- * For versions that are not at fault, as where memory was short. Not thread-safe.
+ * Exponential backoff between attempts to load a version that is not at fault, such as when memory
+ * is short: the first delay is one interval, each further one twice as long, up to {@link
+ * #MAX_DELAY}. A version whose files have changed may be loaded at once. Not thread-safe.
  */
 final class LoadBackoff<K> {
 
   static final Duration MAX_DELAY = Duration.ofMinutes(5);
 
-  /** It is too early to load a version again; the cause is what failed the last time. */
+  /** It is too early to load a version again; the cause is the last failure. */
   static final class TooEarlyException extends IOException {
 
     private static final long serialVersionUID = 1L;
@@ -24,7 +24,7 @@ final class LoadBackoff<K> {
     private final Duration left;
 
     TooEarlyException(Duration left, Throwable lastFailure) {
-      super("the next attempt is in %d ms".formatted(left.toMillis()), lastFailure);
+      super("cannot load it yet; the next attempt is due in %d ms".formatted(left.toMillis()), lastFailure);
       this.left = left;
     }
 
@@ -33,8 +33,8 @@ final class LoadBackoff<K> {
     }
   }
 
-  /** An attempt that failed, and when the next one is due. */
-  private record Failed(String fingerprint, Throwable why, Duration delay, long at) {}
+  /** A failed attempt; the next one is due {@code delay} after {@code time}. */
+  private record Failed(String fingerprint, Throwable cause, Duration delay, long time) {}
 
   private final Duration interval;
   private final LongSupplier nanoClock;
@@ -51,6 +51,7 @@ final class LoadBackoff<K> {
    * Requires that a version may be loaded now.
    *
    * @param fingerprint of its files
+   * @throws TooEarlyException it may not
    */
   void requireDue(K version, String fingerprint) throws TooEarlyException {
     Failed last = failed.get(version);
@@ -58,21 +59,21 @@ final class LoadBackoff<K> {
       failed.remove(version);
       return;
     }
-    long left = last.delay.toNanos() - (nanoClock.getAsLong() - last.at);
+    long left = last.delay.toNanos() - (nanoClock.getAsLong() - last.time);
     if (left > 0) {
-      throw new TooEarlyException(Duration.ofNanos(left), last.why);
+      throw new TooEarlyException(Duration.ofNanos(left), last.cause);
     }
   }
 
-  /** Remembers that a version could not be loaded. */
-  void failed(K version, String fingerprint, Throwable why) {
+  /** Records that a version could not be loaded. */
+  void failed(K version, String fingerprint, Throwable cause) {
     Failed last = failed.get(version);
     Duration delay = last == null ? interval : last.delay.multipliedBy(2);
     failed.put(
         version,
         new Failed(
             fingerprint,
-            why,
+            cause,
             delay.compareTo(MAX_DELAY) > 0 ? MAX_DELAY : delay,
             nanoClock.getAsLong()));
   }

@@ -8,57 +8,60 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Names a trouble in the log when it begins, and not at every look that finds it again. */
+/**
+ * Logs a problem when a look at the repository finds it first, and not again at each later look that
+ * still finds it.
+ */
 final class LogOnChange {
 
-  private static final Logger log = LoggerFactory.getLogger(ModelWatcher.class);
+  private static final Logger log = LoggerFactory.getLogger(LogOnChange.class);
 
   // Mutable state
-  private Set<String> now = new HashSet<>();
-  private Set<String> before = Set.of();
+  private Set<String> current = new HashSet<>();
+  private Set<String> previous = Set.of();
 
   void nextLook() {
-    before = now;
-    now = new HashSet<>();
+    previous = current;
+    current = new HashSet<>();
   }
 
-  /** What is only waited for. */
-  void inform(String trouble) {
-    if (isNew(trouble)) {
-      log.info("{}", trouble);
+  /** Logs what is waited for. */
+  void info(String problem) {
+    if (isNew(problem)) {
+      log.info("{}", problem);
     }
   }
 
-  /** What an operator should put right. */
-  void warn(String trouble) {
-    if (isNew(trouble)) {
-      log.warn("{}", trouble);
+  /** Logs what an operator should fix. */
+  void warn(String problem) {
+    if (isNew(problem)) {
+      log.warn("{}", problem);
     }
   }
 
-  /** What failed; true, unless the last look had it too. */
-  boolean report(String trouble, Throwable cause) {
-    return report(trouble, trouble, cause);
+  /** Logs a failure; false if the previous look had it too. */
+  boolean error(String problem, Throwable cause) {
+    return error(problem, problem, cause);
   }
 
-  /** As {@link #report(String, Throwable)}, where the words may differ from look to look. */
-  boolean report(String key, String trouble, Throwable cause) {
+  /** As {@link #error(String, Throwable)}, if the message may differ from look to look. */
+  boolean error(String key, String problem, Throwable cause) {
     if (!isNew(key)) {
       return false;
     }
-    // Messages of the disk say it all; anything else is a fault of ours.
+    // The message tells enough of an I/O error; anything else is a bug in this program.
     boolean expected = cause instanceof IOException || cause instanceof UncheckedIOException;
     @Nullable Throwable stack = expected ? null : cause;
-    log.error(trouble, stack);
+    log.error(problem, stack);
     return true;
   }
 
-  /** What was reported by an earlier look, and was not looked at again by this one. */
+  /** Keeps a problem that an earlier look logged and this one did not check. */
   void keep(String key) {
-    now.add(key);
+    current.add(key);
   }
 
-  private boolean isNew(String trouble) {
-    return now.add(trouble) && !before.contains(trouble);
+  private boolean isNew(String problem) {
+    return current.add(problem) && !previous.contains(problem);
   }
 }

@@ -12,27 +12,27 @@ import java.util.TreeSet;
 import java.util.concurrent.CompletableFuture;
 import org.jspecify.annotations.Nullable;
 
-/** What {@link ModelRegistry} know of one model. Guarded by their lock. */
+/** What {@link ModelRegistry} knows of one model. Guarded by its lock. */
 final class ModelEntry {
 
-  private static final int MOST_NAMED = 10;
+  private static final int MAX_VERSIONS_NAMED = 10;
 
-  /** A version in memory, which its models use once. */
+  /** A version in memory; the registry holds one use of it. */
   static final class Slot {
-    final ServedVersion model;
+    final ServedVersion version;
 
-    /** It was fetched because a caller named it, and goes when its room is needed. */
+    /** Loaded because a caller named it, and evicted when its memory is needed. */
     boolean onDemand;
 
     long lastUse;
 
-    Slot(ServedVersion model, boolean onDemand) {
-      this.model = model;
+    Slot(ServedVersion version, boolean onDemand) {
+      this.version = version;
       this.onDemand = onDemand;
     }
 
-    long version() {
-      return model.version().getVersion();
+    long number() {
+      return version.version().getVersion();
     }
   }
 
@@ -55,62 +55,62 @@ final class ModelEntry {
     return version == 0 ? serving : slots.get(version);
   }
 
-  /** The slots beyond those to keep. */
-  List<Slot> beyond(int keepVersions) {
+  /** The slots that exceed the number of versions to keep. */
+  List<Slot> excess(int keepVersions) {
     return slots.values().stream()
         .filter(slot -> slot != serving && !slot.onDemand)
         .skip(keepVersions - 1)
         .toList();
   }
 
-  /** Takes note of what is on disk; the slots of versions that are there no more. */
-  List<Slot> seen(List<Long> onDisk, Map<Long, String> invalid, long pinned) {
+  /** Records what is on disk; returns the slots of versions that are gone. */
+  List<Slot> updateAvailable(List<Long> onDisk, Map<Long, String> invalid, long pinned) {
     this.available = onDisk.stream().filter(version -> !invalid.containsKey(version)).toList();
     this.invalid = Map.copyOf(invalid);
     this.pinned = pinned;
     return slots.values().stream()
-        .filter(slot -> slot != serving && !onDisk.contains(slot.version()))
+        .filter(slot -> slot != serving && !onDisk.contains(slot.number()))
         .toList();
   }
 
   /**
-   * Requires that a version, not in memory, may be on disk.
+   * Requires that a version, which is not in memory, may be on disk.
    *
-   * @throws NotServedException it is not, or not valid
+   * @throws NotServedException it is not on disk, or invalid
    */
   void requireAvailable(long version) throws NotServedException {
-    String why = invalid.get(version);
-    if (why != null) {
+    String reason = invalid.get(version);
+    if (reason != null) {
       throw new NotServedException(
-          Why.NOT_FOUND, "version %d of %s cannot be used: %s".formatted(version, name, why));
+          Why.NOT_FOUND, "version %d of %s cannot be used: %s".formatted(version, name, reason));
     }
     if (!available.contains(version)) {
       throw new NotServedException(
           Why.NOT_FOUND,
           "version %s of %s is not in the repository; it has %s"
-              .formatted(Long.toUnsignedString(version), name, known()));
+              .formatted(Long.toUnsignedString(version), name, knownVersions()));
     }
   }
 
-  ModelStatus status(ServedVersion model) {
+  ModelStatus status(ServedVersion version) {
     return new ModelStatus(
-        model.manifest(),
-        model.isUnverified(),
-        model.provider(),
-        serving == null ? 0 : serving.version(),
+        version.manifest(),
+        version.isUnverified(),
+        version.provider(),
+        serving == null ? 0 : serving.number(),
         pinned,
         available);
   }
 
-  private String known() {
+  private String knownVersions() {
     TreeSet<Long> versions = new TreeSet<>(available);
     versions.addAll(slots.keySet());
     List<String> newest = new ArrayList<>();
-    if (versions.size() > MOST_NAMED) {
+    if (versions.size() > MAX_VERSIONS_NAMED) {
       newest.add("older ones");
     }
     versions.stream()
-        .skip(Math.max(0, versions.size() - MOST_NAMED))
+        .skip(Math.max(0, versions.size() - MAX_VERSIONS_NAMED))
         .forEach(version -> newest.add(version.toString()));
     return String.join(", ", newest);
   }

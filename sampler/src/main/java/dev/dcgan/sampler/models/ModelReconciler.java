@@ -11,7 +11,6 @@ import dev.dcgan.sampler.scheduling.Failure.Kind;
 import dev.dcgan.server.OneLine;
 import java.io.IOException;
 import java.io.UncheckedIOException;
-import java.nio.file.NoSuchFileException;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -24,30 +23,35 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What a {@link ModelWatcher} does on its thread: from what is on disk to what is in memory. */
+/**
+ * Brings the versions in memory in line with those on disk; {@link ModelWatcher} confines it to its
+ * thread.
+ */
 final class ModelReconciler {
 
-  private static final Logger log = LoggerFactory.getLogger(ModelWatcher.class);
-  private static final Duration LONGEST_CLOSING = Duration.ofSeconds(30);
+  // Scripts look for "ModelWatcher: serving".
+  private static final Logger servingLog = LoggerFactory.getLogger(ModelWatcher.class);
+  private static final Logger log = LoggerFactory.getLogger(ModelReconciler.class);
+  private static final Duration MAX_CLOSING = Duration.ofSeconds(30);
 
-  private final ModelWatcher.Config config;
+  private final ModelWatcherConfig config;
   private final ModelRepository repository;
   private final VersionLoader loader;
   private final ModelRegistry models;
   private final DeviceHealth health;
-  private final ModelWatcher.Listener listener;
+  private final ModelListener listener;
 
   // Mutable state
   private final Set<String> known;
   private final Map<String, ServedVersion> serving = new HashMap<>();
   private final Map<String, Long> pins = new HashMap<>();
-  private final LogOnChange troubles = new LogOnChange();
+  private final LogOnChange problems = new LogOnChange();
 
   ModelReconciler(
-      ModelWatcher.Config config,
-      ModelWatcher.Loader loader,
+      ModelWatcherConfig config,
+      VersionFactory factory,
       ModelRegistry models,
-      ModelWatcher.Listener listener,
+      ModelListener listener,
       DeviceHealth health,
       LongSupplier nanoClock) {
     this.config = config;
@@ -58,7 +62,7 @@ final class ModelReconciler {
         new VersionLoader(
             repository,
             config.allowUnverified(),
-            loader,
+            factory,
             listener::rejected,
             this::freeMemory,
             health,
@@ -68,19 +72,19 @@ final class ModelReconciler {
   }
 
   /**
-   * Looks at all models; true where all that were named are served or, where none was, at least
-   * one.
+   * Looks at all models; true if all named models are served or, if none was named, at least one
+   * model.
    */
-  boolean look() {
+  boolean reconcile() {
     if (health.isLost()) {
       return false;
     }
-    troubles.nextLook();
-    guarded(this::findModels);
-    known.forEach(name -> guarded(() -> lookAt(name)));
-    // Once all are served: what is kept besides can wait.
-    known.forEach(name -> guarded(() -> keepNewest(name)));
-    listener.inMemory(models.loaded());
+    problems.nextLook();
+    reportErrors(this::findModels);
+    known.forEach(name -> reportErrors(() -> reconcile(name)));
+    // The versions to keep besides are loaded once all models are served.
+    known.forEach(name -> reportErrors(() -> keepNewest(name)));
+    listener.inMemory(models.loadedVersions());
     return config.names().isEmpty() ? !serving.isEmpty() : serving.keySet().containsAll(known);
   }
 
@@ -88,15 +92,15 @@ final class ModelReconciler {
     void run() throws IOException;
   }
 
-  private void guarded(Step step) {
+  private void reportErrors(Step step) {
     try {
       step.run();
     } catch (IOException | UncheckedIOException e) {
-      troubles.report(
+      problems.error(
           "cannot read the repository %s: %s".formatted(repository.root(), OneLine.of(e)), e);
     } catch (RuntimeException | Error e) {
-      // An exception would end the schedule, and with it every later version.
-      troubles.report("the look for newer models failed", e);
+      // An exception would end the polling, and with it every later version.
+      problems.error("cannot look for newer models", e);
     }
   }
 
@@ -104,15 +108,15 @@ final class ModelReconciler {
     if (config.names().isEmpty()) {
       known.addAll(repository.models());
       if (known.isEmpty()) {
-        troubles.inform("%s holds no model yet: waiting for one".formatted(repository.root()));
+        problems.info("%s holds no model yet: waiting for one".formatted(repository.root()));
       }
     }
   }
 
-  private void lookAt(String model) throws IOException {
+  private void reconcile(String model) throws IOException {
     List<Long> versions = repository.versions(model);
     if (versions.isEmpty()) {
-      troubles.inform(
+      problems.info(
           "%s holds no version of %s: %s"
               .formatted(
                   repository.root(),
@@ -121,36 +125,36 @@ final class ModelReconciler {
       return;
     }
     readPin(model);
-    choose(model, versions);
-    seen(model, versions);
+    chooseServing(model, versions);
+    updateAvailable(model, versions);
   }
 
-  private void choose(String model, List<Long> versions) {
+  private void chooseServing(String model, List<Long> versions) {
     long pinned = pins.getOrDefault(model, 0L);
     if (pinned != 0) {
-      if (models.serving(model) == pinned
+      if (models.servingVersion(model) == pinned
           || (versions.contains(pinned) && tryToServe(model, pinned))) {
         return;
       }
-      troubles.warn(
-          "%s is pinned to version %d, which %s: %s"
+      problems.warn(
+          "cannot serve version %d of %s, to which it is pinned: the version %s: %s"
               .formatted(
-                  model,
                   pinned,
-                  versions.contains(pinned) ? "cannot be used" : "is not there",
+                  model,
+                  versions.contains(pinned) ? "cannot be used" : "is not in the repository",
                   meanwhile(model)));
       if (serving.containsKey(model)) {
         return;
       }
     }
     for (long version : versions) {
-      if (version <= models.serving(model) || tryToServe(model, version)) {
+      if (version <= models.servingVersion(model) || tryToServe(model, version)) {
         return;
       }
     }
   }
 
-  /** A pin that cannot be read changes nothing. */
+  /** Reads the model's pin; one that cannot be read changes nothing. */
   private void readPin(String model) {
     try {
       OptionalLong found = repository.pinned(model);
@@ -158,13 +162,14 @@ final class ModelReconciler {
       Long before = pinned == 0 ? pins.remove(model) : pins.put(model, pinned);
       if ((before == null ? 0 : before) != pinned) {
         if (pinned == 0) {
-          log.info("{} is pinned no more: the newest valid version is served", model);
+          log.info("{} is no longer pinned: the newest valid version is served", model);
         } else {
           log.info("{} is pinned to version {}", model, pinned);
         }
       }
     } catch (IOException e) {
-      troubles.report("%s goes on as before: %s".formatted(model, OneLine.of(e)), e);
+      problems.error(
+          "cannot read the pin of %s: %s; nothing changes".formatted(model, OneLine.of(e)), e);
     }
   }
 
@@ -187,26 +192,26 @@ final class ModelReconciler {
       step.run();
       return true;
     } catch (InvalidModelException e) {
-      return false; // The loader has told.
+      return false; // The loader has logged it.
     } catch (LoadBackoff.TooEarlyException e) {
-      troubles.keep(troubleKey(model, version, e.getCause()));
+      problems.keep(problemKey(model, version, e.getCause()));
       return false;
     } catch (IOException | RuntimeException | Error e) {
       if (health.isLost()) {
-        return false; // The log has it, and no version is at fault.
+        return false; // It is logged, and the version is not at fault.
       }
-      String trouble =
+      String problem =
           "skipped %s/%d for now, %s: %s"
               .formatted(model, version, meanwhile(model), RuntimeFailure.of(e).summary());
-      if (troubles.report(troubleKey(model, version, e), trouble, e)) {
+      if (problems.error(problemKey(model, version, e), problem, e)) {
         listener.rejected(model);
       }
       return false;
     }
   }
 
-  /** The same for all attempts that fail alike: their words may have figures of the moment. */
-  private static String troubleKey(String model, long version, @Nullable Throwable e) {
+  /** The same key for all attempts that fail alike: their messages may contain changing numbers. */
+  private static String problemKey(String model, long version, @Nullable Throwable e) {
     Failure failure = e == null ? new Failure(Kind.FAULT, "") : RuntimeFailure.of(e);
     return "load %s/%d %s"
         .formatted(
@@ -215,7 +220,7 @@ final class ModelReconciler {
             failure.kind() == Kind.OUT_OF_MEMORY ? failure.kind() : failure.summary());
   }
 
-  /** Lets all versions go that were fetched and that nobody uses; false: there is none. */
+  /** Evicts all idle versions that were loaded on demand; false: there is none. */
   private boolean freeMemory() {
     List<ServedVersion> evicted = models.evictIdle();
     try {
@@ -227,8 +232,8 @@ final class ModelReconciler {
   }
 
   private static void awaitClosed(List<ServedVersion> evicted) throws InterruptedException {
-    for (ServedVersion model : evicted) {
-      boolean unused = model.awaitClosed(LONGEST_CLOSING);
+    for (ServedVersion version : evicted) {
+      boolean unused = version.awaitClosed(MAX_CLOSING);
     }
   }
 
@@ -244,7 +249,7 @@ final class ModelReconciler {
 
   private void nowServing(ServedVersion loaded) {
     ServedVersion before = serving.put(loaded.version().getName(), loaded);
-    log.info("serving {} on {}", loaded, loaded.provider());
+    servingLog.info("serving {} on {}", loaded, loaded.provider());
     listener.serving(loaded, before);
   }
 
@@ -257,63 +262,63 @@ final class ModelReconciler {
     List<Long> versions = repository.versions(model);
     for (long version : versions) {
       if (others > 0
-          && version != models.serving(model)
+          && version != models.servingVersion(model)
           && (models.keep(model, version)
               || attempt(model, version, () -> models.keep(load(model, version))))) {
         others--;
       }
     }
-    seen(model, versions);
+    updateAvailable(model, versions);
   }
 
-  /** Tells what is on disk; nothing there: the disk is gone, not the models. */
-  private void seen(String model, List<Long> versions) {
+  /** Records what is on disk. If there is nothing, the disk is gone rather than the models. */
+  private void updateAvailable(String model, List<Long> versions) {
     if (!versions.isEmpty()) {
       long pinned = pins.getOrDefault(model, 0L);
-      models.seen(model, versions, loader.invalid(model, versions), pinned);
+      models.updateAvailable(model, versions, loader.invalid(model, versions), pinned);
       listener.onDisk(model, versions.get(0), pinned);
     }
   }
 
-  /** Opens a version, to describe it; cheap enough to be asked for by anyone, again and again. */
+  /** Opens a version in order to describe it; cheap, because anyone may request it repeatedly. */
   ModelBundle open(String model, long version) throws NotServedException {
     try {
       return loader.open(model, version, meanwhile(model));
     } catch (InvalidModelException e) {
-      throw unusable(Why.NOT_FOUND, model, version, e);
+      throw LoadErrors.invalid(Why.NOT_FOUND, model, version, e);
     } catch (IOException | UncheckedIOException e) {
-      throw unavailable(model, version, e);
+      throw LoadErrors.unavailable(model, version, e);
     }
   }
 
-  /** Fetches a version for those who wait for it, if they still do. */
+  /** Loads a version on demand, if callers still wait for it. */
   void fetch(String model, long version) {
     if (!models.isAwaited(model, version)) {
       return;
     }
     try {
-      if (models.holds(model, version)) {
-        models.handOut(model, version);
+      if (models.isLoaded(model, version)) {
+        models.completeWaiters(model, version);
         return;
       }
       ModelBundle bundle = loader.open(model, version, meanwhile(model));
       loader.requireDue(bundle);
       List<ServedVersion> evicted = models.makeRoom(bundle.manifest());
-      evicted.forEach(gone -> log.info("{} makes room for {}", gone, bundle));
+      evicted.forEach(gone -> log.info("evicted {}: {} needs its memory", gone, bundle));
       awaitClosed(evicted);
       ServedVersion loaded = loader.load(bundle, meanwhile(model));
       log.info("loaded {} on demand", loaded);
       models.fetched(loaded);
       listener.fetched();
     } catch (NotServedException e) {
-      models.notFetched(model, version, e);
+      models.fetchFailed(model, version, e);
     } catch (InvalidModelException e) {
-      models.notFetched(model, version, unusable(Why.NOT_FOUND, model, version, e));
-      guarded(() -> seen(model, repository.versions(model)));
+      models.fetchFailed(model, version, LoadErrors.invalid(Why.NOT_FOUND, model, version, e));
+      reportErrors(() -> updateAvailable(model, repository.versions(model)));
     } catch (IOException | InterruptedException | RuntimeException | Error e) {
-      models.notFetched(model, version, unavailable(model, version, e));
+      models.fetchFailed(model, version, LoadErrors.unavailable(model, version, e));
     }
-    listener.inMemory(models.loaded());
+    listener.inMemory(models.loadedVersions());
   }
 
   /** Puts a version in service and pins it, or changes nothing. */
@@ -328,13 +333,13 @@ final class ModelReconciler {
             "version %s of %s is not in the repository"
                 .formatted(Long.toUnsignedString(version), model));
       }
-      if (!models.holds(model, version)) {
+      if (!models.isLoaded(model, version)) {
         fresh = load(model, version);
       }
     } catch (InvalidModelException e) {
-      throw unusable(Why.WRONG_STATE, model, version, e);
+      throw LoadErrors.invalid(Why.WRONG_STATE, model, version, e);
     } catch (IOException | UncheckedIOException | OutOfMemoryError e) {
-      throw unavailable(model, version, e);
+      throw LoadErrors.unavailable(model, version, e);
     }
     try {
       repository.pin(model, version);
@@ -342,68 +347,29 @@ final class ModelReconciler {
       if (fresh != null) {
         fresh.release();
       }
-      throw cannotWrite(model, e);
+      throw LoadErrors.notPinned(repository.root(), model, e);
     }
     pins.put(model, version);
     log.info("{} is pinned to version {}", model, version);
     if (fresh != null) {
       serve(fresh);
-    } else if (models.serving(model) != version) {
+    } else if (models.servingVersion(model) != version) {
       tryToServe(model, version);
     }
-    seen(model, versions);
+    updateAvailable(model, versions);
   }
 
-  /** Puts the newest valid version in service. */
+  /** Removes the pin, and puts the newest valid version in service. */
   void unpin(String model) throws NotServedException {
     try {
       repository.unpin(model);
     } catch (IOException e) {
-      throw cannotWrite(model, e);
+      throw LoadErrors.notPinned(repository.root(), model, e);
     }
-    guarded(() -> lookAt(model));
+    reportErrors(() -> reconcile(model));
   }
 
-  private NotServedException cannotWrite(String model, IOException e) {
-    return new NotServedException(
-        Why.WRONG_STATE,
-        "the version was not changed: %s/%s cannot be written: %s"
-            .formatted(repository.root(), model, e));
-  }
-
-  private static NotServedException unusable(
-      Why why, String model, long version, InvalidModelException e) {
-    return new NotServedException(
-        why, "version %d of %s cannot be used: %s".formatted(version, model, e.getMessage()));
-  }
-
-  private static NotServedException unavailable(String model, long version, Throwable e) {
-    if (e instanceof NoSuchFileException) {
-      return new NotServedException(
-          Why.NOT_FOUND,
-          "version %d of %s is not in the repository any more".formatted(version, model));
-    }
-    if (e instanceof LoadBackoff.TooEarlyException early) {
-      // The log has what failed before.
-      return new NotServedException(
-          Why.UNAVAILABLE,
-          "version %d of %s could not be loaded; try again in %d s, the server's log has the cause"
-              .formatted(version, model, early.left().toSeconds() + 1));
-    }
-    Failure failure = RuntimeFailure.of(e);
-    // Of the disk and the runtime the words say it all; anything else is a fault of this program.
-    boolean expected =
-        e instanceof IOException
-            || e instanceof UncheckedIOException
-            || failure.kind() != Kind.FAULT;
-    log.error("cannot load {}/{}: {}", model, version, failure.summary(), expected ? null : e);
-    return new NotServedException(
-        Why.UNAVAILABLE,
-        "version %d of %s could not be loaded; try again later, the server's log has the cause"
-            .formatted(version, model));
-  }
-
-  /** What calls get while a version is skipped. */
+  /** What callers get while a version is skipped. */
   private String meanwhile(String model) {
     ServedVersion loaded = serving.get(model);
     return loaded == null ? "nothing is served" : "still serving " + loaded;

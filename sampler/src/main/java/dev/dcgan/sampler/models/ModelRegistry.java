@@ -7,7 +7,6 @@ import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.v1.ModelManifest;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import java.util.NavigableMap;
@@ -22,32 +21,33 @@ import org.slf4j.LoggerFactory;
 /**
  * The models that are served, and the versions of each that are in memory.
  *
- * <p>Each model has one version in service, which is what callers get that name none. It stays in
- * memory, and so do the {@code keepVersions - 1} newest others. Any other version is fetched from
- * the {@link VersionSource} when a caller names it, and stays until its room is needed: the least recently
- * used that nobody uses goes first. Callers of the same version share one fetch.
+ * <p>Each model has one version in service, which callers get that name no version. It stays in
+ * memory, and so do the {@code keepVersions - 1} newest other versions. Any other version is loaded
+ * from the {@link VersionSource} when a caller names it, and stays until its memory is needed: the
+ * least recently used version that nobody uses is evicted first. Callers of the same version share
+ * one load.
  *
- * <p>Thread-safe; no method blocks but {@link #close}. Whoever acquires a version keeps that one
- * until releasing it, whatever happens here meanwhile; a version that leaves closes after its last
- * user. Once closed it stays closed. Versions come in, and {@link #makeRoom} is called, on one
- * thread at a time.
+ * <p>Thread-safe; no method blocks but {@link #close}. Whoever acquires a version keeps it until
+ * releasing it, even if it leaves this registry; a version that leaves is closed after its last use.
+ * A closed registry stays closed. Versions are added, and {@link #makeRoom} is called, by one thread
+ * at a time.
  */
 public final class ModelRegistry {
 
   private static final Logger log = LoggerFactory.getLogger(ModelRegistry.class);
-  private static final String NOTHING = "no model is served here now; try again later";
+  private static final String NO_MODEL = "no model is served here now; try again later";
 
   private final int keepVersions;
-  private final long onDemandBytes;
-  private final int copies;
-  private final VersionSource shelf;
+  private final OnDemandMemory onDemandMemory;
+  private final VersionSource source;
 
   // Mutable state
   @GuardedBy("this") private final NavigableMap<String, ModelEntry> entries = new TreeMap<>();
 
+  /** Versions that have left, until they are closed. */
   @GuardedBy("this") private final List<ServedVersion> retired = new ArrayList<>();
 
-  /** The model of callers that name none, where exactly one is served. */
+  /** The model of callers that name none, if exactly one is served. */
   @GuardedBy("this") private @Nullable ModelEntry only;
 
   @GuardedBy("this") private long uses;
@@ -55,27 +55,26 @@ public final class ModelRegistry {
   @GuardedBy("this") private boolean closed;
 
   /**
-   * No models yet.
+   * A registry without models.
    *
    * @param keepVersions of each model, 1 or more
-   * @param onDemandBytes what the versions that were fetched may take together
+   * @param onDemandBytes that versions loaded on demand may take together
    * @param copies of a version's weights in memory
    */
-  public ModelRegistry(int keepVersions, long onDemandBytes, int copies, VersionSource shelf) {
+  ModelRegistry(int keepVersions, long onDemandBytes, int copies, VersionSource source) {
     this.keepVersions = keepVersions;
-    this.onDemandBytes = onDemandBytes;
-    this.copies = copies;
-    this.shelf = shelf;
+    this.onDemandMemory = new OnDemandMemory(onDemandBytes, copies);
+    this.source = source;
   }
 
   /**
-   * A version to serve with, to be released exactly once: complete already where it is in memory.
-   * Cancelling the future ends this caller's wait; a future that completed with a version has
-   * passed it on.
+   * Acquires a version, which the caller releases exactly once. The future is complete already if
+   * the version is in memory. Cancelling the future ends this caller's wait; a version that a
+   * completed future holds must be released.
    *
    * @param model empty: the only one that is served
    * @param version 0: the one in service
-   * @throws NotServedException as the future fails too, where that turns out later
+   * @throws NotServedException at once, or as the failure of the future
    */
   public CompletableFuture<ServedVersion> acquire(String model, long version)
       throws NotServedException {
@@ -97,7 +96,7 @@ public final class ModelRegistry {
       }
       entry.waiting.put(version, new ArrayList<>(List.of(waiter)));
     }
-    shelf.fetch(name, version);
+    source.fetch(name, version);
     return waiter;
   }
 
@@ -106,15 +105,15 @@ public final class ModelRegistry {
     List<ModelStatus> all = new ArrayList<>();
     for (ModelEntry entry : entries.values()) {
       if (entry.serving != null) {
-        all.add(entry.status(entry.serving.model));
+        all.add(entry.status(entry.serving.version));
       }
     }
     return all;
   }
 
   /**
-   * What is known of a version. One that is not in memory is not loaded for that: its manifest is
-   * read and checked, and its model's size, but not its digest.
+   * The status of a version. One that is not in memory is not loaded for that: its manifest is read
+   * and verified, and its model's size, but not the model's digest.
    */
   public CompletableFuture<ModelStatus> get(String model, long version) throws NotServedException {
     String name;
@@ -122,27 +121,31 @@ public final class ModelRegistry {
       ModelEntry entry = resolve(model);
       Slot slot = entry.slot(version);
       if (slot != null) {
-        return CompletableFuture.completedFuture(entry.status(slot.model));
+        return CompletableFuture.completedFuture(entry.status(slot.version));
       }
       entry.requireAvailable(version);
       name = entry.name;
     }
-    return shelf.open(name, version).thenApply(bundle -> status(name, bundle));
+    return source.open(name, version).thenApply(bundle -> status(name, bundle));
   }
 
-  /** As {@link VersionSource#setServing}; the status is that of the version in service then. */
+  /**
+   * Puts a version in service and pins it; 0 removes the pin and puts the newest valid version in
+   * service. The future's status is that of the version in service afterwards.
+   */
   public CompletableFuture<ModelStatus> setServing(String model, long version)
       throws NotServedException {
     String name;
     synchronized (this) {
       name = resolve(model).name;
     }
-    return shelf.setServing(name, version).thenApply(serving -> status(name));
+    return source.setServing(name, version).thenApply(serving -> status(name));
   }
 
   /**
-   * Puts a version in service, whose first use passes to this object; the one before leaves, unless
-   * it is one of those to keep. False, and the version is released, where this is closed.
+   * Adds a version and puts it in service; its first use passes to this registry. The version before
+   * leaves unless it is one of those to keep. If the registry is closed, the version is released and
+   * the result is false.
    */
   public synchronized boolean serve(ServedVersion next) {
     Slot slot = add(next, false);
@@ -153,7 +156,7 @@ public final class ModelRegistry {
     return true;
   }
 
-  /** Ends all waiting, and waits until all versions are closed; false if that took too long. */
+  /** Fails all waiting callers, and waits until all versions are closed; false: the limit passed. */
   public boolean close(Duration limit) throws InterruptedException {
     List<CompletableFuture<ServedVersion>> waiters = new ArrayList<>();
     List<ServedVersion> closing;
@@ -162,7 +165,7 @@ public final class ModelRegistry {
       for (ModelEntry entry : entries.values()) {
         entry.waiting.values().forEach(waiters::addAll);
         entry.waiting.clear();
-        entry.slots.values().forEach(slot -> retire(slot.model));
+        entry.slots.values().forEach(slot -> retire(slot.version));
         entry.slots.clear();
         entry.serving = null;
       }
@@ -170,53 +173,47 @@ public final class ModelRegistry {
       closing = List.copyOf(retired);
     }
     waiters.forEach(
-        waiter -> waiter.completeExceptionally(new NotServedException(Why.UNAVAILABLE, NOTHING)));
+        waiter -> waiter.completeExceptionally(new NotServedException(Why.UNAVAILABLE, NO_MODEL)));
     return awaitClosed(closing, limit);
   }
 
   /**
-   * Lets all versions go that were fetched on demand and that nobody uses.
+   * Evicts all versions that were loaded on demand and that nobody uses.
    *
-   * @return those that went: their memory is free once they are closed
+   * @return the evicted versions: their memory is free once they are closed
    */
   public synchronized List<ServedVersion> evictIdle() {
-    List<Slot> going =
-        entries.values().stream()
-            .flatMap(entry -> entry.slots.values().stream())
-            .filter(slot -> slot.onDemand && slot.model.isIdle())
-            .toList();
-    going.forEach(
-        slot -> {
-          log.info("{} is evicted: memory is short", slot.model);
-          remove(entry(slot.model.version().getName()), slot);
-        });
-    return going.stream().map(slot -> slot.model).toList();
+    List<Slot> idle = onDemandSlots().stream().filter(slot -> slot.version.isIdle()).toList();
+    idle.forEach(slot -> log.info("evicted {}: out of memory", slot.version));
+    return evict(idle);
   }
 
-  /** Fails what is queued, of all versions; for a process that ends because it cannot run them. */
-  public void failQueued(RuntimeException why) {
+  /** Fails the queued images of all versions, in a process that ends because it cannot run them. */
+  public void failQueued(RuntimeException reason) {
     List<ServedVersion> all = new ArrayList<>();
     synchronized (this) {
-      entries.values().forEach(entry -> entry.slots.values().forEach(slot -> all.add(slot.model)));
+      entries
+          .values()
+          .forEach(entry -> entry.slots.values().forEach(slot -> all.add(slot.version)));
       all.addAll(retired);
     }
-    all.forEach(model -> model.scheduler().failQueued(why));
+    all.forEach(version -> version.scheduler().failQueued(reason));
   }
 
-  // What follows is for the thread that loads.
+  // The methods below are for the thread that loads versions.
 
   /** The version in service; 0: none. */
-  synchronized long serving(String model) {
+  synchronized long servingVersion(String model) {
     ModelEntry entry = entries.get(model);
-    return entry == null || entry.serving == null ? 0 : entry.serving.version();
+    return entry == null || entry.serving == null ? 0 : entry.serving.number();
   }
 
-  /** How many versions are in memory. */
-  synchronized int loaded() {
+  /** The number of versions in memory. */
+  synchronized int loadedVersions() {
     return entries.values().stream().mapToInt(entry -> entry.slots.size()).sum();
   }
 
-  synchronized boolean holds(String model, long version) {
+  synchronized boolean isLoaded(String model, long version) {
     ModelEntry entry = entries.get(model);
     return entry != null && entry.slots.containsKey(version);
   }
@@ -229,15 +226,13 @@ public final class ModelRegistry {
       return null;
     }
     serve(entry, slot);
-    return slot.model;
+    return slot.version;
   }
 
-  /**
-   * Takes in a version to keep, as {@link #serve(ServedVersion)} but without putting it in service.
-   */
-  synchronized void keep(ServedVersion model) {
-    if (add(model, false) != null) {
-      trim(entry(model.version().getName()));
+  /** Adds a version to keep, as {@link #serve(ServedVersion)} but without putting it in service. */
+  synchronized void keep(ServedVersion version) {
+    if (add(version, false) != null) {
+      removeExcess(entry(version.version().getName()));
     }
   }
 
@@ -249,24 +244,25 @@ public final class ModelRegistry {
       return false;
     }
     slot.onDemand = false;
-    trim(entry);
+    removeExcess(entry);
     return true;
   }
 
   /**
-   * What a look at the repository found; versions that are there no more leave, but for the one in
+   * Records what is in the repository; versions that are gone leave memory, except the one in
    * service.
    *
    * @param onDisk the versions, newest first
-   * @param invalid why some of them cannot be used
+   * @param invalid the reasons why some of them cannot be used
    * @param pinned 0: none
    */
-  synchronized void seen(String model, List<Long> onDisk, Map<Long, String> invalid, long pinned) {
+  synchronized void updateAvailable(
+      String model, List<Long> onDisk, Map<Long, String> invalid, long pinned) {
     ModelEntry entry = entry(model);
-    entry.seen(onDisk, invalid, pinned).forEach(slot -> remove(entry, slot));
+    entry.updateAvailable(onDisk, invalid, pinned).forEach(slot -> remove(entry, slot));
   }
 
-  /** Whether someone still waits for a version; if not, it need not be fetched. */
+  /** Whether a caller still waits for a version; otherwise it need not be loaded. */
   synchronized boolean isAwaited(String model, long version) {
     ModelEntry entry = entries.get(model);
     if (entry == null) {
@@ -281,53 +277,27 @@ public final class ModelRegistry {
   }
 
   /**
-   * Makes room for a version to fetch, by letting others go.
+   * Evicts versions so that another can be loaded on demand.
    *
-   * @return those that went: their memory is free once they are closed
-   * @throws NotServedException there is no room, and nothing has changed
+   * @return the evicted versions: their memory is free once they are closed
+   * @throws NotServedException there is too little memory, and nothing has changed
    */
-  synchronized List<ServedVersion> makeRoom(ModelManifest wanted) throws NotServedException {
-    long needed = bytes(wanted);
-    List<Slot> onDemand = new ArrayList<>();
-    for (ModelEntry entry : entries.values()) {
-      entry.slots.values().stream().filter(slot -> slot.onDemand).forEach(onDemand::add);
-    }
-    onDemand.sort(Comparator.comparingLong(slot -> slot.lastUse));
-    long taken = onDemand.stream().mapToLong(slot -> bytes(slot.model.manifest())).sum();
-    List<Slot> going = new ArrayList<>();
-    for (Slot slot : onDemand) {
-      if (taken + needed > onDemandBytes && slot.model.isIdle()) {
-        going.add(slot);
-        taken -= bytes(slot.model.manifest());
-      }
-    }
-    if (taken + needed > onDemandBytes) {
-      throw new NotServedException(
-          Why.NOT_FOUND,
-          "there is no room for version %d of %s: it takes %d KiB; --model-memory gives %d KiB to versions that are loaded on demand, and %d KiB of that are in use"
-              .formatted(
-                  wanted.getModel().getVersion(),
-                  wanted.getModel().getName(),
-                  kib(needed),
-                  kib(onDemandBytes),
-                  kib(taken)));
-    }
-    going.forEach(slot -> remove(entry(slot.model.version().getName()), slot));
-    return going.stream().map(slot -> slot.model).toList();
+  synchronized List<ServedVersion> makeRoom(ModelManifest requested) throws NotServedException {
+    return evict(onDemandMemory.evictFor(requested, onDemandSlots()));
   }
 
-  /** A version was fetched, whose first use passes to this object. */
-  void fetched(ServedVersion model) {
+  /** Adds a version that was loaded on demand; its first use passes to this registry. */
+  void fetched(ServedVersion version) {
     synchronized (this) {
-      if (add(model, true) == null) {
+      if (add(version, true) == null) {
         return;
       }
     }
-    handOut(model.version().getName(), model.version().getVersion());
+    completeWaiters(version.version().getName(), version.version().getVersion());
   }
 
-  /** Gives those who wait for a version the one that is in memory. */
-  void handOut(String model, long version) {
+  /** Gives a version in memory to the callers that wait for it. */
+  void completeWaiters(String model, long version) {
     List<CompletableFuture<ServedVersion>> waiters;
     ServedVersion found;
     synchronized (this) {
@@ -338,7 +308,7 @@ public final class ModelRegistry {
         return;
       }
       waiters.forEach(waiter -> use(slot));
-      found = slot.model;
+      found = slot.version;
     }
     for (CompletableFuture<ServedVersion> waiter : waiters) {
       if (!waiter.complete(found)) {
@@ -347,14 +317,14 @@ public final class ModelRegistry {
     }
   }
 
-  /** A version cannot be fetched. */
-  void notFetched(String model, long version, Exception why) {
+  /** Fails the callers that wait for a version. */
+  void fetchFailed(String model, long version, Exception reason) {
     List<CompletableFuture<ServedVersion>> waiters;
     synchronized (this) {
       waiters = entry(model).waiting.remove(version);
     }
     if (waiters != null) {
-      waiters.forEach(waiter -> waiter.completeExceptionally(why));
+      waiters.forEach(waiter -> waiter.completeExceptionally(reason));
     }
   }
 
@@ -362,7 +332,7 @@ public final class ModelRegistry {
     return entries.computeIfAbsent(model, ModelEntry::new);
   }
 
-  /** The model of that name, which has a version in service. */
+  /** The entry of a model that has a version in service; empty: the only one. */
   @GuardedBy("this") private ModelEntry resolve(String model) throws NotServedException {
     ModelEntry entry = model.isEmpty() ? only : entries.get(model);
     if (entry != null && entry.serving != null) {
@@ -371,7 +341,7 @@ public final class ModelRegistry {
     List<String> served =
         entries.values().stream().filter(e -> e.serving != null).map(e -> e.name).toList();
     if (served.isEmpty()) {
-      throw new NotServedException(Why.UNAVAILABLE, NOTHING);
+      throw new NotServedException(Why.UNAVAILABLE, NO_MODEL);
     }
     if (model.isEmpty()) {
       throw new NotServedException(
@@ -396,23 +366,23 @@ public final class ModelRegistry {
 
   @GuardedBy("this") private ServedVersion use(Slot slot) {
     slot.lastUse = ++uses;
-    if (!slot.model.retain()) {
-      throw new IllegalStateException(slot.model + " was released too often");
+    if (!slot.version.retain()) {
+      throw new IllegalStateException(slot.version + " was released too often");
     }
-    return slot.model;
+    return slot.version;
   }
 
-  /** Null, and the version is released, where this is closed. */
-  @GuardedBy("this") private @Nullable Slot add(ServedVersion model, boolean onDemand) {
+  /** Adds a version; null, and it is released, if the registry is closed. */
+  @GuardedBy("this") private @Nullable Slot add(ServedVersion version, boolean onDemand) {
     if (closed) {
-      retire(model);
+      retire(version);
       return null;
     }
-    Slot slot = new Slot(model, onDemand);
+    Slot slot = new Slot(version, onDemand);
     slot.lastUse = ++uses;
-    Slot before = entry(model.version().getName()).slots.put(slot.version(), slot);
+    Slot before = entry(version.version().getName()).slots.put(slot.number(), slot);
     if (before != null) {
-      retire(before.model);
+      retire(before.version);
     }
     return slot;
   }
@@ -420,34 +390,45 @@ public final class ModelRegistry {
   @GuardedBy("this") private void serve(ModelEntry entry, Slot slot) {
     slot.onDemand = false;
     entry.serving = slot;
-    trim(entry);
+    removeExcess(entry);
     List<ModelEntry> served = entries.values().stream().filter(e -> e.serving != null).toList();
     only = served.size() == 1 ? served.get(0) : null;
   }
 
-  /** Lets go what is beyond the versions to keep. */
-  @GuardedBy("this") private void trim(ModelEntry entry) {
-    entry.beyond(keepVersions).forEach(slot -> remove(entry, slot));
+  @GuardedBy("this") private void removeExcess(ModelEntry entry) {
+    entry.excess(keepVersions).forEach(slot -> remove(entry, slot));
+  }
+
+  @GuardedBy("this") private List<Slot> onDemandSlots() {
+    return entries.values().stream()
+        .flatMap(entry -> entry.slots.values().stream())
+        .filter(slot -> slot.onDemand)
+        .toList();
+  }
+
+  @GuardedBy("this") private List<ServedVersion> evict(List<Slot> slots) {
+    slots.forEach(slot -> remove(entry(slot.version.version().getName()), slot));
+    return slots.stream().map(slot -> slot.version).toList();
   }
 
   @GuardedBy("this") private void remove(ModelEntry entry, Slot slot) {
-    entry.slots.remove(slot.version());
-    retire(slot.model);
+    entry.slots.remove(slot.number());
+    retire(slot.version);
   }
 
-  /** Ends this object's use, and remembers the version until it is closed. */
-  @GuardedBy("this") private void retire(ServedVersion model) {
-    model.release();
+  /** Ends the registry's own use of a version, and remembers the version until it is closed. */
+  @GuardedBy("this") private void retire(ServedVersion version) {
+    version.release();
     retired.removeIf(ServedVersion::isClosed);
-    retired.add(model);
+    retired.add(version);
   }
 
   private synchronized ModelStatus status(String model) {
     ModelEntry entry = entry(model);
     if (entry.serving == null) {
-      throw new CompletionException(new NotServedException(Why.UNAVAILABLE, NOTHING));
+      throw new CompletionException(new NotServedException(Why.UNAVAILABLE, NO_MODEL));
     }
-    return entry.status(entry.serving.model);
+    return entry.status(entry.serving.version);
   }
 
   private synchronized ModelStatus status(String model, ModelBundle bundle) {
@@ -461,21 +442,13 @@ public final class ModelRegistry {
         serving.available());
   }
 
-  private static boolean awaitClosed(List<ServedVersion> models, Duration limit)
+  private static boolean awaitClosed(List<ServedVersion> versions, Duration limit)
       throws InterruptedException {
     long start = System.nanoTime();
     boolean all = true;
-    for (ServedVersion model : models) {
-      all &= model.awaitClosed(limit.minusNanos(System.nanoTime() - start));
+    for (ServedVersion version : versions) {
+      all &= version.awaitClosed(limit.minusNanos(System.nanoTime() - start));
     }
     return all;
-  }
-
-  private long bytes(ModelManifest manifest) {
-    return manifest.getOnnxBytes() * copies;
-  }
-
-  private static long kib(long bytes) {
-    return (bytes + 1023) / 1024;
   }
 }

@@ -5,12 +5,12 @@ import dev.dcgan.v1.ModelManifest;
 import java.util.List;
 
 /**
- * A version, and what is known of its model.
+ * The status of a version and of its model.
  *
- * @param unverified served without a manifest
- * @param serving the version that is in service
- * @param pinned 0: none
- * @param available the valid versions in the repository, newest first, as last seen
+ * @param unverified whether it has no manifest on disk
+ * @param serving the version in service
+ * @param pinned the pinned version; 0: none
+ * @param available the valid versions in the repository, newest first, at the last look
  */
 public record ModelStatus(
     ModelManifest manifest,

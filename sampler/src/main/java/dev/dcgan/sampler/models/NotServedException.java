@@ -1,21 +1,21 @@
 package dev.dcgan.sampler.models;
 
-/** What was asked of a model or version cannot be had; the message, one line, is for the caller. */
+/** A requested model or version cannot be served; the message, one line, is for the caller. */
 public final class NotServedException extends Exception {
 
   private static final long serialVersionUID = 1L;
 
-  /** What kind of answer it is. */
+  /** The kind of error. */
   public enum Why {
-    /** Several models are served, and the caller did not say which. */
+    /** Several models are served, and the caller named none. */
     AMBIGUOUS,
-    /** No such model or version, or no room for it. */
+    /** There is no such model or version, or no memory for it. */
     NOT_FOUND,
-    /** Not now; later, or elsewhere. */
+    /** A retry may succeed, here later or on another replica. */
     UNAVAILABLE,
-    /** The version or the repository must be put right first. */
+    /** The version or the repository must be repaired first. */
     WRONG_STATE,
-    /** This sampler was not started to allow it. */
+    /** The configuration of this sampler forbids it. */
     FORBIDDEN
   }
 

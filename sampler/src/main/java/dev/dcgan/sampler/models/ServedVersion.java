@@ -5,6 +5,7 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchListener;
 import dev.dcgan.sampler.scheduling.BatchScheduler;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -19,11 +20,11 @@ import java.util.List;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * One version, ready to serve, with a batcher of its own.
+ * One version, ready to serve, with its own scheduler.
  *
- * <p>Thread-safe. Counts its users: the {@link ModelRegistry} that have it are one, every request and
- * stream another. When the last has released it the batcher finishes what it has and the network is
- * closed; that does not block the one who released it.
+ * <p>Thread-safe. Counts its users: the {@link ModelRegistry} that holds it is one, every request and
+ * stream another. When the last user has released it, the scheduler finishes its queue and closes
+ * the networks; release itself does not block.
  */
 public final class ServedVersion {
 
@@ -32,31 +33,31 @@ public final class ServedVersion {
   private final ImageShape shape;
   private final int latentSize;
   private final Provider provider;
-  private final BatchScheduler batcher;
+  private final BatchScheduler scheduler;
 
   // Mutable state
   private final AtomicInteger users = new AtomicInteger(1);
 
-  private ServedVersion(ModelBundle bundle, Provider provider, BatchScheduler batcher) {
+  private ServedVersion(ModelBundle bundle, Provider provider, BatchScheduler scheduler) {
     this.manifest = bundle.manifest();
     this.unverified = bundle.unverified();
     this.shape = bundle.shape();
     this.latentSize = bundle.latentSize();
     this.provider = provider;
-    this.batcher = batcher;
+    this.scheduler = scheduler;
   }
 
   /**
-   * Opens a version, verifies it by its golden vectors, measures it and makes it ready; the caller
-   * is its first user.
+   * Opens a version, verifies it by its golden vectors, profiles it and makes it ready; the caller is
+   * its first user.
    *
-   * @param sessions that run side by side, 1 or more
+   * @param sessions that run concurrently, 1 or more
    * @param guard runs its batches
-   * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
+   * @throws dev.dcgan.model.InvalidModelException it contradicts its manifest
    */
   public static ServedVersion open(
       ModelBundle bundle,
-      OnnxModel.Settings settings,
+      RuntimeSettings settings,
       int sessions,
       BatchingPolicy policy,
       BatchListener listener,
@@ -69,7 +70,7 @@ public final class ServedVersion {
           bundle,
           settings.provider(),
           verified.networks(),
-          verified.times(),
+          verified.profile(),
           policy,
           listener,
           guard);
@@ -79,26 +80,26 @@ public final class ServedVersion {
     }
   }
 
-  /** As below, with a guard of its own. */
+  /** As the method below, with its own guard. */
   public static ServedVersion start(
       ModelBundle bundle,
       Provider provider,
       List<Network> networks,
-      LatencyProfile times,
+      LatencyProfile profile,
       BatchingPolicy policy,
       BatchListener listener) {
     return start(
         bundle,
         provider,
         networks,
-        times,
+        profile,
         policy,
         listener,
         RunGuard.unwatched(RuntimeFailure::of));
   }
 
   /**
-   * Makes a version ready whose network is known to be good; the caller is its first user.
+   * Makes a version ready whose networks are verified; the caller is its first user.
    *
    * @param guard runs its batches
    */
@@ -106,14 +107,14 @@ public final class ServedVersion {
       ModelBundle bundle,
       Provider provider,
       List<Network> networks,
-      LatencyProfile times,
+      LatencyProfile profile,
       BatchingPolicy policy,
       BatchListener listener,
       RunGuard guard) {
-    BatchScheduler batcher =
+    BatchScheduler scheduler =
         BatchScheduler.start(
-            bundle.toString(), networks, times, policy, listener, guard, System::nanoTime);
-    return new ServedVersion(bundle, provider, batcher);
+            bundle.toString(), networks, profile, policy, listener, guard, System::nanoTime);
+    return new ServedVersion(bundle, provider, scheduler);
   }
 
   public ModelManifest manifest() {
@@ -142,37 +143,37 @@ public final class ServedVersion {
   }
 
   public BatchScheduler scheduler() {
-    return batcher;
+    return scheduler;
   }
 
   /** Ends one use. */
   public void release() {
     if (users.decrementAndGet() == 0) {
-      batcher.close();
+      scheduler.close();
     }
   }
 
-  /** Name and version, as a person reads them: {@code mnist/3}. */
+  /** Model and version: {@code mnist28/3}. */
   @Override
   public String toString() {
     return version().getName() + "/" + version().getVersion();
   }
 
-  /** Begins a use, unless the last one has ended. */
+  /** Begins a use; false: the last use has ended. */
   boolean retain() {
     return users.getAndUpdate(n -> n == 0 ? 0 : n + 1) > 0;
   }
 
-  /** Whether those who offer it are its only user. */
+  /** Whether the registry is its only user. */
   boolean isIdle() {
     return users.get() == 1;
   }
 
   boolean isClosed() {
-    return batcher.isClosed();
+    return scheduler.isClosed();
   }
 
   boolean awaitClosed(Duration limit) throws InterruptedException {
-    return batcher.awaitClosed(limit);
+    return scheduler.awaitClosed(limit);
   }
 }

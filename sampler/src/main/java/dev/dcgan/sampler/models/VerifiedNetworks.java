@@ -4,6 +4,8 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.runtime.BucketLanes;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BucketSelection;
 import dev.dcgan.sampler.scheduling.LatencyProfile;
 import dev.dcgan.sampler.scheduling.Network;
@@ -15,42 +17,43 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A version's networks, which may run side by side: found to make the images that its manifest
- * promises, warm, and measured.
+ * A version's networks, one per lane, which may run concurrently: verified by the golden vectors,
+ * warm, and profiled.
  */
-public record VerifiedNetworks(List<Network> networks, LatencyProfile times) implements AutoCloseable {
+public record VerifiedNetworks(List<Network> networks, LatencyProfile profile)
+    implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(VerifiedNetworks.class);
 
   /**
-   * Opens a version, verifies it by its golden vectors and measures it.
+   * Opens a version, verifies it by its golden vectors and profiles it.
    *
-   * <p>On the CPU all lanes share a session, which runs batches of any size. On a GPU each lane has
-   * a session for each of a few batch sizes, those that were found to pay.
+   * <p>On the CPU all lanes share a session, which runs batches of any size. On a GPU each lane has a
+   * session for each of a few batch sizes, selected by measurement.
    *
-   * @param sessions lanes that run side by side, 1 or more
+   * @param lanes that run concurrently, 1 or more
    * @param maxBatch images in the largest batch
-   * @throws dev.dcgan.model.InvalidModelException it is not what its manifest says
+   * @throws dev.dcgan.model.InvalidModelException it contradicts its manifest
    */
   public static VerifiedNetworks open(
-      ModelBundle bundle, OnnxModel.Settings settings, int sessions, int maxBatch)
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch)
       throws IOException {
     return settings.provider() == Provider.CUDA
-        ? openBuckets(bundle, settings, sessions, BucketSelection.candidates(maxBatch))
-        : openShared(bundle, settings, sessions, maxBatch);
+        ? openBuckets(bundle, settings, lanes, BucketSelection.candidates(maxBatch))
+        : openShared(bundle, settings, lanes, maxBatch);
   }
 
   /**
-   * Opens a version as {@link #open} does, but every run has exactly {@code batch} images, padded
-   * where there are fewer: so the images do not depend on what was measured.
+   * Opens a version as {@link #open} does, but pads every run to exactly {@code batch} images, so
+   * that the images do not depend on measurements.
    */
   public static VerifiedNetworks openFixed(
-      ModelBundle bundle, OnnxModel.Settings settings, int sessions, int batch)
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int batch)
       throws IOException {
-    return openBuckets(bundle, settings, sessions, new int[] {batch});
+    return openBuckets(bundle, settings, lanes, new int[] {batch});
   }
 
-  /** Closes all, also where one fails. None may be running. */
+  /** Closes all even if one fails. None may be running. */
   @Override
   public void close() {
     Optional<RuntimeException> failure = OnnxModel.closeAll(networks);
@@ -60,65 +63,72 @@ public record VerifiedNetworks(List<Network> networks, LatencyProfile times) imp
   }
 
   private static VerifiedNetworks openShared(
-      ModelBundle bundle, OnnxModel.Settings settings, int sessions, int maxBatch)
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch)
       throws IOException {
     return verified(
         bundle,
         settings,
-        OnnxModel.open(bundle, settings, maxBatch, sessions),
+        OnnxModel.open(bundle, settings, maxBatch, lanes),
         networks -> {
           GoldenCheck.verify(bundle, networks.get(0), 1);
-          LatencyProfile times = LatencyProfile.measure(networks.get(0), maxBatch, System::nanoTime);
+          LatencyProfile profile =
+              LatencyProfile.measure(networks.get(0), maxBatch, System::nanoTime);
           for (Network network : networks.subList(1, networks.size())) {
-            network.generate(new float[times.best() * network.latentSize()], Output.PIXELS);
+            float[] latents = new float[profile.optimalBatchSize() * network.latentSize()];
+            network.generate(latents, Output.PIXELS);
           }
-          return times;
+          return profile;
         });
   }
 
   private static VerifiedNetworks openBuckets(
-      ModelBundle bundle, OnnxModel.Settings settings, int sessions, int[] candidates)
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int[] candidates)
       throws IOException {
-    BucketLanes lanes = BucketLanes.of(bundle, settings, sessions, candidates);
+    BucketLanes opened = BucketLanes.of(bundle, settings, lanes, candidates);
     return verified(
         bundle,
         settings,
-        lanes.networks(),
+        opened.networks(),
         networks -> {
-          LatencyProfile times = BucketSelection.select(lanes, candidates, System::nanoTime);
+          LatencyProfile profile = BucketSelection.select(opened, candidates, System::nanoTime);
           for (Network network : networks) {
-            for (int bucket : times.sizes()) {
+            for (int bucket : profile.sizes()) {
               GoldenCheck.verify(bundle, network, bucket);
             }
           }
-          return times;
+          return profile;
         });
   }
 
   private interface Warmup {
-    LatencyProfile measure(List<Network> networks) throws IOException;
+    LatencyProfile verifyAndProfile(List<Network> networks) throws IOException;
   }
 
-  /** Closes the networks where they prove wrong. */
+  /** Closes the networks if they prove invalid. */
   private static VerifiedNetworks verified(
-      ModelBundle bundle, OnnxModel.Settings settings, List<Network> networks, Warmup warmup)
+      ModelBundle bundle, RuntimeSettings settings, List<Network> networks, Warmup warmup)
       throws IOException {
     try {
-      LatencyProfile times = measured(bundle, networks, warmup);
-      log.info("{} on {}: {} (batches of {})", bundle, settings.provider(), times, times.best());
-      return new VerifiedNetworks(networks, times);
+      LatencyProfile profile = profile(bundle, networks, warmup);
+      log.info(
+          "verified {} on {}: optimal batch size {}, latency {}",
+          bundle,
+          settings.provider(),
+          profile.optimalBatchSize(),
+          profile);
+      return new VerifiedNetworks(networks, profile);
     } catch (IOException | RuntimeException | Error e) {
       OnnxModel.closeAll(networks).ifPresent(e::addSuppressed);
       throw e;
     }
   }
 
-  private static LatencyProfile measured(ModelBundle bundle, List<Network> networks, Warmup warmup)
+  private static LatencyProfile profile(ModelBundle bundle, List<Network> networks, Warmup warmup)
       throws IOException {
     try {
-      return warmup.measure(networks);
+      return warmup.verifyAndProfile(networks);
     } catch (IllegalStateException e) {
-      throw OnnxModel.failure(bundle.folder(), e);
+      throw RuntimeFailure.ofRun(bundle.folder(), e);
     }
   }
 }

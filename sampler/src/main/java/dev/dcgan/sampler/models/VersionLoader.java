@@ -23,18 +23,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens versions and makes them ready, and remembers those that proved invalid until their files
- * change: each is named in the log once and counted once. A model is read and verified when it is
- * loaded. One without a manifest must be read to be opened, too: what it is is remembered until its
- * files change.
+ * Opens and loads versions. Invalid versions are rejected, logged and counted once, and remembered
+ * until their files change. A model is read and verified when it is loaded. A version without a
+ * manifest must be read to be opened; its description is cached until its files change.
  *
- * <p>A version is not at fault where memory was short, or where the device is lost: then it is not
- * rejected. It is loaded again after memory was freed, and then less and less often ({@link
- * LoadBackoff}). Not thread-safe.
+ * <p>A version is not at fault, and not rejected, if memory is short or the device is lost. It is
+ * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}). Not thread-safe.
  */
 final class VersionLoader {
 
-  private static final Logger log = LoggerFactory.getLogger(ModelWatcher.class);
+  private static final Logger log = LoggerFactory.getLogger(VersionLoader.class);
 
   /** A version of a model. */
   record Id(String model, long version) {
@@ -44,52 +42,52 @@ final class VersionLoader {
     }
   }
 
-  private record Rejected(String fingerprint, String why) {}
+  private record Rejected(String fingerprint, String reason) {}
 
-  private record Bare(String fingerprint, ModelBundle bundle) {}
+  private record Unverified(String fingerprint, ModelBundle bundle) {}
 
   private final ModelRepository repository;
   private final boolean allowUnverified;
-  private final ModelWatcher.Loader loader;
-  private final Consumer<String> counter;
+  private final VersionFactory factory;
+  private final Consumer<String> onRejected;
   private final BooleanSupplier freeMemory;
   private final DeviceHealth health;
   private final LoadBackoff<Id> backoff;
 
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
-  private final Map<Id, Bare> bare = new HashMap<>();
+  private final Map<Id, Unverified> unverified = new HashMap<>();
 
   /**
-   * Nothing rejected yet.
+   * A loader that has rejected nothing yet.
    *
-   * @param allowUnverified open versions without a manifest too
-   * @param counter hears the model of each version that is rejected
+   * @param allowUnverified whether versions without a manifest are opened
+   * @param onRejected called with the model of each version that is rejected
    * @param freeMemory evicts versions that nobody uses; false: there is none
-   * @param health hears of a lost device
+   * @param health is told of a lost device
    * @param backoff between attempts to load a version that is not at fault
    */
   VersionLoader(
       ModelRepository repository,
       boolean allowUnverified,
-      ModelWatcher.Loader loader,
-      Consumer<String> counter,
+      VersionFactory factory,
+      Consumer<String> onRejected,
       BooleanSupplier freeMemory,
       DeviceHealth health,
       LoadBackoff<Id> backoff) {
     this.repository = repository;
     this.allowUnverified = allowUnverified;
-    this.loader = loader;
-    this.counter = counter;
+    this.factory = factory;
+    this.onRejected = onRejected;
     this.freeMemory = freeMemory;
     this.health = health;
     this.backoff = backoff;
   }
 
   /**
-   * Opens a version, but does not load it: its digest is for {@link #load} to check.
+   * Opens a version but does not load it: {@link #load} verifies its digest.
    *
-   * @param meanwhile what goes on where it is rejected, for the log
+   * @param meanwhile what is served if it is rejected, for the log
    * @throws InvalidModelException it is rejected, now or since its files last changed
    */
   ModelBundle open(String model, long version, String meanwhile) throws IOException {
@@ -98,9 +96,9 @@ final class VersionLoader {
   }
 
   /**
-   * Loads a version that was opened; all else as {@link #open}.
+   * Loads a version that was opened; otherwise as {@link #open}.
    *
-   * @throws LoadBackoff.TooEarlyException it failed a short time ago, by no fault of its own
+   * @throws LoadBackoff.TooEarlyException it failed a short time ago without being at fault
    */
   ServedVersion load(ModelBundle bundle, String meanwhile) throws IOException {
     Id id = new Id(bundle.name(), bundle.version());
@@ -114,7 +112,7 @@ final class VersionLoader {
             backoff.succeeded(id);
             return loaded;
           } catch (InvalidModelException e) {
-            throw e; // At fault, and not tried again.
+            throw e; // It is at fault and is not tried again.
           } catch (IOException | RuntimeException | Error e) {
             backoff.failed(id, fingerprint, e);
             throw e;
@@ -122,13 +120,13 @@ final class VersionLoader {
         });
   }
 
-  /** Requires that a version may be loaded now, before anything is done for it. */
+  /** Requires that a version may be loaded now, before other versions are evicted for it. */
   void requireDue(ModelBundle bundle) throws IOException {
     Id id = new Id(bundle.name(), bundle.version());
     backoff.requireDue(id, fingerprint(id));
   }
 
-  /** Where memory is short, once more after versions have gone that nobody uses. */
+  /** Loads a version; if memory is short, once more after idle versions were evicted. */
   private ServedVersion loadFreeingMemory(ModelBundle bundle) throws IOException {
     try {
       return loadOnce(bundle);
@@ -145,23 +143,23 @@ final class VersionLoader {
       throw new IOException("cannot load %s: the device is lost".formatted(bundle));
     }
     try {
-      return loader.load(bundle);
+      return factory.load(bundle);
     } catch (IOException | RuntimeException | Error e) {
       Failure failure = RuntimeFailure.of(e);
       if (failure.kind() == Kind.DEVICE_LOST) {
-        health.reportLost("%s could not be loaded: %s".formatted(bundle, failure.summary()));
+        health.reportLost("cannot load %s: %s".formatted(bundle, failure.summary()));
       }
       if (health.isLost()) {
-        // Whatever else seems to be wrong with it may be the device's fault.
+        // Any other error may be caused by the device.
         throw new IOException("cannot load %s: the device is lost".formatted(bundle), e);
       }
       throw e;
     }
   }
 
-  /** Why some of the versions are rejected; forgets those whose files have changed or gone. */
+  /** The reasons why versions are rejected; forgets those whose files have changed or are gone. */
   Map<Long, String> invalid(String model, List<Long> versions) {
-    bare.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
+    unverified.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
     backoff.forget(id -> id.model.equals(model) && !versions.contains(id.version));
     rejected
         .entrySet()
@@ -172,32 +170,32 @@ final class VersionLoader {
                         || hasChanged(entry.getKey(), entry.getValue())));
     Map<Long, String> invalid = new HashMap<>();
     rejected.forEach(
-        (id, why) -> {
+        (id, entry) -> {
           if (id.model.equals(model)) {
-            invalid.put(id.version, why.why);
+            invalid.put(id.version, entry.reason);
           }
         });
     return invalid;
   }
 
   private interface Attempt<T> {
-    T make(String fingerprint) throws IOException;
+    T run(String fingerprint) throws IOException;
   }
 
   private <T> T attempt(Id id, String meanwhile, Attempt<T> attempt) throws IOException {
-    // Before it is read: what changes meanwhile is read again.
+    // Taken before it is read, so that a change meanwhile is read again.
     String fingerprint = fingerprint(id);
     Rejected before = rejected.get(id);
     if (before != null && before.fingerprint.equals(fingerprint)) {
-      throw new InvalidModelException(before.why);
+      throw new InvalidModelException(before.reason);
     }
     try {
-      return attempt.make(fingerprint);
+      return attempt.run(fingerprint);
     } catch (InvalidModelException e) {
-      String why = String.valueOf(e.getMessage());
-      rejected.put(id, new Rejected(fingerprint, why));
-      counter.accept(id.model);
-      log.error("skipped {}, {}: {}", id, meanwhile, why);
+      String reason = String.valueOf(e.getMessage());
+      rejected.put(id, new Rejected(fingerprint, reason));
+      onRejected.accept(id.model);
+      log.error("skipped {}, {}: {}", id, meanwhile, reason);
       throw e;
     }
   }
@@ -208,17 +206,17 @@ final class VersionLoader {
     }
     if (!allowUnverified) {
       throw new InvalidModelException(
-          "%s/%d has no manifest.json to verify it by: publish it with the trainer, or start with --allow-unverified"
+          "cannot verify %s/%d: it has no manifest.json; publish it with the trainer, or start with --allow-unverified"
               .formatted(repository.root().resolve(model), version));
     }
     Id id = new Id(model, version);
-    Bare before = bare.get(id);
+    Unverified before = unverified.get(id);
     if (before != null && before.fingerprint.equals(fingerprint)) {
       return before.bundle;
     }
     ModelBundle bundle = repository.openUnverified(model, version, OnnxModel::describe);
-    log.warn("{} has no manifest.json: it is not verified", bundle);
-    bare.put(id, new Bare(fingerprint, bundle));
+    log.warn("{} is not verified: it has no manifest.json", bundle);
+    unverified.put(id, new Unverified(fingerprint, bundle));
     return bundle;
   }
 

@@ -1,3 +1,3 @@
-/** The model versions that are served, and how newer ones take over. */
+/** The model versions that are served: loaded, verified, swapped and evicted. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler.models;

@@ -10,10 +10,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.NavigableSet;
 
-/** Opens a version in lanes that have a session of their own for each bucket. Not thread-safe. */
+/** The lanes of a version that have one session per bucket each. Not thread-safe. */
 public final class BucketLanes implements BucketSelection.Lanes {
 
-  /** Opens a session of the version for one bucket of one lane. */
+  /** Opens a session for one bucket of one lane. */
   interface Opener {
     GeneratorSession open(int bucket) throws IOException;
   }
@@ -23,7 +23,7 @@ public final class BucketLanes implements BucketSelection.Lanes {
   private final Opener opener;
   private final List<Lane> lanes = new ArrayList<>();
 
-  /** Lanes without buckets. */
+  /** Lanes that have no buckets yet. */
   BucketLanes(ModelBundle bundle, Opener opener, int count, int maxBatch) throws IOException {
     this.opener = opener;
     for (int i = 0; i < count; i++) {
@@ -34,12 +34,12 @@ public final class BucketLanes implements BucketSelection.Lanes {
   }
 
   /**
-   * Lanes without buckets, whose sessions share the version's memory limit.
+   * Lanes that have no buckets yet, whose sessions share the version's memory limit.
    *
-   * @param candidates the buckets that may be opened, ascending
+   * @param candidates buckets that may be opened, ascending
    */
   public static BucketLanes of(
-      ModelBundle bundle, OnnxModel.Settings settings, int count, int[] candidates)
+      ModelBundle bundle, RuntimeSettings settings, int count, int[] candidates)
       throws IOException {
     ModelFile onnx = bundle.openModel();
     onnx.requireSelfContained();
@@ -68,7 +68,7 @@ public final class BucketLanes implements BucketSelection.Lanes {
   public void retain(NavigableSet<Integer> buckets) {
     for (Lane lane : lanes) {
       lane.sessions.retain(buckets);
-      lane.memory.clear(); // It may have had room for a larger bucket.
+      lane.memory.clear(); // Its buffers may be sized for a larger bucket.
     }
   }
 

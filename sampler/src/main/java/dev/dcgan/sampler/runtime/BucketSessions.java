@@ -11,18 +11,18 @@ import java.util.Set;
 import java.util.TreeMap;
 
 /**
- * The sessions of one lane, one per bucket, each always run at exactly its bucket's batch size.
+ * The sessions of one lane, one per bucket; each always runs exactly its bucket's batch size.
  *
- * <p>With cuDNN 9 a session keeps one execution plan per transposed convolution and makes a new one
- * whenever the batch size changes, so a single session padded to several sizes would plan anew in
- * almost every run.
+ * <p>With cuDNN 9 a session keeps one execution plan per transposed convolution and rebuilds it
+ * whenever the batch size changes, so a single session that runs several sizes would rebuild its
+ * plans in almost every run.
  */
 final class BucketSessions implements GeneratorSession {
 
   // Mutable state
   private final NavigableMap<Integer, GeneratorSession> sessions = new TreeMap<>();
 
-  /** Takes over a session, for batches of this size. */
+  /** Takes ownership of a session that runs batches of this size. */
   void add(int bucket, GeneratorSession session) {
     sessions.put(bucket, session);
   }
@@ -44,7 +44,7 @@ final class BucketSessions implements GeneratorSession {
     Integer bucket = sessions.ceilingKey(n);
     if (bucket == null) {
       throw new IllegalArgumentException(
-          "a batch of %d images; expected at most the largest of %s"
+          "cannot run a batch of %d images: expected at most the largest of %s"
               .formatted(n, sessions.keySet()));
     }
     return bucket;
@@ -55,7 +55,7 @@ final class BucketSessions implements GeneratorSession {
     GeneratorSession session = sessions.get(n);
     if (session == null) {
       throw new IllegalArgumentException(
-          "a batch of %d images; expected one of %s".formatted(n, sessions.keySet()));
+          "cannot run a batch of %d images: expected one of %s".formatted(n, sessions.keySet()));
     }
     session.run(n, memory, outputs);
   }

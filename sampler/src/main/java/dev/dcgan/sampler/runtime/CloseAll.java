@@ -4,12 +4,12 @@ import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Closes several things, also where one fails. */
+/** Closes several resources even if one fails. */
 final class CloseAll {
 
   private CloseAll() {}
 
-  /** The first failure, with the later ones as suppressed. */
+  /** Runs all; returns the first failure, with the later ones as suppressed. */
   static Optional<RuntimeException> of(List<Runnable> closes) {
     @Nullable RuntimeException first = null;
     for (Runnable close : closes) {

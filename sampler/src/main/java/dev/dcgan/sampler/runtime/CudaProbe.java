@@ -10,8 +10,8 @@ import java.util.HexFormat;
 import java.util.Map;
 
 /**
- * Finds out whether CUDA can be used, by using it. The list of available providers does not tell:
- * it names what the library was built with; and a provider that loads may still lack cuDNN.
+ * Finds out whether CUDA works by using it. The list of available providers does not tell: it names
+ * what the library was built with, and a provider that loads may still lack cuDNN.
  */
 public final class CudaProbe {
 
@@ -28,14 +28,14 @@ public final class CudaProbe {
   /**
    * Runs a small transposed convolution on a CUDA device.
    *
-   * @throws IOException it fails; the message is one line and says why
+   * @throws IOException it fails; the message is one line with the reason
    */
   public static void require(int deviceId) throws IOException {
     try {
-      run(new OnnxModel.Settings(Provider.CUDA, deviceId, 1, false, 0));
+      run(new RuntimeSettings(Provider.CUDA, deviceId, 1, false, 0));
     } catch (OrtException e) {
       throw new IOException(
-          "CUDA cannot be used here (device %d: %s)".formatted(deviceId, reason(e)), e);
+          "cannot use CUDA device %d: %s".formatted(deviceId, reason(e)), e);
     }
   }
 
@@ -44,19 +44,19 @@ public final class CudaProbe {
     if (reason.contains("libcuda.so.1: cannot open shared object file")) {
       return "the NVIDIA driver is not installed: libcuda.so.1 is not found";
     }
-    // The code that the runtime has for a driver older than itself, or for none behind a stub.
+    // The code for a driver older than the runtime, or for a stub library without a driver.
     return reason.contains("CUDA failure 35:")
         ? "the NVIDIA driver is too old or does not run: " + reason
         : reason;
   }
 
-  /** A model, but no generator. */
+  /** A valid model that is not a generator. */
   static byte[] model() {
     return MODEL.clone();
   }
 
   /** The convolution of four numbers with themselves. */
-  static float[] run(OnnxModel.Settings settings) throws OrtException {
+  static float[] run(RuntimeSettings settings) throws OrtException {
     try (SessionOptions options = OnnxRuntime.options(settings, 0);
         OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(MODEL, options);
         OnnxTensor x =

@@ -8,27 +8,27 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 
 /**
- * The memory outside the heap that one lane reads and writes. A buffer is allocated when the first
- * run needs it and grows with the largest run, up to {@code maxBatch}: most lanes never return
- * floats, and few run the largest batch. Not thread-safe.
+ * The direct buffers of one lane. A buffer is allocated when the first run needs it and grows with
+ * the largest run, up to {@code maxBatch}: most lanes never return floats, and few run the largest
+ * batch. Not thread-safe.
  */
 final class GeneratorMemory {
 
-  private static final ByteBuffer NONE = ByteBuffer.allocateDirect(0);
+  private static final ByteBuffer EMPTY = ByteBuffer.allocateDirect(0);
 
   private final int latentSize;
   private final ImageShape shape;
   private final int maxBatch;
 
   // Mutable state
-  private ByteBuffer latents = NONE;
-  private ByteBuffer pixels = NONE;
-  private ByteBuffer floats = NONE;
+  private ByteBuffer latents = EMPTY;
+  private ByteBuffer pixels = EMPTY;
+  private ByteBuffer floats = EMPTY;
 
   /**
    * Nothing is allocated yet.
    *
-   * @throws IOException a batch of this size does not fit into one buffer
+   * @throws IOException the largest batch does not fit into one buffer
    */
   GeneratorMemory(int latentSize, ImageShape shape, int maxBatch) throws IOException {
     this.latentSize = latentSize;
@@ -37,7 +37,7 @@ final class GeneratorMemory {
     long bytes = (long) maxBatch * Math.max(latentSize * Float.BYTES, imageBytes(Output.FLOATS));
     if (bytes > Integer.MAX_VALUE) {
       throw new IOException(
-          "a batch of %d images of %s takes %d bytes; expected at most %d: lower --max-batch"
+          "cannot allocate %d images of %s: a batch takes %d bytes; expected at most %d: lower --max-batch"
               .formatted(maxBatch, shape, bytes, Integer.MAX_VALUE));
     }
   }
@@ -54,35 +54,35 @@ final class GeneratorMemory {
     return output == Output.PIXELS ? shape.values() : shape.values() * Float.BYTES;
   }
 
-  /** Room for n latents, from its position to its limit. */
+  /** The buffer for n latents, from its position to its limit. */
   FloatBuffer latents(int n) {
-    latents = withRoom(latents, n, latentSize * Float.BYTES);
+    latents = withCapacity(latents, n, latentSize * Float.BYTES);
     return latents.asFloatBuffer();
   }
 
-  /** Room for n images, from its position to its limit. */
+  /** The buffer for n images, from its position to its limit. */
   ByteBuffer images(Output output, int n) {
     if (output == Output.PIXELS) {
-      pixels = withRoom(pixels, n, imageBytes(output));
+      pixels = withCapacity(pixels, n, imageBytes(output));
       return pixels;
     }
-    floats = withRoom(floats, n, imageBytes(output));
+    floats = withCapacity(floats, n, imageBytes(output));
     return floats;
   }
 
-  /** Gives up what is allocated; the next run allocates what it needs. */
+  /** Releases the buffers; the next run allocates what it needs. */
   void clear() {
-    latents = NONE;
-    pixels = NONE;
-    floats = NONE;
+    latents = EMPTY;
+    pixels = EMPTY;
+    floats = EMPTY;
   }
 
-  private ByteBuffer withRoom(ByteBuffer buffer, int n, int bytesEach) {
-    ByteBuffer room = buffer;
-    if (room.capacity() < n * bytesEach) {
+  private ByteBuffer withCapacity(ByteBuffer buffer, int n, int bytesEach) {
+    ByteBuffer large = buffer;
+    if (large.capacity() < n * bytesEach) {
       int grown = Math.min(maxBatch, Integer.highestOneBit(2 * n - 1));
-      room = ByteBuffer.allocateDirect(Math.max(n, grown) * bytesEach);
+      large = ByteBuffer.allocateDirect(Math.max(n, grown) * bytesEach);
     }
-    return room.clear().limit(n * bytesEach).order(ByteOrder.nativeOrder());
+    return large.clear().limit(n * bytesEach).order(ByteOrder.nativeOrder());
   }
 }

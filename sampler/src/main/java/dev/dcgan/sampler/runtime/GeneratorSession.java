@@ -4,7 +4,7 @@ import ai.onnxruntime.OrtException;
 import dev.dcgan.sampler.scheduling.Output;
 import java.util.Set;
 
-/** Runs a generator at the batch sizes that it supports. Used by one thread at a time. */
+/** Runs a generator at the batch sizes that it supports. Not thread-safe. */
 interface GeneratorSession extends AutoCloseable {
 
   /** The smallest supported batch size that holds n images. */

@@ -4,10 +4,10 @@ import java.io.IOException;
 import java.util.stream.IntStream;
 
 /**
- * Divides the GPU memory that a version may allocate among its sessions. Each has a copy of the
- * weights. Of the rest one half goes to all sessions alike, since cuDNN's workspaces hardly depend
- * on the batch size, and one half by their batch sizes, as activations do. All candidates together
- * stay within the limit, and so do the buckets that are kept.
+ * Divides the GPU memory that a version may allocate among its sessions. Each session has a copy of
+ * the weights. Half of the rest is divided equally, because cuDNN's workspaces hardly depend on the
+ * batch size; the other half is divided in proportion to the batch sizes, as activations are. All
+ * candidates together stay within the limit, and so do the buckets that are kept.
  */
 final class GpuMemoryBudget {
 
@@ -24,12 +24,12 @@ final class GpuMemoryBudget {
   }
 
   /**
-   * A budget for all sessions of a version.
+   * The budget of all sessions of a version.
    *
-   * @param bytes that they may allocate together; 0: any
+   * @param bytes that they may allocate together; 0: no limit
    * @param weights bytes of the model
    * @param buckets of each lane
-   * @throws IOException the limit does not even hold the weights
+   * @throws IOException the weights alone exceed the limit
    */
   static GpuMemoryBudget of(long bytes, long weights, int lanes, int[] buckets) throws IOException {
     long rest = bytes / lanes - weights * buckets.length;
@@ -46,7 +46,7 @@ final class GpuMemoryBudget {
     return new GpuMemoryBudget(weights, bytes == 0 ? 0 : rest, buckets);
   }
 
-  /** Bytes for the session of one bucket in one lane; 0: any. */
+  /** Bytes for the session of one bucket in one lane; 0: no limit. */
   long limit(int bucket) {
     return rest == 0 ? 0 : weights + rest / 2 / buckets + rest / 2 * bucket / images;
   }

@@ -7,33 +7,33 @@ import ai.onnxruntime.OrtSession.SessionOptions;
 import ai.onnxruntime.providers.OrtCUDAProviderOptions;
 import java.util.regex.Pattern;
 
-/** The environment of ONNX Runtime, and how its sessions are configured. */
+/** The environment of ONNX Runtime and the configuration of its sessions. */
 final class OnnxRuntime {
 
-  // FATAL: errors are thrown; a search for a GPU that does not exist is not worth a warning.
+  // FATAL: errors are thrown anyway, and the search for an absent GPU is not worth a warning.
   static final OrtEnvironment ENVIRONMENT =
       OrtEnvironment.getEnvironment(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL, "sampler");
 
   private static final String DISABLE_CPU_FALLBACK = "session.disable_cpu_ep_fallback";
-  private static final Pattern WHERE =
+  private static final Pattern SOURCE_LOCATION =
       Pattern.compile("^.*\\[ONNXRuntimeError\\] : \\d+ : \\w+ : ");
   private static final String CPU_FALLBACK = "assigned to the default CPU EP";
 
   private OnnxRuntime() {}
 
   /**
-   * Options of one session, for the caller to close.
+   * The options of one session; the caller closes them.
    *
-   * @param gpuMemoryBytes that the session may allocate on a GPU; 0: any
+   * @param gpuMemoryBytes that the session may allocate on a GPU; 0: no limit
    */
-  static SessionOptions options(OnnxModel.Settings settings, long gpuMemoryBytes)
+  static SessionOptions options(RuntimeSettings settings, long gpuMemoryBytes)
       throws OrtException {
     SessionOptions options = new SessionOptions();
     try {
       options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
       options.setInterOpNumThreads(1);
       options.setIntraOpNumThreads(settings.threads());
-      // Threads that wait sleep: the cores have other sessions, and callers, to serve.
+      // Waiting threads sleep: other sessions and callers need the cores.
       options.addConfigEntry("session.intra_op.allow_spinning", "0");
       if (settings.provider() == Provider.CUDA) {
         addCuda(options, settings, gpuMemoryBytes);
@@ -45,41 +45,41 @@ final class OnnxRuntime {
     }
   }
 
-  /** Makes it an error where an operator has no kernel of the provider that was added. */
+  /** Makes an operator without a kernel of the added provider an error. */
   static void disableCpuFallback(SessionOptions options) throws OrtException {
     options.addConfigEntry(DISABLE_CPU_FALLBACK, "1");
   }
 
-  /** Whether that was the error. ONNX Runtime has no code for it. */
+  /** Whether that is the error; ONNX Runtime has no code for it. */
   static boolean isCpuFallback(OrtException e) {
     return String.valueOf(e.getMessage()).contains(CPU_FALLBACK);
   }
 
   /**
-   * What went wrong, in one line: ONNX Runtime's messages may begin with a place in its sources,
-   * and go on with a stack.
+   * The message in one line: ONNX Runtime's messages may begin with a source location and end with
+   * a stack trace.
    */
   static String reason(OrtException e) {
-    String first = String.valueOf(e.getMessage()).lines().findFirst().orElse("no reason given");
-    return WHERE.matcher(first).replaceFirst("").strip();
+    String first = String.valueOf(e.getMessage()).lines().findFirst().orElse("no message");
+    return SOURCE_LOCATION.matcher(first).replaceFirst("").strip();
   }
 
   private static void addCuda(
-      SessionOptions options, OnnxModel.Settings settings, long gpuMemoryBytes)
+      SessionOptions options, RuntimeSettings settings, long gpuMemoryBytes)
       throws OrtException {
     // An operator on the CPU would copy whole batches back and forth. The CPU provider must not be
     // added explicitly beside this option: ONNX Runtime refuses both together.
     disableCpuFallback(options);
-    // Where operators offer the choice, the same sums in the same order. ConvTranspose offers none.
+    // The same order of summation where an operator has the choice; ConvTranspose has none.
     options.setDeterministicCompute(true);
     try (OrtCUDAProviderOptions cuda = new OrtCUDAProviderOptions(settings.deviceId())) {
-      // With cuDNN 9 HEURISTIC takes what cuDNN's heuristic mode A suggests first; the default,
-      // EXHAUSTIVE, would take its fallback engines.
+      // With cuDNN 9 HEURISTIC uses the first choice of cuDNN's heuristic mode A; the default,
+      // EXHAUSTIVE, uses its fallback engines.
       cuda.add("cudnn_conv_algo_search", "HEURISTIC");
-      // The default doubles the arena whenever it grows. A session always runs the same batch size,
-      // so what the first run requests is what it needs.
+      // The default doubles the arena whenever it grows, but a session always runs the same batch
+      // size: the first run requests all that it needs.
       cuda.add("arena_extend_strategy", "kSameAsRequested");
-      // The default is on: it rounds the factors of products to 10 bits.
+      // On by default; TF32 has a 10-bit mantissa.
       cuda.add("use_tf32", settings.tf32() ? "1" : "0");
       if (gpuMemoryBytes > 0) {
         cuda.add("gpu_mem_limit", Long.toString(gpuMemoryBytes));

@@ -21,8 +21,8 @@ import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * A session of ONNX Runtime, which runs batches of any size. Several lanes may share it: runs side
- * by side are allowed. It is closed with its last user.
+ * A session of ONNX Runtime, which runs batches of any size. Several lanes may share it, because
+ * concurrent runs are allowed; it is closed with its last user.
  */
 final class OnnxSession implements GeneratorSession {
 
@@ -40,13 +40,13 @@ final class OnnxSession implements GeneratorSession {
   /**
    * Opens a version, and compares its signature with its manifest.
    *
-   * @param onnx the version's model, digested
-   * @param gpuMemoryBytes that the session may allocate on a GPU; 0: any
-   * @throws InvalidModelException ONNX Runtime refuses the model, or it is not what its manifest
-   *     says, or CUDA cannot run all of it
+   * @param onnx the version's model, whose digest is verified
+   * @param gpuMemoryBytes that the session may allocate on a GPU; 0: no limit
+   * @throws InvalidModelException ONNX Runtime rejects the model, it contradicts its manifest, or
+   *     CUDA cannot run all of it
    */
   static OnnxSession open(
-      ModelBundle bundle, ModelFile onnx, OnnxModel.Settings settings, long gpuMemoryBytes)
+      ModelBundle bundle, ModelFile onnx, RuntimeSettings settings, long gpuMemoryBytes)
       throws IOException {
     OrtSession session;
     try (SessionOptions options = OnnxRuntime.options(settings, gpuMemoryBytes)) {
@@ -59,25 +59,25 @@ final class OnnxSession implements GeneratorSession {
       return new OnnxSession(session, OnnxSignatures.of(bundle, session));
     } catch (OrtException e) {
       closeAfter(session, e);
-      throw OnnxModel.failure(bundle.folder(), "cannot run", e);
+      throw RuntimeFailure.cannot("run", bundle.folder(), e);
     } catch (IOException | RuntimeException | Error e) {
       closeAfter(session, e);
       throw e;
     }
   }
 
-  /** Why a model cannot be opened. */
+  /** The reason why a model cannot be opened. */
   static IOException cannotOpen(Path folder, OrtException e) {
     if (OnnxRuntime.isCpuFallback(e)) {
       return new InvalidModelException(
-          "%s: cannot run on CUDA: it has operators without a CUDA kernel; publish it again with the trainer, or use --provider cpu"
+          "cannot open %s on CUDA: the model has operators without a CUDA kernel; publish it again with the trainer, or use --provider cpu"
               .formatted(folder),
           e);
     }
-    return OnnxModel.failure(folder, "refuses", e);
+    return RuntimeFailure.cannot("open", folder, e);
   }
 
-  /** Adds a user, who closes it too. */
+  /** Adds a user, which closes the session too. */
   OnnxSession share() {
     users.incrementAndGet();
     return this;
@@ -99,7 +99,7 @@ final class OnnxSession implements GeneratorSession {
       if (outputs.contains(Output.PIXELS) && !toPixels) {
         pinned.put(signature.pixels(), pinned(Output.PIXELS, OnnxJavaType.UINT8, n, memory));
       }
-      // Empty: nothing was allocated, the images are in the pinned tensors.
+      // The result is empty: the images are in the pinned tensors.
       session.run(Map.of(signature.input(), input), pinned).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
@@ -119,7 +119,7 @@ final class OnnxSession implements GeneratorSession {
     try {
       session.close();
     } catch (OrtException e) {
-      throw new IllegalStateException("ONNX Runtime cannot close a session", e);
+      throw new IllegalStateException("cannot close a session of ONNX Runtime", e);
     }
   }
 

@@ -16,9 +16,7 @@ import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/**
- * Reads the {@link Signature} of a model, and compares that of a published one with its manifest.
- */
+/** Reads the {@link Signature} of a model, or checks that of a published one against its manifest. */
 final class OnnxSignatures {
 
   private static final String LATENT = "z";
@@ -26,26 +24,27 @@ final class OnnxSignatures {
   private OnnxSignatures() {}
 
   /**
-   * What goes into a model and comes out of it.
+   * Reads the signature of a model file.
    *
-   * @throws InvalidModelException not one float latent goes in, or no images come out
+   * @throws InvalidModelException the model does not have one float latent as its input, or has no
+   *     images as an output
    */
   static Signature read(Path onnx) throws IOException {
-    try (SessionOptions options = OnnxRuntime.options(OnnxModel.Settings.cpu(1), 0)) {
+    try (SessionOptions options = OnnxRuntime.options(RuntimeSettings.cpu(1), 0)) {
       options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
       try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx.toString(), options)) {
         return read(onnx, session);
       }
     } catch (OrtException e) {
-      throw OnnxModel.failure(onnx, "refuses", e);
+      throw RuntimeFailure.cannot("open", onnx, e);
     }
   }
 
   /**
-   * The signature of an open version: read from the model where it has no manifest, else the one
-   * that a published version must have.
+   * The signature of an open version: the one that a published version must have, or the model's own
+   * if there is no manifest.
    *
-   * @throws InvalidModelException the model has another one
+   * @throws InvalidModelException the model has a different signature
    */
   static Signature of(ModelBundle bundle, OrtSession session)
       throws OrtException, InvalidModelException {
@@ -65,7 +64,7 @@ final class OnnxSignatures {
     boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
     if (!(fourDimensional || latent.length == 2) || latent[0] != -1 || latent[1] < 1) {
       throw new InvalidModelException(
-          "%s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
+          "cannot use %s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
               .formatted(folder, tensors(inputs)));
     }
     Map<String, NodeInfo> outputs = session.getOutputInfo();
@@ -85,11 +84,11 @@ final class OnnxSignatures {
     }
     if (image == null) {
       throw new InvalidModelException(
-          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
+          "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
               .formatted(folder, tensors(outputs)));
     }
     if (!Arrays.equals(batchOf(-1, hwc), dimensions(outputs.get(pixels), OnnxJavaType.UINT8))) {
-      pixels = null; // Of another shape: not the same images.
+      pixels = null; // Not the same images: the shape differs.
     }
     try {
       ImageShape shape = new ImageShape(side(hwc, 0), side(hwc, 1), side(hwc, 2));
@@ -97,7 +96,7 @@ final class OnnxSignatures {
           input, Math.toIntExact(latent[1]), fourDimensional, shape, image, pixels);
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw new InvalidModelException(
-          "%s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
+          "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
               .formatted(folder, tensors(outputs), e.getMessage()),
           e);
     }
@@ -107,7 +106,7 @@ final class OnnxSignatures {
     return dimensions.length == 0 ? 0 : Math.toIntExact(dimensions[i]);
   }
 
-  /** Of a tensor of that type; empty where it is none. */
+  /** The dimensions of a tensor of that type; empty if the node is none. */
   private static long[] dimensions(@Nullable NodeInfo node, OnnxJavaType type) {
     return node != null && node.getInfo() instanceof TensorInfo tensor && tensor.type == type
         ? tensor.getShape()
@@ -125,14 +124,14 @@ final class OnnxSignatures {
         .toString();
   }
 
-  /** The tensors that a published version must have. */
+  /** Checks the tensors that a published version must have. */
   private static Signature check(ModelBundle bundle, OrtSession session)
       throws OrtException, InvalidModelException {
     checkTensor(
         bundle, "input", session.getInputInfo(), LATENT, OnnxJavaType.FLOAT, bundle.latentSize());
     if (session.getNumInputs() != 1) {
       throw new InvalidModelException(
-          "%s: inputs %s; expected one, '%s'"
+          "cannot use %s: inputs %s; expected one, '%s'"
               .formatted(bundle.folder(), session.getInputNames(), LATENT));
     }
     for (Output output : Output.values()) {
@@ -165,12 +164,12 @@ final class OnnxSignatures {
     String expected = "%s (-1, %s)".formatted(type, join(each));
     if (node == null || !(node.getInfo() instanceof TensorInfo tensor)) {
       throw new InvalidModelException(
-          "%s: no %s '%s' among %s; expected %s"
+          "cannot use %s: no %s '%s' among %s; expected %s"
               .formatted(bundle.folder(), kind, name, nodes.keySet(), expected));
     }
     if (tensor.type != type || !Arrays.equals(tensor.getShape(), batchOf(-1, each))) {
       throw new InvalidModelException(
-          "%s: %s '%s' is %s (%s); its manifest makes that %s"
+          "cannot use %s: %s '%s' is %s (%s); expected %s by its manifest"
               .formatted(
                   bundle.folder(), kind, name, tensor.type, join(tensor.getShape()), expected));
     }

@@ -2,12 +2,12 @@ package dev.dcgan.sampler.runtime;
 
 import java.util.Locale;
 
-/** What runs the network. */
+/** The execution provider of ONNX Runtime that runs the network. */
 public enum Provider {
   CPU,
   CUDA;
 
-  /** As on the wire, in metrics and on the command line: {@code cpu}, {@code cuda}. */
+  /** {@code cpu} or {@code cuda}, as on the wire, in metrics and on the command line. */
   @Override
   public String toString() {
     return name().toLowerCase(Locale.ROOT);

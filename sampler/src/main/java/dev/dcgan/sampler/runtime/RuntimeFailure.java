@@ -1,8 +1,11 @@
 package dev.dcgan.sampler.runtime;
 
 import ai.onnxruntime.OrtException;
+import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.sampler.scheduling.Failure;
 import dev.dcgan.sampler.scheduling.Failure.Kind;
+import java.io.IOException;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Set;
 import java.util.regex.Matcher;
@@ -11,13 +14,13 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What a failure of ONNX Runtime means. Its error codes do not tell: nearly all are FAIL,
+ * Classifies failures of ONNX Runtime. Its error codes do not distinguish them: nearly all are FAIL,
  * RUNTIME_EXCEPTION or EP_FAIL, so the message decides.
  *
  * <p>Sources: {@code cuda_call.cc} of ONNX Runtime 1.29 writes "LIBRARY failure CODE: TEXT ; GPU=..
  * ; hostname=.. ; file=.. ; line=.. ; expr=..", often after "Non-zero status code returned while
- * running ... Status Message: "; {@code bfc_arena.cc} has spellings of its own for memory. Codes
- * and texts are those of libcudart 12.9, cuBLAS 12 and cuDNN 9.
+ * running ... Status Message: "; {@code bfc_arena.cc} has its own spellings of failed allocations.
+ * Codes and texts are those of libcudart 12.9, cuBLAS 12 and cuDNN 9.
  */
 public final class RuntimeFailure {
 
@@ -30,8 +33,8 @@ public final class RuntimeFailure {
   private static final int CUDA_OUT_OF_MEMORY = 2;
 
   /**
-   * CUDA's codes after which "the process must be terminated and relaunched", or which say that the
-   * device or its driver is not there any more.
+   * CUDA's error codes after which "the process must be terminated and relaunched", or which say
+   * that the device or its driver is gone.
    */
   private static final Set<Integer> CUDA_DEVICE_LOST =
       Set.of(
@@ -64,8 +67,8 @@ public final class RuntimeFailure {
           810, // the MPS client has been terminated by the server
           999); // unknown error
 
-  // cuBLAS and cuDNN say NOT_INITIALIZED where a handle finds no memory; so does cuDNN, by a bare
-  // INTERNAL_ERROR of cudnnCreate.
+  // cuBLAS and cuDNN report NOT_INITIALIZED if there is no memory for a handle; cuDNN may also report
+  // INTERNAL_ERROR from cudnnCreate.
   private static final Pattern OUT_OF_MEMORY =
       Pattern.compile(
           String.join(
@@ -84,7 +87,7 @@ public final class RuntimeFailure {
               "CUDNN_STATUS_INTERNAL_ERROR ;.*expr=cudnnCreate\\("),
           Pattern.CASE_INSENSITIVE);
 
-  // Whoever reports without "CUDA failure CODE", and the libraries' own names for a failed kernel.
+  // Reports without "CUDA failure CODE", and the libraries' names for a failed kernel.
   private static final Pattern DEVICE_LOST =
       Pattern.compile(
           String.join(
@@ -106,13 +109,13 @@ public final class RuntimeFailure {
               "the launch timed out and was terminated"),
           Pattern.CASE_INSENSITIVE);
 
-  // Of ONNX Runtime, or of the plugin API.
+  // As ONNX Runtime or its plugin API writes it.
   private static final Pattern DEVICE_LIBRARY =
       Pattern.compile("\\b(CUDA|CUDNN|CUBLAS|CUDNN_FE|CUFFT|CURAND)( failure| error|_STATUS_)");
 
   private RuntimeFailure() {}
 
-  /** What a failure means, by it and its causes. */
+  /** Classifies a failure by its first cause that ONNX Runtime or the JVM has thrown. */
   public static Failure of(Throwable failure) {
     for (Throwable cause : chain(failure)) {
       if (cause instanceof OutOfMemoryError) {
@@ -125,9 +128,32 @@ public final class RuntimeFailure {
     return new Failure(Kind.FAULT, summary(failure));
   }
 
+  /**
+   * What a failed {@link OnnxModel#run} says about a version, for those who load or export it.
+   *
+   * @return invalid if ONNX Runtime rejects the model; otherwise a retry may succeed
+   * @throws RuntimeException the fault itself, if it is not ONNX Runtime's
+   */
+  public static IOException ofRun(Path folder, RuntimeException fault) {
+    if (fault.getCause() instanceof OrtException e) {
+      return cannot("run", folder, e);
+    }
+    throw fault;
+  }
+
+  /** As {@link #ofRun}, for any call of ONNX Runtime: {@code verb} says what it cannot do. */
+  static IOException cannot(String verb, Path folder, OrtException e) {
+    Failure failure = of(e);
+    String message =
+        "cannot %s %s: ONNX Runtime reports: %s".formatted(verb, folder, failure.summary());
+    return failure.kind() == Kind.BAD_MODEL
+        ? new InvalidModelException(message, e)
+        : new IOException(message, e);
+  }
+
   private static Kind kind(String message) {
     Matcher call = CALL.matcher(message);
-    // The last one: a message may quote the calls that it went through.
+    // The last match counts: a message may quote the calls that led to it.
     Integer code = null;
     while (call.find()) {
       code = call.group(1).equals("CUDA") ? code(call.group(2)) : null;
@@ -137,7 +163,7 @@ public final class RuntimeFailure {
           ? Kind.OUT_OF_MEMORY
           : CUDA_DEVICE_LOST.contains(code) ? Kind.DEVICE_LOST : Kind.OTHER;
     }
-    // Memory first: it is the milder of the two, and a device that is lost soon says so again.
+    // Memory first: it is the milder failure, and a lost device fails again soon.
     if (OUT_OF_MEMORY.matcher(message).find()) {
       return Kind.OUT_OF_MEMORY;
     }
@@ -151,7 +177,7 @@ public final class RuntimeFailure {
     return digits.length() > 6 ? null : Integer.valueOf(digits);
   }
 
-  /** One line, without the stack and the host's name that ONNX Runtime's messages have. */
+  /** One line without the stack trace and host name of ONNX Runtime's messages. */
   static String summary(Throwable failure) {
     String message = String.valueOf(failure.getMessage());
     Matcher call = CALL.matcher(message);
@@ -163,11 +189,11 @@ public final class RuntimeFailure {
       return found;
     }
     String line = message.lines().filter(l -> !l.isBlank()).findFirst().orElse(NO_MESSAGE);
-    return shortened(failure instanceof OrtException e ? words(e, line) : named(failure, line));
+    return shortened(failure instanceof OrtException e ? reason(e, line) : named(failure, line));
   }
 
-  /** ONNX Runtime's own, without the place in its sources. */
-  private static String words(OrtException failure, String line) {
+  /** ONNX Runtime's message without the source location. */
+  private static String reason(OrtException failure, String line) {
     Matcher memory = OUT_OF_MEMORY.matcher(line);
     return memory.find() ? line.substring(memory.start()) : OnnxRuntime.reason(failure);
   }
@@ -182,7 +208,7 @@ public final class RuntimeFailure {
 
   private static List<Throwable> chain(Throwable failure) {
     return Stream.iterate(failure, e -> e != null, Throwable::getCause)
-        .limit(20) // A chain may be a ring.
+        .limit(20) // A chain of causes may be cyclic.
         .toList();
   }
 }

@@ -5,12 +5,12 @@ import dev.dcgan.v1.ModelManifest;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The tensors of a generator, by name.
+ * The names and shapes of a generator's tensors.
  *
  * @param input float (n, latentSize)
  * @param fourDimensional whether the input is (n, latentSize, 1, 1) instead
  * @param image float (n, c, h, w) in [-1, 1]
- * @param pixels uint8 (n, h, w, c); null: there is none, they are to be computed
+ * @param pixels uint8 (n, h, w, c); null: the model has no such output, and they are computed
  */
 record Signature(
     String input,
@@ -20,7 +20,7 @@ record Signature(
     String image,
     @Nullable String pixels) {
 
-  /** As much of a manifest as this tells. */
+  /** A manifest with the fields that the signature tells. */
   ModelManifest toManifest() {
     return ModelManifest.newBuilder().setShape(shape.toProto()).setLatentSize(latentSize).build();
   }

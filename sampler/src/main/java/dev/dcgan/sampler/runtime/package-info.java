@@ -1,3 +1,3 @@
-/** Runs generators in ONNX Runtime; the only code that calls it. */
+/** Generators in ONNX Runtime, in the only code that calls it. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler.runtime;

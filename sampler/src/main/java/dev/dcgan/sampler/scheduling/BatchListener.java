@@ -1,22 +1,22 @@
 package dev.dcgan.sampler.scheduling;
 
-/** Hears what a batcher does. Called under its lock or on its threads: must be quick. */
+/** Observes a scheduler. Called under its lock or on its threads, so it must return quickly. */
 public interface BatchListener {
 
-  /** The queue grew, or shrank, by so many images. */
+  /** The number of queued images changed by {@code images}, which may be negative. */
   void queueChanged(int images);
 
-  /** A share of a batch starts to run, so long after its job arrived. */
+  /** A slice of a batch starts to run, {@code nanos} after its task arrived. */
   void waited(long nanos);
 
   /**
    * A batch ran.
    *
-   * @param images that it had
-   * @param padded that the network computed for it: as many, or more
+   * @param images requested
+   * @param padded images computed: as many, or more
    */
   void executed(int images, int padded, long nanos);
 
-  /** A run of a batch failed; the batch may be run again. */
+  /** A run of a batch failed; the batch may run again. */
   void failed(Failure.Kind kind);
 }

@@ -18,50 +18,50 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Joins the images of many callers into batches for the sessions of one network.
+ * Dynamic batching: joins the images of concurrent requests into batches for the sessions of one
+ * network.
  *
- * <p>The unit of scheduling is the image: a request larger than a batch is split over several,
- * small ones share one. Whose images are next is {@link FairQueue}'s law: newcomers first, then
- * turns by deficit round-robin, tight deadlines before others.
+ * <p>The unit of scheduling is the image: a large request is split over several batches, small
+ * requests share one. {@link FairQueue} decides whose images run next: new requests first, then
+ * deficit round-robin, tight deadlines before others.
  *
- * <p>How many images a batch takes follows from the network's measured times ({@link LatencyProfile}):
- * at most as many as make an image cheaper, so that newcomers never wait long for the next one; or
- * a quarter of the requests that wait, where that is more, because answers that leave together cost
- * less. Where little is queued, a session takes its share and leaves the others theirs, if that
- * ends sooner. Where the network runs fixed batch sizes only, a batch is padded to one or cut at
- * one. A batch closes
+ * <p>The batch size follows from the profiled latency ({@link LatencyProfile}). It is at most the
+ * size at which an image is about as cheap as it gets, so that new requests never wait long for the
+ * next batch. It is a quarter of the number of queued requests where that is more, because responses
+ * that leave together cost less. While little is queued, a session takes its share and leaves the
+ * rest to the other sessions, if that finishes sooner. Where the network runs fixed batch sizes
+ * only, a batch is padded up to one of them or cut down to one. A batch closes
  *
  * <ul>
- *   <li>when it has that many;
- *   <li>at once when nothing suggests that waiting pays: at the rate at which jobs have been
- *       arriving, the next is further away than the time that it would save by joining. So a lone
- *       caller never waits, and on a CPU, where joining saves next to nothing, nobody does;
- *   <li>else when there have been images waiting for the policy's delay, or when nobody came for as
- *       long as joining would save;
- *   <li>at once when the batcher is closed, because then nothing else is coming.
+ *   <li>when it is full;
+ *   <li>at once when waiting does not pay: at the EWMA of the arrival rate the next task is further
+ *       away than the time that batching would save. So a lone caller never waits, and on a CPU,
+ *       where batching saves little, nobody does;
+ *   <li>otherwise when images have been queued for the policy's maximum delay, or when no task has
+ *       arrived for as long as batching would save;
+ *   <li>at once when the scheduler is closed, because no further task arrives.
  * </ul>
  *
- * <p>A job that does not fit into the queue's bound is refused whole, and so is a request that at
- * the measured rate could not be done by its deadline. An accepted job's future is completed
- * exactly once: by its answerer with its images, or on an inference thread with what the network
- * threw. Cancelling the future removes the job's queued images before the next batch forms, and so
- * does its deadline; images that are running are thrown away.
+ * <p>A task that exceeds the queue's limit is rejected as a whole, and so is a request that cannot
+ * finish before its deadline at the estimated rate. The future of an accepted task is completed
+ * exactly once: with its images on the task's executor, or exceptionally on an inference thread.
+ * Cancelling the future removes the queued images before the next batch closes, and so does the
+ * deadline; images that are running already are discarded.
  *
- * <p>Thread-safe. A thread a session, started here, runs its network and at the end closes it.
+ * <p>Thread-safe. Each session has a thread, started here, which runs its network and closes it at
+ * the end.
  */
 public final class BatchScheduler implements AutoCloseable {
 
-  /** Of a request that may take as long as it likes. */
+  /** The time left of a request that has no deadline. */
   public static final long NO_DEADLINE = Long.MAX_VALUE;
 
-  // A batch of so small a part of the requests that wait delays none of them much.
-  private static final int FEW = 4;
-  private static final double SMOOTHING = 0.1;
-  private static final long LONGEST_GAP_NANOS = 1_000_000_000;
+  // A batch this many times smaller than the number of queued requests delays none of them much.
+  private static final int QUEUED_REQUESTS_PER_IMAGE = 4;
 
   private final String name;
   private final List<Network> networks;
-  private final LatencyProfile times;
+  private final LatencyProfile profile;
   private final BatchingPolicy policy;
   private final BatchListener listener;
   private final RunGuard guard;
@@ -72,30 +72,24 @@ public final class BatchScheduler implements AutoCloseable {
   // Mutable state
   @GuardedBy("lock") private final FairQueue queue = new FairQueue();
 
-  @GuardedBy("lock") private List<CompletableFuture<Void>> waitingForRoom = new ArrayList<>();
+  @GuardedBy("lock") private final ThroughputEstimator estimator;
 
-  /** What sessions without work wait for, the latest to wait last: its network is warm. */
+  @GuardedBy("lock") private List<CompletableFuture<Void>> roomWaiters = new ArrayList<>();
+
+  /** One condition per idle session, the most recently idle last: its caches are warm. */
   @GuardedBy("lock") private final Deque<Condition> idle = new ArrayDeque<>();
 
-  /** Images that were admitted and are not submitted yet: their latents are being made. */
+  /** Images of admitted requests that are not submitted yet: their latents are being made. */
   @GuardedBy("lock") private int reserved;
 
   @GuardedBy("lock") private boolean closed;
 
   @GuardedBy("lock") private long requests;
 
-  @GuardedBy("lock") private long lastArrival;
-
-  /** Between the arrivals of jobs, smoothed. */
-  @GuardedBy("lock") private double gapNanos = LONGEST_GAP_NANOS;
-
-  /** How many times as long as measured at warm-up batches take, smoothed. */
-  @GuardedBy("lock") private double slowness = 1;
-
   private BatchScheduler(
       String name,
       List<Network> networks,
-      LatencyProfile times,
+      LatencyProfile profile,
       BatchingPolicy policy,
       BatchListener listener,
       RunGuard guard,
@@ -103,55 +97,53 @@ public final class BatchScheduler implements AutoCloseable {
     this.name = name;
     this.guard = guard;
     this.networks = List.copyOf(networks);
-    this.times = times;
+    this.profile = profile;
     this.policy = policy;
     this.listener = listener;
     this.nanoClock = nanoClock;
-    this.lastArrival = nanoClock.getAsLong();
+    this.estimator =
+        new ThroughputEstimator(
+            profile, fullBatch(), networks.size(), nanoClock.getAsLong());
   }
 
   /**
-   * Starts a batcher, which owns the networks from now on.
+   * Starts a scheduler, which owns the networks from now on.
    *
-   * @param name of the version, for the log
-   * @param networks the same one, a session each
+   * @param name the version's name in the log
+   * @param networks sessions of the same network, one per inference thread
    * @param guard runs the batches
    */
   public static BatchScheduler start(
       String name,
       List<Network> networks,
-      LatencyProfile times,
+      LatencyProfile profile,
       BatchingPolicy policy,
       BatchListener listener,
       RunGuard guard,
       LongSupplier nanoClock) {
-    BatchScheduler batcher = new BatchScheduler(name, networks, times, policy, listener, guard, nanoClock);
+    BatchScheduler scheduler =
+        new BatchScheduler(name, networks, profile, policy, listener, guard, nanoClock);
     ThreadFactory factory = Threads.named("inference");
-    for (Network network : batcher.networks) {
-      batcher.threads.add(factory.newThread(() -> batcher.runBatches(network)));
+    for (Network network : scheduler.networks) {
+      scheduler.threads.add(factory.newThread(() -> scheduler.runBatches(network)));
     }
-    batcher.threads.forEach(Thread::start);
-    return batcher;
+    scheduler.threads.forEach(Thread::start);
+    return scheduler;
   }
 
   public BatchingPolicy policy() {
     return policy;
   }
 
-  /** Images in a batch that is full. */
-  int largestBatch() {
-    return Math.min(policy.maxBatch(), times.best());
-  }
-
   /**
-   * Admits a request, and reserves room in the queue for its first images, which are submitted next:
+   * Admits a request and reserves room in the queue for its first images, which are submitted next:
    * one decision under one lock.
    *
    * @param images of the whole request, above 0
    * @param first images that are submitted first, at most {@code images}
-   * @param nanosLeft until its deadline; {@link #NO_DEADLINE}: it has none
-   * @throws TooLateException the request could not be finished by then; nothing was reserved
-   * @throws QueueFullException there is no room; nothing was reserved
+   * @param nanosLeft until its deadline, or {@link #NO_DEADLINE}
+   * @throws TooLateException the request cannot finish before its deadline
+   * @throws QueueFullException the queue has no room
    */
   public QueuedRequest admit(long images, int first, Priority priority, long nanosLeft)
       throws TooLateException, QueueFullException {
@@ -159,16 +151,7 @@ public final class BatchScheduler implements AutoCloseable {
     try {
       boolean hasDeadline = nanosLeft != NO_DEADLINE;
       if (hasDeadline) {
-        double needed = nanosToFinish(images, priority);
-        if (nanosLeft < needed) {
-          throw new TooLateException(
-              "%d images would take about %d ms with %d queued; the request's deadline is in %d ms: allow more time, or request fewer"
-                  .formatted(
-                      images,
-                      (long) Math.ceil(needed / 1e6),
-                      queue.images(),
-                      TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
-        }
+        requireInTime(images, priority, nanosLeft);
       }
       long deadline = hasDeadline ? nanoClock.getAsLong() + nanosLeft : 0;
       QueuedRequest request =
@@ -183,20 +166,18 @@ public final class BatchScheduler implements AutoCloseable {
   /**
    * Reserves room in the queue for the images of a request that are submitted next.
    *
-   * @param images in all; what is reserved already counts
-   * @throws QueueFullException there is no room; what was reserved before stays so
+   * @param images in all; room that is reserved already counts
+   * @throws QueueFullException the queue has no room; what was reserved before stays reserved
    */
   public void reserve(QueuedRequest request, int images) throws QueueFullException {
     lock.lock();
     try {
-      int more = images - request.reserved;
-      if (more <= 0) {
-        return;
-      }
       int others = queue.images() + reserved - request.reserved;
       if (images > policy.maxQueueImages() - others) {
-        throw new QueueFullException(images, others, policy.maxQueueImages(), timeToClear());
+        throw new QueueFullException(
+            images, others, policy.maxQueueImages(), estimator.retryAfter(queue.images()));
       }
+      int more = Math.max(0, images - request.reserved);
       reserved += more;
       request.reserved += more;
     } finally {
@@ -204,74 +185,78 @@ public final class BatchScheduler implements AutoCloseable {
     }
   }
 
-  /** Gives back what is reserved for a request, whose images are not submitted after all. */
+  /** Releases the room that is reserved for a request: its images are not submitted after all. */
   public void release(QueuedRequest request) {
     List<CompletableFuture<Void>> room;
     lock.lock();
     try {
       reserved -= request.reserved;
       request.reserved = 0;
-      room = takeWaitingForRoom();
+      room = takeRoomWaiters();
     } finally {
       lock.unlock();
     }
-    room.forEach(waiting -> waiting.complete(null));
+    room.forEach(waiter -> waiter.complete(null));
   }
 
   /**
-   * Queues images of a request, after those that it has queued before; cancel the future to take
-   * them back. The room that is reserved for them is used; what is missing is reserved first.
+   * Queues images of a request, after those that it has queued before; cancel the future to
+   * withdraw them. They use the room that is reserved for them; what is missing is reserved first.
    *
-   * @param latents (n, latentSize), which must not be changed any more
-   * @param encoder completes the future once the images are made; tasks of one encoder that the same
-   *     batch finishes are completed together. Where it refuses, the inference thread does
+   * @param latents (n, latentSize); the caller must not change them afterwards
+   * @param executor completes the future once the images are made. Tasks with the same executor that
+   *     one batch finishes are completed by one call of it. Where it rejects that call, the
+   *     inference thread completes them
    * @throws QueueFullException nothing was queued
    * @throws IllegalStateException the scheduler is closed
    */
   public CompletableFuture<Images> submit(
-      QueuedRequest request, float[] latents, Output output, Executor encoder)
+      QueuedRequest request, float[] latents, Output output, Executor executor)
       throws QueueFullException {
-    ImageTask job = new ImageTask(request, networks.get(0), latents, output, encoder);
+    Network network = networks.get(0);
+    ImageTask task =
+        new ImageTask(
+            latents, network.latentSize(), output, network.imageBytes(output), executor);
     lock.lock();
     try {
       if (closed) {
-        throw new IllegalStateException("a task was submitted after the scheduler was closed");
+        throw new IllegalStateException("the scheduler of %s is closed".formatted(name));
       }
       Optional<RunFailedException> lost = guard.lost();
       if (lost.isPresent()) {
         release(request);
         return CompletableFuture.failedFuture(lost.get());
       }
-      reserve(request, job.count);
-      request.reserved -= job.count;
-      reserved -= job.count;
+      reserve(request, task.count);
+      reserved -= task.count;
+      request.reserved -= task.count;
       long now = nanoClock.getAsLong();
-      arrived(now);
-      job.arrived = now;
-      queue.add(job, now);
-      listener.queueChanged(job.count);
-      wakeOne();
+      estimator.recordArrival(now);
+      task.arrival = now;
+      queue.add(request, task, now);
+      listener.queueChanged(task.count);
+      wakeOneSession();
     } finally {
       lock.unlock();
     }
-    // Whoever ends the future, the caller or a failure, what is still queued has no taker.
+    // Whether the caller cancelled it or a run failed: nobody wants the images still queued.
     var unused =
-        job.future.whenComplete(
+        task.future.whenComplete(
             (images, failure) -> {
               if (failure != null) {
-                forget(job);
+                withdraw(request, task);
               }
             });
-    return job.future;
+    return task.future;
   }
 
-  /** Completed when images have left the queue, for who was refused. */
+  /** Completes when images have left the queue, for callers that were rejected. */
   public CompletableFuture<Void> whenRoom() {
     CompletableFuture<Void> room = new CompletableFuture<>();
     lock.lock();
     try {
       if (queue.images() + reserved > 0) {
-        waitingForRoom.add(room);
+        roomWaiters.add(room);
         return room;
       }
     } finally {
@@ -281,7 +266,7 @@ public final class BatchScheduler implements AutoCloseable {
     return room;
   }
 
-  /** Refuses jobs from now on; those accepted are finished, then the networks are closed. */
+  /** Rejects tasks from now on; the accepted ones are finished, then the networks are closed. */
   @Override
   public void close() {
     lock.lock();
@@ -293,17 +278,17 @@ public final class BatchScheduler implements AutoCloseable {
     }
   }
 
-  /** Fails the jobs that are queued. */
+  /** Fails the queued tasks. */
   public void failQueued(RuntimeException e) {
-    List<ImageTask> jobs;
+    List<ImageTask> tasks;
     lock.lock();
     try {
-      jobs = queue.jobs();
+      tasks = queue.tasks();
     } finally {
       lock.unlock();
     }
-    // Each leaves the queue as its future fails.
-    jobs.forEach(job -> job.future.completeExceptionally(e));
+    // Each is withdrawn from the queue as its future fails.
+    tasks.forEach(task -> task.future.completeExceptionally(e));
   }
 
   /** Whether the networks are closed. */
@@ -324,7 +309,7 @@ public final class BatchScheduler implements AutoCloseable {
   }
 
   /** Sessions that wait for work. */
-  int idle() {
+  int idleSessions() {
     lock.lock();
     try {
       return idle.size();
@@ -333,73 +318,90 @@ public final class BatchScheduler implements AutoCloseable {
     }
   }
 
-  private void forget(ImageTask job) {
+  /** Images in a full batch. */
+  private int fullBatch() {
+    return Math.min(policy.maxBatch(), profile.optimalBatchSize());
+  }
+
+  @GuardedBy("lock") private void requireInTime(long images, Priority priority, long nanosLeft)
+      throws TooLateException {
+    double needed =
+        estimator.nanosToFinish(queue.imagesAhead(images, priority), images, queue.images() == 0);
+    if (nanosLeft < needed) {
+      throw new TooLateException(
+          "cannot finish %d images before the deadline: they take about %d ms with %d images queued, and %d ms are left; allow more time or request fewer images"
+              .formatted(
+                  images,
+                  (long) Math.ceil(needed / 1e6),
+                  queue.images(),
+                  TimeUnit.NANOSECONDS.toMillis(nanosLeft)));
+    }
+  }
+
+  private void withdraw(QueuedRequest request, ImageTask task) {
     List<CompletableFuture<Void>> room = List.of();
     lock.lock();
     try {
-      int removed = queue.remove(job);
+      int removed = queue.remove(request, task);
       if (removed > 0) {
         listener.queueChanged(-removed);
-        room = takeWaitingForRoom();
+        room = takeRoomWaiters();
       }
     } finally {
       lock.unlock();
     }
-    room.forEach(waiting -> waiting.complete(null));
+    room.forEach(waiter -> waiter.complete(null));
   }
 
-  @GuardedBy("lock") private void wakeOne() {
+  @GuardedBy("lock") private void wakeOneSession() {
     Condition latest = idle.peekLast();
     if (latest != null) {
       latest.signal();
     }
   }
 
-  @GuardedBy("lock") private void arrived(long now) {
-    long gap = Math.min(LONGEST_GAP_NANOS, now - lastArrival);
-    gapNanos += SMOOTHING * (gap - gapNanos);
-    lastArrival = now;
-  }
-
   private void runBatches(Network network) {
     Condition changed = lock.newCondition();
     try (network) {
-      for (Turn turn = next(changed); !turn.last; turn = next(changed)) {
-        turn.expired.forEach(job -> job.future.completeExceptionally(expired(job)));
-        turn.room.forEach(waiting -> waiting.complete(null));
-        if (!turn.batch.isEmpty()) {
-          execute(network, turn.batch);
+      for (Work work = nextWork(changed); !work.isLast; work = nextWork(changed)) {
+        work.expired.forEach(task -> task.future.completeExceptionally(expired(task)));
+        work.room.forEach(waiter -> waiter.complete(null));
+        if (!work.batch.isEmpty()) {
+          execute(network, work.batch);
         }
       }
     } catch (InterruptedException e) {
-      throw new IllegalStateException("the inference thread is nobody's to interrupt", e);
+      throw new IllegalStateException("inference threads must not be interrupted", e);
     }
   }
 
   /**
    * What a session does next, outside the lock.
    *
-   * @param last nothing is queued, nor will be
+   * @param isLast nothing is queued, and the scheduler is closed
    */
-  private record Turn(
-      List<BatchSlice> batch, List<ImageTask> expired, List<CompletableFuture<Void>> room, boolean last) {}
+  private record Work(
+      List<BatchSlice> batch,
+      List<ImageTask> expired,
+      List<CompletableFuture<Void>> room,
+      boolean isLast) {}
 
   /** Waits for the next batch to close. */
-  private Turn next(Condition changed) throws InterruptedException {
+  private Work nextWork(Condition changed) throws InterruptedException {
     lock.lock();
     try {
       idle.addLast(changed);
       try {
-        Turn turn = turn();
-        while (turn == null) {
-          changed.awaitNanos(closesIn(nanoClock.getAsLong()));
-          turn = turn();
+        Work work = availableWork();
+        while (work == null) {
+          changed.awaitNanos(nanosUntilBatchCloses(nanoClock.getAsLong()));
+          work = availableWork();
         }
-        return turn;
+        return work;
       } finally {
         idle.remove(changed);
         if (queue.images() > 0) {
-          wakeOne(); // There is a share for another session.
+          wakeOneSession(); // Another session runs a share of what is left.
         }
       }
     } finally {
@@ -407,57 +409,56 @@ public final class BatchScheduler implements AutoCloseable {
     }
   }
 
-  /** What there is to do now; null where that is to wait. */
-  @GuardedBy("lock") private @Nullable Turn turn() {
+  /** What there is to do now; null: wait. */
+  @GuardedBy("lock") private @Nullable Work availableWork() {
     long now = nanoClock.getAsLong();
     int before = queue.images();
     List<ImageTask> expired = queue.removeExpired(now);
     if (!expired.isEmpty()) {
       listener.queueChanged(queue.images() - before);
-      return new Turn(List.of(), expired, takeWaitingForRoom(), false);
+      return new Work(List.of(), expired, takeRoomWaiters(), false);
     }
     if (queue.images() == 0 && closed) {
-      return new Turn(List.of(), List.of(), List.of(), true);
+      return new Work(List.of(), List.of(), List.of(), true);
     }
-    return closesIn(now) > 0 ? null : new Turn(take(now), List.of(), takeWaitingForRoom(), false);
+    return nanosUntilBatchCloses(now) > 0
+        ? null
+        : new Work(takeBatch(now), List.of(), takeRoomWaiters(), false);
   }
 
-  /** Nanoseconds until the next batch closes, 0 or less if it does now. */
-  @GuardedBy("lock") private long closesIn(long now) {
+  /** Nanoseconds until the next batch closes, 0 or less if it closes now. */
+  @GuardedBy("lock") private long nanosUntilBatchCloses(long now) {
     int queued = queue.images();
     if (queued == 0) {
       return Long.MAX_VALUE;
     }
-    if (closed || queued >= largestBatch()) {
+    if (closed || queued >= fullBatch()) {
       return 0;
     }
-    long saved = times.saved(queued);
-    if (gapNanos >= saved) {
-      return 0;
-    }
-    return Math.min(
-        policy.maxDelay().toNanos() - (now - queue.waitingSince()), saved - (now - lastArrival));
+    long delayLeft = policy.maxDelay().toNanos() - (now - queue.nonEmptySince());
+    return Math.min(delayLeft, estimator.nanosWorthWaiting(queued, now));
   }
 
-  @GuardedBy("lock") private List<BatchSlice> take(long now) {
-    int most = Math.max(largestBatch(), Math.min(policy.maxBatch(), queue.requests() / FEW));
-    int room = times.size(queue.images(), networks.size(), most);
+  @GuardedBy("lock") private List<BatchSlice> takeBatch(long now) {
+    int share = queue.requests() / QUEUED_REQUESTS_PER_IMAGE;
+    int limit = Math.max(fullBatch(), Math.min(policy.maxBatch(), share));
+    int size = profile.batchSize(queue.images(), networks.size(), limit);
     int before = queue.images();
-    List<BatchSlice> batch = queue.take(room, now, slowness * measuredNanosPerImage());
+    List<BatchSlice> batch = queue.take(size, now, estimator.nanosPerImage());
     listener.queueChanged(queue.images() - before);
     for (BatchSlice slice : batch) {
-      listener.waited(now - slice.job().arrived);
+      listener.waited(now - slice.task().arrival);
     }
     return batch;
   }
 
-  @GuardedBy("lock") private List<CompletableFuture<Void>> takeWaitingForRoom() {
-    if (waitingForRoom.isEmpty()) {
+  @GuardedBy("lock") private List<CompletableFuture<Void>> takeRoomWaiters() {
+    if (roomWaiters.isEmpty()) {
       return List.of();
     }
-    List<CompletableFuture<Void>> waiting = waitingForRoom;
-    waitingForRoom = new ArrayList<>();
-    return waiting;
+    List<CompletableFuture<Void>> waiters = roomWaiters;
+    roomWaiters = new ArrayList<>();
+    return waiters;
   }
 
   private void execute(Network network, List<BatchSlice> batch) {
@@ -466,73 +467,53 @@ public final class BatchScheduler implements AutoCloseable {
       images += slice.count();
     }
     try {
-      long nanos = guard.run(name, network, batch, times.nanos(images), listener);
+      long nanos = guard.run(name, network, batch, profile.nanos(images), listener);
       listener.executed(images, network.padded(images), nanos);
-      measured(images, nanos);
+      recordRun(images, nanos);
     } catch (RuntimeException | Error e) {
-      batch.forEach(slice -> slice.job().future.completeExceptionally(e));
+      batch.forEach(slice -> slice.task().future.completeExceptionally(e));
       return;
     }
     List<ImageTask> done = new ArrayList<>(batch.size());
     for (BatchSlice slice : batch) {
-      if (slice.job().made(slice.count())) {
-        done.add(slice.job());
+      if (slice.task().recordImages(slice.count())) {
+        done.add(slice.task());
       }
     }
     while (!done.isEmpty()) {
-      done = complete(done);
+      done = completeFirstGroup(done);
     }
   }
 
-  /** Has all jobs completed that have the first one's answerer; returns the others. */
-  private static List<ImageTask> complete(List<ImageTask> done) {
-    Executor answerer = done.get(0).answerer;
-    List<ImageTask> together = new ArrayList<>(done.size());
+  /** Completes all tasks that have the first one's executor; returns the others. */
+  private static List<ImageTask> completeFirstGroup(List<ImageTask> done) {
+    Executor executor = done.get(0).executor;
+    List<ImageTask> group = new ArrayList<>(done.size());
     List<ImageTask> others = new ArrayList<>(0);
-    for (ImageTask job : done) {
-      (job.answerer == answerer ? together : others).add(job);
+    for (ImageTask task : done) {
+      (task.executor == executor ? group : others).add(task);
     }
     try {
-      answerer.execute(() -> together.forEach(ImageTask::complete));
+      executor.execute(() -> group.forEach(ImageTask::complete));
     } catch (RuntimeException | Error e) {
-      // It has ended, or has no thread for it; whoever still waits must hear of it.
-      together.forEach(ImageTask::complete);
+      // It is shut down, or cannot start a thread; the callers must get their images nevertheless.
+      group.forEach(ImageTask::complete);
     }
     return others;
   }
 
-  private void measured(int images, long nanos) {
+  private void recordRun(int images, long nanos) {
     lock.lock();
     try {
-      double now = (double) nanos / times.nanos(images);
-      slowness += SMOOTHING * (now - slowness);
+      estimator.recordRun(images, nanos);
     } finally {
       lock.unlock();
     }
   }
 
-  /** With all sessions at work, as measured at warm-up. */
-  private double measuredNanosPerImage() {
-    int size = largestBatch();
-    return (double) times.nanos(size) / size / networks.size();
-  }
-
-  /** About how long a request of so many images takes that comes now. */
-  @GuardedBy("lock") private double nanosToFinish(long images, Priority priority) {
-    // With nothing queued the better figure: one that a bad moment spoilt would get no chance to
-    // mend while everybody is refused.
-    double pace = queue.images() == 0 ? Math.min(1, slowness) : slowness;
-    double work = (queue.before(images, priority) + images) * measuredNanosPerImage();
-    return pace * Math.max((double) times.nanos(1), work);
-  }
-
-  @GuardedBy("lock") private Duration timeToClear() {
-    long millis = (long) Math.ceil(queue.images() * slowness * measuredNanosPerImage() / 1e6);
-    return Duration.ofMillis(Math.max(1, Math.min(millis, 60_000)));
-  }
-
-  private static TooLateException expired(ImageTask job) {
+  private static TooLateException expired(ImageTask task) {
     return new TooLateException(
-        "the call's deadline passed before all of its %d images were made".formatted(job.count));
+        "cannot finish %d images: the deadline passed before all were made; allow more time"
+            .formatted(task.count));
   }
 }

@@ -9,41 +9,41 @@ import java.util.TreeSet;
 import java.util.function.LongSupplier;
 
 /**
- * Chooses the few batch sizes, the buckets, that a version has sessions for: candidates are opened
+ * Selects the few batch sizes, the buckets, for which a version has sessions. Candidates are opened
  * and measured in ascending order, and only those that pay are kept.
  *
  * <ul>
- *   <li>A bucket is dropped where a larger one takes hardly longer: padding costs less than another
- *       copy of the weights. So the smallest buckets of a GPU usually collapse into one.
- *   <li>Once an image gets no cheaper, larger candidates are not tried: they would only take longer
- *       and more memory.
- *   <li>Where the device's memory does not hold a candidate, the smaller ones do.
+ *   <li>A bucket is dropped if a larger one takes hardly longer: padding costs less than another copy
+ *       of the weights. So the smallest buckets of a GPU usually collapse into one.
+ *   <li>Once an image gets no cheaper, larger candidates are not tried: they would only add latency
+ *       and memory.
+ *   <li>If a candidate does not fit into the device's memory, the smaller ones are used.
  * </ul>
  */
 public final class BucketSelection {
 
-  /** The lanes of one version, which run side by side and have the same buckets. */
+  /** The lanes of one version: instances that run concurrently and have the same buckets. */
   public interface Lanes {
 
-    /** The lanes as networks; each can run batches up to its largest bucket. */
+    /** The lanes as networks; each runs batches up to its largest bucket. */
     List<? extends Network> networks();
 
     /** Adds a bucket to every lane. */
     void open(int bucket) throws IOException;
 
-    /** Closes all buckets but these. */
+    /** Closes all other buckets. */
     void retain(NavigableSet<Integer> buckets);
 
-    /** Whether memory was short where {@link #open} or a run failed so. */
+    /** Whether {@link #open} or a run failed for want of memory. */
     boolean isOutOfMemory(Exception failure);
   }
 
-  // Padding to a bucket that takes less than this much longer is not worth a session of its own.
-  private static final double HARDLY_LONGER = 1.1;
+  // A bucket needs no session of its own if padding to a larger one takes less than this much longer.
+  private static final double MAX_PADDING_COST = 1.1;
 
   private BucketSelection() {}
 
-  /** Powers of two up to a size, and that size. Ascending. */
+  /** The powers of two below a size, and that size; ascending. */
   public static int[] candidates(int maxBatch) {
     List<Integer> sizes = new ArrayList<>();
     for (int size = 1; size < maxBatch; size *= 2) {
@@ -54,17 +54,17 @@ public final class BucketSelection {
   }
 
   /**
-   * Leaves the lanes with the buckets that pay, and their times.
+   * Opens the buckets that pay in every lane, and returns their latency.
    *
-   * @param candidates ascending; one alone is always kept
+   * @param candidates ascending; a single candidate is always kept
    */
   public static LatencyProfile select(Lanes lanes, int[] candidates, LongSupplier nanoClock)
       throws IOException {
     long[] nanos = new long[candidates.length];
     int measured = 0;
     double cheapest = Double.MAX_VALUE;
-    int noCheaper = 0;
-    while (measured < candidates.length && noCheaper < 2) {
+    int withoutGain = 0;
+    while (measured < candidates.length && withoutGain < LatencyProfile.MAX_SIZES_WITHOUT_GAIN) {
       int size = candidates[measured];
       try {
         lanes.open(size);
@@ -76,9 +76,9 @@ public final class BucketSelection {
         break;
       }
       double each = (double) nanos[measured++] / size;
-      noCheaper = LatencyProfile.isCheaper(each, cheapest) ? 0 : noCheaper + 1;
+      withoutGain = LatencyProfile.isCheaper(each, cheapest) ? 0 : withoutGain + 1;
       cheapest = Math.min(cheapest, each);
-      // At once, so that few copies of the weights are in memory at a time.
+      // Closed at once, so that few copies of the weights are in memory at a time.
       lanes.retain(distinct(candidates, nanos, measured));
     }
     int[] kept = worthwhile(Arrays.copyOf(candidates, measured), Arrays.copyOf(nanos, measured));
@@ -87,26 +87,26 @@ public final class BucketSelection {
   }
 
   /**
-   * Which of the sizes are worth a session of their own.
+   * The sizes that are worth a session of their own.
    *
    * @param sizes ascending
-   * @param nanos that a run of each takes
+   * @param nanos latency of each
    */
   static int[] worthwhile(int[] sizes, long[] nanos) {
     NavigableSet<Integer> distinct = distinct(sizes, nanos, sizes.length);
-    Integer largest = distinct.ceiling(LatencyProfile.best(sizes, nanos));
+    Integer largest = distinct.ceiling(LatencyProfile.optimalBatchSize(sizes, nanos));
     return toArray(List.copyOf(distinct.headSet(largest, true)));
   }
 
   /**
-   * Of sizes that take about as long as each other the largest. What it is does not change when
-   * more sizes follow, except for the last group, which may grow.
+   * Groups sizes of about the same latency, and returns the largest of each group. When more sizes
+   * follow, only the last group may change.
    */
   private static NavigableSet<Integer> distinct(int[] sizes, long[] nanos, int count) {
     NavigableSet<Integer> distinct = new TreeSet<>();
     long smallestOfGroup = nanos[0];
     for (int i = 1; i < count; i++) {
-      if (nanos[i] >= HARDLY_LONGER * smallestOfGroup) {
+      if (nanos[i] >= MAX_PADDING_COST * smallestOfGroup) {
         distinct.add(sizes[i - 1]);
         smallestOfGroup = nanos[i];
       }

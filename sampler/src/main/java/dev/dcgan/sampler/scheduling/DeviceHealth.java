@@ -11,11 +11,11 @@ import org.slf4j.LoggerFactory;
 /**
  * Whether the device that runs the networks still works.
  *
- * <p>After most faults of a GPU the process's CUDA context stays broken: every later call fails,
- * and only a new process can use the device. So a loss is final here. Whoever sees one reports it:
- * a batch that failed, a batch that does not return, a load that failed. The first report is
- * logged, in one line, and the listener runs once, on a thread of its own, because those who report
- * hold locks or have other work. The listener ends the process.
+ * <p>After most faults of a GPU the CUDA context of the process stays broken: every later call fails,
+ * and only a new process can use the device. So the loss of a device is final. It is reported by
+ * whoever sees it: a batch that failed, a batch that does not return, a load that failed. The first
+ * report is logged in one line. The listener, which ends the process, then runs once, on its own
+ * thread, because reporters hold locks.
  *
  * <p>Thread-safe; no method blocks.
  */
@@ -23,7 +23,7 @@ public final class DeviceHealth {
 
   /**
    * The exit code of a process that has lost its device: EX_UNAVAILABLE of sysexits.h. A supervisor
-   * should start it again.
+   * should restart it.
    */
   public static final int EXIT_CODE = 69;
 
@@ -35,7 +35,7 @@ public final class DeviceHealth {
   // Written under the lock; read by every run.
   private volatile @Nullable String lost;
 
-  /** Sets what to do when the device is lost; at once, if it is lost already. */
+  /** Sets what to do when the device is lost; it runs at once if the device is lost already. */
   public void onLost(Consumer<String> listener) {
     String reason;
     synchronized (this) {
@@ -48,7 +48,7 @@ public final class DeviceHealth {
   }
 
   /**
-   * Reports that the device does not work any more.
+   * Reports that the device no longer works.
    *
    * @param reason one line: what was seen
    */
@@ -71,7 +71,7 @@ public final class DeviceHealth {
     return lost != null;
   }
 
-  /** One line; empty: the device works. */
+  /** The reason in one line; empty: the device works. */
   public Optional<String> whyLost() {
     return Optional.ofNullable(lost);
   }

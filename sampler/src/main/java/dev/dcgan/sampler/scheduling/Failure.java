@@ -7,19 +7,19 @@ package dev.dcgan.sampler.scheduling;
  */
 public record Failure(Kind kind, String summary) {
 
-  /** What a failure means for those who wait, and for the process. */
+  /** What a failure means for callers and for the process. */
   public enum Kind {
-    /** There was not enough memory on the device or the host; it may pass. */
+    /** The device or the host had too little memory; a retry may succeed. */
     OUT_OF_MEMORY("out_of_memory"),
-    /** The device does not work any more in this process; only a restart helps. */
+    /** The device no longer works in this process; only a restart helps. */
     DEVICE_LOST("device_lost"),
     /** The run did not return in time. */
     TIMEOUT("timeout"),
-    /** The runtime refuses the model itself. */
+    /** The runtime rejects the model itself. */
     BAD_MODEL("other"),
     /** The device's libraries failed in another way. */
     OTHER("other"),
-    /** No failure of the runtime, but a fault of this program. */
+    /** No failure of the runtime but a bug in this program. */
     FAULT("other");
 
     private final String reason;
@@ -28,7 +28,7 @@ public record Failure(Kind kind, String summary) {
       this.reason = reason;
     }
 
-    /** The value of the metrics' label {@code reason}. */
+    /** The value of the metric label {@code reason}. */
     public String reason() {
       return reason;
     }

@@ -10,19 +10,20 @@ import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The images that wait, and whose are next. Pure: time is an argument. Not thread-safe.
+ * The queued images, and whose are next: fair queueing. Pure: time is an argument. Not thread-safe.
  *
- * <p>Images are dealt to requests in turns of 1, 4 or 16 images, by priority:
+ * <p>A turn of a request is 1, 4 or 16 images, by priority. As in FQ-CoDel (RFC 8290) there are two
+ * lists:
  *
  * <ol>
- *   <li>A request that has not had its first turn is a newcomer, and newcomers come first, in order
- *       of arrival: so one that asks for a single image rides in the next batch.
- *   <li>Then it goes into the ring, whose members take turns by deficit round-robin (Shreedhar and
- *       Varghese 1995). A turn that the end of a batch cuts short is continued in the next.
- *   <li>Where there are both, each side gets half of the images, so that no flood of newcomers
- *       stops those in the ring, and the ring no newcomer.
- *   <li>The request with the earliest deadline, where it would miss that at its fair share, goes
- *       before the newcomers, at their half's expense.
+ *   <li>A request that has not finished its first turn is new. New requests come first, in order of
+ *       arrival, so that a request for a single image joins the next batch.
+ *   <li>Old requests take turns by deficit round-robin (Shreedhar and Varghese 1995). A turn that the
+ *       end of a batch interrupts is continued in the next.
+ *   <li>Where both lists have requests, each gets half of the images, so that a flood of new
+ *       requests does not starve old ones, and old requests delay no new one.
+ *   <li>The request with the earliest deadline goes before the new ones if it would miss the deadline
+ *       at its fair share; the images count as those of new requests.
  * </ol>
  */
 final class FairQueue {
@@ -34,91 +35,94 @@ final class FairQueue {
               : Long.signum(a.deadline - b.deadline);
 
   // Mutable state
-  private final Set<QueuedRequest> newcomers = new LinkedHashSet<>();
-  private final Set<QueuedRequest> ring = new LinkedHashSet<>();
+  private final Set<QueuedRequest> newRequests = new LinkedHashSet<>();
+  private final Set<QueuedRequest> oldRequests = new LinkedHashSet<>();
   private final NavigableSet<QueuedRequest> deadlines = new TreeSet<>(BY_DEADLINE);
   private int images;
-  private long outstanding;
-  private long waitingSince;
 
-  /** Images that newcomers had more than the ring since both are there. */
+  /** The sum of {@link QueuedRequest#remaining} over requests with queued images. */
+  private long outstanding;
+
+  private long nonEmptySince;
+
+  /** How many more images new requests got than old ones since both lists have requests. */
   private int balance;
 
-  /** Images that wait. */
+  /** Images that are queued. */
   int images() {
     return images;
   }
 
-  /** Requests with images that wait. */
+  /** Requests with images that are queued. */
   int requests() {
-    return newcomers.size() + ring.size();
+    return newRequests.size() + oldRequests.size();
   }
 
   /**
-   * About how many images of others go before a request's last one: of newcomers their first turn
-   * and as much of the ring's beside it; and of each no more than the request has beyond its own.
+   * Estimates how many images of other requests run before a new request's last one: the first turns
+   * of the new requests and as many images of old ones, and then from each request no more than the
+   * new one has beyond its first turn.
    */
-  double before(long asked, Priority priority) {
-    double first = 2.0 * newcomers.size() * Priority.NORMAL.quantum;
-    double rest = (double) requests() * Math.max(0, asked - priority.quantum);
-    return Math.min((double) outstanding, Math.min(images, first) + rest);
+  double imagesAhead(long requested, Priority priority) {
+    double firstTurns = 2.0 * newRequests.size() * Priority.NORMAL.quantum;
+    double fairShares = (double) requests() * Math.max(0, requested - priority.quantum);
+    return Math.min((double) outstanding, Math.min(images, firstTurns) + fairShares);
   }
 
-  /** Since when there has always been an image waiting. */
-  long waitingSince() {
-    return waitingSince;
+  /** Since when the queue has not been empty. */
+  long nonEmptySince() {
+    return nonEmptySince;
   }
 
-  void add(ImageTask job, long now) {
-    QueuedRequest request = job.request;
+  void add(QueuedRequest request, ImageTask task, long now) {
     if (images == 0) {
-      waitingSince = now;
+      nonEmptySince = now;
     }
-    if (request.waiting == 0) {
-      (request.served ? ring : newcomers).add(request);
+    if (request.queued == 0) {
+      (request.hasRun ? oldRequests : newRequests).add(request);
       if (request.hasDeadline) {
         deadlines.add(request);
       }
     }
-    request.jobs.add(job);
-    if (request.waiting > 0) {
+    request.tasks.add(task);
+    if (request.queued > 0) {
       outstanding -= request.remaining;
     }
-    request.waiting += job.count;
-    request.remaining = Math.max(request.remaining, request.waiting);
+    request.queued += task.count;
+    request.remaining = Math.max(request.remaining, request.queued);
     outstanding += request.remaining;
-    images += job.count;
+    images += task.count;
   }
 
-  /** Removes what is left of a job; returns how many images that was. */
-  int remove(ImageTask job) {
-    QueuedRequest request = job.request;
-    if (!request.jobs.remove(job)) {
+  /** Removes what is left of a task; returns how many images that was. */
+  int remove(QueuedRequest request, ImageTask task) {
+    if (!request.tasks.remove(task)) {
       return 0;
     }
-    int left = job.count - job.taken;
+    int left = task.count - task.taken;
     images -= left;
     outstanding -= left;
-    request.waiting -= left;
+    request.queued -= left;
     request.remaining -= left;
-    leaveIfDone(request);
+    removeIfEmpty(request);
     return left;
   }
 
-  /** The jobs with images that wait. */
-  List<ImageTask> jobs() {
-    List<ImageTask> jobs = new ArrayList<>();
-    newcomers.forEach(request -> jobs.addAll(request.jobs));
-    ring.forEach(request -> jobs.addAll(request.jobs));
-    return jobs;
+  /** The tasks with images that are queued. */
+  List<ImageTask> tasks() {
+    List<ImageTask> tasks = new ArrayList<>();
+    newRequests.forEach(request -> tasks.addAll(request.tasks));
+    oldRequests.forEach(request -> tasks.addAll(request.tasks));
+    return tasks;
   }
 
-  /** Removes and returns the jobs whose deadline has passed. */
+  /** Removes and returns the tasks whose deadline has passed. */
   List<ImageTask> removeExpired(long now) {
     List<ImageTask> expired = new ArrayList<>(0);
     while (!deadlines.isEmpty() && deadlines.first().deadline - now <= 0) {
-      List<ImageTask> late = List.copyOf(deadlines.first().jobs);
-      late.forEach(this::remove);
+      QueuedRequest request = deadlines.first();
+      List<ImageTask> late = List.copyOf(request.tasks);
+      late.forEach(task -> remove(request, task));
       expired.addAll(late);
     }
     return expired;
@@ -127,37 +131,37 @@ final class FairQueue {
   /**
    * Takes the next batch.
    *
-   * @param room images, at least 1
-   * @param nanosPerImage at the rate measured
+   * @param size images, at least 1; fewer where fewer are queued
+   * @param nanosPerImage estimated, for requests that have a deadline
    */
-  List<BatchSlice> take(int room, long now, double nanosPerImage) {
-    List<QueuedRequest> served = new ArrayList<>();
-    int left = Math.min(room, images);
+  List<BatchSlice> take(int size, long now, double nanosPerImage) {
+    List<QueuedRequest> granted = new ArrayList<>();
+    int left = Math.min(size, images);
     while (left > 0) {
-      QueuedRequest tight = tightest(now, nanosPerImage);
-      boolean contested = !ring.isEmpty() && (tight != null || !newcomers.isEmpty());
-      boolean newcomersSide = ring.isEmpty() || (contested && balance <= 0);
-      QueuedRequest request = next(newcomersSide, tight);
-      int granted = turn(request, left, served);
-      balance = contested ? balance + (newcomersSide ? granted : -granted) : 0;
-      left -= granted;
+      QueuedRequest urgent = urgent(now, nanosPerImage);
+      boolean contended = !oldRequests.isEmpty() && (urgent != null || !newRequests.isEmpty());
+      boolean takeNew = oldRequests.isEmpty() || (contended && balance <= 0);
+      QueuedRequest request = next(takeNew, urgent);
+      int taken = grantTurn(request, left, granted);
+      balance = contended ? balance + (takeNew ? taken : -taken) : 0;
+      left -= taken;
     }
-    List<BatchSlice> batch = new ArrayList<>(served.size());
-    for (QueuedRequest request : served) {
-      cut(request, batch);
+    List<BatchSlice> batch = new ArrayList<>(granted.size());
+    for (QueuedRequest request : granted) {
+      slice(request, batch);
     }
     return batch;
   }
 
-  private QueuedRequest next(boolean newcomersSide, @Nullable QueuedRequest tight) {
-    if (newcomersSide && tight != null) {
-      return tight;
+  private QueuedRequest next(boolean takeNew, @Nullable QueuedRequest urgent) {
+    if (takeNew && urgent != null) {
+      return urgent;
     }
-    return (newcomersSide ? newcomers : ring).iterator().next();
+    return (takeNew ? newRequests : oldRequests).iterator().next();
   }
 
-  /** The request with the earliest deadline, where its fair share would come too late. */
-  private @Nullable QueuedRequest tightest(long now, double nanosPerImage) {
+  /** The request with the earliest deadline, if it would miss that at its fair share. */
+  private @Nullable QueuedRequest urgent(long now, double nanosPerImage) {
     if (deadlines.isEmpty()) {
       return null;
     }
@@ -167,51 +171,51 @@ final class FairQueue {
     return first.deadline - now < needed ? first : null;
   }
 
-  /** Grants a request its turn, or what there is room for; returns how many images that is. */
-  private int turn(QueuedRequest request, int room, List<QueuedRequest> served) {
+  /** Grants a request its turn, or what fits into the batch; returns how many images that is. */
+  private int grantTurn(QueuedRequest request, int room, List<QueuedRequest> granted) {
     if (request.deficit == 0) {
       request.deficit = requests() == 1 ? room : request.priority.quantum;
     }
-    int granted = Math.min(request.deficit, Math.min(request.waiting, room));
+    int taken = Math.min(request.deficit, Math.min(request.queued, room));
     if (request.granted == 0) {
-      served.add(request);
+      granted.add(request);
     }
-    request.granted += granted;
-    request.waiting -= granted;
-    request.remaining -= granted;
-    request.deficit -= granted;
-    request.served = true;
-    images -= granted;
-    outstanding -= granted;
+    request.granted += taken;
+    request.queued -= taken;
+    request.remaining -= taken;
+    request.deficit -= taken;
+    request.hasRun = true;
+    images -= taken;
+    outstanding -= taken;
     if (request.deficit == 0) {
-      newcomers.remove(request);
-      ring.remove(request);
-      ring.add(request);
+      newRequests.remove(request);
+      oldRequests.remove(request);
+      oldRequests.add(request);
     }
-    leaveIfDone(request);
-    return granted;
+    removeIfEmpty(request);
+    return taken;
   }
 
-  private void leaveIfDone(QueuedRequest request) {
-    if (request.waiting == 0) {
+  private void removeIfEmpty(QueuedRequest request) {
+    if (request.queued == 0) {
       outstanding -= request.remaining;
-      newcomers.remove(request);
-      ring.remove(request);
+      newRequests.remove(request);
+      oldRequests.remove(request);
       deadlines.remove(request);
       request.deficit = 0;
     }
   }
 
-  /** Turns what was granted into slices of the request's jobs, in order. */
-  private static void cut(QueuedRequest request, List<BatchSlice> batch) {
+  /** Turns the granted images into slices of the request's tasks, in order. */
+  private static void slice(QueuedRequest request, List<BatchSlice> batch) {
     while (request.granted > 0) {
-      ImageTask job = request.jobs.element();
-      BatchSlice slice = new BatchSlice(job, job.taken, Math.min(request.granted, job.count - job.taken));
-      batch.add(slice);
-      job.taken += slice.count();
-      request.granted -= slice.count();
-      if (job.taken == job.count) {
-        request.jobs.remove();
+      ImageTask task = request.tasks.element();
+      int count = Math.min(request.granted, task.count - task.taken);
+      batch.add(new BatchSlice(task, task.taken, count));
+      task.taken += count;
+      request.granted -= count;
+      if (task.taken == task.count) {
+        request.tasks.remove();
       }
     }
   }

@@ -6,44 +6,54 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Images of a request that are queued together, from their latents to the last byte.
+ * Images that are queued together, from their latents to the finished bytes.
  *
- * <p>{@code taken} is guarded by the lock of the batcher that holds the job. Inference threads
- * write their slices' images side by side; whoever writes the last has the job completed.
+ * <p>{@code taken} is guarded by the lock of the scheduler that holds the task. Inference threads
+ * write the images of their slices concurrently; the one that writes the last image has the task
+ * completed.
  */
 final class ImageTask {
 
-  final QueuedRequest request;
   final float[] latents;
   final int latentSize;
   final int count;
   final Output output;
-  final Executor answerer;
+  final Executor executor;
   final int imageBytes;
   final CompletableFuture<Images> future = new CompletableFuture<>();
 
   // Mutable state
-  long arrived;
+  long arrival;
+
+  /** Images that batches have taken from the queue. */
   int taken;
-  private final AtomicInteger left;
+
+  private final AtomicInteger imagesLeft;
   private byte @Nullable [] result;
 
-  ImageTask(QueuedRequest request, Network network, float[] latents, Output output, Executor answerer) {
-    this.request = request;
+  /**
+   * A task that is not queued yet.
+   *
+   * @param latents (count, latentSize)
+   * @param imageBytes bytes in one image of the output
+   * @param executor completes the future
+   */
+  ImageTask(float[] latents, int latentSize, Output output, int imageBytes, Executor executor) {
     this.latents = latents;
-    this.latentSize = network.latentSize();
+    this.latentSize = latentSize;
     this.count = latents.length / latentSize;
     this.output = output;
-    this.answerer = answerer;
-    this.imageBytes = network.imageBytes(output);
+    this.imageBytes = imageBytes;
+    this.executor = executor;
     if (count < 1 || count * latentSize != latents.length) {
       throw new IllegalArgumentException(
-          "%d floats; expected one or more latents of %d".formatted(latents.length, latentSize));
+          "cannot queue %d floats: expected one or more latents of %d"
+              .formatted(latents.length, latentSize));
     }
-    this.left = new AtomicInteger(count);
+    this.imagesLeft = new AtomicInteger(count);
   }
 
-  /** Made on first use, so that a queue full of jobs holds no room for their images. */
+  /** Allocated on first use, so that a queue full of tasks holds no memory for their images. */
   synchronized byte[] result() {
     if (result == null) {
       result = new byte[Math.multiplyExact(count, imageBytes)];
@@ -51,9 +61,9 @@ final class ImageTask {
     return result;
   }
 
-  /** So many more images are in the result; true: those were the last. */
-  boolean made(int images) {
-    return left.addAndGet(-images) == 0;
+  /** Records images that are in the result now; true: they were the last ones. */
+  boolean recordImages(int images) {
+    return imagesLeft.addAndGet(-images) == 0;
   }
 
   void complete() {

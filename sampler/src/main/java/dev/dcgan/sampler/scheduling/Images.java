@@ -1,10 +1,10 @@
 package dev.dcgan.sampler.scheduling;
 
 /**
- * Images as the network made them, one after the other.
+ * Images as the network made them.
  *
- * @param bytes count images of equal size, each in the form that {@code output} says; not to be
- *     changed
+ * @param bytes {@code count} images of equal size in a row, in the form of {@code output}; must not
+ *     be changed
  */
-@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+@SuppressWarnings("ArrayRecordComponent") // Never compared.
 public record Images(Output output, int count, byte[] bytes) {}

@@ -13,35 +13,34 @@ import java.util.concurrent.Phaser;
 import java.util.function.LongSupplier;
 
 /**
- * Measures how long runs take while all lanes of a version run at once: two sessions on one GPU are
- * not two GPUs. Each lane has a thread. The sizes alternate, because after another size a run may
- * have to plan anew or find its weights gone from the caches, as it will when it serves.
+ * Measures latency while all lanes of a version run concurrently, because two sessions on one GPU
+ * are not two GPUs. Each lane has a thread. The batch sizes alternate: as in production, a run after
+ * another size may have to make a new execution plan or find its weights evicted from the caches.
  */
 final class LaneProfiler {
 
-  // Untimed, until plans are made and a GPU that was idle has raised its clocks.
+  // Not measured: execution plans are made, and an idle GPU raises its clocks.
   private static final int WARM_UP_ROUNDS = 5;
   private static final int ROUNDS = 9;
 
   private LaneProfiler() {}
 
   /**
-   * The median time of a run of each size, with all lanes at work.
+   * Measures the median latency of each batch size, in nanoseconds, while all lanes run.
    *
-   * @param sizes images a run
    * @throws IllegalStateException the runtime failed
    */
   static long[] measure(List<? extends Network> lanes, int[] sizes, LongSupplier nanoClock) {
-    // A lane that fails leaves it, and the others go on without it.
-    Phaser together = new Phaser(lanes.size());
+    // A lane that fails deregisters, and the others go on without it.
+    Phaser barrier = new Phaser(lanes.size());
     List<Callable<long[][]>> tasks = new ArrayList<>();
     for (Network lane : lanes) {
-      tasks.add(() -> rounds(lane, sizes, together, nanoClock));
+      tasks.add(() -> rounds(lane, sizes, barrier, nanoClock));
     }
     ExecutorService threads = Executors.newFixedThreadPool(lanes.size(), Threads.named("profile"));
     try {
       List<long[][]> measured = new ArrayList<>();
-      // Waits for all, also where one fails: a network that runs must not be closed.
+      // Waits for all lanes even if one fails: a network that runs must not be closed.
       for (Future<long[][]> lane : threads.invokeAll(tasks)) {
         measured.add(lane.get());
       }
@@ -49,22 +48,22 @@ final class LaneProfiler {
     } catch (ExecutionException e) {
       throw asUnchecked(e);
     } catch (InterruptedException e) {
-      throw new IllegalStateException("the thread that loads models must not be interrupted", e);
+      throw new IllegalStateException("the model loading thread must not be interrupted", e);
     } finally {
       threads.shutdown();
     }
   }
 
-  /** Nanoseconds of one lane, by size and round. */
+  /** Latencies of one lane, by size and round. */
   private static long[][] rounds(
-      Network lane, int[] sizes, Phaser together, LongSupplier nanoClock) {
+      Network lane, int[] sizes, Phaser barrier, LongSupplier nanoClock) {
     long[][] nanos = new long[sizes.length][ROUNDS];
     try {
       for (int round = -WARM_UP_ROUNDS; round < ROUNDS; round++) {
         for (int i = 0; i < sizes.length; i++) {
           float[] latents = new float[sizes[i] * lane.latentSize()];
           Arrays.fill(latents, 0.5f);
-          together.arriveAndAwaitAdvance();
+          barrier.arriveAndAwaitAdvance();
           long start = nanoClock.getAsLong();
           lane.generate(latents, Output.PIXELS);
           if (round >= 0) {
@@ -74,7 +73,7 @@ final class LaneProfiler {
       }
       return nanos;
     } finally {
-      together.arriveAndDeregister();
+      barrier.arriveAndDeregister();
     }
   }
 

@@ -4,65 +4,67 @@ import java.util.Arrays;
 import java.util.function.LongSupplier;
 
 /**
- * How long a network takes for batches of some sizes, and what follows from it for the size of a
- * batch. Immutable.
+ * The measured latency of a network by batch size, and the batch sizes that follow from it.
+ * Immutable.
  *
- * <p>On a CPU a run of 32 is hardly cheaper an image than a run of one; on a GPU it may cost no
- * more than the run of one. Nothing here knows which it is: it is measured.
+ * <p>Batching saves little on a CPU; on a GPU a run of 32 images may take no longer than a run of
+ * one. Nothing here knows which of the two it is: the latency is measured.
  *
- * <p>A network either runs batches of any size, whose times are interpolated, or only batches of
- * fixed sizes, the buckets. A smaller batch is then padded to the next bucket and takes that
- * bucket's time.
+ * <p>A network runs either batches of any size, whose latency is interpolated, or batches of fixed
+ * sizes only, the buckets. A smaller batch is then padded to the next bucket and has that bucket's
+ * latency.
  */
 public final class LatencyProfile {
 
-  // A larger batch must make an image cheaper by more than this to be worth its delay.
-  private static final double WORTH_IT = 0.95;
-  // Two runs at once must each end so much sooner than one of both would.
+  // A larger batch is worth its delay if an image takes less than this share of the time.
+  private static final double WORTH_BATCHING = 0.95;
+  // A split over sessions is worth it if a part takes less than this share of the whole.
   private static final double WORTH_SPLITTING = 0.8;
-  private static final int IN_A_ROW = 3;
-  private static final int MOST_ROUNDS = 5;
-  private static final long LONG_ENOUGH_NANOS = 500_000_000;
+  // After so many larger sizes without a gain none is expected.
+  static final int MAX_SIZES_WITHOUT_GAIN = 2;
+  private static final int RUNS_IN_A_ROW = 3;
+  private static final int MAX_ROUNDS = 5;
+  private static final long MAX_MEASURING_NANOS = 500_000_000;
 
   private final int[] sizes;
   private final long[] nanos;
-  private final int best;
+  private final int optimalBatchSize;
 
-  /** Nanoseconds for n images, run one after another in the best cuts; empty without buckets. */
-  private final long[] inCuts;
+  /** Nanoseconds for n images, split optimally over buckets in sequence; empty without buckets. */
+  private final long[] splitNanos;
 
   private LatencyProfile(int[] sizes, long[] nanos, boolean buckets) {
     this.sizes = sizes;
     this.nanos = nanos;
-    this.best = best(sizes, nanos);
-    this.inCuts = buckets ? inCuts(sizes, nanos) : new long[0];
+    this.optimalBatchSize = optimalBatchSize(sizes, nanos);
+    this.splitNanos = buckets ? splitNanos(sizes, nanos) : new long[0];
   }
 
   /**
-   * Times as they were measured.
+   * The profile of a network that runs batches of any size.
    *
-   * @param sizes images a batch, ascending, the first 1
-   * @param nanos of each, above 0
+   * @param sizes measured batch sizes, ascending from 1
+   * @param nanos latency of each, above 0
    */
   public static LatencyProfile of(int[] sizes, long[] nanos) {
     return new LatencyProfile(sizes.clone(), nanos.clone(), false);
   }
 
   /**
-   * Times of a network that runs batches of these sizes only.
+   * The profile of a network that runs batches of these sizes only.
    *
-   * @param sizes images a batch, ascending
-   * @param nanos of each, above 0
+   * @param sizes buckets, ascending
+   * @param nanos latency of each, above 0
    */
   public static LatencyProfile ofBuckets(int[] sizes, long[] nanos) {
     return new LatencyProfile(sizes.clone(), nanos.clone(), true);
   }
 
   /**
-   * Runs batches of 1, 2, 4 and so on images until an image gets no cheaper; then all those again,
-   * in turn, so that a moment in which the machine is busy spoils none of them. Each runs several
-   * times in a row, since after a larger one the weights must come from memory again; the fastest
-   * counts.
+   * Measures batches of 1, 2, 4 and so on images until an image gets no cheaper. Then all sizes are
+   * measured again in turn, so that a moment in which the machine is busy distorts none of them. Each
+   * size runs several times in a row, because after a larger one the weights are no longer cached;
+   * the fastest run counts.
    */
   public static LatencyProfile measure(Network network, int maxBatch, LongSupplier nanoClock) {
     long start = nanoClock.getAsLong();
@@ -70,16 +72,18 @@ public final class LatencyProfile {
     long[] nanos = new long[Integer.SIZE];
     int measured = 0;
     double cheapest = Double.MAX_VALUE;
-    int noCheaper = 0;
-    for (int size = 1; size <= maxBatch && noCheaper < 2; size = next(size, maxBatch)) {
+    int withoutGain = 0;
+    for (int size = 1;
+        size <= maxBatch && withoutGain < MAX_SIZES_WITHOUT_GAIN;
+        size = next(size, maxBatch)) {
       sizes[measured] = size;
       nanos[measured] = fastest(network, size, nanoClock);
       double each = (double) nanos[measured++] / size;
-      noCheaper = isCheaper(each, cheapest) ? 0 : noCheaper + 1;
+      withoutGain = isCheaper(each, cheapest) ? 0 : withoutGain + 1;
       cheapest = Math.min(cheapest, each);
     }
     for (int round = 0;
-        round < MOST_ROUNDS && nanoClock.getAsLong() - start < LONG_ENOUGH_NANOS;
+        round < MAX_ROUNDS && nanoClock.getAsLong() - start < MAX_MEASURING_NANOS;
         round++) {
       for (int i = 0; i < measured; i++) {
         nanos[i] = Math.min(nanos[i], fastest(network, sizes[i], nanoClock));
@@ -88,29 +92,29 @@ public final class LatencyProfile {
     return of(Arrays.copyOf(sizes, measured), Arrays.copyOf(nanos, measured));
   }
 
-  /** The smallest batch in which an image is about as cheap as it gets. */
-  public int best() {
-    return best;
+  /** The smallest batch size at which an image is about as cheap as it gets. */
+  public int optimalBatchSize() {
+    return optimalBatchSize;
   }
 
-  /** Whether the network runs batches of the measured sizes only. */
+  /** Whether the network runs the measured batch sizes only. */
   public boolean hasBuckets() {
-    return inCuts.length > 0;
+    return splitNanos.length > 0;
   }
 
-  /** Images in the batches that were measured, ascending. */
+  /** The measured batch sizes, ascending. */
   public int[] sizes() {
     return sizes.clone();
   }
 
-  /** Images in the largest batch that was measured. */
-  public int largest() {
+  /** The largest measured batch size. */
+  public int maxSize() {
     return sizes[sizes.length - 1];
   }
 
   /**
-   * What a run of n images takes: with buckets the time of the bucket that n is padded to, else
-   * between sizes that were measured in proportion. Above the largest bucket it takes several runs.
+   * The latency of n images in nanoseconds: with buckets the latency of the bucket that n is padded
+   * to, otherwise interpolated. Above the largest bucket n images take several runs.
    */
   public long nanos(int n) {
     int i = Arrays.binarySearch(sizes, n);
@@ -121,7 +125,7 @@ public final class LatencyProfile {
     if (hasBuckets()) {
       return above < sizes.length
           ? nanos[above]
-          : n / largest() * nanos[above - 1] + (n % largest() == 0 ? 0 : nanos(n % largest()));
+          : n / maxSize() * nanos[above - 1] + (n % maxSize() == 0 ? 0 : nanos(n % maxSize()));
     }
     if (above == sizes.length) {
       return (long) ((double) nanos[above - 1] * n / sizes[above - 1]);
@@ -130,39 +134,39 @@ public final class LatencyProfile {
     return nanos[above - 1] + (long) (share * (nanos[above] - nanos[above - 1]));
   }
 
-  /** What is saved where one more image joins a run of n instead of having its own; 0 or more. */
-  long saved(int n) {
+  /** Nanoseconds saved if one more image joins a run of n instead of running alone; 0 or more. */
+  long savingFromWaiting(int n) {
     return Math.max(0, nanos(n) + nanos[0] - nanos(n + 1));
   }
 
   /**
-   * How many of the images that wait a session should run: all, or a share that leaves as many to
-   * each of the others, where that ends sooner. So there is work left while the answers of one
-   * batch are on their way.
+   * How many of the queued images a session should run: all, or an equal share that leaves the rest
+   * to the other sessions, if that finishes sooner. So there is work left while the responses of one
+   * batch are sent.
    *
-   * <p>Between two buckets a batch is either padded to the larger or cut to the smaller, and the
-   * rest is left for the next run: whichever is estimated to finish all of them sooner.
+   * <p>Between two buckets a batch is either padded to the larger one or cut to the smaller one, with
+   * the rest left for the next run: whichever is estimated to finish all images sooner.
    *
-   * @param most at most so many
+   * @param limit the largest batch size allowed
    */
-  int size(int queued, int sessions, int most) {
-    int together = Math.min(queued, hasBuckets() ? Math.min(most, largest()) : most);
-    int apart = Math.min(together, (queued + sessions - 1) / sessions);
+  int batchSize(int queued, int sessions, int limit) {
+    int all = Math.min(queued, hasBuckets() ? Math.min(limit, maxSize()) : limit);
+    int share = Math.min(all, (queued + sessions - 1) / sessions);
     if (!hasBuckets()) {
-      return nanos(apart) < WORTH_SPLITTING * nanos(together) ? apart : together;
+      return nanos(share) < WORTH_SPLITTING * nanos(all) ? share : all;
     }
-    return inCuts[apart] < WORTH_SPLITTING * inCuts[together]
-        ? cut(apart, together)
-        : cut(together, together);
+    return splitNanos[share] < WORTH_SPLITTING * splitNanos[all]
+        ? padOrCut(share, all)
+        : padOrCut(all, all);
   }
 
-  /** Images of the next run, for n of those available; a padded run takes more for no more time. */
-  private int cut(int n, int available) {
+  /** The next run's size for n of the available images; a padded run has room for more of them. */
+  private int padOrCut(int n, int available) {
     int bucket = ceiling(sizes, n);
-    return inCuts[n] < nanos[bucket] ? sizes[bucket - 1] : Math.min(available, sizes[bucket]);
+    return splitNanos[n] < nanos[bucket] ? sizes[bucket - 1] : Math.min(available, sizes[bucket]);
   }
 
-  /** 1: 540 us, 2: 1060 us. */
+  /** For the log: {@code 1: 540 us, 2: 1060 us}. */
   @Override
   public String toString() {
     StringBuilder text = new StringBuilder();
@@ -172,13 +176,13 @@ public final class LatencyProfile {
     return text.toString();
   }
 
-  /** Whether the time of an image is so much less that a larger batch is worth its delay. */
+  /** Whether an image is so much cheaper that a larger batch is worth its delay. */
   static boolean isCheaper(double nanosPerImage, double cheapest) {
-    return nanosPerImage < WORTH_IT * cheapest;
+    return nanosPerImage < WORTH_BATCHING * cheapest;
   }
 
-  /** The smallest of these sizes in which an image is about as cheap as in any. */
-  static int best(int[] sizes, long[] nanos) {
+  /** The smallest of these batch sizes at which an image is about as cheap as at any. */
+  static int optimalBatchSize(int[] sizes, long[] nanos) {
     double cheapest = Double.MAX_VALUE;
     for (int i = 0; i < sizes.length; i++) {
       cheapest = Math.min(cheapest, (double) nanos[i] / sizes[i]);
@@ -190,19 +194,19 @@ public final class LatencyProfile {
     return sizes[smallest];
   }
 
-  private static long[] inCuts(int[] sizes, long[] nanos) {
-    long[] inCuts = new long[sizes[sizes.length - 1] + 1];
-    for (int n = 1; n < inCuts.length; n++) {
+  private static long[] splitNanos(int[] sizes, long[] nanos) {
+    long[] split = new long[sizes[sizes.length - 1] + 1];
+    for (int n = 1; n < split.length; n++) {
       int bucket = ceiling(sizes, n);
-      inCuts[n] = nanos[bucket];
+      split[n] = nanos[bucket];
       if (bucket > 0) {
-        inCuts[n] = Math.min(inCuts[n], nanos[bucket - 1] + inCuts[n - sizes[bucket - 1]]);
+        split[n] = Math.min(split[n], nanos[bucket - 1] + split[n - sizes[bucket - 1]]);
       }
     }
-    return inCuts;
+    return split;
   }
 
-  /** Index of the smallest size that holds n images. */
+  /** The index of the smallest size that holds n images. */
   private static int ceiling(int[] sizes, int n) {
     int i = Arrays.binarySearch(sizes, n);
     return i >= 0 ? i : -i - 1;
@@ -216,7 +220,7 @@ public final class LatencyProfile {
     float[] latents = new float[size * network.latentSize()];
     Arrays.fill(latents, 0.5f);
     long fastest = Long.MAX_VALUE;
-    for (int i = 0; i < IN_A_ROW; i++) {
+    for (int i = 0; i < RUNS_IN_A_ROW; i++) {
       long start = nanoClock.getAsLong();
       network.generate(latents, Output.PIXELS);
       fastest = Math.min(fastest, Math.max(1, nanoClock.getAsLong() - start));

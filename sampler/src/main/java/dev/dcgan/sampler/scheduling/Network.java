@@ -2,16 +2,16 @@ package dev.dcgan.sampler.scheduling;
 
 import java.util.List;
 
-/** A generator as a batcher sees it: latents in, images out. Used by one thread at a time. */
+/** One session of a generator: latents in, images out. Not thread-safe. */
 public interface Network extends AutoCloseable {
 
   /** Floats in one latent. */
   int latentSize();
 
-  /** Bytes in one image of the given form. */
+  /** Bytes in one image of the given output. */
   int imageBytes(Output output);
 
-  /** Images that a run of n computes: n, or more where the network knows only some sizes. */
+  /** Images that a run of n computes: n, or more where the network runs fixed batch sizes only. */
   default int padded(int n) {
     return n;
   }
@@ -23,12 +23,16 @@ public interface Network extends AutoCloseable {
    */
   void run(List<BatchSlice> batch);
 
-  /** Makes the images of some latents by themselves: {@code latents} is (n, latentSize). */
+  /**
+   * Makes images without a scheduler, in one run.
+   *
+   * @param latents (n, latentSize)
+   */
   default Images generate(float[] latents, Output output) {
-    ImageTask job =
-        new ImageTask(new QueuedRequest(Priority.NORMAL, false, 0, 0, 0), this, latents, output, Runnable::run);
-    run(List.of(new BatchSlice(job, 0, job.count)));
-    return job.images();
+    ImageTask task =
+        new ImageTask(latents, latentSize(), output, imageBytes(output), Runnable::run);
+    run(List.of(new BatchSlice(task, 0, task.count)));
+    return task.images();
   }
 
   @Override

@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.scheduling;
 
-/** Which of the network's outputs a caller wants. */
+/** One of the network's outputs. */
 public enum Output {
   /** uint8, HWC. */
   PIXELS,

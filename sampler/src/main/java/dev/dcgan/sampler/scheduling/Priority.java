@@ -1,12 +1,12 @@
 package dev.dcgan.sampler.scheduling;
 
-/** How large a request's share is while others wait. */
+/** A request's share of the images while others are queued. */
 public enum Priority {
   LOW(1),
   NORMAL(4),
   HIGH(16);
 
-  /** Images a turn. */
+  /** Images per turn: the quantum of deficit round-robin. */
   final int quantum;
 
   Priority(int quantum) {

@@ -2,21 +2,21 @@ package dev.dcgan.sampler.scheduling;
 
 import java.time.Duration;
 
-/** Too many images wait already; nothing was queued. */
+/** The queue has no room for a request's images; nothing was queued. */
 public final class QueueFullException extends Exception {
 
   private static final long serialVersionUID = 1L;
 
   private final Duration retryAfter;
 
-  public QueueFullException(int asked, int queued, int limit, Duration retryAfter) {
+  public QueueFullException(int requested, int queued, int limit, Duration retryAfter) {
     super(
-        "%d images are queued of at most %d, no room for %d more; try again in %d ms"
-            .formatted(queued, limit, asked, retryAfter.toMillis()));
+        "cannot queue %d images: %d images are queued of at most %d; try again in %d ms"
+            .formatted(requested, queued, limit, retryAfter.toMillis()));
     this.retryAfter = retryAfter;
   }
 
-  /** When, at the rate measured, what is queued now will be done. */
+  /** Estimates when the images that are queued now will have run. */
   public Duration retryAfter() {
     return retryAfter;
   }

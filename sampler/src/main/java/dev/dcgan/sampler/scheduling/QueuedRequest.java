@@ -4,8 +4,8 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * A caller's request as the queue sees it: what shares are dealt to. Its images come in one job or,
- * of a stream, in one after the other.
+ * A caller's request as {@link FairQueue} sees it: the flow that gets a fair share. Its images come
+ * in one task or, for a stream, in one task after the other.
  */
 public final class QueuedRequest {
 
@@ -14,27 +14,32 @@ public final class QueuedRequest {
   final long deadline;
   final long number;
 
-  // Mutable state, guarded by the lock of the batcher
-  final Deque<ImageTask> jobs = new ArrayDeque<>(2);
-  int waiting;
+  // Mutable state, guarded by the lock of the scheduler
+  final Deque<ImageTask> tasks = new ArrayDeque<>(2);
 
-  /**
-   * Images that were admitted and are not taken yet: those that wait and, of a stream, the rest.
-   */
-  long remaining;
-
-  /** Room in the queue for images that are submitted next. */
+  /** Room in the queue that is reserved for images that are submitted next. */
   int reserved;
 
+  /** Images in the queue. */
+  int queued;
+
+  /** Admitted images that no batch has taken: those queued and, for a stream, those to come. */
+  long remaining;
+
+  /** Images that are left of the current turn; 0: the next turn has not begun. */
   int deficit;
+
+  /** Images of the batch that is being formed. */
   int granted;
-  boolean served;
+
+  /** Whether a batch has taken any of its images. */
+  boolean hasRun;
 
   /**
-   * A request as it arrives.
+   * A request that has queued nothing yet.
    *
-   * @param deadline on the batcher's clock; of no meaning without {@code hasDeadline}
-   * @param number ascending: tells requests with one deadline apart
+   * @param deadline on the scheduler's clock; without {@code hasDeadline} it is ignored
+   * @param number ascending; orders requests that have the same deadline
    * @param images of the whole request
    */
   QueuedRequest(Priority priority, boolean hasDeadline, long deadline, long number, long images) {

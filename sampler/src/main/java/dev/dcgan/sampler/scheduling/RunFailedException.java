@@ -4,8 +4,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A batch could not be run; the message, one line, is for the caller. The log has the cause, once
- * for all callers, so nobody needs to log it again.
+ * A batch failed. The message, one line, is for the caller; the cause is logged once for all callers
+ * of the batch, so nobody needs to log it again.
  */
 public final class RunFailedException extends RuntimeException {
 
@@ -16,7 +16,7 @@ public final class RunFailedException extends RuntimeException {
 
   RunFailedException(
       Failure.Kind kind, String message, Duration retryAfter, @Nullable Throwable cause) {
-    super(message, cause, false, false); // Made for every batch; the stack says nothing.
+    super(message, cause, false, false); // Created for every failed batch; its stack tells nothing.
     this.kind = kind;
     this.retryAfter = retryAfter;
   }
@@ -25,7 +25,7 @@ public final class RunFailedException extends RuntimeException {
     return kind;
   }
 
-  /** When to come back. */
+  /** How long the caller should wait before a retry. */
   public Duration retryAfter() {
     return retryAfter;
   }

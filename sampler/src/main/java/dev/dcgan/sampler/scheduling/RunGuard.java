@@ -1,12 +1,9 @@
 package dev.dcgan.sampler.scheduling;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.sampler.scheduling.Failure.Kind;
 import dev.dcgan.server.Threads;
 import java.time.Duration;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
@@ -23,25 +20,25 @@ import org.slf4j.LoggerFactory;
  *
  * <ul>
  *   <li>Out of memory: idle versions are evicted, and the batch runs again after a pause, {@value
- *       #MAX_ATTEMPTS} times in all. The pause is on the session's own thread: cancelled and
- *       expired calls leave at once.
- *   <li>Device lost: reported to {@link DeviceHealth}. From then on no batch runs.
- *   <li>A batch that does not return within the timeout counts as a lost device: nothing can stop a
- *       run that hangs in the driver.
- *   <li>All else fails the batch's callers, and no others.
+ *       #MAX_ATTEMPTS} times in all. The pause is on the session's own thread, so cancelled and
+ *       expired requests still leave the queue at once.
+ *   <li>Device lost: it is reported to {@link DeviceHealth}, and no batch runs afterwards.
+ *   <li>A batch that does not return within the timeout counts as a lost device, because nothing can
+ *       stop a run that hangs in the driver.
+ *   <li>Any other failure fails the batch's callers and no others.
  * </ul>
  *
- * <p>Every failed run is counted by the listener; the log has one line a minute for each version
- * and reason. Thread-safe. A thread, started by {@link #start}, looks for runs that do not return.
+ * <p>The listener counts every failed run; {@link FailureLog} logs them. Thread-safe. A watchdog
+ * thread, started by {@link #start}, looks for runs that do not return.
  */
 public final class RunGuard implements AutoCloseable {
 
-  /** Waits. */
+  /** Sleeps; tests replace it. */
   public interface Pause {
     void pause(Duration duration) throws InterruptedException;
   }
 
-  /** Frees memory of the device, by evicting versions that nobody uses. */
+  /** Frees memory of the device by evicting versions that nobody uses. */
   public interface Eviction {
     void evictIdle();
   }
@@ -52,9 +49,9 @@ public final class RunGuard implements AutoCloseable {
   private static final Duration FIRST_PAUSE = Duration.ofMillis(50);
   private static final int PAUSE_GROWTH = 4;
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
-  private static final Duration LOG_INTERVAL = Duration.ofMinutes(1);
   private static final Duration MAX_CHECK_INTERVAL = Duration.ofSeconds(1);
-  // A batch that is known to be slow, as on a small CPU, is given this many times what it took.
+  // Where batches are known to be slow, as on a small CPU, the limit is this many times the
+  // profiled latency.
   private static final int SLOW_FACTOR = 10;
 
   private final DeviceHealth health;
@@ -62,17 +59,14 @@ public final class RunGuard implements AutoCloseable {
   private final Duration timeout;
   private final LongSupplier nanoClock;
   private final Pause pause;
+  private final FailureLog failureLog;
   private final Set<Run> running = ConcurrentHashMap.newKeySet();
   private final Thread watchdog = Threads.named("batch-watchdog").newThread(this::watch);
 
   // Mutable state
   private volatile Eviction eviction = () -> {};
 
-  @GuardedBy("this") private final Map<String, Logged> logged = new HashMap<>();
-
-  private record Logged(long at, int suppressed) {}
-
-  /** A batch that is being run. Compared by identity. */
+  /** A batch that is running. Compared by identity. */
   private static final class Run {
     final String name;
     final List<BatchSlice> batch;
@@ -80,7 +74,7 @@ public final class RunGuard implements AutoCloseable {
     final long start;
     final long limitNanos;
 
-    /** Its callers were told, and its failure counted; what it still does is of no interest. */
+    /** Its callers have failed and its failure is counted; how it ends no longer matters. */
     final AtomicBoolean abandoned = new AtomicBoolean();
 
     Run(String name, List<BatchSlice> batch, BatchListener listener, long start, long limitNanos) {
@@ -91,13 +85,17 @@ public final class RunGuard implements AutoCloseable {
       this.limitNanos = limitNanos;
     }
 
+    int images() {
+      return batch.stream().mapToInt(BatchSlice::count).sum();
+    }
+
     void fail(RunFailedException e) {
-      batch.forEach(slice -> slice.job().future.completeExceptionally(e));
+      batch.forEach(slice -> slice.task().future.completeExceptionally(e));
     }
   }
 
   /**
-   * A guard without a watchdog yet.
+   * A guard whose watchdog is not started yet.
    *
    * @param classifier tells what a failure means
    * @param timeout of a run; zero: none
@@ -113,9 +111,10 @@ public final class RunGuard implements AutoCloseable {
     this.timeout = timeout;
     this.nanoClock = nanoClock;
     this.pause = pause;
+    this.failureLog = new FailureLog(nanoClock);
   }
 
-  /** A guard whose runs may take as long as they like, and whose device nobody looks after. */
+  /** A guard without a timeout, whose device health nobody observes. */
   public static RunGuard unwatched(Function<Throwable, Failure> classifier) {
     return new RunGuard(
         new DeviceHealth(), classifier, Duration.ZERO, System::nanoTime, RunGuard::sleep);
@@ -126,7 +125,7 @@ public final class RunGuard implements AutoCloseable {
     TimeUnit.NANOSECONDS.sleep(duration.toNanos());
   }
 
-  /** Starts to look for runs that do not return, where there is a timeout. */
+  /** Starts the watchdog if there is a timeout. */
   public void start() {
     if (!timeout.isZero()) {
       watchdog.start();
@@ -143,12 +142,12 @@ public final class RunGuard implements AutoCloseable {
     watchdog.interrupt();
   }
 
-  /** What callers are told once the device is lost; empty: it works. */
+  /** What callers get once the device is lost; empty: the device works. */
   public Optional<RunFailedException> lost() {
     return health.isLost() ? Optional.of(deviceLost(Kind.DEVICE_LOST, null)) : Optional.empty();
   }
 
-  /** Fails the callers of all batches that are being run. */
+  /** Fails the callers of all running batches. */
   public void failRunning() {
     RunFailedException e = deviceLost(Kind.DEVICE_LOST, null);
     running.forEach(run -> run.fail(e));
@@ -157,13 +156,17 @@ public final class RunGuard implements AutoCloseable {
   /**
    * Runs a batch.
    *
-   * @param name of the version, for the log
-   * @param expectedNanos that such a batch usually takes
-   * @return nanoseconds that the run took which succeeded
-   * @throws RunFailedException no slice has its images; counted and logged already
+   * @param name the version's name in the log
+   * @param expectedNanos the profiled latency of such a batch
+   * @return nanoseconds of the successful run
+   * @throws RunFailedException no slice has its images; the failure is counted and logged
    */
   long run(
-      String name, Network network, List<BatchSlice> batch, long expectedNanos, BatchListener listener) {
+      String name,
+      Network network,
+      List<BatchSlice> batch,
+      long expectedNanos,
+      BatchListener listener) {
     long limit = Math.max(timeout.toNanos(), SLOW_FACTOR * expectedNanos);
     for (int attempt = 1; ; attempt++) {
       if (health.isLost()) {
@@ -175,25 +178,25 @@ public final class RunGuard implements AutoCloseable {
         network.run(batch);
         long nanos = nanoClock.getAsLong() - run.start;
         if (attempt > 1) {
-          reportRecovered(run, attempt);
+          failureLog.recovered(name, attempt);
         }
         return nanos;
       } catch (RuntimeException | Error e) {
-        // Not even an OutOfMemoryError may leave callers waiting for a thread that is gone.
-        failed(run, attempt, e);
+        // Not even an OutOfMemoryError may leave callers waiting for a thread that has ended.
+        handleFailure(run, attempt, e);
       } finally {
         running.remove(run);
       }
-      pause(attempt);
-      if (batch.stream().allMatch(slice -> slice.job().future.isDone())) {
+      pauseAfter(attempt);
+      if (batch.stream().allMatch(slice -> slice.task().future.isDone())) {
         throw new RunFailedException(
-            Kind.OUT_OF_MEMORY, "nobody waits for the batch any more", RETRY_AFTER, null);
+            Kind.OUT_OF_MEMORY, "all callers of the batch are gone", RETRY_AFTER, null);
       }
     }
   }
 
-  /** Returns where the batch is to run again; throws otherwise. */
-  private void failed(Run run, int attempt, Throwable e) {
+  /** Returns if the batch is to run again; throws otherwise. */
+  private void handleFailure(Run run, int attempt, Throwable e) {
     Failure failure = classifier.apply(e);
     if (run.abandoned.compareAndSet(false, true)) {
       run.listener.failed(failure.kind());
@@ -201,10 +204,10 @@ public final class RunGuard implements AutoCloseable {
     switch (failure.kind()) {
       case OUT_OF_MEMORY -> {
         if (attempt == MAX_ATTEMPTS) {
-          report(run, failure, attempt, null);
+          failureLog.failed(run.name, failure, run.images(), attempt, null);
           throw new RunFailedException(
               failure.kind(),
-              "not enough memory to make the images now; try again in %d ms"
+              "cannot generate the images: out of memory; try again in %d ms"
                   .formatted(RETRY_AFTER.toMillis()),
               RETRY_AFTER,
               e);
@@ -216,14 +219,15 @@ public final class RunGuard implements AutoCloseable {
         throw deviceLost(failure.kind(), e);
       }
       default -> {
-        // A fault of this program is found by its stack.
-        report(run, failure, attempt, failure.kind() == Kind.FAULT ? e : null);
+        // A bug in this program is found by its stack trace.
+        Throwable stack = failure.kind() == Kind.FAULT ? e : null;
+        failureLog.failed(run.name, failure, run.images(), attempt, stack);
         throw new RunFailedException(failure.kind(), "internal error", Duration.ZERO, e);
       }
     }
   }
 
-  /** Reports runs that should have returned long ago. */
+  /** Reports runs that have exceeded their limit. */
   void check() {
     if (timeout.isZero()) {
       return;
@@ -248,73 +252,31 @@ public final class RunGuard implements AutoCloseable {
       while (true) {
         pause.pause(interval);
         long now = nanoClock.getAsLong();
-        // Where this thread was late by as much, the whole process was stopped, not the device.
+        // If this thread is late by the timeout, the process was suspended, and no run hangs.
         if (now - last < timeout.toNanos()) {
           check();
         }
         last = now;
       }
     } catch (InterruptedException e) {
-      log.debug("the watchdog ends");
+      log.debug("the batch watchdog stops");
     }
   }
 
-  private void pause(int attempt) {
+  private void pauseAfter(int attempt) {
     try {
       pause.pause(FIRST_PAUSE.multipliedBy((long) Math.pow(PAUSE_GROWTH, attempt - 1)));
     } catch (InterruptedException e) {
-      throw new IllegalStateException("inference threads are not interrupted", e);
+      throw new IllegalStateException("inference threads must not be interrupted", e);
     }
   }
 
   private static RunFailedException deviceLost(Kind kind, @Nullable Throwable cause) {
     return new RunFailedException(
         kind,
-        "the device of this replica is lost, and it restarts; call another one",
+        "the device of this replica is lost and the replica restarts; call another replica",
         RETRY_AFTER,
         cause);
-  }
-
-  /** One line a minute for each version, reason and outcome. */
-  private void report(Run run, Failure failure, int attempts, @Nullable Throwable stack) {
-    String reason = failure.kind().reason();
-    int suppressed = suppressed(run.name + " " + reason);
-    if (suppressed >= 0) {
-      int images = run.batch.stream().mapToInt(BatchSlice::count).sum();
-      log.error(
-          "a batch failed: model={} reason={} images={} attempts={} suppressed={}: {}",
-          run.name,
-          reason,
-          images,
-          attempts,
-          suppressed,
-          failure.summary(),
-          stack);
-    }
-  }
-
-  private void reportRecovered(Run run, int attempts) {
-    int suppressed = suppressed(run.name + " recovered");
-    if (suppressed >= 0) {
-      log.warn(
-          "a batch ran after it had failed: model={} reason={} attempts={} suppressed={}",
-          run.name,
-          Kind.OUT_OF_MEMORY.reason(),
-          attempts,
-          suppressed);
-    }
-  }
-
-  /** How many lines were left out since the last one; -1: this one is to be left out too. */
-  private synchronized int suppressed(String key) {
-    long now = nanoClock.getAsLong();
-    Logged last = logged.get(key);
-    if (last != null && now - last.at < LOG_INTERVAL.toNanos()) {
-      logged.put(key, new Logged(last.at, last.suppressed + 1));
-      return -1;
-    }
-    logged.put(key, new Logged(now, 0));
-    return last == null ? 0 : last.suppressed;
   }
 
   private static long seconds(long nanos) {

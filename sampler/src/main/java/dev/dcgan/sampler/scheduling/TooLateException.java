@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.scheduling;
 
-/** A request's images could not be made before its deadline, or were not; nothing is queued. */
+/** A request cannot finish before its deadline, or did not; nothing of it is queued. */
 public final class TooLateException extends Exception {
 
   private static final long serialVersionUID = 1L;

@@ -1,3 +1,3 @@
-/** Joins images of many requests into batches. Knows neither a protocol nor ONNX Runtime. */
+/** Dynamic batching of the images of concurrent requests; knows no protocol and no ONNX Runtime. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler.scheduling;

@@ -3,7 +3,7 @@ package dev.dcgan.sampler.server;
 import dev.dcgan.sampler.core.ImageListener;
 import dev.dcgan.sampler.core.ImageResult;
 import dev.dcgan.sampler.core.ResponseBudget;
-import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelListener;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchListener;
@@ -24,7 +24,7 @@ import java.util.stream.DoubleStream;
 import org.jspecify.annotations.Nullable;
 
 /** The metrics of the sampler, beside those of gRPC and HTTP. Thread-safe. */
-public final class SamplerMetrics implements ModelWatcher.Listener, ImageListener {
+final class SamplerMetrics implements ModelListener, ImageListener {
 
   private static final double[] WAITS = {
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10
@@ -47,7 +47,7 @@ public final class SamplerMetrics implements ModelWatcher.Listener, ImageListene
   private final Info model;
   private final Info provider;
 
-  public SamplerMetrics(PrometheusRegistry registry) {
+  SamplerMetrics(PrometheusRegistry registry) {
     images =
         Counter.builder()
             .name("sampler_images_total")
@@ -278,6 +278,6 @@ public final class SamplerMetrics implements ModelWatcher.Listener, ImageListene
   }
 
   private static double[] powersOfTwo() {
-    return DoubleStream.iterate(1, n -> n <= BatchingPolicy.LARGEST_BATCH, n -> n * 2).toArray();
+    return DoubleStream.iterate(1, n -> n <= BatchingPolicy.MAX_BATCH, n -> n * 2).toArray();
   }
 }

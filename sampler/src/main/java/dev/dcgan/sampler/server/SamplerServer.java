@@ -8,8 +8,10 @@ import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.http.ImageHandler;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
+import dev.dcgan.sampler.models.VersionFactory;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
@@ -49,12 +51,12 @@ public final class SamplerServer {
    *     never
    */
   public record Config(
-      ModelWatcher.Config models,
+      ModelWatcherConfig models,
       int port,
       int httpPort,
       Duration maxConnectionAge,
       @Nullable ServerTls tls,
-      OnnxModel.Settings runtime,
+      RuntimeSettings runtime,
       String requested,
       int sessions,
       BatchingPolicy policy,
@@ -62,7 +64,7 @@ public final class SamplerServer {
 
   /** Makes what loads versions. */
   interface LoaderFactory {
-    ModelWatcher.Loader loader(RunGuard guard, SamplerMetrics metrics);
+    VersionFactory loader(RunGuard guard, SamplerMetrics metrics);
   }
 
   private static final Logger log = LoggerFactory.getLogger(SamplerServer.class);
@@ -196,7 +198,7 @@ public final class SamplerServer {
    */
   public void drain(Duration delay, Duration grace) throws InterruptedException {
     long end = System.nanoTime() + delay.plus(grace).toNanos();
-    watcher.stopLooking();
+    watcher.stopPolling();
     server.drain(delay, grace);
     watcher.close();
     // A process that ends while ONNX Runtime is at work may crash.

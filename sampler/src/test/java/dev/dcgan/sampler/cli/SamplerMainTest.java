@@ -61,8 +61,8 @@ class SamplerMainTest {
       Ended one = run("generate", "--target", target, "--seed", "3", "--out", sheet.toString());
       assertThat(one)
           .isEqualTo(new Ended(0, "25 images of digits/1 on cpu, in %s%n".formatted(sheet), ""));
-      BufferedImage picture = ImageIO.read(sheet.toFile());
-      assertThat(picture.getWidth()).isEqualTo(2 + 5 * 16);
+      BufferedImage image = ImageIO.read(sheet.toFile());
+      assertThat(image.getWidth()).isEqualTo(2 + 5 * 16);
 
       Path folder = root.resolve("pngs");
       Ended each =
@@ -157,7 +157,7 @@ class SamplerMainTest {
   }
 
   @Test
-  void serve_overTls_isForThoseWhoTrustItsCertificate() throws Exception {
+  void serve_overTls_isForClientsThatTrustIt() throws Exception {
     assumeThat(Path.of("/usr/bin/openssl")).as("openssl is absent").exists();
     // As README has it.
     Process openssl =
@@ -206,7 +206,7 @@ class SamplerMainTest {
   }
 
   @Test
-  void export_thatIsStoppedOrKilled_leavesNoHalfShard_andIsDoneByAnotherTry() throws Exception {
+  void export_stoppedOrKilled_leavesNoHalfShard_andIsRetried() throws Exception {
     Path models = root.resolve("models");
     TestModels.publish(new ModelRepository(models), "digits", 1, 1);
     Path out = root.resolve("out");
@@ -222,13 +222,13 @@ class SamplerMainTest {
             "100000", // It takes seconds: there is time to stop it.
             "--parts",
             "50");
-    Pattern begun = Pattern.compile("part 0 of 50: shards 0 to 0 of 50, 0 of them there already");
+    Pattern begun = Pattern.compile("part 0 of 50: shards 0 to 0 of 50, 0 of them exist");
 
     Process stopped = start(arguments);
     try (BufferedReader log = stopped.errorReader(StandardCharsets.UTF_8)) {
       awaitMatch(log, begun);
       stopped.toHandle().destroy(); // SIGTERM; the process's own would close the log.
-      awaitMatch(log, Pattern.compile("stopped: 0 of 1 shards are written; start again"));
+      awaitMatch(log, Pattern.compile("stopped after 0 of 1 shards"));
       assertThat(stopped.waitFor(30, TimeUnit.SECONDS)).isTrue();
       assertThat(stopped.exitValue()).isEqualTo(75);
     } finally {
@@ -253,12 +253,12 @@ class SamplerMainTest {
 
     Ended done = run(arguments);
     assertThat(done.exitCode()).as(done.err()).isZero();
-    assertThat(done.err()).contains("which another try left");
+    assertThat(done.err()).contains("removed ", ".digits-000000.tar");
     assertThat(out.toFile().list()).containsExactlyInAnyOrder("export.json", "digits-000000.tar");
   }
 
   @Test
-  void export_whereAFileIsInTheWay_saysSoInOneLine() throws Exception {
+  void export_intoAFile_failsInOneLine() throws Exception {
     Path models = root.resolve("models");
     TestModels.publish(new ModelRepository(models), "digits", 1, 1);
     Path out = Files.writeString(root.resolve("out"), "a file");
@@ -324,7 +324,7 @@ class SamplerMainTest {
     assertThat(more.exitCode()).isEqualTo(2);
     assertThat(more.err())
         .contains(
-            "--first 18446744073709551610 --count 7: a sequence ends with image 18446744073709551615")
+            "--first 18446744073709551610 --count 7: expected a last image of at most")
         .contains("'x'")
         .contains("--parts 0: expected 1 to 1000000");
 
@@ -337,7 +337,7 @@ class SamplerMainTest {
   }
 
   @Test
-  void generate_whereNothingListens_saysSoInOneLine() throws Exception {
+  void generate_whereNothingListens_failsInOneLine() throws Exception {
     Ended ended = run("generate", "--target", "localhost:1", "--out", root.resolve("x").toString());
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).isEmpty();
@@ -345,7 +345,7 @@ class SamplerMainTest {
   }
 
   @Test
-  void bench_whereNothingListens_saysSoInOneLine() throws Exception {
+  void bench_whereNothingListens_failsInOneLine() throws Exception {
     Ended ended = run("bench", "--target", "localhost:1");
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.out()).isEmpty();
@@ -384,9 +384,9 @@ class SamplerMainTest {
     assertThat(ended.err())
         .contains("--target is empty")
         .contains("--mode open needs --rate")
-        .contains("--connections 3: --concurrency 2 cannot use more than one each")
+        .contains("--connections 3: expected at most --concurrency, 2")
         .contains("--count 0: expected 1 to 4294967295")
-        .contains("--stream has no sheets")
+        .contains("--stream cannot send --format sheet")
         .contains("--duration (in ms) 0: expected 1 to 86400000")
         .contains("--warm-up (in ms) 7200000: expected 0 to 3600000")
         .contains("--timeout (in ms) 7200000: expected 0 to 3600000")
@@ -397,14 +397,14 @@ class SamplerMainTest {
     assertThat(more.exitCode()).isEqualTo(2);
     assertThat(more.err())
         .contains("--rate 0.0: expected above 0, at most 1000000")
-        .contains("--rate is of --mode open")
+        .contains("--rate needs --mode open")
         .contains("--concurrency 0: expected 1 to 10000")
         .contains("--format 'gif': expected one of [float, png, raw, sheet]");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"sheet", "png"})
-  void generate_whereNobodyAnswers_givesUp(String format) throws Exception {
+  void generate_withoutAResponse_timesOut(String format) throws Exception {
     // Connections are taken by the kernel, and nothing is ever said on them.
     try (ServerSocket mute = new ServerSocket(0)) {
       String target = "127.0.0.1:" + mute.getLocalPort();
@@ -421,18 +421,18 @@ class SamplerMainTest {
               root.resolve("x").toString());
       assertThat(ended.exitCode()).isEqualTo(1);
       assertThat(ended.err())
-          .startsWith("error: no answer from " + target + " within 200 ms; ")
+          .startsWith("error: no response from " + target + " within 200 ms: ")
           .hasLineCount(1);
     }
   }
 
   @Test
-  void serve_onCudaThatIsNotHere_refusesInOneLine() throws Exception {
+  void serve_onAbsentCuda_failsInOneLine() throws Exception {
     assumeThat(Path.of("/dev/nvidia0")).doesNotExist();
     Ended ended = run("serve", "--repository", root.toString(), "--provider", "cuda");
     assertThat(ended.exitCode()).isEqualTo(1);
     assertThat(ended.err())
-        .startsWith("error: CUDA cannot be used here (")
+        .startsWith("error: cannot use CUDA device 0: ")
         .endsWith("use --provider cpu, or auto\n")
         .hasLineCount(1);
   }
@@ -474,7 +474,7 @@ class SamplerMainTest {
   }
 
   @Test
-  void severalModels_mayStandInTheEnvironment() throws Exception {
+  void severalModels_mayBeSetByTheEnvironment() throws Exception {
     ProcessBuilder program = program("serve", "--port", "-1");
     program.environment().put("DCGAN_MODEL", "A,digits,B");
     Ended ended = finish(program.start());
@@ -482,14 +482,14 @@ class SamplerMainTest {
   }
 
   @Test
-  void deviceId_mayStandInTheEnvironment() throws Exception {
+  void deviceId_mayBeSetByTheEnvironment() throws Exception {
     ProcessBuilder program = program("serve", "--port", "-1");
     program.environment().put("DCGAN_DEVICE_ID", "-3");
     assertThat(finish(program.start()).err()).contains("--device-id -3: expected 0 to 255");
   }
 
   @Test
-  void serve_withTelemetryOn_isRefused() throws Exception {
+  void serve_withTelemetryOn_isRejected() throws Exception {
     ProcessBuilder program = program("serve", "--repository", root.toString());
     program.environment().remove("ORT_DISABLE_TELEMETRY");
     Ended ended = finish(program.start());
@@ -550,7 +550,7 @@ class SamplerMainTest {
     return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
   }
 
-  /** Waits for the port, which it returns, and the model; whichever is told first. */
+  /** Waits until the port and the model are in the log; returns the port. */
   private static String awaitServing(BufferedReader log) throws IOException {
     StringBuilder read = new StringBuilder();
     for (String line = log.readLine(); line != null; line = log.readLine()) {

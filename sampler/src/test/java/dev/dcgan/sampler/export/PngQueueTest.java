@@ -27,7 +27,7 @@ class PngQueueTest {
   private static final ImageShape SHAPE = new ImageShape(1, 4, 1);
   private static final long SEED = 3;
 
-  /** Its image is its latent, and it is for one thread at a time. */
+  /** Its images are their latents; it may be used by one thread at a time. */
   private static class FakeNetwork implements Network {
     private final AtomicBoolean runs = new AtomicBoolean();
     private final List<Integer> sizes = new ArrayList<>();
@@ -75,7 +75,7 @@ class PngQueueTest {
     List<Network> networks = List.of(new FakeNetwork(), new FakeNetwork());
     try (PngQueue queue =
         new PngQueue(
-            networks, SHAPE, SEED, chunks(40, 7), new PngQueue.Cut(7, 3, 4), () -> false)) {
+            networks, SHAPE, SEED, chunks(40, 7), new PngQueue.Chunking(7, 3, 4), () -> false)) {
       for (int i = 0; i < 40 * 7; ) {
         for (byte[] png : queue.take()) {
           assertThat(png).isEqualTo(ImageEncoder.png(SHAPE, pixels(Latents.of(SEED, i++, 4)), 0));
@@ -89,7 +89,9 @@ class PngQueueTest {
     FakeNetwork network = new FakeNetwork();
     try (PngQueue queue =
         new PngQueue(
-            List.of(network), SHAPE, SEED, chunks(2, 7), new PngQueue.Cut(7, 3, 3), () -> false)) {
+            List.of(network), SHAPE, SEED, chunks(2, 7),
+            new PngQueue.Chunking(7, 3, 3),
+            () -> false)) {
       queue.take();
       queue.take();
     }
@@ -113,7 +115,7 @@ class PngQueueTest {
             SHAPE,
             SEED,
             chunks,
-            new PngQueue.Cut(1, 1, 3),
+            new PngQueue.Chunking(1, 1, 3),
             () -> false)) {
       for (int taken = 0; taken < 100; taken++) {
         assertThat(begun.get()).isEqualTo(6 + taken);
@@ -133,7 +135,9 @@ class PngQueueTest {
         };
     try (PngQueue queue =
         new PngQueue(
-            List.of(broken), SHAPE, SEED, chunks(9, 1), new PngQueue.Cut(1, 1, 2), () -> false)) {
+            List.of(broken), SHAPE, SEED, chunks(9, 1),
+            new PngQueue.Chunking(1, 1, 2),
+            () -> false)) {
       assertThatThrownBy(queue::take)
           .isInstanceOf(IllegalStateException.class)
           .hasMessage("no memory left");
@@ -156,17 +160,19 @@ class PngQueueTest {
         };
     try (PngQueue queue =
         new PngQueue(
-            List.of(gated), SHAPE, SEED, chunks(9, 10), new PngQueue.Cut(10, 1, 2), stopped::get)) {
+            List.of(gated), SHAPE, SEED, chunks(9, 10),
+            new PngQueue.Chunking(10, 1, 2),
+            stopped::get)) {
       running.await();
       stopped.set(true);
       go.release(90);
       assertThatThrownBy(queue::take).isInstanceOf(CancellationException.class);
     }
-    assertThat(gated.sizes).as("the run that was under way").containsExactly(1);
+    assertThat(gated.sizes).as("the run in progress").containsExactly(1);
   }
 
   @Test
-  void close_waitsForTheRunUnderWay() throws Exception {
+  void close_waitsForTheCurrentRun() throws Exception {
     CountDownLatch running = new CountDownLatch(1);
     Semaphore go = new Semaphore(0);
     FakeNetwork gated =
@@ -180,7 +186,9 @@ class PngQueueTest {
         };
     PngQueue queue =
         new PngQueue(
-            List.of(gated), SHAPE, SEED, chunks(9, 10), new PngQueue.Cut(10, 1, 2), () -> false);
+            List.of(gated), SHAPE, SEED, chunks(9, 10),
+            new PngQueue.Chunking(10, 1, 2),
+            () -> false);
     running.await();
     Thread closer = new Thread(queue::close);
     closer.start();

@@ -50,28 +50,29 @@ class ShardsTest {
     Shards last = new Shards(-5, 5, 2);
     assertThat(last.images(2)).isEqualTo(new Range(-1, 1));
     assertThat(Shards.problems(-5, 6, 2))
-        .containsExactly(
-            "--first 18446744073709551611 --count 6: a sequence ends with image 18446744073709551615; lower one of them");
+        .singleElement(InstanceOfAssertFactories.STRING)
+        .contains("--first 18446744073709551611", "--count 6", "18446744073709551615");
     assertThatThrownBy(() -> new Shards(-5, 6, 2)).isInstanceOf(IllegalArgumentException.class);
-    assertThat(Shards.problems(Long.MAX_VALUE, Long.MAX_VALUE, Shards.LARGEST))
+    assertThat(Shards.problems(Long.MAX_VALUE, Long.MAX_VALUE, Shards.MAX_SHARD_IMAGES))
         .as("no wrap of signed numbers, but far too many")
         .singleElement(InstanceOfAssertFactories.STRING)
         .contains("expected at most 1000000 shards");
   }
 
   @Test
-  void asManyShardsAsSixDigitsNumber_areTheMost() {
+  void numberOfShards_isLimitedToSixDigits() {
     assertThat(new Shards(0, 1_000_000, 1).number()).isEqualTo(1_000_000);
     assertThat(Shards.problems(0, 1_000_001, 1))
-        .containsExactly(
-            "--count 1000001 --shard-images 1: expected at most 1000000 shards; make them larger");
-    Shards largest = new Shards(0, 10_000_000_000_000L, Shards.LARGEST);
-    assertThat(largest.images(999_999)).isEqualTo(new Range(9_999_990_000_000L, Shards.LARGEST));
+        .singleElement(InstanceOfAssertFactories.STRING)
+        .contains("--count 1000001", "--shard-images 1", "at most 1000000 shards");
+    Shards largest = new Shards(0, 10_000_000_000_000L, Shards.MAX_SHARD_IMAGES);
+    assertThat(largest.images(999_999))
+        .isEqualTo(new Range(9_999_990_000_000L, Shards.MAX_SHARD_IMAGES));
   }
 
   @Test
-  void anyNumberOutOfRange_isRefused_andAllThatIsWrongIsTold() {
-    assertThatThrownBy(() -> new Shards(0, 1, Shards.LARGEST + 1))
+  void valuesOutOfRange_areAllReported() {
+    assertThatThrownBy(() -> new Shards(0, 1, Shards.MAX_SHARD_IMAGES + 1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("--shard-images 10000001: expected 1 to 10000000");
     assertThat(Shards.problems(0, 0, 0))
@@ -79,6 +80,6 @@ class ShardsTest {
             "--count 0: expected 1 to 9223372036854775807",
             "--shard-images 0: expected 1 to 10000000");
     assertThat(Shards.problems(-5, 6, -1)).hasSize(2);
-    assertThat(new Shards(0, 1, Shards.LARGEST).number()).isEqualTo(1);
+    assertThat(new Shards(0, 1, Shards.MAX_SHARD_IMAGES).number()).isEqualTo(1);
   }
 }

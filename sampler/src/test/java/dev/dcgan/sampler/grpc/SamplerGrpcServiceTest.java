@@ -11,9 +11,11 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
+import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -266,7 +268,7 @@ class SamplerGrpcServiceTest {
     PrometheusRegistry registry = new PrometheusRegistry();
     ModelWatcher watcher =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
             bundle -> {
               if (bundle.version() == 1) {
@@ -282,7 +284,7 @@ class SamplerGrpcServiceTest {
                   model.scheduler().policy(),
                   watch);
             },
-            new NoListener());
+            new NoModelListener());
     CountDownLatch ready = new CountDownLatch(1);
     watcher.start(ready::countDown);
     GrpcServer other = GrpcServer.start(0, service(watcher.models()), registry);

@@ -5,9 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ResponseBudget;
+import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -204,7 +206,7 @@ class ImageHandlerTest {
     old.permit(1000);
     ModelWatcher watcher =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 repository, List.of(), Duration.ofHours(1), 1, 1 << 20, 1, false, false),
             bundle -> {
               if (bundle.version() == 1) {
@@ -220,7 +222,7 @@ class ImageHandlerTest {
                   new BatchingPolicy(MAX_BATCH, Duration.ZERO, MAX_QUEUE),
                   watch);
             },
-            new NoListener());
+            new NoModelListener());
     CountDownLatch ready = new CountDownLatch(1);
     watcher.start(ready::countDown);
     HttpEndpoint other =

@@ -3,14 +3,19 @@ package dev.dcgan.sampler.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import com.google.protobuf.ByteString;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.server.TestModels;
+import dev.dcgan.trainer.gan.GeneratorWeights;
+import dev.dcgan.v1.GoldenVector;
+import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -20,16 +25,16 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.NavigableSet;
 import java.util.TreeSet;
+import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Golden vectors against lanes of which one bucket may be wrong. */
 class GoldenCheckTest {
 
   @TempDir private Path root;
 
   @Test
-  void verify_runsEveryRowOfTheBucket_andPadded() throws IOException {
+  void verify_runsFullAndPaddedBatches() throws IOException {
     ModelBundle bundle = publish();
     try (Lane lane = new Lane(bundle, 1, 4, 16)) {
       for (int bucket : new int[] {1, 4, 16}) {
@@ -50,8 +55,7 @@ class GoldenCheckTest {
       GoldenCheck.verify(bundle, lane, 4);
       assertThatThrownBy(() -> GoldenCheck.verify(bundle, lane, 16))
           .isInstanceOf(InvalidModelException.class)
-          .hasMessageContaining("grey levels off")
-          .hasMessageContaining("image 16 of 16");
+          .hasMessageContainingAll("grey levels", "image 16 of 16");
     }
   }
 
@@ -67,11 +71,63 @@ class GoldenCheckTest {
     }
   }
 
+  @Test
+  void verify_acceptsImagesWithinTheTolerance() throws IOException {
+    GoldenVector off = shifted(golden(), 1);
+    ModelBundle bundle = publish(m -> m.setGolden(0, off));
+    try (Network network = open(bundle)) {
+      GoldenCheck.verify(bundle, network, 1);
+    }
+  }
+
+  @Test
+  void verify_whenAnImageDiffersByMore_rejectsTheVersion() throws IOException {
+    GoldenVector off = shifted(golden(), 2);
+    ModelBundle bundle = publish(m -> m.setGolden(0, off));
+    try (Network network = open(bundle)) {
+      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network, 1))
+          .isInstanceOf(InvalidModelException.class)
+          .hasMessageContainingAll("seed 0, index 0", "2 grey levels", "at most 1");
+    }
+  }
+
+  @Test
+  void verify_whenTheManifestAllowsMore_rejectsTheVersion() throws IOException {
+    ModelBundle bundle = publish(m -> m.setPixelTolerance(255));
+    try (Network network = open(bundle)) {
+      assertThatThrownBy(() -> GoldenCheck.verify(bundle, network, 1))
+          .isInstanceOf(InvalidModelException.class)
+          .hasMessageContainingAll("255 grey levels", "expected at most 1");
+    }
+  }
+
+  private ModelBundle publish(Consumer<ModelManifest.Builder> change) throws IOException {
+    GeneratorWeights weights = TestModels.weights(1, 1);
+    ModelManifest.Builder manifest =
+        TestModels.manifest("m", weights, TestModels.golden(weights)).toBuilder();
+    change.accept(manifest);
+    return new ModelRepository(root).publish(manifest.build(), TestModels.onnx(weights));
+  }
+
+  private static GoldenVector golden() throws IOException {
+    return TestModels.golden(TestModels.weights(1, 1)).get(0);
+  }
+
+  private static GoldenVector shifted(GoldenVector golden, int by) {
+    byte[] pixels = golden.getPixels().toByteArray();
+    pixels[5] += (byte) ((pixels[5] & 0xFF) < 128 ? by : -by);
+    return golden.toBuilder().setPixels(ByteString.copyFrom(pixels)).build();
+  }
+
+  private static Network open(ModelBundle bundle) throws IOException {
+    return OnnxModel.open(bundle, RuntimeSettings.cpu(1), 2, 1).get(0);
+  }
+
   private ModelBundle publish() throws IOException {
     return TestModels.publish(new ModelRepository(root), "m", 1, 1);
   }
 
-  /** Right images, but the last one of a run is wrong where it is told so. */
+  /** A lane that may make the last image of a bucket's runs wrong. */
   private static final class Lane implements Network {
 
     private final Network network;
@@ -81,7 +137,7 @@ class GoldenCheckTest {
     private boolean wrongOnlyIfPadded;
 
     Lane(ModelBundle bundle, Integer... buckets) throws IOException {
-      this.network = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 16, 1).get(0);
+      this.network = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 16, 1).get(0);
       this.buckets.addAll(Arrays.asList(buckets));
     }
 

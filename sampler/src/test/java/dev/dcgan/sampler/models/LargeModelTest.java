@@ -14,6 +14,7 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.QueueWatch;
 import dev.dcgan.sampler.scheduling.RunGuard;
@@ -51,7 +52,7 @@ class LargeModelTest {
       ServedVersion loaded =
           ServedVersion.open(
               bundle,
-              new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+              new RuntimeSettings(Provider.CPU, 1, false, 0),
               1,
               new BatchingPolicy(4, Duration.ZERO, 16),
               new QueueWatch(),
@@ -130,7 +131,7 @@ class LargeModelTest {
     assertThatThrownBy(
             () ->
                 OnnxModel.open(
-                    bundle, new OnnxModel.Settings(Provider.CPU, 1, false, 0), 1, 1))
+                    bundle, new RuntimeSettings(Provider.CPU, 1, false, 0), 1, 1))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("external data");
   }

@@ -55,7 +55,7 @@ class ModelWatcherTest {
   private final AtomicInteger inMemory = new AtomicInteger();
   private final DeviceHealth health = new DeviceHealth();
 
-  /** Unless a test sets another: so much later at each look that no load has to wait. */
+  /** By default an hour passes at each look, so that no load is too early. */
   private LongSupplier clock =
       new LongSupplier() {
         private final AtomicLong hours = new AtomicLong();
@@ -85,17 +85,17 @@ class ModelWatcherTest {
   }
 
   @Test
-  void versionThatCannotBeRead_isTriedAgain_countedOnce_andTheOneBeforeServes() throws Exception {
-    assertServesTheOneBefore(new IOException("the disk is gone"));
+  void unreadableVersion_isRetried_whileTheOneBeforeServes() throws Exception {
+    assertServesThePreviousVersion(new IOException("the disk is gone"));
   }
 
   @Test
-  void versionThatFindsNoMemory_isTriedAgain_countedOnce_andTheOneBeforeServes() throws Exception {
-    assertServesTheOneBefore(new OutOfMemoryError("no direct memory"));
+  void versionOutOfMemory_isRetried_whileTheOneBeforeServes() throws Exception {
+    assertServesThePreviousVersion(new OutOfMemoryError("no direct memory"));
   }
 
   @Test
-  void repositoryThatVanishes_isServedOn_andNewerVersionsAreFoundWhenItIsBack() throws Exception {
+  void vanishedRepository_staysServed_andIsPolledAgain() throws Exception {
     publish(1);
     ModelRegistry models = watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
@@ -120,7 +120,7 @@ class ModelWatcherTest {
     awaitLook();
     assertThat(List.of(loads.take(), loads.take())).containsExactly("digits/4", "digits/3");
     use(models, "digits", 3);
-    assertThat(refusal(models, "digits", 2)).contains("there is no room for version 2 of digits");
+    assertThat(errorOf(models, "digits", 2)).contains("no room", "version 2 of digits");
 
     publish(5);
     assertThat(nextServed()).isEqualTo("digits/5");
@@ -132,7 +132,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void versionOnDemand_isLoadedOnce_forAllWhoWait() throws Exception {
+  void versionOnDemand_isLoadedOnceForAllCallers() throws Exception {
     publish(1);
     publish(2);
     Semaphore gate = gate("digits/1");
@@ -160,11 +160,11 @@ class ModelWatcherTest {
     awaitLook();
     assertThat(loads).containsExactly("digits/2", "digits/1");
     assertThat(fetched).hasValue(1);
-    assertThat(models.loaded()).isEqualTo(2);
+    assertThat(models.loadedVersions()).isEqualTo(2);
   }
 
   @Test
-  void versionThatNobodyWaitsForAnyMore_isNotLoaded() throws Exception {
+  void versionThatNobodyAwaits_isNotLoaded() throws Exception {
     for (int version = 1; version <= 3; version++) {
       publish(version);
     }
@@ -182,7 +182,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void memory_isTakenFromTheLeastRecentlyUsed_thatNobodyUses() throws Exception {
+  void memory_isTakenFromTheLeastRecentlyUsedIdleVersion() throws Exception {
     for (int version = 1; version <= 4; version++) {
       publish(version);
     }
@@ -198,7 +198,7 @@ class ModelWatcherTest {
     assertThat(network("digits/1").isClosed()).isFalse();
 
     ServedVersion first = models.acquire("digits", 1).get(30, TimeUnit.SECONDS);
-    assertThat(refusal(models, "digits", 2)).contains("are in use");
+    assertThat(errorOf(models, "digits", 2)).contains("are in use");
     assertThat(network("digits/1").isClosed()).isFalse();
     third.release();
     use(models, "digits", 2);
@@ -209,8 +209,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void versionThatProvesInvalidOnDemand_isRefused_countedOnce_untilItsFilesChange()
-      throws Exception {
+  void invalidVersionOnDemand_isRejected_untilItsFilesChange() throws Exception {
     publish(1);
     publish(2);
     Path onnx = root.resolve("digits/1/model.onnx");
@@ -219,8 +218,8 @@ class ModelWatcherTest {
     ModelRegistry models = watch(1, A_MIB);
     assertThat(nextServed()).isEqualTo("digits/2");
     awaitLook();
-    assertThat(refusal(models, "digits", 1)).contains("version 1 of digits cannot be used");
-    assertThat(refusal(models, "digits", 1)).contains("has 1 bytes; its manifest says");
+    assertThat(errorOf(models, "digits", 1)).contains("version 1 of digits cannot be used");
+    assertThat(errorOf(models, "digits", 1)).contains("has 1 bytes; its manifest says");
     assertThat(models.list().get(0).available()).containsExactly(2L);
     assertThat(rejected).hasValue(1);
 
@@ -231,7 +230,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void version_isDescribedWithoutReadingItsModel_andVerifiedWhenItIsLoaded() throws Throwable {
+  void describe_readsNoModel_loadVerifiesIt() throws Throwable {
     publish(1);
     publish(2);
     Path onnx = root.resolve("digits/1/model.onnx");
@@ -247,14 +246,14 @@ class ModelWatcherTest {
     assertThat(describe(models, 1).available()).containsExactly(2L, 1L);
     assertThat(rejected).hasValue(0);
 
-    assertThat(refusal(models, "digits", 1)).contains("SHA-256");
+    assertThat(errorOf(models, "digits", 1)).contains("SHA-256");
     assertThat(catchThrowable(() -> describe(models, 1))).hasMessageContaining("SHA-256");
     assertThat(models.list().get(0).available()).containsExactly(2L);
     assertThat(rejected).hasValue(1);
   }
 
   @Test
-  void versionWithoutRoom_isRefusedWithoutReadingItsModel() throws Exception {
+  void versionWithoutRoom_isRejectedWithoutReadingItsModel() throws Exception {
     publish(1);
     publish(2);
     Path onnx = root.resolve("digits/1/model.onnx");
@@ -264,7 +263,7 @@ class ModelWatcherTest {
     ModelRegistry models = watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/2");
     awaitLook();
-    assertThat(refusal(models, "digits", 1)).contains("there is no room for version 1 of digits");
+    assertThat(errorOf(models, "digits", 1)).contains("no room", "version 1 of digits");
     assertThat(rejected).hasValue(0);
   }
 
@@ -317,12 +316,12 @@ class ModelWatcherTest {
     awaitLook();
     assertThat(network("digits/1").awaitClosed()).isTrue();
     use(models, "digits", 3);
-    assertThat(refusal(models, "digits", 1))
-        .isEqualTo("version 1 of digits is not in the repository; it has 2, 3");
+    assertThat(errorOf(models, "digits", 1))
+        .contains("version 1 of digits", "2, 3");
   }
 
   @Test
-  void pin_isFollowed_whoeverWroteIt_andUnpinned() throws Exception {
+  void pinOfAnotherProcess_isFollowed_andUnpinned() throws Exception {
     publish(1);
     publish(2);
     ModelRegistry models = watch(1, 0);
@@ -363,7 +362,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void setServing_isRefused_andChangesNothing_whereTheVersionIsNotValid() throws Exception {
+  void setServing_ofAnInvalidVersion_changesNothing() throws Exception {
     publish(1);
     publish(2);
     publish(3);
@@ -376,7 +375,7 @@ class ModelWatcherTest {
     failure = new IOException("the disk is gone");
     assertThat(setServingRefused(models, 2)).isEqualTo(Why.UNAVAILABLE);
     failure = null;
-    // What cannot be replaced by a file.
+    // A folder that no file can replace.
     Files.createDirectories(root.resolve("digits/.serving-version/x"));
     assertThat(setServingRefused(models, 2)).isEqualTo(Why.WRONG_STATE);
     awaitLook();
@@ -387,7 +386,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void setServing_answersWhenItIsSo() throws Exception {
+  void setServing_completesWhenTheVersionIsInService() throws Exception {
     publish(1);
     publish(2);
     ModelRegistry models = watch(1, 0);
@@ -402,7 +401,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void severalModels_areServedSideBySide() throws Exception {
+  void severalModels_areServedConcurrently() throws Exception {
     publish("cats");
     publish("digits");
     publish("faces");
@@ -411,17 +410,17 @@ class ModelWatcherTest {
     awaitLook();
     use(models, "faces", 0);
     use(models, "digits", 1);
-    assertThat(refusal(models, "", 0))
-        .isEqualTo("several models are served (digits, faces): say which");
-    assertThat(refusal(models, "cats", 0))
-        .isEqualTo("model 'cats' is not served; 'digits' and 'faces' are");
+    assertThat(errorOf(models, "", 0))
+        .contains("(digits, faces)");
+    assertThat(errorOf(models, "cats", 0))
+        .contains("'cats' is not served", "'digits'", "'faces'");
     assertThat(models.list())
         .extracting(status -> status.manifest().getModel().getName())
         .containsExactly("digits", "faces");
   }
 
   @Test
-  void ready_waitsForAllThatWereNamed() throws Exception {
+  void ready_waitsForAllNamedModels() throws Exception {
     publish("digits");
     watch(List.of("digits", "faces"), 1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
@@ -432,7 +431,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void afterTheEnd_callsAreUnavailable_alsoThoseWhoWait() throws Exception {
+  void afterClose_newAndWaitingCallsAreUnavailable() throws Exception {
     publish(1);
     publish(2);
     Semaphore gate = gate("digits/1");
@@ -442,12 +441,12 @@ class ModelWatcherTest {
     CompletableFuture<ServedVersion> waiting = models.acquire("digits", 1);
     assertThat(models.close(Duration.ofSeconds(30))).isTrue();
     assertThat(catchThrowable(waiting::join)).hasCauseInstanceOf(NotServedException.class);
-    assertThat(refusal(models, "digits", 0)).startsWith("no model is served here now");
+    assertThat(errorOf(models, "digits", 0)).startsWith("no model is served");
     gate.release();
   }
 
   @Test
-  void loadOutOfMemory_isTriedAgainLessAndLessOften_andAtOnceWhenFilesChange() throws Exception {
+  void loadOutOfMemory_backsOff_untilFilesChange() throws Exception {
     AtomicLong now = new AtomicLong();
     clock = now::get;
     publish(1);
@@ -500,7 +499,7 @@ class ModelWatcherTest {
   }
 
   @Test
-  void loadOutOfMemory_onDemand_isUnavailable_andNotTriedAgainAtOnce() throws Exception {
+  void loadOutOfMemory_onDemand_isUnavailable_andBacksOff() throws Exception {
     AtomicLong now = new AtomicLong();
     clock = now::get;
     for (int version = 1; version <= 3; version++) {
@@ -517,7 +516,7 @@ class ModelWatcherTest {
     assertThat(failedLoads.drainPermits())
         .as("again, once another version was evicted")
         .isEqualTo(2);
-    assertThat(refusal(models, "digits", 2)).contains("try again in 1 s");
+    assertThat(errorOf(models, "digits", 2)).contains("try again in 1 s");
     assertThat(failedLoads.availablePermits()).isZero();
 
     failure = null;
@@ -541,7 +540,7 @@ class ModelWatcherTest {
     assertThat(lost.await(30, TimeUnit.SECONDS)).isTrue();
     assertThat(health.whyLost().orElseThrow()).contains("digits/2", "CUDA failure 700");
     assertThat(models.list().get(0)).returns(1L, ModelStatus::serving);
-    // A caller is not told that the version is damaged, whatever seems to be wrong with it now.
+    // The version is not reported as damaged, whatever its load reports now.
     failure = new InvalidModelException("images differ");
     Throwable refused = catchThrowable(() -> models.setServing("digits", 2).get());
     assertThat(((NotServedException) Objects.requireNonNull(refused.getCause())).why())
@@ -567,14 +566,14 @@ class ModelWatcherTest {
 
   private static IOException outOfMemory() {
     return new IOException(
-        "ONNX Runtime refuses it",
+        "ONNX Runtime cannot open it",
         new OrtException("Available memory of 16 is smaller than requested bytes of 32"));
   }
 
-  private void assertServesTheOneBefore(Throwable trouble) throws Exception {
+  private void assertServesThePreviousVersion(Throwable error) throws Exception {
     publish(1);
     publish(2);
-    failure = trouble;
+    failure = error;
     watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
     assertThat(failedLoads.tryAcquire(3, 30, TimeUnit.SECONDS)).as("tried again").isTrue();
@@ -604,7 +603,7 @@ class ModelWatcherTest {
       List<String> names, int keepVersions, long onDemandBytes, boolean allowUnverified) {
     ModelWatcher started =
         new ModelWatcher(
-            new ModelWatcher.Config(
+            new ModelWatcherConfig(
                 new ModelRepository(root),
                 names,
                 POLL,
@@ -614,7 +613,7 @@ class ModelWatcherTest {
                 true,
                 allowUnverified),
             this::load,
-            new ModelWatcher.Listener() {
+            new ModelListener() {
               @Override
               public void serving(ServedVersion model, @Nullable ServedVersion before) {
                 served.add(model.toString());
@@ -645,16 +644,16 @@ class ModelWatcherTest {
     return started.models();
   }
 
-  /** Version 2 has the trouble, while there is one. */
+  /** Version 2 fails while {@link #failure} is set. */
   private ServedVersion load(ModelBundle bundle) throws IOException {
-    Throwable trouble = failure;
-    if (trouble != null && bundle.version() == 2) {
+    Throwable error = failure;
+    if (error != null && bundle.version() == 2) {
       beforeFailure.run();
       failedLoads.release();
-      if (trouble instanceof IOException e) {
+      if (error instanceof IOException e) {
         throw e;
       }
-      throw (Error) trouble;
+      throw (Error) error;
     }
     String needed = failsUntilClosed;
     if (needed != null && !network(needed).isClosed()) {
@@ -664,7 +663,7 @@ class ModelWatcherTest {
     if (gate != null) {
       gate.acquireUninterruptibly();
     }
-    byte[] unused = bundle.readModel(); // Which verifies it.
+    byte[] unused = bundle.readModel(); // It is verified by that.
     loads.add(bundle.toString());
     GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
     networks.put(bundle.toString(), network);
@@ -677,7 +676,7 @@ class ModelWatcherTest {
         new QueueWatch());
   }
 
-  /** Loading the version waits for it. */
+  /** A gate that loading the version waits for. */
   private Semaphore gate(String version) {
     Semaphore gate = new Semaphore(0);
     gates.put(version, gate);
@@ -692,7 +691,7 @@ class ModelWatcherTest {
     return served.poll(30, TimeUnit.SECONDS);
   }
 
-  /** Waits for the end of a look that began after this call. */
+  /** Waits for the end of a look that begins after this call. */
   private void awaitLook() throws InterruptedException {
     looks.drainPermits();
     assertThat(looks.tryAcquire(2, 30, TimeUnit.SECONDS)).isTrue();
@@ -711,7 +710,8 @@ class ModelWatcherTest {
     }
   }
 
-  private static ServedVersion acquire(ModelRegistry models, String model, long version) throws Throwable {
+  private static ServedVersion acquire(ModelRegistry models, String model, long version)
+      throws Throwable {
     try {
       return models.acquire(model, version).get(30, TimeUnit.SECONDS);
     } catch (ExecutionException e) {
@@ -727,7 +727,7 @@ class ModelWatcherTest {
     used.release();
   }
 
-  private static String refusal(ModelRegistry models, String model, long version) {
+  private static String errorOf(ModelRegistry models, String model, long version) {
     return String.valueOf(catchThrowable(() -> acquire(models, model, version)).getMessage());
   }
 

@@ -61,7 +61,7 @@ class BucketLanesCudaTest {
   @Test
   void floats_equalTheCpu_withinHalfAGreyLevel() throws IOException {
     ModelBundle bundle = publish();
-    try (Network cpu = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 64, 1).get(0);
+    try (Network cpu = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 64, 1).get(0);
         VerifiedNetworks lanes = lanes(bundle, 1)) {
       FloatBuffer expected = floats(cpu.generate(Z, Output.FLOATS).bytes());
       FloatBuffer found = floats(lanes.networks().get(0).generate(Z, Output.FLOATS).bytes());
@@ -99,31 +99,30 @@ class BucketLanesCudaTest {
   }
 
   @Test
-  void open_choosesBuckets_verifiesAndMeasuresThem() throws IOException {
+  void open_selectsBuckets_verifiesAndProfilesThem() throws IOException {
     ModelBundle bundle = publish();
     byte[] expected = onTheCpu(bundle);
     try (VerifiedNetworks networks = VerifiedNetworks.open(bundle, CudaDevice.settings(), 2, 64)) {
-      LatencyProfile times = networks.times();
-      assertThat(times.hasBuckets()).isTrue();
-      assertThat(times.largest()).isLessThanOrEqualTo(64);
+      LatencyProfile profile = networks.profile();
+      assertThat(profile.hasBuckets()).isTrue();
+      assertThat(profile.maxSize()).isLessThanOrEqualTo(64);
       for (Network lane : networks.networks()) {
-        assertThat(lane.padded(1)).isEqualTo(times.sizes()[0]);
-        assertThat(difference(lane, times.largest(), expected)).isLessThanOrEqualTo(1);
+        assertThat(lane.padded(1)).isEqualTo(profile.sizes()[0]);
+        assertThat(difference(lane, profile.maxSize(), expected)).isLessThanOrEqualTo(1);
       }
     }
   }
 
   @Test
   void memoryLimit_ofTheVersion_isEnoughForASmallOne() throws IOException {
-    OnnxModel.Settings limited =
-        new OnnxModel.Settings(Provider.CUDA, 0, 1, false, 2L << 30);
+    RuntimeSettings limited = new RuntimeSettings(Provider.CUDA, 0, 1, false, 2L << 30);
     try (VerifiedNetworks networks = VerifiedNetworks.open(publish(), limited, 2, 64)) {
       assertThat(networks.networks()).hasSize(2);
     }
   }
 
   @Test
-  void operatorWithoutACudaKernel_isRefused_andTheModelNamed() throws IOException {
+  void operatorWithoutACudaKernel_isRejected() throws IOException {
     ModelProto handmade = ModelProto.parseFrom(TestModels.handmade(TestModels.weights(1, 1)));
     ModelProto.Builder changed = handmade.toBuilder();
     for (int i = 0; i < handmade.getGraph().getNodeCount(); i++) {
@@ -142,7 +141,7 @@ class BucketLanesCudaTest {
   }
 
   @Test
-  void deviceThatIsNotHere_isRefusedInOneLine() {
+  void absentDevice_isRejectedInOneLine() {
     assertThatThrownBy(() -> CudaProbe.require(255))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("device 255")
@@ -166,7 +165,7 @@ class BucketLanesCudaTest {
   }
 
   private static byte[] onTheCpu(ModelBundle bundle) throws IOException {
-    try (Network cpu = OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 64, 1).get(0)) {
+    try (Network cpu = OnnxModel.open(bundle, RuntimeSettings.cpu(1), 64, 1).get(0)) {
       return cpu.generate(Z, Output.PIXELS).bytes();
     }
   }

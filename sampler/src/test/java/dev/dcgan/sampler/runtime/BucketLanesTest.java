@@ -63,7 +63,7 @@ class BucketLanesTest {
   }
 
   @Test
-  void modelWithoutPixels_givesThemToo() throws IOException {
+  void modelWithoutPixels_hasTheSameImages() throws IOException {
     Path folder = Files.createDirectories(root.resolve("m/1"));
     Files.write(folder.resolve("model.onnx"), TestModels.handmade(TestModels.weights(3, 1)));
     ModelBundle bundle = new ModelRepository(root).openUnverified("m", 1, OnnxModel::describe);
@@ -77,7 +77,7 @@ class BucketLanesTest {
   }
 
   @Test
-  void padded_isTheNextBucket_andBeyondTheLargestIsRefused() throws IOException {
+  void padded_isTheNextBucket_upToTheLargest() throws IOException {
     try (VerifiedNetworks lanes = lanes(publish(), 1, 2, 16)) {
       Network lane = lanes.networks().get(0);
       assertThat(lane.padded(1)).isEqualTo(2);
@@ -90,7 +90,7 @@ class BucketLanesTest {
   }
 
   @Test
-  void everyLane_hasSessionsOfItsOwn_andClosesThem() throws IOException {
+  void everyLane_hasItsOwnSessions_andClosesThem() throws IOException {
     VerifiedNetworks lanes = lanes(publish(), 2, 2, 16);
     assertThat(opened).extracting(session -> session.bucket).containsExactly(2, 2, 16, 16);
     lanes.networks().get(0).close();
@@ -143,13 +143,13 @@ class BucketLanesTest {
     BucketLanes lanes =
         new BucketLanes(bundle, RecordedSession.opener(bundle, opened), 2, MAX_BATCH);
     try (VerifiedNetworks networks = networks(lanes)) {
-      LatencyProfile times =
+      LatencyProfile profile =
           BucketSelection.select(lanes, BucketSelection.candidates(MAX_BATCH), System::nanoTime);
       assertThat(opened)
           .filteredOn(session -> !session.closed)
           .extracting(session -> session.bucket)
-          .containsExactlyInAnyOrderElementsOf(twice(times.sizes()));
-      assertThat(networks.networks()).allMatch(lane -> lane.padded(1) == times.sizes()[0]);
+          .containsExactlyInAnyOrderElementsOf(twice(profile.sizes()));
+      assertThat(networks.networks()).allMatch(lane -> lane.padded(1) == profile.sizes()[0]);
     }
     assertRunsAtBucketSizes();
   }
@@ -160,7 +160,7 @@ class BucketLanesTest {
     ModelBundle bundle = publish();
     VerifiedNetworks lanes = lanes(bundle, 1, 4, 16);
     float[] z = latents(21);
-    BatchScheduler batcher =
+    BatchScheduler scheduler =
         BatchScheduler.start(
             bundle.name(),
             lanes.networks(),
@@ -170,14 +170,14 @@ class BucketLanesTest {
             RunGuard.unwatched(RuntimeFailure::of),
             System::nanoTime);
     CompletableFuture<Images> future =
-        batcher.submit(
-            batcher.admit(21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+        scheduler.submit(
+            scheduler.admit(21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
             z,
             Output.PIXELS,
             Runnable::run);
     Images images = future.get(30, TimeUnit.SECONDS);
-    batcher.close();
-    assertThat(batcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+    scheduler.close();
+    assertThat(scheduler.awaitClosed(Duration.ofSeconds(30))).isTrue();
     assertThat(executed).containsExactly(List.of(16, 16), List.of(4, 4), List.of(1, 4));
     assertThat(opened)
         .filteredOn(s -> s.bucket == 4)
@@ -192,9 +192,9 @@ class BucketLanesTest {
   void openFixed_runsEveryBatchAtThatSize() throws IOException {
     ModelBundle bundle = publish();
     try (VerifiedNetworks fixed =
-            VerifiedNetworks.openFixed(bundle, OnnxModel.Settings.cpu(1), 2, 8);
+            VerifiedNetworks.openFixed(bundle, RuntimeSettings.cpu(1), 2, 8);
         Network single = single(bundle)) {
-      assertThat(fixed.times().sizes()).containsExactly(8);
+      assertThat(fixed.profile().sizes()).containsExactly(8);
       float[] z = latents(5);
       for (Network lane : fixed.networks()) {
         assertThat(lane.padded(1)).isEqualTo(8);
@@ -233,10 +233,10 @@ class BucketLanesTest {
   }
 
   private static Network single(ModelBundle bundle) throws IOException {
-    return OnnxModel.open(bundle, OnnxModel.Settings.cpu(1), 1, 1).get(0);
+    return OnnxModel.open(bundle, RuntimeSettings.cpu(1), 1, 1).get(0);
   }
 
-  /** Each image from a run of its own. */
+  /** Runs each image alone. */
   private static byte[] images(Network network, float[] z, Output output) {
     int size = network.imageBytes(output);
     byte[] images = new byte[z.length / LATENT * size];

@@ -17,7 +17,7 @@ public final class CudaDevice {
     }
   }
 
-  static OnnxModel.Settings settings() {
-    return new OnnxModel.Settings(Provider.CUDA, 0, 1, false, 0);
+  static RuntimeSettings settings() {
+    return new RuntimeSettings(Provider.CUDA, 0, 1, false, 0);
   }
 }

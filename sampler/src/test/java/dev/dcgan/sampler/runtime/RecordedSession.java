@@ -32,7 +32,7 @@ final class RecordedSession implements GeneratorSession {
     return bucket -> {
       RecordedSession session =
           new RecordedSession(
-              bucket, OnnxSession.open(bundle, onnx, OnnxModel.Settings.cpu(1), 0));
+              bucket, OnnxSession.open(bundle, onnx, RuntimeSettings.cpu(1), 0));
       opened.add(session);
       return session;
     };

@@ -25,17 +25,18 @@ class BatchSchedulerTest {
   private final GatedNetwork network = new GatedNetwork(LATENT, BYTES);
   private final QueueWatch watch = new QueueWatch();
   private final AtomicLong clock = new AtomicLong();
-  private final BatchScheduler batcher = start(network, new BatchingPolicy(4, Duration.ZERO, 10), watch);
+  private final BatchScheduler scheduler =
+      start(network, new BatchingPolicy(4, Duration.ZERO, 10), watch);
 
   @AfterEach
   void end() throws InterruptedException {
-    batcher.close();
+    scheduler.close();
     network.permit(1000);
     assertThat(network.awaitClosed()).isTrue();
   }
 
   @Test
-  void imagesOfManyJobs_shareBatches_andReturnToTheirCallers() throws Exception {
+  void imagesOfManyTasks_shareBatches_andReturnToTheirCallers() throws Exception {
     CompletableFuture<Images> first = occupy();
     CompletableFuture<Images> three = submit(latents(3, 20), Output.PIXELS);
     CompletableFuture<Images> five = submit(latents(5, 30), Output.FLOATS);
@@ -48,14 +49,13 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void submit_beyondTheBound_isRefusedWithWhenToComeBack() throws Exception {
+  void submit_toAFullQueue_isRejectedWithARetryDelay() throws Exception {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> queued = submit(latents(8, 0), Output.PIXELS);
 
     QueueFullException full =
         catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
-    assertThat(full)
-        .hasMessage("8 images are queued of at most 10, no room for 3 more; try again in 1 ms");
+    assertThat(full).hasMessageContainingAll("3 images", "8 images", "at most 10", "1 ms");
     assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(1));
 
     CompletableFuture<Images> fits = submit(latents(2, 0), Output.PIXELS);
@@ -64,7 +64,7 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void cancelledJob_leavesTheQueueAtOnce() throws Exception {
+  void cancelledTask_leavesTheQueueAtOnce() throws Exception {
     CompletableFuture<Images> first = occupy();
     CompletableFuture<Images> cancelled = submit(latents(6, 0), Output.PIXELS);
     CompletableFuture<Images> other = submit(latents(2, 50), Output.PIXELS);
@@ -79,7 +79,7 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void jobCancelledWhileItRuns_losesItsRest() throws Exception {
+  void taskCancelledWhileItRuns_leavesTheQueue() throws Exception {
     CompletableFuture<Images> large = submit(latents(9, 0), Output.PIXELS);
     network.awaitStarted();
     watch.awaitQueued(5);
@@ -93,7 +93,7 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void failedRun_failsItsJobs_andTheNextOnesGoOn() throws Exception {
+  void failedRun_failsItsTasks_andTheSchedulerGoesOn() throws Exception {
     CompletableFuture<Images> large = submit(latents(9, 0), Output.PIXELS);
     network.awaitStarted();
     network.breakDown();
@@ -109,7 +109,7 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void listenerThatThrows_leavesNobodyWaiting() throws Exception {
+  void listenerThatThrows_leavesNoCallerWaiting() throws Exception {
     GatedNetwork other = new GatedNetwork(LATENT, BYTES);
     BatchListener thrower =
         new BatchListener() {
@@ -128,34 +128,35 @@ class BatchSchedulerTest {
           public void failed(Failure.Kind kind) {}
         };
     other.permit(2);
-    try (BatchScheduler overheard = start(other, new BatchingPolicy(4, Duration.ZERO, 10), thrower)) {
+    BatchingPolicy policy = new BatchingPolicy(4, Duration.ZERO, 10);
+    try (BatchScheduler throwing = start(other, policy, thrower)) {
       for (int i = 0; i < 2; i++) {
-        CompletableFuture<Images> job =
-            overheard.submit(anyRequest(overheard), latents(1, 0), Output.PIXELS, Runnable::run);
-        assertThatThrownBy(() -> get(job)).hasRootCauseMessage("cannot count");
+        CompletableFuture<Images> task =
+            throwing.submit(anyRequest(throwing), latents(1, 0), Output.PIXELS, Runnable::run);
+        assertThatThrownBy(() -> get(task)).hasRootCauseMessage("cannot count");
       }
     }
     assertThat(other.awaitClosed()).isTrue();
   }
 
   @Test
-  void close_finishesWhatWasAccepted_thenClosesTheNetwork() throws Exception {
+  void close_finishesAcceptedTasks_thenClosesTheNetwork() throws Exception {
     CompletableFuture<Images> first = occupy();
     CompletableFuture<Images> queued = submit(latents(6, 0), Output.PIXELS);
-    batcher.close();
+    scheduler.close();
     assertThatThrownBy(() -> submit(latents(1, 0), Output.PIXELS))
         .isInstanceOf(IllegalStateException.class);
-    assertThat(batcher.awaitClosed(Duration.ofMillis(1))).isFalse();
+    assertThat(scheduler.awaitClosed(Duration.ofMillis(1))).isFalse();
 
     network.permit(10);
     assertThat(get(first).count()).isEqualTo(1);
     assertThat(get(queued).count()).isEqualTo(6);
-    assertThat(batcher.awaitClosed(Duration.ofSeconds(30))).isTrue();
+    assertThat(scheduler.awaitClosed(Duration.ofSeconds(30))).isTrue();
     assertThat(network.awaitClosed()).isTrue();
   }
 
   @Test
-  void submit_ofHalfALatent_isAFault() {
+  void submit_ofHalfALatent_isRejected() {
     assertThatThrownBy(() -> submit(new float[3], Output.PIXELS))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("latents of 2");
@@ -163,7 +164,7 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void retryAfter_followsTheRateThatIsMeasured() throws Exception {
+  void retryAfter_followsTheObservedLatency() throws Exception {
     for (int i = 0; i < 100; i++) {
       CompletableFuture<Images> image = occupy();
       clock.addAndGet(TimeUnit.MILLISECONDS.toNanos(100)); // A batch of any size in 100 ms.
@@ -180,25 +181,24 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void requestThatCannotMeetItsDeadline_isRefusedAtOnce() throws Exception {
-    // 1 us a batch of any size, as measured: 0.24 ns an image in the largest, but never less than a
-    // run.
-    assertThatThrownBy(() -> batcher.admit(1, 1, Priority.NORMAL, 999))
+  void requestThatCannotMeetItsDeadline_isRejectedAtOnce() throws Exception {
+    // The profile says 1 us for a batch of any size: 0.24 ns per image, but at least one run.
+    assertThatThrownBy(() -> scheduler.admit(1, 1, Priority.NORMAL, 999))
         .isInstanceOf(TooLateException.class)
-        .hasMessageContaining("1 images would take about 1 ms with 0 queued");
-    assertThat(batcher.admit(1, 1, Priority.NORMAL, 1000)).isNotNull();
-    assertThatThrownBy(() -> batcher.admit(1_000_000, 1, Priority.NORMAL, 200_000))
+        .hasMessageContainingAll("1 images", "about 1 ms", "0 images queued", "0 ms are left");
+    assertThat(scheduler.admit(1, 1, Priority.NORMAL, 1000)).isNotNull();
+    assertThatThrownBy(() -> scheduler.admit(1_000_000, 1, Priority.NORMAL, 200_000))
         .as("4 images a microsecond")
         .isInstanceOf(TooLateException.class);
-    assertThat(batcher.admit(1_000_000, 1, Priority.NORMAL, 250_000_000)).isNotNull();
+    assertThat(scheduler.admit(1_000_000, 1, Priority.NORMAL, 250_000_000)).isNotNull();
   }
 
   @Test
-  void deadlineThatPasses_takesTheImagesOutOfTheQueue() throws Exception {
+  void expiredDeadline_removesTheImagesFromTheQueue() throws Exception {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> late =
-        batcher.submit(
-            batcher.admit(2, 1, Priority.NORMAL, 1_000_000),
+        scheduler.submit(
+            scheduler.admit(2, 1, Priority.NORMAL, 1_000_000),
             latents(2, 0),
             Output.PIXELS,
             Runnable::run);
@@ -213,20 +213,20 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void whoWasRefused_hearsWhenThereIsRoom() throws Exception {
+  void whenRoom_completesWhenImagesLeaveTheQueue() throws Exception {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> queued = submit(latents(10, 0), Output.PIXELS);
-    CompletableFuture<Void> room = batcher.whenRoom();
+    CompletableFuture<Void> room = scheduler.whenRoom();
     assertThat(room).isNotDone();
     queued.cancel(false);
     assertThat(room).isDone();
-    assertThat(batcher.whenRoom()).as("nothing is queued").isDone();
+    assertThat(scheduler.whenRoom()).as("nothing is queued").isDone();
     network.permit(1);
     assertThat(get(running).count()).isEqualTo(1);
   }
 
   @Test
-  void idleSessions_shareWhatIsQueued_whereABatchOfAllTakesLonger() throws Exception {
+  void idleSessions_shareTheQueue_whereOneBatchTakesLonger() throws Exception {
     GatedNetwork one = new GatedNetwork(LATENT, BYTES);
     GatedNetwork two = new GatedNetwork(LATENT, BYTES);
     QueueWatch both = new QueueWatch();
@@ -239,14 +239,14 @@ class BatchSchedulerTest {
             both,
             guard(),
             clock::get)) {
-      while (shared.idle() < 2) {
+      while (shared.idleSessions() < 2) {
         Thread.onSpinWait();
       }
       CompletableFuture<Images> images =
           shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS, Runnable::run);
       one.awaitStarted();
       two.awaitStarted();
-      assertThat(both.queued()).as("a share is left for whoever is done first").isEqualTo(2);
+      assertThat(both.queued()).as("a share is left for the session that finishes first").isEqualTo(2);
       one.permit(8);
       two.permit(8);
       assertThat(get(images).bytes())
@@ -259,45 +259,45 @@ class BatchSchedulerTest {
   }
 
   @Test
-  void jobsOfOneAnswerer_thatABatchFinishes_areCompletedByOneTask() throws Exception {
+  void tasksOfOneExecutor_areCompletedByOneCall() throws Exception {
     List<Runnable> here = new ArrayList<>();
     List<Runnable> there = new ArrayList<>();
     Executor first = here::add;
     Executor second = there::add;
     CompletableFuture<Images> running = occupy();
-    List<CompletableFuture<Images>> jobs = new ArrayList<>();
-    for (Executor answerer : List.of(first, second, first, first)) {
-      jobs.add(batcher.submit(anyRequest(batcher), latents(1, 7), Output.PIXELS, answerer));
+    List<CompletableFuture<Images>> tasks = new ArrayList<>();
+    for (Executor executor : List.of(first, second, first, first)) {
+      tasks.add(scheduler.submit(anyRequest(scheduler), latents(1, 7), Output.PIXELS, executor));
     }
     network.permit(2);
     assertThat(get(running).count()).isEqualTo(1);
-    // The next batch runs when this one's answers have been handed on.
+    // The next batch runs when this one's tasks have been handed to their executors.
     CompletableFuture<Images> next = submit(latents(1, 9), Output.PIXELS);
     network.permit(1);
     assertThat(get(next).count()).isEqualTo(1);
 
-    assertThat(jobs).noneMatch(CompletableFuture::isDone);
+    assertThat(tasks).noneMatch(CompletableFuture::isDone);
     assertThat(here).hasSize(1);
     assertThat(there).hasSize(1);
     here.get(0).run();
-    assertThat(jobs.get(0)).isDone();
-    assertThat(jobs.get(2)).isDone();
-    assertThat(jobs.get(3)).isDone();
-    assertThat(jobs.get(1)).isNotDone();
+    assertThat(tasks.get(0)).isDone();
+    assertThat(tasks.get(2)).isDone();
+    assertThat(tasks.get(3)).isDone();
+    assertThat(tasks.get(1)).isNotDone();
     there.get(0).run();
-    assertThat(get(jobs.get(1)).bytes()).startsWith(7);
+    assertThat(get(tasks.get(1)).bytes()).startsWith(7);
   }
 
   @Test
-  void answererThatHasEnded_leavesNobodyWaiting() throws Exception {
+  void executorThatRejects_leavesNoCallerWaiting() throws Exception {
     Executor ended =
-        task -> {
+        command -> {
           throw new RejectedExecutionException("ended");
         };
-    CompletableFuture<Images> job =
-        batcher.submit(anyRequest(batcher), latents(1, 3), Output.PIXELS, ended);
+    CompletableFuture<Images> task =
+        scheduler.submit(anyRequest(scheduler), latents(1, 3), Output.PIXELS, ended);
     network.permit(1);
-    assertThat(get(job).bytes()).startsWith(3);
+    assertThat(get(task).bytes()).startsWith(3);
   }
 
   @Test
@@ -313,16 +313,16 @@ class BatchSchedulerTest {
             sizes,
             guard(),
             clock::get)) {
-      List<CompletableFuture<Images>> jobs = new ArrayList<>();
+      List<CompletableFuture<Images>> tasks = new ArrayList<>();
       for (int i = 0; i < 41; i++) {
-        jobs.add(small.submit(anyRequest(small), latents(1, i), Output.PIXELS, Runnable::run));
+        tasks.add(small.submit(anyRequest(small), latents(1, i), Output.PIXELS, Runnable::run));
         if (i == 0) {
           other.awaitStarted();
         }
       }
       other.permit(100);
-      for (CompletableFuture<Images> job : jobs) {
-        assertThat(get(job).count()).isEqualTo(1);
+      for (CompletableFuture<Images> task : tasks) {
+        assertThat(get(task).count()).isEqualTo(1);
       }
     }
     assertThat(sizes.batches()).startsWith(1, 10, 7, 5, 4, 3, 2).endsWith(1);
@@ -340,18 +340,18 @@ class BatchSchedulerTest {
 
   private CompletableFuture<Images> submit(float[] latents, Output output)
       throws QueueFullException {
-    QueuedRequest request = anyRequest(batcher);
+    QueuedRequest request = anyRequest(scheduler);
     try {
-      return batcher.submit(request, latents, output, Runnable::run);
+      return scheduler.submit(request, latents, output, Runnable::run);
     } catch (QueueFullException e) {
-      batcher.release(request);
+      scheduler.release(request);
       throw e;
     }
   }
 
-  private static QueuedRequest anyRequest(BatchScheduler batcher) {
+  private static QueuedRequest anyRequest(BatchScheduler scheduler) {
     try {
-      return batcher.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+      return scheduler.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
     } catch (TooLateException | QueueFullException e) {
       throw new AssertionError("without a deadline", e);
     }
@@ -359,13 +359,13 @@ class BatchSchedulerTest {
 
   /** Submits one image and waits until it runs. */
   private CompletableFuture<Images> occupy() throws Exception {
-    CompletableFuture<Images> job = submit(latents(1, 1), Output.PIXELS);
+    CompletableFuture<Images> task = submit(latents(1, 1), Output.PIXELS);
     network.awaitStarted();
-    return job;
+    return task;
   }
 
-  private static Images get(CompletableFuture<Images> job) throws Exception {
-    return job.get(30, TimeUnit.SECONDS);
+  private static Images get(CompletableFuture<Images> task) throws Exception {
+    return task.get(30, TimeUnit.SECONDS);
   }
 
   /** Latents that name the images first, first + 1 and so on. */

@@ -30,7 +30,7 @@ class BucketSelectionTest {
   }
 
   @Test
-  void worthwhile_dropsWhatALargerOneHardlyExceeds() {
+  void worthwhile_dropsSizesThatALargerOneHardlyExceeds() {
     int[] sizes = {1, 2, 4, 8, 16};
     assertThat(BucketSelection.worthwhile(sizes, new long[] {100, 100, 105, 109, 200}))
         .as("8 takes less than 10 % longer than 1")
@@ -43,7 +43,7 @@ class BucketSelectionTest {
   }
 
   @Test
-  void worthwhile_dropsWhatMakesNoImageCheaper() {
+  void worthwhile_dropsSizesThatMakeNoImageCheaper() {
     int[] sizes = {1, 2, 4, 8, 16};
     assertThat(BucketSelection.worthwhile(sizes, new long[] {100, 120, 150, 300, 600}))
         .containsExactly(1, 2, 4);
@@ -58,12 +58,13 @@ class BucketSelectionTest {
   }
 
   @Test
-  void select_opensAscending_closesAtOnceWhatIsNotKept() throws IOException {
+  void select_opensAscending_andClosesDroppedBucketsAtOnce() throws IOException {
     FakeLanes lanes = new FakeLanes(1, n -> n <= 4 ? 1000 : 1000L * n / 4);
-    LatencyProfile times = BucketSelection.select(lanes, BucketSelection.candidates(64), clock::get);
+    LatencyProfile profile =
+        BucketSelection.select(lanes, BucketSelection.candidates(64), clock::get);
 
-    assertThat(times.sizes()).containsExactly(4);
-    assertThat(times.nanos(3)).isEqualTo(1000);
+    assertThat(profile.sizes()).containsExactly(4);
+    assertThat(profile.nanos(3)).isEqualTo(1000);
     assertThat(lanes.opened)
         .as("8 and 16 are no cheaper, 32 is not tried")
         .containsExactly(1, 2, 4, 8, 16);
@@ -74,14 +75,15 @@ class BucketSelectionTest {
   @Test
   void select_keepsAFewBuckets_andTheirTimes() throws IOException {
     FakeLanes lanes = new FakeLanes(1, n -> 1000 + 20L * n);
-    LatencyProfile times = BucketSelection.select(lanes, BucketSelection.candidates(200), clock::get);
+    LatencyProfile profile =
+        BucketSelection.select(lanes, BucketSelection.candidates(200), clock::get);
 
-    assertThat(times.sizes()).containsExactly(4, 8, 16, 32, 64, 128, 200);
-    assertThat(times.nanos(1)).isEqualTo(1080);
-    assertThat(times.nanos(65)).isEqualTo(1000 + 20 * 128);
-    assertThat(times.nanos(200)).isEqualTo(5000);
+    assertThat(profile.sizes()).containsExactly(4, 8, 16, 32, 64, 128, 200);
+    assertThat(profile.nanos(1)).isEqualTo(1080);
+    assertThat(profile.nanos(65)).isEqualTo(1000 + 20 * 128);
+    assertThat(profile.nanos(200)).isEqualTo(5000);
     assertThat(lanes.open).containsExactly(4, 8, 16, 32, 64, 128, 200);
-    assertThat(times.hasBuckets()).isTrue();
+    assertThat(profile.hasBuckets()).isTrue();
   }
 
   @Test
@@ -95,9 +97,10 @@ class BucketSelectionTest {
   void select_whenMemoryRunsOut_keepsTheSmallerBuckets() throws IOException {
     FakeLanes lanes = new FakeLanes(1, n -> 1000 + 20L * n);
     lanes.mostImages = 32;
-    LatencyProfile times = BucketSelection.select(lanes, BucketSelection.candidates(128), clock::get);
+    LatencyProfile profile =
+        BucketSelection.select(lanes, BucketSelection.candidates(128), clock::get);
 
-    assertThat(times.sizes()).containsExactly(4, 8, 16, 32);
+    assertThat(profile.sizes()).containsExactly(4, 8, 16, 32);
     assertThat(lanes.open).containsExactly(4, 8, 16, 32);
   }
 
@@ -120,13 +123,13 @@ class BucketSelectionTest {
     // A run ends when all lanes run; the last to arrive lets the time pass.
     lanes.together =
         new CyclicBarrier(3, () -> clock.addAndGet(lanes.nanos.applyAsLong(lanes.size)));
-    LatencyProfile times = BucketSelection.select(lanes, new int[] {1, 8, 16}, clock::get);
-    assertThat(times.toString()).isEqualTo("1: 1 us, 8: 1 us, 16: 2 us");
-    assertThat(times.nanos(16)).isEqualTo(2600);
+    LatencyProfile profile = BucketSelection.select(lanes, new int[] {1, 8, 16}, clock::get);
+    assertThat(profile.toString()).isEqualTo("1: 1 us, 8: 1 us, 16: 2 us");
+    assertThat(profile.nanos(16)).isEqualTo(2600);
   }
 
   @Test
-  void profile_runsTheSizesInAlternation() {
+  void profiler_alternatesTheSizes() {
     FakeLanes lanes = new FakeLanes(1, n -> 1000);
     LaneProfiler.measure(lanes.networks(), new int[] {2, 8}, clock::get);
     assertThat(lanes.runs).startsWith(2, 8, 2, 8).endsWith(2, 8);
@@ -134,10 +137,10 @@ class BucketSelectionTest {
   }
 
   @Test
-  void profile_whenSizesInTurnCostMore_showsIt() {
+  void profiler_measuresTheCostOfAlternation() {
     FakeLanes lanes = new FakeLanes(1, n -> 1000);
     AtomicInteger last = new AtomicInteger();
-    // As a session that makes a new plan whenever the batch size changes.
+    // Like a session that makes a new plan whenever the batch size changes.
     lanes.nanos = n -> last.getAndSet(n) == n ? 1000 : 5000;
     assertThat(LaneProfiler.measure(lanes.networks(), new int[] {2}, clock::get))
         .containsExactly(1000);
@@ -146,7 +149,7 @@ class BucketSelectionTest {
   }
 
   @Test
-  void profile_whenALaneFails_throws_afterAllLanesHaveEnded() {
+  void profiler_whenALaneFails_throwsAfterAllLanesEnd() {
     FakeLanes lanes = new FakeLanes(2, n -> 1000);
     lanes.broken = 1;
     assertThatThrownBy(() -> LaneProfiler.measure(lanes.networks(), new int[] {2}, clock::get))
@@ -156,7 +159,7 @@ class BucketSelectionTest {
     assertThat(lanes.runs).as("the other lane went on").isNotEmpty();
   }
 
-  /** Lanes on a machine whose runs take as long as they are told to. */
+  /** Lanes whose runs take as long as the test says. */
   private final class FakeLanes implements BucketSelection.Lanes {
 
     private final List<Network> networks = new ArrayList<>();

@@ -6,31 +6,33 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 class FairQueueTest {
 
+  private static final int LATENT = 2;
   private static final double NANOS_PER_IMAGE = 10;
   private static final List<Priority> PRIORITIES = List.of(Priority.values());
 
-  private final GatedNetwork network = new GatedNetwork(2, 3);
+  private final Map<ImageTask, QueuedRequest> requestsByTask = new HashMap<>();
   private final FairQueue queue = new FairQueue();
   private long requests;
 
   @Test
   void loneRequest_isSplitOverBatches_inOrder() {
-    ImageTask job = add(10);
-    assertThat(take(4)).containsExactly(new BatchSlice(job, 0, 4));
-    assertThat(take(4)).containsExactly(new BatchSlice(job, 4, 4));
-    assertThat(take(4)).containsExactly(new BatchSlice(job, 8, 2));
+    ImageTask task = add(10);
+    assertThat(take(4)).containsExactly(new BatchSlice(task, 0, 4));
+    assertThat(take(4)).containsExactly(new BatchSlice(task, 4, 4));
+    assertThat(take(4)).containsExactly(new BatchSlice(task, 8, 2));
     assertThat(take(4)).isEmpty();
     assertThat(queue.images()).isZero();
     assertThat(queue.requests()).isZero();
   }
 
   @Test
-  void newcomer_ridesInTheNextBatch_beforeThoseThatHadTheirTurn() {
+  void newRequest_joinsTheNextBatch_beforeOldOnes() {
     ImageTask large = add(1000);
     take(8);
     ImageTask single = add(1);
@@ -38,7 +40,7 @@ class FairQueueTest {
   }
 
   @Test
-  void ring_takesTurnsOfFourImages() {
+  void oldRequests_takeTurnsOfFourImages() {
     ImageTask a = add(100);
     ImageTask b = add(100);
     assertThat(take(8)).containsExactly(new BatchSlice(a, 0, 4), new BatchSlice(b, 0, 4));
@@ -46,7 +48,7 @@ class FairQueueTest {
   }
 
   @Test
-  void turnThatABatchCutsShort_isContinuedInTheNext() {
+  void interruptedTurn_isContinuedInTheNextBatch() {
     ImageTask a = add(100);
     ImageTask b = add(100);
     take(8);
@@ -61,17 +63,17 @@ class FairQueueTest {
     names.put(add(10_000, Priority.LOW), "low");
     names.put(add(10_000, Priority.NORMAL), "normal");
     names.put(add(10_000, Priority.HIGH), "high");
-    take(21); // Their first turns, of which the last may be cut short,
+    take(21); // Their first turns, of which the batch may interrupt the last,
     take(21); // and continued here.
     Map<String, Integer> images = new HashMap<>();
     for (int i = 0; i < 100; i++) {
-      take(21).forEach(slice -> images.merge(names.get(slice.job()), slice.count(), Integer::sum));
+      take(21).forEach(slice -> images.merge(names.get(slice.task()), slice.count(), Integer::sum));
     }
     assertThat(images).isEqualTo(Map.of("low", 100, "normal", 400, "high", 1600));
   }
 
   @Test
-  void floodOfNewcomers_leavesHalfToTheRing() {
+  void floodOfNewRequests_leavesHalfToOldOnes() {
     ImageTask large = add(10_000);
     take(8);
     int rest = 0;
@@ -79,13 +81,17 @@ class FairQueueTest {
       for (int k = 0; k < 20; k++) {
         add(1);
       }
-      rest += take(8).stream().filter(slice -> slice.job() == large).mapToInt(BatchSlice::count).sum();
+      rest +=
+          take(8).stream()
+              .filter(slice -> slice.task() == large)
+              .mapToInt(BatchSlice::count)
+              .sum();
     }
     assertThat(rest).isBetween(396, 404);
   }
 
   @Test
-  void manyStreams_doNotDelayANewcomer_whateverTheBatch() {
+  void manyStreams_doNotDelayANewRequest() {
     for (int room = 1; room <= 16; room++) {
       FairQueueTest other = new FairQueueTest();
       for (int i = 0; i < 10; i++) {
@@ -110,7 +116,7 @@ class FairQueueTest {
     ImageTask tight = add(4, 150); // At its fair share it would be done after 20 images, 200 ns.
     List<BatchSlice> batch = take(8);
     assertThat(batch.get(0)).isEqualTo(new BatchSlice(tight, 0, 4));
-    assertThat(batch).noneMatch(slice -> slice.job() == relaxed);
+    assertThat(batch).noneMatch(slice -> slice.task() == relaxed);
   }
 
   @Test
@@ -123,11 +129,12 @@ class FairQueueTest {
 
   @Test
   void deadlineAcrossTheClocksWrap_isStillAhead() {
-    QueuedRequest request = new QueuedRequest(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
-    ImageTask job = new ImageTask(request, network, new float[8], Output.PIXELS, Runnable::run);
-    queue.add(job, Long.MAX_VALUE - 100);
+    QueuedRequest request =
+        new QueuedRequest(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
+    ImageTask task = task(4);
+    queue.add(request, task, Long.MAX_VALUE - 100);
     assertThat(queue.removeExpired(Long.MAX_VALUE - 50)).isEmpty();
-    assertThat(queue.removeExpired(Long.MIN_VALUE + 100)).containsExactly(job);
+    assertThat(queue.removeExpired(Long.MIN_VALUE + 100)).containsExactly(task);
     assertThat(queue.images()).isZero();
   }
 
@@ -147,91 +154,93 @@ class FairQueueTest {
     ImageTask large = add(12);
     ImageTask small = add(2);
     take(8);
-    assertThat(queue.remove(large)).isEqualTo(6);
-    assertThat(queue.remove(large)).isZero();
-    assertThat(queue.remove(small)).as("all taken").isZero();
+    assertThat(remove(large)).isEqualTo(6);
+    assertThat(remove(large)).isZero();
+    assertThat(remove(small)).as("all taken").isZero();
     assertThat(queue.images()).isZero();
     assertThat(queue.requests()).isZero();
   }
 
   @Test
-  void nextChunkOfAStream_keepsItsPlaceInTheRing() {
+  void nextChunkOfAStream_keepsItsTurn() {
     ImageTask chunk = add(4);
     ImageTask other = add(100);
     take(8);
-    ImageTask next = new ImageTask(chunk.request, network, new float[2 * 8], Output.PIXELS, Runnable::run);
-    queue.add(next, 0);
-    ImageTask newcomer = add(1);
+    ImageTask next = add(8, requestOf(chunk));
+    ImageTask single = add(1);
     assertThat(take(8))
-        .containsExactly(new BatchSlice(newcomer, 0, 1), new BatchSlice(other, 4, 4), new BatchSlice(next, 0, 3));
+        .containsExactly(
+            new BatchSlice(single, 0, 1),
+            new BatchSlice(other, 4, 4),
+            new BatchSlice(next, 0, 3));
   }
 
   @Test
-  void newcomersTurnThatABatchCutsShort_isContinuedBeforeTheRing() {
+  void interruptedFirstTurn_isContinuedBeforeOldRequests() {
     for (int i = 0; i < 10; i++) {
       add(1000);
     }
     take(200); // All have had their first turn.
-    ImageTask newcomer = add(4);
+    ImageTask newRequest = add(4);
     int batches = 0;
     int made = 0;
     while (made < 4) {
       batches++;
       for (BatchSlice slice : take(2)) {
-        made += slice.job() == newcomer ? slice.count() : 0;
+        made += slice.task() == newRequest ? slice.count() : 0;
       }
     }
     assertThat(batches).isLessThanOrEqualTo(4);
   }
 
   @Test
-  void before_isAFirstTurnsWaitForASmallRequest_andAFairShareForALargeOne() {
+  void imagesAhead_growsWithTheRequestAndTheQueue() {
     for (int i = 0; i < 10; i++) {
       add(10_000);
     }
     take(200);
-    assertThat(queue.before(1, Priority.NORMAL)).isZero();
-    assertThat(queue.before(104, Priority.NORMAL)).isEqualTo(1000);
-    assertThat(queue.before(1_000_000, Priority.NORMAL)).as("all there is").isEqualTo(99_800);
+    assertThat(queue.imagesAhead(1, Priority.NORMAL)).isZero();
+    assertThat(queue.imagesAhead(104, Priority.NORMAL)).isEqualTo(1000);
+    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).as("all there is").isEqualTo(99_800);
     add(1);
-    assertThat(queue.before(1, Priority.NORMAL)).isEqualTo(8);
+    assertThat(queue.imagesAhead(1, Priority.NORMAL)).isEqualTo(8);
   }
 
   @Test
-  void before_countsWhatAStreamHasNotQueuedYet() {
+  void imagesAhead_countsWhatAStreamHasNotQueuedYet() {
     QueuedRequest stream = new QueuedRequest(Priority.NORMAL, false, 0, requests++, 100_000);
     add(256, stream);
-    assertThat(queue.before(1_000_000, Priority.NORMAL)).isEqualTo(100_000);
+    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isEqualTo(100_000);
     take(256);
-    assertThat(queue.before(1_000_000, Priority.NORMAL)).as("nothing waits now").isZero();
+    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).as("nothing waits now").isZero();
     ImageTask next = add(256, stream);
-    assertThat(queue.before(1_000_000, Priority.NORMAL)).isEqualTo(99_744);
-    queue.remove(next);
-    assertThat(queue.before(1_000_000, Priority.NORMAL)).isZero();
+    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isEqualTo(99_744);
+    remove(next);
+    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isZero();
   }
 
   @Test
-  void anyOrderOfEvents_losesAndDoublesNoImage() {
+  void anyOrderOfEvents_runsEveryImageOnce() {
     Random random = new Random(5);
-    List<ImageTask> jobs = new ArrayList<>();
+    List<ImageTask> tasks = new ArrayList<>();
     Map<ImageTask, Integer> taken = new HashMap<>();
     Map<ImageTask, Integer> removed = new HashMap<>();
     for (int i = 0; i < 20_000; i++) {
       switch (random.nextInt(4)) {
-        case 0 -> jobs.add(add(1 + random.nextInt(50), PRIORITIES.get(random.nextInt(3))));
-        case 1 -> jobs.add(add(1 + random.nextInt(50), i + random.nextInt(200)));
+        case 0 -> tasks.add(add(1 + random.nextInt(50), PRIORITIES.get(random.nextInt(3))));
+        case 1 -> tasks.add(add(1 + random.nextInt(50), i + random.nextInt(200)));
         case 2 ->
             queue
                 .take(1 + random.nextInt(40), i, NANOS_PER_IMAGE)
                 .forEach(
                     slice -> {
-                      assertThat(slice.first()).isEqualTo(taken.getOrDefault(slice.job(), 0));
-                      taken.merge(slice.job(), slice.count(), Integer::sum);
+                      assertThat(slice.first()).isEqualTo(taken.getOrDefault(slice.task(), 0));
+                      taken.merge(slice.task(), slice.count(), Integer::sum);
                     });
         default -> {
-          if (random.nextInt(4) == 0 && !jobs.isEmpty()) {
-            ImageTask job = jobs.get(random.nextInt(jobs.size()));
-            removed.merge(job, queue.remove(job), Integer::sum);
+          if (random.nextInt(4) == 0 && !tasks.isEmpty()) {
+            ImageTask task = tasks.get(random.nextInt(tasks.size()));
+            removed.merge(task, remove(task), Integer::sum);
           }
         }
       }
@@ -239,10 +248,10 @@ class FairQueueTest {
     while (queue.images() > 0) {
       queue
           .take(32, 20_000, NANOS_PER_IMAGE)
-          .forEach(slice -> taken.merge(slice.job(), slice.count(), Integer::sum));
+          .forEach(slice -> taken.merge(slice.task(), slice.count(), Integer::sum));
     }
-    for (ImageTask job : jobs) {
-      assertThat(taken.getOrDefault(job, 0) + removed.getOrDefault(job, 0)).isEqualTo(job.count);
+    for (ImageTask task : tasks) {
+      assertThat(taken.getOrDefault(task, 0) + removed.getOrDefault(task, 0)).isEqualTo(task.count);
     }
     assertThat(queue.requests()).isZero();
   }
@@ -264,8 +273,21 @@ class FairQueueTest {
   }
 
   private ImageTask add(int count, QueuedRequest request) {
-    ImageTask job = new ImageTask(request, network, new float[count * 2], Output.PIXELS, Runnable::run);
-    queue.add(job, 0);
-    return job;
+    ImageTask task = task(count);
+    requestsByTask.put(task, request);
+    queue.add(request, task, 0);
+    return task;
+  }
+
+  private int remove(ImageTask task) {
+    return queue.remove(requestOf(task), task);
+  }
+
+  private QueuedRequest requestOf(ImageTask task) {
+    return Objects.requireNonNull(requestsByTask.get(task));
+  }
+
+  private static ImageTask task(int count) {
+    return new ImageTask(new float[count * LATENT], LATENT, Output.PIXELS, 3, Runnable::run);
   }
 }

@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
  */
 public final class GatedNetwork implements Network {
 
-  /** A run takes the same, however many images it has: to join batches always pays. */
+  /** A run takes the same time for any number of images, so batching always pays. */
   public static final LatencyProfile TIMES =
       LatencyProfile.of(new int[] {1, 4096}, new long[] {1000, 1000});
 
@@ -29,7 +29,7 @@ public final class GatedNetwork implements Network {
     this.imageBytes = imageBytes;
   }
 
-  /** Lets so many runs go. */
+  /** Permits so many runs. */
   public void permit(int runs) {
     permits.release(runs);
   }
@@ -39,10 +39,10 @@ public final class GatedNetwork implements Network {
     broken = true;
   }
 
-  /** Waits until a run has begun that was not waited for before. */
+  /** Waits for the start of one more run. */
   public void awaitStarted() throws InterruptedException {
     if (!started.tryAcquire(30, TimeUnit.SECONDS)) {
-      throw new AssertionError("no run began");
+      throw new AssertionError("no run has started");
     }
   }
 

@@ -55,10 +55,10 @@ class RunGuardTest {
   }
 
   @Test
-  void outOfMemory_isTriedAgainWithLongerPauses_andSucceeds() {
+  void outOfMemory_isRetriedWithLongerPauses() {
     network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY);
 
-    long nanos = run(network, job(network));
+    long nanos = run(network, task(network));
 
     assertThat(nanos).as("without the pauses").isZero();
     assertThat(network.runs()).isEqualTo(3);
@@ -69,10 +69,10 @@ class RunGuardTest {
   }
 
   @Test
-  void outOfMemory_thatLasts_saysWhenToComeBack() {
+  void outOfMemory_thatLasts_hasARetryDelay() {
     network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);
 
-    RunFailedException e = failure(network, job(network));
+    RunFailedException e = failure(network, task(network));
 
     assertThat(e.kind()).isEqualTo(Kind.OUT_OF_MEMORY);
     assertThat(e.retryAfter()).isPositive();
@@ -83,12 +83,12 @@ class RunGuardTest {
   }
 
   @Test
-  void outOfMemory_whoseCallersGoAwayMeanwhile_isNotTriedAgain() {
+  void outOfMemory_whoseCallersCancel_isNotRetried() {
     network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);
-    ImageTask job = job(network);
-    duringPause = () -> job.future.cancel(false);
+    ImageTask task = task(network);
+    duringPause = () -> task.future.cancel(false);
 
-    RunFailedException unused = failure(network, job);
+    RunFailedException unused = failure(network, task);
 
     assertThat(network.runs()).isEqualTo(1);
   }
@@ -97,9 +97,9 @@ class RunGuardTest {
   void lostDevice_isReported_andNoOtherBatchRuns() {
     network.fail(DEVICE_LOST);
 
-    assertThat(failure(network, job(network)).kind()).isEqualTo(Kind.DEVICE_LOST);
+    assertThat(failure(network, task(network)).kind()).isEqualTo(Kind.DEVICE_LOST);
     assertThat(health.whyLost().orElseThrow()).contains("digits/1", "CUDA failure 719");
-    assertThat(failure(network, job(network)).kind()).isEqualTo(Kind.DEVICE_LOST);
+    assertThat(failure(network, task(network)).kind()).isEqualTo(Kind.DEVICE_LOST);
 
     assertThat(network.runs()).isEqualTo(1);
     assertThat(watch.failures()).containsExactly(Kind.DEVICE_LOST);
@@ -123,7 +123,7 @@ class RunGuardTest {
   }
 
   @Test
-  void lossBeforeAnybodyListens_isHeard() throws InterruptedException {
+  void lossBeforeTheListenerIsSet_isReported() throws InterruptedException {
     health.reportLost("early");
     CountDownLatch heard = new CountDownLatch(1);
     health.onLost(reason -> heard.countDown());
@@ -133,8 +133,8 @@ class RunGuardTest {
   @Test
   void runThatDoesNotReturn_countsAsALostDevice() throws Exception {
     GatedNetwork gated = new GatedNetwork(LATENT, BYTES);
-    BatchScheduler batcher = batcher(gated);
-    CompletableFuture<Images> hanging = submit(batcher);
+    BatchScheduler scheduler = scheduler(gated);
+    CompletableFuture<Images> hanging = submit(scheduler);
     gated.awaitStarted();
     clock.addAndGet(TIMEOUT.toNanos());
     guard.check();
@@ -146,64 +146,64 @@ class RunGuardTest {
     assertThat(health.whyLost().orElseThrow()).contains("digits/1", "60 s", "--batch-timeout");
     guard.check();
     gated.breakDown();
-    close(batcher, gated);
+    close(scheduler, gated);
     assertThat(watch.failures()).as("counted once").containsExactly(Kind.TIMEOUT);
   }
 
   @Test
-  void runKnownToBeSlow_mayTakeTenTimesAsLong() throws Exception {
+  void slowProfile_raisesTheLimit() throws Exception {
     GatedNetwork gated = new GatedNetwork(LATENT, BYTES);
     LatencyProfile slow = LatencyProfile.of(new int[] {1}, new long[] {TIMEOUT.toNanos()});
-    BatchScheduler batcher = batcher(gated, slow);
-    CompletableFuture<Images> running = submit(batcher);
+    BatchScheduler scheduler = scheduler(gated, slow);
+    CompletableFuture<Images> running = submit(scheduler);
     gated.awaitStarted();
     clock.addAndGet(9 * TIMEOUT.toNanos());
     guard.check();
     assertThat(health.isLost()).isFalse();
-    close(batcher, gated);
+    close(scheduler, gated);
     assertThat(running.get(30, TimeUnit.SECONDS).count()).isEqualTo(1);
   }
 
   @Test
-  void onceTheDeviceIsLost_allWhoWaitAreTold() throws Exception {
+  void lostDevice_failsNewQueuedAndRunningTasks() throws Exception {
     GatedNetwork gated = new GatedNetwork(LATENT, BYTES);
-    BatchScheduler batcher = batcher(gated);
-    CompletableFuture<Images> running = submit(batcher);
+    BatchScheduler scheduler = scheduler(gated);
+    CompletableFuture<Images> running = submit(scheduler);
     gated.awaitStarted();
-    CompletableFuture<Images> queued = submit(batcher);
+    CompletableFuture<Images> queued = submit(scheduler);
     watch.awaitQueued(1);
     health.reportLost("for the test");
 
-    assertThat(kindOf(submit(batcher))).as("new").isEqualTo(Kind.DEVICE_LOST);
-    batcher.failQueued(guard.lost().orElseThrow());
+    assertThat(kindOf(submit(scheduler))).as("new").isEqualTo(Kind.DEVICE_LOST);
+    scheduler.failQueued(guard.lost().orElseThrow());
     assertThat(kindOf(queued)).isEqualTo(Kind.DEVICE_LOST);
     watch.awaitQueued(0);
     guard.failRunning();
     assertThat(kindOf(running)).isEqualTo(Kind.DEVICE_LOST);
-    close(batcher, gated);
+    close(scheduler, gated);
   }
 
   @Test
-  void log_hasAStack_forFaultsOfThisProgramAlone() {
+  void log_hasAStackTrace_forBugsOnly() {
     network.fail("CUDNN failure 3000: CUDNN_STATUS_NOT_SUPPORTED ; GPU=0");
-    assertThat(failure(network, job(network)).kind()).isEqualTo(Kind.OTHER);
+    assertThat(failure(network, task(network)).kind()).isEqualTo(Kind.OTHER);
     assertThat(log.list).hasSize(1).allMatch(line -> line.getThrowableProxy() == null);
 
     GatedNetwork broken = new GatedNetwork(LATENT, BYTES);
     broken.breakDown();
     broken.permit(1);
     clock.addAndGet(Duration.ofMinutes(1).toNanos());
-    assertThat(failure(broken, job(broken)).kind()).isEqualTo(Kind.FAULT);
+    assertThat(failure(broken, task(broken)).kind()).isEqualTo(Kind.FAULT);
     assertThat(log.list).hasSize(2);
     assertThat(log.list.get(1).getThrowableProxy()).isNotNull();
     assertThat(watch.failures()).extracting(Kind::reason).containsExactly("other", "other");
   }
 
   @Test
-  void log_hasOneLineAMinute_whateverTheNumberOfBatches() {
+  void log_isLimitedToOneLineAMinute() {
     for (int i = 0; i < 5; i++) {
       network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);
-      RunFailedException unused = failure(network, job(network));
+      RunFailedException unused = failure(network, task(network));
     }
     assertThat(log.list).hasSize(1);
     assertThat(log.list.get(0).getFormattedMessage())
@@ -212,7 +212,7 @@ class RunGuardTest {
 
     clock.addAndGet(Duration.ofMinutes(1).toNanos());
     network.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);
-    RunFailedException unused = failure(network, job(network));
+    RunFailedException unused = failure(network, task(network));
     assertThat(log.list).hasSize(2);
     assertThat(log.list.get(1).getFormattedMessage()).contains("suppressed=4");
   }
@@ -222,46 +222,47 @@ class RunGuardTest {
     duringPause.run();
   }
 
-  private BatchScheduler batcher(Network of) {
-    return batcher(of, LatencyProfile.of(new int[] {1}, new long[] {1000}));
+  private BatchScheduler scheduler(Network of) {
+    return scheduler(of, LatencyProfile.of(new int[] {1}, new long[] {1000}));
   }
 
-  private BatchScheduler batcher(Network of, LatencyProfile times) {
+  private BatchScheduler scheduler(Network of, LatencyProfile profile) {
     return BatchScheduler.start(
         "digits/1",
         List.of(of),
-        times,
+        profile,
         new BatchingPolicy(1, Duration.ZERO, 10),
         watch,
         guard,
         clock::get);
   }
 
-  private static CompletableFuture<Images> submit(BatchScheduler batcher) throws Exception {
-    return batcher.submit(
-        batcher.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+  private static CompletableFuture<Images> submit(BatchScheduler scheduler) throws Exception {
+    return scheduler.submit(
+        scheduler.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
         new float[LATENT],
         Output.PIXELS,
         Runnable::run);
   }
 
-  private static void close(BatchScheduler batcher, GatedNetwork network) throws InterruptedException {
-    batcher.close();
+  private static void close(BatchScheduler scheduler, GatedNetwork network)
+      throws InterruptedException {
+    scheduler.close();
     network.permit(1000);
     assertThat(network.awaitClosed()).isTrue();
   }
 
-  private static ImageTask job(Network network) {
-    QueuedRequest request = new QueuedRequest(Priority.NORMAL, false, 0, 0, 1);
-    return new ImageTask(request, network, new float[LATENT], Output.PIXELS, Runnable::run);
+  private static ImageTask task(Network network) {
+    int bytes = network.imageBytes(Output.PIXELS);
+    return new ImageTask(new float[LATENT], LATENT, Output.PIXELS, bytes, Runnable::run);
   }
 
-  private long run(Network of, ImageTask job) {
-    return guard.run("digits/1", of, List.of(new BatchSlice(job, 0, 1)), 1000, watch);
+  private long run(Network of, ImageTask task) {
+    return guard.run("digits/1", of, List.of(new BatchSlice(task, 0, 1)), 1000, watch);
   }
 
-  private RunFailedException failure(Network of, ImageTask job) {
-    return (RunFailedException) catchThrowable(() -> run(of, job));
+  private RunFailedException failure(Network of, ImageTask task) {
+    return (RunFailedException) catchThrowable(() -> run(of, task));
   }
 
   private static Kind kindOf(CompletableFuture<Images> failed) {
@@ -271,7 +272,7 @@ class RunGuardTest {
   }
 
   private static Logger logger() {
-    // Its own and DeviceHealth's.
+    // Those of RunGuard, FailureLog and DeviceHealth.
     return (Logger) LoggerFactory.getLogger("dev.dcgan.sampler.scheduling");
   }
 }

@@ -17,10 +17,11 @@ import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
-import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
 import dev.dcgan.sampler.scheduling.Network;
@@ -394,18 +395,18 @@ class ExactnessTest {
   private static List<Network> open(ModelBundle bundle, int sessions, int threads, int maxBatch)
       throws IOException {
     return OnnxModel.open(
-        bundle, new OnnxModel.Settings(Provider.CPU, threads, false, 0), maxBatch, sessions);
+        bundle, new RuntimeSettings(Provider.CPU, threads, false, 0), maxBatch, sessions);
   }
 
   private static SamplerServer.Config config(ModelRepository repository, int maxBatch, int sessions) {
     return new SamplerServer.Config(
-        new ModelWatcher.Config(
+        new ModelWatcherConfig(
             repository, List.of(), Duration.ofMillis(10), 2, 0, sessions, true, false),
         0,
         0,
         Duration.ZERO,
         null,
-        new OnnxModel.Settings(Provider.CPU, 1 + sessions % 2, false, 0),
+        new RuntimeSettings(Provider.CPU, 1 + sessions % 2, false, 0),
         "cpu",
         sessions,
         new BatchingPolicy(maxBatch, Duration.ofMillis(1), 8192),

@@ -16,9 +16,9 @@ import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.RunGuard;
 import dev.dcgan.server.GrpcServer;
@@ -79,7 +79,7 @@ class SamplerCallsTest {
     models.serve(
         ServedVersion.open(
             bundle,
-            new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+            new RuntimeSettings(Provider.CPU, 1, false, 0),
             1,
             new BatchingPolicy(32, Duration.ZERO, 4096),
             metrics.batches("digits"),

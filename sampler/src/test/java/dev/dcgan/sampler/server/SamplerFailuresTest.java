@@ -7,10 +7,10 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.google.rpc.RetryInfo;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.models.ModelWatcher;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.FailingNetwork;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
@@ -181,7 +181,7 @@ class SamplerFailuresTest {
     SamplerServer started =
         SamplerServer.start(
             new SamplerServer.Config(
-                new ModelWatcher.Config(
+                new ModelWatcherConfig(
                     new ModelRepository(root),
                     List.of(),
                     Duration.ofMillis(10),
@@ -194,7 +194,7 @@ class SamplerFailuresTest {
                 0,
                 Duration.ZERO,
                 null,
-                new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+                new RuntimeSettings(Provider.CPU, 1, false, 0),
                 "cpu",
                 1,
                 policy,

@@ -5,9 +5,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.protobuf.ByteString;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.models.ModelWatcher;
-import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -221,7 +221,7 @@ class SamplerHttpTest {
     SamplerServer started =
         SamplerServer.start(
             new SamplerServer.Config(
-                new ModelWatcher.Config(
+                new ModelWatcherConfig(
                     new ModelRepository(root),
                     List.of(),
                     Duration.ofMillis(10),
@@ -234,7 +234,7 @@ class SamplerHttpTest {
                 0,
                 Duration.ZERO,
                 null,
-                new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+                new RuntimeSettings(Provider.CPU, 1, false, 0),
                 "auto",
                 2,
                 new BatchingPolicy(32, Duration.ofMillis(2), 8192),

@@ -6,9 +6,9 @@ import static org.assertj.core.api.Assertions.catchThrowableOfType;
 import com.google.protobuf.ByteString;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.models.ModelWatcher;
-import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.v1.GenerateRequest;
@@ -229,7 +229,7 @@ class SamplerModelsTest {
   void setServingVersion_isForbidden_unlessAllowed() throws Exception {
     publish("digits", 1);
     SamplerServiceBlockingStub stub =
-        start(new ModelWatcher.Config(repository(), List.of(), poll(), 1, 0, 1, false, false));
+        start(new ModelWatcherConfig(repository(), List.of(), poll(), 1, 0, 1, false, false));
     StatusRuntimeException refused =
         catchThrowableOfType(StatusRuntimeException.class, () -> setServing(stub, 1));
     assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.PERMISSION_DENIED);
@@ -329,12 +329,12 @@ class SamplerModelsTest {
       List<String> names, int keepVersions, long onDemandBytes, boolean allowUnverified)
       throws IOException {
     return start(
-        new ModelWatcher.Config(
+        new ModelWatcherConfig(
             repository(), names, poll(), keepVersions, onDemandBytes, 1, true, allowUnverified));
   }
 
   /** Starts, and waits until it serves. */
-  private SamplerServiceBlockingStub start(ModelWatcher.Config config) throws IOException {
+  private SamplerServiceBlockingStub start(ModelWatcherConfig config) throws IOException {
     SamplerServer started =
         SamplerServer.start(
             new SamplerServer.Config(
@@ -343,7 +343,7 @@ class SamplerModelsTest {
                 0,
                 Duration.ZERO,
                 null,
-                new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+                new RuntimeSettings(Provider.CPU, 1, false, 0),
                 "auto",
                 1,
                 new BatchingPolicy(8, Duration.ofMillis(1), 8192),

@@ -6,9 +6,9 @@ import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.sampler.models.ModelWatcher;
-import dev.dcgan.sampler.runtime.OnnxModel;
+import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.runtime.Provider;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.v1.GenerateRequest;
@@ -338,13 +338,13 @@ class SamplerServerTest {
 
   private SamplerServer.Config config(int maxBatch) {
     return new SamplerServer.Config(
-        new ModelWatcher.Config(
+        new ModelWatcherConfig(
             repository(), List.of(), Duration.ofMillis(10), 1, 0, 1, false, false),
         0,
         0,
         Duration.ZERO,
         null,
-        new OnnxModel.Settings(Provider.CPU, 1, false, 0),
+        new RuntimeSettings(Provider.CPU, 1, false, 0),
         "auto",
         2,
         new BatchingPolicy(maxBatch, Duration.ofMillis(2), 8192),

@@ -26,36 +26,36 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code sampler bench}: how many images a sampler makes in a second, and how soon. */
+/** {@code sampler bench}: measures the throughput and latency of a sampler. */
 @Command(
     name = "bench",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Calls a sampler for a while, and says how many images came and how long each call took.",
-      "No two calls ask for the same images, and every answer is checked for having as many as were",
-      "asked for. Latencies and errors are of the calls that began within --duration; all of them",
-      "are waited for. Rates are of what arrived within it. The exit code is 1 where no call",
+      "Load-tests a sampler and reports throughput, latency percentiles and errors.",
+      "No two calls request the same images, and every response is checked for the number of images.",
+      "Latencies and errors are those of calls that started within --duration, however long they",
+      "took. Rates are those of responses that arrived within it. The exit code is 1 if no call",
       "succeeded."
     })
 public final class BenchCommand implements Settings.Command {
 
-  /** What makes a caller call; the constants are spelled as on the command line. */
+  /** The kind of load; the constants are spelled as on the command line. */
   enum Mode {
     closed,
     open
   }
 
-  /** Spelled as on the command line. */
-  enum Urgency {
+  /** The priority of calls; the constants are spelled as on the command line. */
+  enum CallPriority {
     low(Priority.PRIORITY_LOW),
     normal(Priority.PRIORITY_NORMAL),
     high(Priority.PRIORITY_HIGH);
 
     private final Priority priority;
 
-    Urgency(Priority priority) {
+    CallPriority(Priority priority) {
       this.priority = priority;
     }
   }
@@ -68,11 +68,11 @@ public final class BenchCommand implements Settings.Command {
               "float", ImageFormat.IMAGE_FORMAT_FLOAT,
               "sheet", ImageFormat.IMAGE_FORMAT_SHEET));
 
-  private static final long MOST_IMAGES = 0xFFFFFFFFL;
-  private static final double MOST_CALLS_PER_SECOND = 1e6;
-  private static final int MOST_CALLERS = 10_000;
-  private static final int MOST_CONNECTIONS = 1000;
-  private static final Duration PROBE = Duration.ofSeconds(10);
+  private static final long MAX_IMAGES = 0xFFFFFFFFL;
+  private static final double MAX_CALLS_PER_SECOND = 1e6;
+  private static final int MAX_CALLERS = 10_000;
+  private static final int MAX_CONNECTIONS = 1000;
+  private static final Duration PROBE_TIMEOUT = Duration.ofSeconds(10);
 
   @Option(names = "--target", description = "The sampler's host:port.")
   private String target = "localhost:50051";
@@ -80,65 +80,64 @@ public final class BenchCommand implements Settings.Command {
   @Option(
       names = "--mode",
       description = {
-        "closed: each caller calls again as soon as it was answered, so latencies are of the calls as"
-            + " they were made, fewer while the sampler is slow; open: calls are due at --rate, whether"
-            + " or not those before were answered, and latencies count from when a call was due, also"
-            + " where it had to wait for one of --concurrency to end."
+        "closed: each caller calls again as soon as its call has ended, so a slow sampler gets fewer"
+            + " calls; open: calls are due at --rate regardless of earlier ones, and latency counts"
+            + " from when a call was due, even if it had to wait for one of --concurrency to end."
       })
   private Mode mode = Mode.closed;
 
-  @Option(names = "--concurrency", description = "Callers; of open: calls in flight at most.")
+  @Option(names = "--concurrency", description = "Number of callers; for open, the maximum of calls in flight.")
   private int concurrency = 8;
 
-  @Option(names = "--rate", description = "Of open: calls a second.")
+  @Option(names = "--rate", description = "Calls per second, for --mode open.")
   private @Nullable Double rate;
 
-  @Option(names = "--count", description = "Images a call.")
+  @Option(names = "--count", description = "Images per call.")
   private long count = 1;
 
   @Option(names = "--format", description = "raw, png, float or sheet.")
   private String format = "raw";
 
-  @Option(names = "--stream", description = "Each call is a GenerateStream, not a Generate.")
+  @Option(names = "--stream", description = "Call GenerateStream instead of Generate.")
   private boolean stream;
 
   @Option(
       names = "--duration",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to measure. Default: 10s")
+      description = "Duration of the measurement. Default: 10s")
   private Duration duration = Duration.ofSeconds(10);
 
   @Option(
       names = "--warm-up",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to call before that, uncounted. Default: 3s")
+      description = "Duration of the load before the measurement. Default: 3s")
   private Duration warmUp = Duration.ofSeconds(3);
 
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "Each call's deadline; 0: none. Default: 10s")
+      description = "Deadline of each call; 0: none. Default: 10s")
   private Duration timeout = Duration.ofSeconds(10);
 
-  @Option(names = "--connections", description = "Shared by the callers.")
+  @Option(names = "--connections", description = "Number of connections, shared by the callers.")
   private int connections = 1;
 
   @Option(
       names = "--seed",
-      description = "Of the images. Default: another one each time",
+      description = "Random seed of the images. Default: random",
       converter = Uint64Converter.class)
   private @Nullable Long seed;
 
-  @Option(names = "--priority", description = "low, normal or high.")
-  private Urgency priority = Urgency.normal;
+  @Option(names = "--priority", description = "Priority of the calls: low, normal or high.")
+  private CallPriority priority = CallPriority.normal;
 
-  @Option(names = "--model", description = "Which model. Default: the only one that is served")
+  @Option(names = "--model", description = "The model. Default: the only one that is served")
   private String model = "";
 
   @Option(
       names = "--json",
       paramLabel = "FILE",
-      description = "Also write the result there, as JSON; made anew.")
+      description = "Also write the result to this file as JSON; it is overwritten.")
   private @Nullable Path json;
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
@@ -157,35 +156,35 @@ public final class BenchCommand implements Settings.Command {
   public void check(Problems problems) {
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     tls.check(problems);
-    problems.requireRange("--concurrency", concurrency, 1, MOST_CALLERS);
+    problems.requireRange("--concurrency", concurrency, 1, MAX_CALLERS);
     problems.require(
-        rate == null || (rate > 0 && rate <= MOST_CALLS_PER_SECOND),
-        "--rate %s: expected above 0, at most %.0f".formatted(rate, MOST_CALLS_PER_SECOND));
+        rate == null || (rate > 0 && rate <= MAX_CALLS_PER_SECOND),
+        "--rate %s: expected above 0, at most %.0f".formatted(rate, MAX_CALLS_PER_SECOND));
     problems.require(
-        mode == Mode.closed || rate != null, "--mode open needs --rate: how many calls a second");
+        mode == Mode.closed || rate != null, "--mode open needs --rate: set the calls per second");
     problems.require(
-        mode == Mode.open || rate == null, "--rate is of --mode open; a closed loop has none");
-    problems.requireRange("--count", count, 1, MOST_IMAGES);
+        mode == Mode.open || rate == null, "--rate needs --mode open: a closed loop has no rate; leave it out");
+    problems.requireRange("--count", count, 1, MAX_IMAGES);
     problems.require(
         FORMATS.containsKey(format),
         "--format '%s': expected one of %s".formatted(format, FORMATS.keySet()));
     problems.require(
-        !(stream && format.equals("sheet")), "--stream has no sheets; choose another --format");
+        !(stream && format.equals("sheet")), "--stream cannot send --format sheet; choose another format");
     problems.requireRange("--duration (in ms)", duration.toMillis(), 1, 86_400_000);
     problems.requireRange("--warm-up (in ms)", warmUp.toMillis(), 0, 3_600_000);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 0, 3_600_000);
-    problems.requireRange("--connections", connections, 1, MOST_CONNECTIONS);
+    problems.requireRange("--connections", connections, 1, MAX_CONNECTIONS);
     problems.require(
         connections <= concurrency,
-        "--connections %d: --concurrency %d cannot use more than one each"
+        "--connections %d: expected at most --concurrency, %d"
             .formatted(connections, concurrency));
   }
 
   @Override
   public Integer call() throws IOException, InterruptedException {
     GenerateRequest.Builder request = request();
-    Map<String, Object> doing = doing(probe(request), request.getSeed());
-    console.println(inWords(doing));
+    Map<String, Object> options = options(probe(request), request.getSeed());
+    console.println(line(options));
     if (json != null && json.toAbsolutePath().getParent() != null) {
       Files.createDirectories(json.toAbsolutePath().getParent());
     }
@@ -194,7 +193,7 @@ public final class BenchCommand implements Settings.Command {
       LoadTable.lines(report).forEach(console::println);
     }
     if (json != null) {
-      Files.writeString(json, LoadTable.json(doing, report));
+      Files.writeString(json, LoadTable.json(options, report));
     }
     if (report.succeeded() == 0) {
       throw new IOException(noneSucceeded(report));
@@ -211,41 +210,41 @@ public final class BenchCommand implements Settings.Command {
         .setModel(model);
   }
 
-  /** One call of the kind to be made, for images that none of those asks for. */
+  /** Makes one call like those of the load, for images that none of them requests. */
   private GenerateResponse probe(GenerateRequest.Builder request) throws IOException {
     GenerateRequest.Builder last = request.clone().setFirstIndex(Long.MAX_VALUE - count);
     try (SamplerClient client =
-        SamplerClient.of(tls.target(target), timeout.isZero() ? PROBE : timeout)) {
+        SamplerClient.of(tls.target(target), timeout.isZero() ? PROBE_TIMEOUT : timeout)) {
       return client.generate((stream ? last.setCount(1) : last).build());
     }
   }
 
-  /** What is about to be done, for people and in the JSON. */
-  private Map<String, Object> doing(GenerateResponse probed, long seed) {
+  /** The options of the load, for the console and the JSON. */
+  private Map<String, Object> options(GenerateResponse probed, long seed) {
     ModelVersion served = probed.getModel();
-    Map<String, Object> doing = new LinkedHashMap<>();
-    doing.put("target", target);
-    doing.put("model", served.getName() + "/" + served.getVersion());
-    doing.put("provider", probed.getProvider());
-    doing.put("mode", mode.name());
-    doing.put("concurrency", concurrency);
+    Map<String, Object> options = new LinkedHashMap<>();
+    options.put("target", target);
+    options.put("model", served.getName() + "/" + served.getVersion());
+    options.put("provider", probed.getProvider());
+    options.put("mode", mode.name());
+    options.put("concurrency", concurrency);
     if (rate != null) {
-      doing.put("rate", rate);
+      options.put("rate", rate);
     }
-    doing.put("count", count);
-    doing.put("format", format);
-    doing.put("stream", stream);
-    doing.put("connections", connections);
-    // As a string: JSON's numbers are doubles to most readers.
-    doing.put("seed", Long.toUnsignedString(seed));
-    doing.put("priority", priority.name());
-    doing.put("warm_up_seconds", warmUp.toNanos() / 1e9);
-    doing.put("duration_seconds", duration.toNanos() / 1e9);
-    return doing;
+    options.put("count", count);
+    options.put("format", format);
+    options.put("stream", stream);
+    options.put("connections", connections);
+    // A string, because most JSON readers parse numbers as doubles.
+    options.put("seed", Long.toUnsignedString(seed));
+    options.put("priority", priority.name());
+    options.put("warm_up_seconds", warmUp.toNanos() / 1e9);
+    options.put("duration_seconds", duration.toNanos() / 1e9);
+    return options;
   }
 
-  private static String inWords(Map<String, Object> doing) {
-    return doing.entrySet().stream()
+  private static String line(Map<String, Object> options) {
+    return options.entrySet().stream()
         .map(option -> option.getKey() + " " + option.getValue())
         .collect(Collectors.joining(", "));
   }
@@ -254,11 +253,11 @@ public final class BenchCommand implements Settings.Command {
     GenerateRequest template = request.build();
     LoadPlan<GenerateRequest> plan =
         new LoadPlan<>(
-            Reply.of(
+            ResponseSummary.of(
                 stream
                     ? SamplerServiceGrpc.getGenerateStreamMethod()
                     : SamplerServiceGrpc.getGenerateMethod(),
-                new ReplyReader(template.getFormat())),
+                new ResponseReader(template.getFormat())),
             number -> template.toBuilder().setFirstIndex(number * count).build(),
             count,
             concurrency,
@@ -283,7 +282,7 @@ public final class BenchCommand implements Settings.Command {
                             error.getValue().firstMessage()))
             .collect(Collectors.joining(", "));
     return report.calls() == 0
-        ? "no call to %s began within --duration; measure longer".formatted(target)
+        ? "no call to %s started within --duration; raise it".formatted(target)
         : "none of %d calls to %s succeeded: %s".formatted(report.calls(), target, errors);
   }
 }

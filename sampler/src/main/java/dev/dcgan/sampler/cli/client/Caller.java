@@ -12,13 +12,13 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes one call at a time, and the next one as soon as the last has ended, while any is due; then
- * says that it is idle, and may be run again. Not thread-safe: run it on any thread, but only while
- * it is idle.
+ * Makes one call at a time, and the next one as soon as the last has ended, while any is due. Then it
+ * reports that it is idle and may be run again. Not thread-safe: run it on any thread, but only
+ * while it is idle.
  */
-final class Caller<Q> extends ClientCall.Listener<Reply> {
+final class Caller<Q> extends ClientCall.Listener<ResponseSummary> {
 
-  // A target that went away is waited for, until the deadline: failing at once would only spin.
+  // If the target is unreachable, calls wait until the deadline: failing at once would only spin.
   private static final CallOptions OPTIONS = CallOptions.DEFAULT.withWaitForReady();
 
   private final LoadPlan<Q> plan;
@@ -29,16 +29,16 @@ final class Caller<Q> extends ClientCall.Listener<Reply> {
   private final Tally tally;
   private final Consumer<Caller<Q>> onIdle;
 
-  // Mutable state, of the call under way: gRPC hands it from the thread that starts a call to those
-  // that bring its answers, one after the other.
+  // Mutable state of the current call: gRPC publishes it from the thread that starts the call to those
+  // that run its callbacks, one after the other.
   private long number;
-  private long begun;
+  private long startTime;
   private long images;
   private @Nullable String problem;
 
-  // A call may end before its start has returned, on the same thread or another. Whichever comes
-  // second goes on to the next call, so the stack never grows from call to call.
-  private final AtomicBoolean oneIsDone = new AtomicBoolean();
+  // A call may end before its start has returned, on the same thread or another one. Whichever comes
+  // second starts the next call, so the stack never grows from call to call.
+  private final AtomicBoolean halfDone = new AtomicBoolean();
 
   Caller(
       LoadPlan<Q> plan,
@@ -56,28 +56,28 @@ final class Caller<Q> extends ClientCall.Listener<Reply> {
     this.onIdle = onIdle;
   }
 
-  /** Makes the call, and those that are due after it. */
+  /** Makes this call and those that are due after it. */
   void run(long first) {
-    long taken = first;
-    while (taken != Schedule.NONE) {
-      oneIsDone.set(false);
-      start(taken);
-      if (isFirstDone()) {
+    long next = first;
+    while (next != Schedule.NONE) {
+      halfDone.set(false);
+      start(next);
+      if (isFirstHalf()) {
         return;
       }
-      taken = schedule.takeDue(clock.getAsLong());
+      next = schedule.takeDue(clock.getAsLong());
     }
     onIdle.accept(this);
   }
 
   @Override
-  public void onMessage(Reply answer) {
+  public void onMessage(ResponseSummary response) {
     if (problem == null) {
-      problem = problem(answer);
+      problem = problem(response);
     }
     if (problem == null) {
-      images += answer.images();
-      tally.received(clock.getAsLong(), answer);
+      images += response.images();
+      tally.received(clock.getAsLong(), response);
     }
   }
 
@@ -88,46 +88,46 @@ final class Caller<Q> extends ClientCall.Listener<Reply> {
       problem = "%d images; expected %d".formatted(images, plan.imagesPerCall());
     }
     if (!status.isOk()) {
-      tally.failed(begun, status.getCode().name(), String.valueOf(status.getDescription()));
+      tally.failed(startTime, status.getCode().name(), String.valueOf(status.getDescription()));
     } else if (problem != null) {
-      tally.failed(begun, LoadReport.WRONG_ANSWER, problem);
+      tally.failed(startTime, LoadReport.WRONG_RESPONSE, problem);
     } else {
-      tally.succeeded(begun, now);
+      tally.succeeded(startTime, now);
     }
-    if (!isFirstDone()) {
+    if (!isFirstHalf()) {
       run(schedule.takeDue(now));
     }
   }
 
-  private void start(long taken) {
-    number = taken;
-    begun = schedule.due(taken, clock.getAsLong());
+  private void start(long call) {
+    number = call;
+    startTime = schedule.due(call, clock.getAsLong());
     images = 0;
     problem = null;
-    ClientCall<Q, Reply> call =
+    ClientCall<Q, ResponseSummary> rpc =
         channel.newCall(
             plan.method(),
             timeout == 0 ? OPTIONS : OPTIONS.withDeadlineAfter(timeout, TimeUnit.NANOSECONDS));
-    call.start(this, new Metadata());
+    rpc.start(this, new Metadata());
     try {
-      call.request(Integer.MAX_VALUE);
-      call.sendMessage(plan.request().apply(taken));
-      call.halfClose();
+      rpc.request(Integer.MAX_VALUE);
+      rpc.sendMessage(plan.request().apply(call));
+      rpc.halfClose();
     } catch (RuntimeException e) {
-      call.cancel("the request cannot be sent: " + e, e);
+      rpc.cancel("cannot send the request: " + e, e);
     }
   }
 
-  private boolean isFirstDone() {
-    return oneIsDone.compareAndSet(false, true);
+  private boolean isFirstHalf() {
+    return halfDone.compareAndSet(false, true);
   }
 
-  private @Nullable String problem(Reply answer) {
+  private @Nullable String problem(ResponseSummary response) {
     long expected = number * plan.imagesPerCall() + images;
-    return answer.problem() != null
-            || answer.firstIndex() == Reply.UNSAID
-            || answer.firstIndex() == expected
-        ? answer.problem()
-        : "images from %d on; expected from %d on".formatted(answer.firstIndex(), expected);
+    return response.problem() != null
+            || response.firstIndex() == ResponseSummary.UNKNOWN
+            || response.firstIndex() == expected
+        ? response.problem()
+        : "images from index %d; expected from index %d".formatted(response.firstIndex(), expected);
   }
 }

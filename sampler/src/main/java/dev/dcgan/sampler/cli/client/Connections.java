@@ -18,9 +18,9 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Connections that cost little, for a {@link Load}: each has one thread, which reads, writes, runs
- * the callbacks and keeps the deadlines. Of gRPC's shared threads another one would keep those, and
- * be woken for every call. No call is kept for a retry.
+ * Cheap connections for a {@link Load}: each has one thread, which reads, writes, runs the callbacks
+ * and keeps the deadlines. With gRPC's shared threads another one would keep the deadlines and wake
+ * up for every call. Retries are disabled, so that no call is buffered for one.
  */
 public final class Connections implements AutoCloseable {
 
@@ -30,9 +30,9 @@ public final class Connections implements AutoCloseable {
   private Connections() {}
 
   /**
-   * Prepares to call; connects with the first calls.
+   * Creates channels, which connect with the first calls.
    *
-   * @throws IOException the target's address is none
+   * @throws IOException the target's address is invalid
    */
   public static Connections to(Target target, int count) throws IOException {
     Connections connections = new Connections();
@@ -51,7 +51,7 @@ public final class Connections implements AutoCloseable {
     return List.copyOf(channels);
   }
 
-  /** Ends at once; calls under way are cut off. */
+  /** Closes at once; calls in progress are cancelled. */
   @Override
   public void close() {
     channels.forEach(ManagedChannel::shutdownNow);

@@ -27,49 +27,49 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Asks a sampler for images: one sheet, or one PNG file each.",
-      "Image i of a seed is the same whenever and however it is asked for."
+      "Requests images from a sampler: one contact sheet, or one PNG file per image.",
+      "Image i of a seed does not depend on when or how it is requested."
     })
 public final class GenerateCommand implements Settings.Command {
 
-  /** What is written; the constants are spelled as on the command line. */
+  /** The output; the constants are spelled as on the command line. */
   enum Format {
     sheet,
     png
   }
 
-  private static final long MOST_IMAGES = 0xFFFFFFFFL;
+  private static final long MAX_IMAGES = 0xFFFFFFFFL;
 
   @Option(names = "--target", description = "The sampler's host:port.")
   private String target = "localhost:50051";
 
   @Option(
       names = "--seed",
-      description = "Names the sequence of images.",
+      description = "Random seed of the sequence of images.",
       converter = Uint64Converter.class)
   private long seed;
 
-  @Option(names = "--count", description = "How many images.")
+  @Option(names = "--count", description = "Number of images.")
   private long count = 25;
 
-  @Option(names = "--first-index", description = "The first image of the sequence.")
+  @Option(names = "--first-index", description = "Index of the first image in the sequence.")
   private long firstIndex;
 
   @Option(
       names = "--format",
-      description = "sheet: one PNG, five images wide; png: one file each, named by its index.")
+      description = "sheet: one contact sheet, five images per row; png: one file per image, named by its index.")
   private Format format = Format.sheet;
 
   @Option(
       names = "--out",
       required = true,
-      description = "The sheet's file, or for png the folder; made where it does not exist.")
+      description = "Output file for sheet, output folder for png; created if it does not exist.")
   private Path out = Path.of("");
 
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to wait for each answer. Default: 60s")
+      description = "Timeout for each response. Default: 60s")
   private Duration timeout = Duration.ofSeconds(60);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
@@ -78,7 +78,7 @@ public final class GenerateCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.requireRange("--count", count, 1, MOST_IMAGES);
+    problems.requireRange("--count", count, 1, MAX_IMAGES);
     problems.requireRange("--first-index", firstIndex, 0, Long.MAX_VALUE);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
@@ -102,30 +102,30 @@ public final class GenerateCommand implements Settings.Command {
     return 0;
   }
 
-  private void writeSheet(GenerateResponse answer) throws IOException {
+  private void writeSheet(GenerateResponse response) throws IOException {
     Path folder = out.toAbsolutePath().getParent();
     if (folder != null) {
       Files.createDirectories(folder);
     }
-    write(out, answer.getSheet());
-    report(answer, "in " + out);
+    write(out, response.getSheet());
+    report(response, "in " + out);
   }
 
-  private void writeFiles(GenerateResponse answer) throws IOException {
-    long index = answer.getFirstIndex();
-    for (ByteString png : answer.getPngList()) {
+  private void writeFiles(GenerateResponse response) throws IOException {
+    long index = response.getFirstIndex();
+    for (ByteString png : response.getPngList()) {
       write(out.resolve("%06d.png".formatted(index++)), png);
     }
     if (index == firstIndex + count) {
-      report(answer, "%06d.png to %06d.png in %s".formatted(firstIndex, index - 1, out));
+      report(response, "%06d.png to %06d.png in %s".formatted(firstIndex, index - 1, out));
     }
   }
 
-  private void report(GenerateResponse answer, String where) {
-    ModelVersion model = answer.getModel();
+  private void report(GenerateResponse response, String where) {
+    ModelVersion model = response.getModel();
     console.printf(
         "%d images of %s/%d on %s, %s%n",
-        count, model.getName(), model.getVersion(), answer.getProvider(), where);
+        count, model.getName(), model.getVersion(), response.getProvider(), where);
   }
 
   private static void write(Path file, ByteString bytes) throws IOException {

@@ -8,20 +8,20 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
 
 /**
- * Calls a server by a {@link LoadPlan} and measures what comes of it, as cheaply as it can: the two
- * often share a machine.
+ * Load-tests a server by a {@link LoadPlan}, at little cost, because client and server often share a
+ * machine.
  *
- * <p>A caller begins its next call on the thread that brought the end of the one before: with
- * channels of a direct executor, on the connection's event loop. The only other thread is the one
- * that {@link #run} was called on. It begins the calls of an open loop that are due while callers
- * are idle; where none is, a call waits for the first to be free, and its latency counts from when
- * it was due. So a server that stalls is charged for all the calls that it kept from being made (no
- * coordinated omission), and so are the 0.1 ms or so that an operating system takes to wake a
- * thread. Calls that still wait one timeout after the end are given up.
+ * <p>A caller starts its next call on the thread that ended the previous one: with channels that have
+ * a direct executor, on the connection's event loop. The only other thread is that of {@link #run}.
+ * It starts the calls of an open loop that are due while callers are idle. If no caller is idle, a
+ * call waits for the first one, and its latency counts from when it was due. So a server that stalls
+ * is charged for all calls that it delays (no coordinated omission), and so is the time of about 0.1
+ * ms that an operating system takes to wake a thread. Calls that still wait one timeout after the end
+ * are dropped.
  */
 public final class Load {
 
-  /** What time it is. */
+  /** A monotonic clock. */
   interface Clock {
 
     long nanoTime();
@@ -51,10 +51,10 @@ public final class Load {
   private Load() {}
 
   /**
-   * Does as planned, and returns when all calls have ended.
+   * Runs the plan, and returns when all calls have ended.
    *
-   * @param channels among which the callers are dealt; best {@link Connections}'
-   * @throws InterruptedException calls may still be under way; shut the channels down
+   * @param channels shared by the callers in turn; preferably those of {@link Connections}
+   * @throws InterruptedException calls may still be in progress; shut the channels down
    */
   public static <Q> LoadReport run(LoadPlan<Q> plan, List<? extends Channel> channels)
       throws InterruptedException {
@@ -84,9 +84,11 @@ public final class Load {
     for (int others = 1; others < plan.concurrency(); others++) {
       idle.take();
     }
-    String why = "due, but %d calls were in flight".formatted(plan.concurrency());
-    for (long number = schedule.takeLeft(); number != Schedule.NONE; number = schedule.takeLeft()) {
-      tally.failed(schedule.due(number, 0), LoadReport.NOT_SENT, why);
+    String message = "due, but %d calls were in flight".formatted(plan.concurrency());
+    for (long number = schedule.takeRemaining();
+        number != Schedule.NONE;
+        number = schedule.takeRemaining()) {
+      tally.failed(schedule.due(number, 0), LoadReport.NOT_SENT, message);
     }
     return tally.report();
   }

@@ -5,23 +5,22 @@ import java.time.Duration;
 import java.util.function.LongFunction;
 
 /**
- * What a {@link Load} does.
+ * The plan of a load test.
  *
- * @param method unary, or one whose answers stream
- * @param request makes call 0, 1, 2 and so on; call n is to ask for the images {@code [n
- *     imagesPerCall, (n + 1) imagesPerCall)}, so that no two calls ask for the same. Thread-safe
+ * @param method unary or server-streaming
+ * @param request makes the request of call 0, 1, 2 and so on; call n requests the images {@code [n
+ *     imagesPerCall, (n + 1) imagesPerCall)}, so that no two calls request the same. Thread-safe
  * @param imagesPerCall 1 or more
- * @param concurrency calls in flight at most
- * @param callsPerSecond above 0: an open loop, calls are due by this rate whatever becomes of those
- *     before; 0: a closed loop, each of {@code concurrency} callers calls again as soon as it was
- *     answered
- * @param warmUp how long calls go on before any count
- * @param duration how long they go on after that
- * @param timeout each call's deadline, from when it is sent; 0: none, and a call that is never
- *     answered is waited for for ever
+ * @param concurrency the maximum of calls in flight
+ * @param callsPerSecond above 0: an open loop, in which calls are due at this rate regardless of
+ *     earlier ones; 0: a closed loop, in which each of {@code concurrency} callers calls again as
+ *     soon as its call has ended
+ * @param warmUp how long calls are made before the measurement
+ * @param duration of the measurement
+ * @param timeout each call's deadline, from when it is sent; 0: none, so a call may hang for ever
  */
 public record LoadPlan<Q>(
-    MethodDescriptor<Q, Reply> method,
+    MethodDescriptor<Q, ResponseSummary> method,
     LongFunction<Q> request,
     long imagesPerCall,
     int concurrency,

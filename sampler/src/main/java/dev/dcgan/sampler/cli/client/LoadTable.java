@@ -10,7 +10,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A report for people, and the same as JSON. */
+/** Formats a report as text and as JSON. */
 final class LoadTable {
 
   private LoadTable() {}
@@ -29,17 +29,17 @@ final class LoadTable {
         .forEach(
             (code, errors) ->
                 lines.add(
-                    "%-14s %12d  the first: %s"
+                    "%-14s %12d  first: %s"
                         .formatted(code, errors.count(), oneLine(errors.firstMessage()))));
     return lines;
   }
 
   /**
-   * One object.
+   * Formats one JSON object.
    *
-   * @param done what the load did: strings, booleans and numbers by name
+   * @param options of the load test: strings, booleans and numbers by name
    */
-  static String json(Map<String, Object> done, LoadReport report) {
+  static String json(Map<String, Object> options, LoadReport report) {
     Struct.Builder errors = Struct.newBuilder();
     report
         .errors()
@@ -48,7 +48,7 @@ final class LoadTable {
                 errors.putFields(
                     code,
                     object(Map.of("count", error.count(), "first_message", error.firstMessage()))));
-    Map<String, Object> all = new LinkedHashMap<>(done);
+    Map<String, Object> all = new LinkedHashMap<>(options);
     all.put("images_per_second", report.imagesPerSecond());
     all.put("calls_per_second", report.callsPerSecond());
     all.put("bytes_per_second", report.bytesPerSecond());
@@ -59,11 +59,11 @@ final class LoadTable {
     try {
       return JsonFormat.printer().print(object(all)) + "\n";
     } catch (InvalidProtocolBufferException e) {
-      throw new IllegalArgumentException("a figure is no number", e);
+      throw new IllegalArgumentException("cannot format the report as JSON", e);
     }
   }
 
-  /** What servers say may have line breaks. */
+  /** Messages of servers may have line breaks. */
   static String oneLine(String message) {
     return message.replaceAll("\\s*\\R\\s*", " ");
   }

@@ -16,12 +16,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
 
-/** Calls a sampler, and says in one line what went wrong. */
+/** Calls a sampler, and reports errors in one line. */
 final class SamplerClient implements AutoCloseable {
 
-  /** Takes the answers of a stream, in order. */
+  /** Receives the responses of a stream, in order. */
   interface Receiver {
-    void receive(GenerateResponse answer) throws IOException;
+    void receive(GenerateResponse response) throws IOException;
   }
 
   private final Target target;
@@ -37,9 +37,9 @@ final class SamplerClient implements AutoCloseable {
   }
 
   /**
-   * Prepares to call; connects with the first call.
+   * Creates a client, which connects with the first call.
    *
-   * @param timeout how long to wait for each answer
+   * @param timeout for each response
    */
   static SamplerClient of(Target target, Duration timeout) throws IOException {
     return new SamplerClient(target, target.open(Grpc::newChannelBuilder), timeout);
@@ -49,22 +49,22 @@ final class SamplerClient implements AutoCloseable {
     try {
       return stub.withDeadlineAfter(timeout).generate(request);
     } catch (StatusException e) {
-      throw told(e);
+      throw failure(e);
     }
   }
 
   void generateStream(GenerateRequest request, Receiver receiver)
       throws IOException, InterruptedException {
-    // No deadline: how long a whole stream takes depends on its length.
-    BlockingClientCall<?, GenerateResponse> answers = stub.generateStream(request);
+    // No deadline: the duration of a stream depends on its length.
+    BlockingClientCall<?, GenerateResponse> responses = stub.generateStream(request);
     try {
-      for (GenerateResponse next = next(answers); next != null; next = next(answers)) {
+      for (GenerateResponse next = next(responses); next != null; next = next(responses)) {
         receiver.receive(next);
       }
     } catch (StatusException e) {
-      throw told(e);
+      throw failure(e);
     } catch (TimeoutException e) {
-      throw noAnswer(e);
+      throw noResponse(e);
     }
   }
 
@@ -73,21 +73,21 @@ final class SamplerClient implements AutoCloseable {
     channel.shutdownNow();
   }
 
-  private @Nullable GenerateResponse next(BlockingClientCall<?, GenerateResponse> answers)
+  private @Nullable GenerateResponse next(BlockingClientCall<?, GenerateResponse> responses)
       throws InterruptedException, TimeoutException, StatusException {
-    return answers.read(timeout.toNanos(), TimeUnit.NANOSECONDS);
+    return responses.read(timeout.toNanos(), TimeUnit.NANOSECONDS);
   }
 
-  private IOException noAnswer(Exception e) {
+  private IOException noResponse(Exception e) {
     return new IOException(
-        "no answer from %s within %d ms; is it overloaded? Try later, or a longer --timeout"
+        "no response from %s within %d ms: it may be overloaded; try later, or raise --timeout"
             .formatted(target.address(), timeout.toMillis()),
         e);
   }
 
-  private IOException told(StatusException e) {
+  private IOException failure(StatusException e) {
     if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
-      return noAnswer(e);
+      return noResponse(e);
     }
     return target.told(e, "a sampler");
   }

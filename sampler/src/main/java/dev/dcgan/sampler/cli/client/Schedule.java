@@ -4,7 +4,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Which call of a load is next, and when it is due. Thread-safe; times are in ns since the load
+ * Which call of a load test is next, and when it is due. Thread-safe; times are in ns since the test
  * began.
  */
 final class Schedule {
@@ -14,10 +14,10 @@ final class Schedule {
 
   private static final double SECOND = TimeUnit.SECONDS.toNanos(1);
 
-  /** 0: a closed loop, in which a call is due when somebody is free to make it. */
+  /** 0: a closed loop, in which a call is due as soon as a caller is idle. */
   private final double callsPerSecond;
 
-  /** From then on no call begins. */
+  /** No call starts from then on. */
   private final long end;
 
   private final long calls;
@@ -40,23 +40,23 @@ final class Schedule {
             rate, end + plan.timeout().toNanos(), (long) Math.ceil(rate * (end / SECOND)));
   }
 
-  /** Takes the next call, due or not; {@link #NONE} where no more are made. */
+  /** Takes the next call, due or not; {@link #NONE}: there is none. */
   long take(long now) {
     return take(now, Long.MAX_VALUE);
   }
 
-  /** Takes the next call if it is due; else, and where no more are made, {@link #NONE}. */
+  /** Takes the next call if it is due; {@link #NONE}: it is not, or there is none. */
   long takeDue(long now) {
     return take(now, now);
   }
 
-  /** When the call is due, at the earliest {@code now} in a closed loop. */
+  /** When the call is due; in a closed loop {@code now}. */
   long due(long number, long now) {
     return callsPerSecond == 0 ? now : (long) (number / callsPerSecond * SECOND);
   }
 
-  /** Takes the next call whatever the time; {@link #NONE} where there is none. Of an open loop. */
-  long takeLeft() {
+  /** Takes the next call of an open loop at any time; {@link #NONE}: there is none. */
+  long takeRemaining() {
     return callsPerSecond == 0 ? NONE : take(0, Long.MAX_VALUE);
   }
 

@@ -11,26 +11,26 @@ import org.HdrHistogram.AtomicHistogram;
 import org.HdrHistogram.Histogram;
 
 /**
- * Counts what comes of calls between two points in time. Thread-safe; never blocks, and allocates
- * only for errors. Times are in ns since the load began.
+ * Counts the outcomes of calls between two points in time. Thread-safe; never blocks, and allocates
+ * for errors only. Times are in ns since the load test began.
  */
 final class Tally {
 
-  private static final long FINEST = TimeUnit.MICROSECONDS.toNanos(1);
-  private static final long LONGEST = TimeUnit.HOURS.toNanos(2);
-  private static final int DIGITS = 3;
+  private static final long MIN_NANOS = TimeUnit.MICROSECONDS.toNanos(1);
+  private static final long MAX_NANOS = TimeUnit.HOURS.toNanos(2);
+  private static final int SIGNIFICANT_DIGITS = 3;
 
   private final long from;
   private final long to;
 
   // Mutable state
-  private final Histogram latencies = new AtomicHistogram(FINEST, LONGEST, DIGITS);
-  private final LongAdder answeredCalls = new LongAdder();
+  private final Histogram latencies = new AtomicHistogram(MIN_NANOS, MAX_NANOS, SIGNIFICANT_DIGITS);
+  private final LongAdder completedCalls = new LongAdder();
   private final LongAdder images = new LongAdder();
   private final LongAdder bytes = new LongAdder();
   private final ConcurrentHashMap<String, Errors> errors = new ConcurrentHashMap<>();
 
-  /** Counts from {@code from} until before {@code to}. */
+  /** Counts in [from, to). */
   private Tally(long from, long to) {
     this.from = from;
     this.to = to;
@@ -45,24 +45,24 @@ final class Tally {
     return time >= from && time < to;
   }
 
-  void received(long now, Reply answer) {
+  void received(long now, ResponseSummary response) {
     if (counts(now)) {
-      images.add(answer.images());
-      bytes.add(answer.bytes());
+      images.add(response.images());
+      bytes.add(response.bytes());
     }
   }
 
-  void succeeded(long begun, long now) {
+  void succeeded(long startTime, long now) {
     if (counts(now)) {
-      answeredCalls.increment();
+      completedCalls.increment();
     }
-    if (counts(begun)) {
-      latencies.recordValue(Math.min(now - begun, LONGEST));
+    if (counts(startTime)) {
+      latencies.recordValue(Math.min(now - startTime, MAX_NANOS));
     }
   }
 
-  void failed(long begun, String code, String message) {
-    if (counts(begun)) {
+  void failed(long startTime, String code, String message) {
+    if (counts(startTime)) {
       errors.merge(
           code,
           new Errors(1, message),
@@ -70,7 +70,7 @@ final class Tally {
     }
   }
 
-  /** What was counted; no more may come in. */
+  /** The report; nothing may be counted afterwards. */
   LoadReport report() {
     double seconds = (to - from) / 1e9;
     SortedMap<String, Errors> failed = new TreeMap<>(errors);
@@ -80,7 +80,7 @@ final class Tally {
         succeeded + failed.values().stream().mapToLong(Errors::count).sum(),
         succeeded,
         images.sum() / seconds,
-        answeredCalls.sum() / seconds,
+        completedCalls.sum() / seconds,
         bytes.sum() / seconds,
         new Latency(ms(50), ms(90), ms(99), ms(99.9), latencies.getMaxValue() / 1e6),
         failed);

@@ -1,3 +1,3 @@
-/** Commands that call a running sampler. */
+/** Commands that call a running sampler, and the load generator. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.sampler.cli.client;

@@ -27,7 +27,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The command, over a socket; what it says on stderr is in SamplerMainTest. */
+/** The command over a socket; SamplerMainTest covers its errors. */
 class BenchCommandTest {
 
   private static final LoadReport REPORT =
@@ -150,7 +150,7 @@ class BenchCommandTest {
   }
 
   @Test
-  void table_hasTheFiguresOfTheReport() {
+  void table_hasTheNumbersOfTheReport() {
     assertThat(LoadTable.lines(REPORT))
         .containsExactly(
             "images/s             1234.6",
@@ -163,11 +163,11 @@ class BenchCommandTest {
             "max, ms               5.500",
             "calls                  1003",
             "succeeded              1000",
-            "INTERNAL                  3  the first: say \"fault\" and more");
+            "INTERNAL                  3  first: say \"fault\" and more");
   }
 
   @Test
-  void json_hasTheFiguresOfTheReport() throws IOException {
+  void json_hasTheNumbersOfTheReport() throws IOException {
     Struct result = parse(LoadTable.json(Map.of("target", "a:1", "stream", true), REPORT));
 
     assertThat(result.getFieldsOrThrow("target").getStringValue()).isEqualTo("a:1");

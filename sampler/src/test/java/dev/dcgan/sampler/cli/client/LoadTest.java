@@ -59,7 +59,7 @@ class LoadTest {
   }
 
   @Test
-  void closedLoop_countsCallsBegunAfterTheWarmUp() throws Exception {
+  void closedLoop_countsCallsStartedAfterTheWarmUp() throws Exception {
     server.behave(this::answerInOneTick);
     LoadReport report = Load.run(closed(1, 3, 20, 100), channels, clock);
 
@@ -79,7 +79,7 @@ class LoadTest {
   }
 
   @Test
-  void manyCallers_neverAskForTheSameImages() throws Exception {
+  void manyCallers_neverRequestTheSameImages() throws Exception {
     server.behave(this::answerInOneTick);
     LoadReport report = Load.run(closed(16, 5, 0, 1000), channels, clock);
 
@@ -93,7 +93,7 @@ class LoadTest {
   }
 
   @Test
-  void errors_areCountedByCode_withWhatTheFirstOneSaid() throws Exception {
+  void errors_areCountedByCode_withTheFirstMessage() throws Exception {
     server.behave(
         (request, observer) -> {
           long index = request.getFirstIndex();
@@ -119,7 +119,7 @@ class LoadTest {
   }
 
   @Test
-  void answersWithOtherImagesThanAskedFor_areErrors() throws Exception {
+  void responsesWithOtherImages_areErrors() throws Exception {
     server.behave(
         (request, observer) -> {
           long index = request.getFirstIndex();
@@ -137,17 +137,18 @@ class LoadTest {
     LoadReport report = Load.run(closed(1, 2, 0, 40), channels, clock);
 
     assertThat(report.succeeded()).isEqualTo(10);
-    // Two of each right answer, and the one of each that was short.
+    // Two of each correct response, and one of each that was short.
     assertThat(report.imagesPerSecond()).isEqualTo((10 * 2 + 10) / 0.04);
     assertThat(report.errors())
         .isEqualTo(
             Map.of(
-                LoadReport.WRONG_ANSWER, new Errors(30, "images from 3 on; expected from 2 on")));
+                LoadReport.WRONG_RESPONSE,
+                new Errors(30, "images from index 3; expected from index 2")));
   }
 
   @Test
   void streams_countEachImage() throws Exception {
-    // Nothing moves the clock by itself here: each look at it takes a tick.
+    // Each reading of the clock advances it by a tick.
     Load.Clock ticking = ticking();
     LoadPlan<GenerateRequest> plan =
         plan(
@@ -166,7 +167,7 @@ class LoadTest {
   }
 
   @Test
-  void openLoop_whereTheServerStalls_countsFromWhenCallsWereDue() throws Exception {
+  void openLoop_whenTheServerStalls_countsFromTheDueTime() throws Exception {
     BlockingQueue<Runnable> held = new LinkedBlockingQueue<>();
     server.behave((request, observer) -> held.add(() -> FakeSampler.answer(request, observer)));
     FutureTask<LoadReport> load = begin(() -> Load.run(open(2, 10), channels, clock));
@@ -188,11 +189,11 @@ class LoadTest {
     assertThat(report.latency().max()).isCloseTo(2000, within(2000 * PRECISION));
     assertThat(report.latency().p90()).isCloseTo(1900, within(1900 * PRECISION));
     assertThat(report.latency().p50()).isCloseTo(1500, within(1500 * PRECISION));
-    assertThat(report.callsPerSecond()).as("none was answered within the time").isZero();
+    assertThat(report.callsPerSecond()).as("none ended within the time").isZero();
   }
 
   @Test
-  void openLoop_whereTheServerNeverCatchesUp_saysWhatWasNotSent() throws Exception {
+  void openLoop_whenTheServerStaysBehind_countsCallsNotSent() throws Exception {
     BlockingQueue<Runnable> held = new LinkedBlockingQueue<>();
     server.behave((request, observer) -> held.add(() -> FakeSampler.answer(request, observer)));
     FutureTask<LoadReport> load = begin(() -> Load.run(open(2, 10), channels, clock));
@@ -257,8 +258,13 @@ class LoadTest {
             TIMEOUT);
     LoadReport report = Load.run(plan, channels, clock);
 
-    String first = "the request cannot be sent: java.lang.IllegalStateException: no request 0";
-    assertThat(report.errors()).isEqualTo(Map.of("CANCELLED", new Errors(10, first)));
+    assertThat(report.errors()).containsOnlyKeys("CANCELLED");
+    assertThat(report.errors().get("CANCELLED"))
+        .satisfies(
+            errors -> {
+              assertThat(errors.count()).isEqualTo(10);
+              assertThat(errors.firstMessage()).endsWith("no request 0");
+            });
   }
 
   @Test
@@ -266,7 +272,7 @@ class LoadTest {
     LoadReport report =
         Load.run(
             new LoadPlan<>(
-                Reply.unread(SamplerServiceGrpc.getListModelsMethod(), 1),
+                ResponseSummary.unread(SamplerServiceGrpc.getListModelsMethod(), 1),
                 number -> ListModelsRequest.getDefaultInstance(),
                 1,
                 4,
@@ -282,10 +288,10 @@ class LoadTest {
   }
 
   @Test
-  void plansThatMakeNoSense_areRefused() {
+  void invalidPlans_areRejected() {
     assertThatIllegalArgumentException()
         .isThrownBy(() -> closed(0, 1, 0, 1))
-        .withMessage("concurrency 0: expected 1 or more");
+        .withMessageContaining("concurrency 0");
     assertThatIllegalArgumentException().isThrownBy(() -> closed(1, 0, 0, 1));
     assertThatIllegalArgumentException().isThrownBy(() -> closed(1, 1, -1, 1));
     assertThatIllegalArgumentException().isThrownBy(() -> closed(1, 1, 0, 0));
@@ -359,9 +365,9 @@ class LoadTest {
         TIMEOUT);
   }
 
-  private static MethodDescriptor<GenerateRequest, Reply> raw(
+  private static MethodDescriptor<GenerateRequest, ResponseSummary> raw(
       MethodDescriptor<GenerateRequest, GenerateResponse> method) {
-    return Reply.of(method, new ReplyReader(ImageFormat.IMAGE_FORMAT_RAW));
+    return ResponseSummary.of(method, new ResponseReader(ImageFormat.IMAGE_FORMAT_RAW));
   }
 
   private static FutureTask<LoadReport> begin(Callable<LoadReport> load) {

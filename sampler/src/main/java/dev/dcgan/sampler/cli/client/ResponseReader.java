@@ -1,5 +1,7 @@
 package dev.dcgan.sampler.cli.client;
 
+import com.google.protobuf.CodedInputStream;
+import com.google.protobuf.WireFormat;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ImageShape;
@@ -8,56 +10,61 @@ import java.io.InputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Checks a GenerateResponse without parsing it: reads its numbers, and of the images the lengths,
- * which for RAW and FLOAT must be what the count and the shape make.
+ * Checks a GenerateResponse without parsing it: reads its numbers and the lengths of its images,
+ * which for RAW and FLOAT must match the count and the shape.
  */
-public final class ReplyReader implements Reply.Reader {
+public final class ResponseReader implements ResponseSummary.Reader {
 
   private final ImageFormat format;
 
-  public ReplyReader(ImageFormat format) {
+  public ResponseReader(ImageFormat format) {
     this.format = format;
   }
 
   @Override
-  public Reply read(InputStream message) throws IOException {
-    WireReader wire = new WireReader(message);
+  public ResponseSummary read(InputStream message) throws IOException {
+    CodedInputStream wire = CodedInputStream.newInstance(message);
     long firstIndex = 0;
     long count = 0;
     long values = 0; // Of one image.
-    long blocks = 0; // Of images in the format that was asked for,
-    long length = 0; // and the length of them all.
+    long blocks = 0; // Fields with images in the requested format,
+    long length = 0; // and their length in bytes.
     int imagesField = imagesField();
-    for (int field = wire.nextField(); field != 0; field = wire.nextField()) {
+    for (int tag = wire.readTag(); tag != 0; tag = wire.readTag()) {
+      int field = WireFormat.getTagFieldNumber(tag);
       if (field == imagesField) {
+        int bytes = wire.readRawVarint32();
+        wire.skipRawBytes(bytes);
         blocks++;
-        length += wire.skip();
+        length += bytes;
       } else if (field == GenerateResponse.FIRST_INDEX_FIELD_NUMBER) {
-        firstIndex = wire.varint();
+        firstIndex = wire.readUInt64();
       } else if (field == GenerateResponse.COUNT_FIELD_NUMBER) {
-        count = wire.varint();
+        count = Integer.toUnsignedLong(wire.readUInt32());
       } else if (field == GenerateResponse.SHAPE_FIELD_NUMBER) {
-        values = values(wire);
+        values = readValues(wire);
       } else {
-        wire.skip();
+        wire.skipField(tag);
       }
     }
-    return new Reply(firstIndex, count, wire.position(), problem(count, values, blocks, length));
+    return new ResponseSummary(
+        firstIndex, count, wire.getTotalBytesRead(), problem(count, values, blocks, length));
   }
 
-  private static long values(WireReader wire) throws IOException {
-    long length = wire.varint();
-    long end = wire.position() + length;
+  /** The number of values in an image, from its shape. */
+  private static long readValues(CodedInputStream wire) throws IOException {
+    int limit = wire.pushLimit(wire.readRawVarint32());
     long values = 1;
-    while (wire.position() < end) {
-      switch (wire.nextField()) {
+    for (int tag = wire.readTag(); tag != 0; tag = wire.readTag()) {
+      switch (WireFormat.getTagFieldNumber(tag)) {
         case ImageShape.HEIGHT_FIELD_NUMBER,
             ImageShape.WIDTH_FIELD_NUMBER,
             ImageShape.CHANNELS_FIELD_NUMBER ->
-            values *= wire.varint();
-        default -> wire.skip();
+            values *= wire.readUInt32();
+        default -> wire.skipField(tag);
       }
     }
+    wire.popLimit(limit);
     return values;
   }
 

@@ -1,0 +1,60 @@
+package dev.dcgan.sampler.models;
+
+import dev.dcgan.model.InvalidModelException;
+import dev.dcgan.sampler.models.NotServedException.Why;
+import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.scheduling.Failure;
+import dev.dcgan.sampler.scheduling.Failure.Kind;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.NoSuchFileException;
+import java.nio.file.Path;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What callers are told if a version that they have named cannot be loaded or pinned. */
+final class LoadErrors {
+
+  private static final Logger log = LoggerFactory.getLogger(LoadErrors.class);
+
+  private LoadErrors() {}
+
+  static NotServedException invalid(Why why, String model, long version, InvalidModelException e) {
+    return new NotServedException(
+        why, "version %d of %s cannot be used: %s".formatted(version, model, e.getMessage()));
+  }
+
+  /** Logs the cause too, unless it is logged already or tells nothing new. */
+  static NotServedException unavailable(String model, long version, Throwable e) {
+    if (e instanceof NoSuchFileException) {
+      return new NotServedException(
+          Why.NOT_FOUND,
+          "version %d of %s is no longer in the repository".formatted(version, model));
+    }
+    if (e instanceof LoadBackoff.TooEarlyException early) {
+      // The failure of the attempt before is in the log.
+      return new NotServedException(
+          Why.UNAVAILABLE,
+          "cannot load version %d of %s; try again in %d s, the server's log has the cause"
+              .formatted(version, model, early.left().toSeconds() + 1));
+    }
+    Failure failure = RuntimeFailure.of(e);
+    // The summary tells enough of I/O and runtime errors; anything else is a bug in this program.
+    boolean expected =
+        e instanceof IOException
+            || e instanceof UncheckedIOException
+            || failure.kind() != Kind.FAULT;
+    log.error("cannot load {}/{}: {}", model, version, failure.summary(), expected ? null : e);
+    return new NotServedException(
+        Why.UNAVAILABLE,
+        "cannot load version %d of %s; try again later, the server's log has the cause"
+            .formatted(version, model));
+  }
+
+  static NotServedException notPinned(Path repository, String model, IOException e) {
+    return new NotServedException(
+        Why.WRONG_STATE,
+        "cannot set the serving version of %s: %s cannot be written: %s"
+            .formatted(model, repository.resolve(model), e));
+  }
+}

@@ -1,0 +1,22 @@
+package dev.dcgan.sampler.models;
+
+import org.jspecify.annotations.Nullable;
+
+/** Observes the versions that a {@link ModelWatcher} finds. Called on the watcher's thread. */
+public interface ModelListener {
+
+  /** New requests get this version from now on; {@code before} is what they got until now. */
+  void serving(ServedVersion model, @Nullable ServedVersion before);
+
+  /** A version of the model was skipped; called once for each reason. */
+  void rejected(String model);
+
+  /** A version was loaded on demand. */
+  void fetched();
+
+  /** The number of versions in memory. */
+  void inMemory(int versions);
+
+  /** The newest version on disk, valid or not, and the pinned one; 0: none. */
+  void onDisk(String model, long newest, long pinned);
+}
