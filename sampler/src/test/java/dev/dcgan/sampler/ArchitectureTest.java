@@ -74,6 +74,8 @@ class ArchitectureTest {
           .that()
           .resideInAPackage("dev.dcgan.sampler..")
           .and()
+          .resideOutsideOfPackage("dev.dcgan.sampler.cli.client") // Its load generator: src/bench.
+          .and()
           .areTopLevelClasses()
           .and()
           .arePublic()
