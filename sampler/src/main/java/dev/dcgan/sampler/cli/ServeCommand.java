@@ -143,7 +143,8 @@ public final class ServeCommand implements Settings.Command {
     problems.requireRange("--keep-versions", keepVersions, 1, MOST_VERSIONS);
     problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MOST_MEMORY);
     for (String model : models) {
-      problems.requireModelName("--model", model);
+      problems.requireMatches(
+          "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     }
     problems.requireNoTelemetry("bin/sampler");
   }
