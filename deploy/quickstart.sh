@@ -114,7 +114,7 @@ if $keep; then
     from grpcurl, through reflection:
       grpcurl -plaintext -d '{"seed": 7, "count": 1}' localhost:$port dcgan.v1.SamplerService/Generate
     from Python (pip install grpcio-tools, then
-      python -m grpc_tools.protoc -I proto/src/main/proto --python_out=. --grpc_python_out=. dcgan/v1/model.proto dcgan/v1/sampler.proto):
+      python -m grpc_tools.protoc -I proto/api/src/main/proto --python_out=. --grpc_python_out=. dcgan/v1/model.proto dcgan/v1/sampler.proto):
       import grpc
       from dcgan.v1 import sampler_pb2, sampler_pb2_grpc
       sampler = sampler_pb2_grpc.SamplerServiceStub(grpc.insecure_channel("localhost:$port"))

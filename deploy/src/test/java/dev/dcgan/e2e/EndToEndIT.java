@@ -58,7 +58,7 @@ class EndToEndIT {
 
   private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
   private static final Path SAMPLER = Path.of("../sampler/target/sampler/bin/sampler");
-  private static final Path PROTOS = Path.of("../proto/src/main/proto");
+  private static final Path PROTOS = Path.of("../proto/api/src/main/proto");
   private static final Path PYTHON_CLIENT = Path.of("src/test/python/client.py");
   // Debian's: another Python on the PATH would not have Debian's packages.
   private static final String PYTHON = "/usr/bin/python3";

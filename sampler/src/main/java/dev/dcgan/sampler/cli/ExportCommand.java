@@ -91,7 +91,8 @@ public final class ExportCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.requireModelName("--model", model);
+    problems.requireMatches(
+        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     if (version != null) {
       problems.requireRange("--model-version", version, 1, ModelRepository.LAST_VERSION);
     }

@@ -142,7 +142,8 @@ public final class ServeCommand implements Settings.Command {
     problems.requireRange("--keep-versions", keepVersions, 1, MAX_KEEP_VERSIONS);
     problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MAX_MODEL_MEMORY_MIB);
     for (String model : models) {
-      problems.requireModelName("--model", model);
+      problems.requireMatches(
+          "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     }
     problems.requireNoTelemetry("bin/sampler");
   }

@@ -85,7 +85,8 @@ public final class EvaluateCommand implements Settings.Command {
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
-    problems.requireModelName("--model", model);
+    problems.requireMatches(
+        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     data.check(problems);
     problems.requireNoTelemetry("bin/trainer");
   }

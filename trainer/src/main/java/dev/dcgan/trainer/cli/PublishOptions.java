@@ -27,7 +27,8 @@ final class PublishOptions {
   private @Nullable String model;
 
   void check(Problems problems) {
-    problems.requireModelName("--model", model);
+    problems.requireMatches(
+        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 

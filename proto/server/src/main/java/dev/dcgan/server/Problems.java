@@ -1,9 +1,9 @@
 package dev.dcgan.server;
 
-import dev.dcgan.model.ModelRepository;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /** Collects what is wrong with an operator's settings, so that all of it is reported at once. */
@@ -25,11 +25,17 @@ public final class Problems {
     }
   }
 
-  /** Requires that the name may be a model's; null: none was given. */
-  public void requireModelName(String option, @Nullable String name) {
+  /**
+   * Requires that the option's value follow a rule.
+   *
+   * @param value null if the option was not given, which is valid
+   * @param expected the rule in words
+   */
+  public void requireMatches(
+      String option, @Nullable String value, Predicate<String> rule, String expected) {
     require(
-        name == null || ModelRepository.isName(name),
-        "%s '%s': expected %s".formatted(option, name, ModelRepository.NAME_RULE));
+        value == null || rule.test(value),
+        "%s '%s': expected %s".formatted(option, value, expected));
   }
 
   /** Requires a TCP port, or 0 for any free one. */
