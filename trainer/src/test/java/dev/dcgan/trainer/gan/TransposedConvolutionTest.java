@@ -46,7 +46,7 @@ class TransposedConvolutionTest {
     "TOOM_COOK,4,3,1,0"
   })
   void forward_equalsThePlainLoop(
-      Formulation formulation, int side, int kernel, int stride, int padding) {
+      ConvTransposeAlgorithm formulation, int side, int kernel, int stride, int padding) {
     Case layer = new Case(formulation, side, kernel, stride, padding);
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
@@ -55,7 +55,7 @@ class TransposedConvolutionTest {
 
       assertThat(y.getShape()).isEqualTo(new Shape(BATCH, OUT, layer.outputSide, layer.outputSide));
       // Sums of up to 48 terms near 1; interpolation takes differences of larger ones.
-      float precision = formulation == Formulation.TOOM_COOK ? 1e-4f : 1e-5f;
+      float precision = formulation == ConvTransposeAlgorithm.TOOM_COOK ? 1e-4f : 1e-5f;
       assertThat(y.toFloatArray())
           .usingComparatorWithPrecision(precision)
           .containsExactly(layer.y());
@@ -68,7 +68,7 @@ class TransposedConvolutionTest {
     "PRODUCT,1,3,2,0", "PATCHES,3,4,2,0", "PATCHES,3,4,2,1", "TOOM_COOK,3,4,1,0"
   })
   void gradients_equalFiniteDifferences(
-      Formulation formulation, int side, int kernel, int stride, int padding) {
+      ConvTransposeAlgorithm formulation, int side, int kernel, int stride, int padding) {
     Case layer = new Case(formulation, side, kernel, stride, padding);
     // loss = sum(y * probe) is linear in each of x, weight and bias: central differences are exact
     // but
@@ -113,7 +113,7 @@ class TransposedConvolutionTest {
 
   /** A layer with weights and input, and the definition of its output as plain loops. */
   private static final class Case {
-    final Formulation formulation;
+    final ConvTransposeAlgorithm formulation;
     final int side;
     final Layer layer;
     final int outputSide;
@@ -121,7 +121,7 @@ class TransposedConvolutionTest {
     final float[] weight;
     final float[] bias = Latents.of(7, 2, OUT);
 
-    Case(Formulation formulation, int side, int kernel, int stride, int padding) {
+    Case(ConvTransposeAlgorithm formulation, int side, int kernel, int stride, int padding) {
       this.formulation = formulation;
       this.side = side;
       layer = new Layer(IN, OUT, kernel, stride, padding, false);

@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class ExportCheckTest {
 
   static Stream<LoopGenerator> generators() {
-    return Stream.of(LoopGenerator.grey(), LoopGenerator.colour());
+    return Stream.of(LoopGenerator.grey(), LoopGenerator.color());
   }
 
   @ParameterizedTest

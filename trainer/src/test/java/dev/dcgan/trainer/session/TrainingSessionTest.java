@@ -892,11 +892,11 @@ class TrainingSessionTest {
           }
 
           @Override
-          public void copyNormalised(int index, float[] target, int offset) throws IOException {
+          public void copyNormalized(int index, float[] target, int offset) throws IOException {
             if (picture == ANY || (index == picture && reads.incrementAndGet() == time)) {
               throw new EngineException(message);
             }
-            training.copyNormalised(index, target, offset);
+            training.copyNormalized(index, target, offset);
           }
 
           @Override

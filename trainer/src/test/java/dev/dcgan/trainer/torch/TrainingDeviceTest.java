@@ -187,6 +187,6 @@ class TrainingDeviceTest {
   }
 
   private static Logger logger() {
-    return (Logger) LoggerFactory.getLogger("train");
+    return (Logger) LoggerFactory.getLogger(TrainingDevice.class);
   }
 }

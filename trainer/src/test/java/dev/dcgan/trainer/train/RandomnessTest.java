@@ -11,7 +11,7 @@ class RandomnessTest {
   private final Randomness randomness = new Randomness(7);
 
   @Test
-  void order_visitsEveryPictureOnce() {
+  void order_visitsEveryImageOnce() {
     int[] order = randomness.order(1, 1000);
 
     int[] sorted = order.clone();
@@ -29,7 +29,7 @@ class RandomnessTest {
   }
 
   @Test
-  void order_putsEveryPictureEverywhereEquallyOften() {
+  void order_putsEveryImageEverywhereEquallyOften() {
     int[] atFront = new int[5];
     for (int epoch = 0; epoch < 5000; epoch++) {
       atFront[randomness.order(epoch, 5)[0]]++;
@@ -60,7 +60,7 @@ class RandomnessTest {
   void streams_drawDifferently() {
     assertThat(randomness.generatorNoise(0, 1, 8))
         .isNotEqualTo(randomness.discriminatorNoise(0, 1, 8))
-        .isNotEqualTo(randomness.sheet(1, 8));
+        .isNotEqualTo(randomness.sampleLatents(1, 8));
     assertThat(randomness.generatorWeights()).isNotEqualTo(randomness.discriminatorWeights());
   }
 }

@@ -4,7 +4,7 @@ import static dev.dcgan.trainer.train.TrainingMonitor.WARM_UP;
 import static dev.dcgan.trainer.train.TrainingMonitor.WINDOW;
 import static org.assertj.core.api.Assertions.assertThat;
 
-import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingMonitor.Kind;
 import dev.dcgan.trainer.train.TrainingMonitor.Warning;
 import java.util.ArrayList;
@@ -17,18 +17,18 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingMonitorTest {
 
-  private static final Figures HEALTHY = new Figures(0.4f, 1.5f, 0.75f, 0.25f, 1, 1);
-  private static final Figures SATURATED = new Figures(0.005f, 6, 0.995f, 0.005f, 1, 1);
+  private static final Metrics HEALTHY = new Metrics(0.4f, 1.5f, 0.75f, 0.25f, 1, 1);
+  private static final Metrics SATURATED = new Metrics(0.005f, 6, 0.995f, 0.005f, 1, 1);
 
   /** Between the thresholds of begin and end. */
-  private static final Figures NEAR = new Figures(0.015f, 5, 0.985f, 0.015f, 1, 1);
+  private static final Metrics NEAR = new Metrics(0.015f, 5, 0.985f, 0.015f, 1, 1);
 
   private final TrainingMonitor watchdog = new TrainingMonitor();
   private final List<Warning> heard = new ArrayList<>();
   private long step;
 
   @Test
-  void healthyFigures_warnOfNothing() {
+  void healthyMetrics_warnOfNothing() {
     steps(10 * WINDOW, HEALTHY, 0.5f);
     epochs(10, 0.85);
 
@@ -46,7 +46,7 @@ class TrainingMonitorTest {
         .isEqualTo(
             "the discriminator is saturated, so that the generator learns little: over 200 steps"
                 + " D(x) averages 0.9950, D(G(z)) 0.0050, the discriminator's loss 0.0050; try a"
-                + " lower --learning-rate or more pictures");
+                + " lower --learning-rate or more images");
 
     steps(5 * WINDOW, SATURATED, 1);
     assertThat(heard).hasSize(1);
@@ -102,7 +102,7 @@ class TrainingMonitorTest {
   })
   void saturated_needsBothScores_orTheLoss(
       float loss, float realScore, float fakeScore, boolean warns) {
-    steps(WINDOW, new Figures(loss, 1, realScore, fakeScore, 1, 1), 1);
+    steps(WINDOW, new Metrics(loss, 1, realScore, fakeScore, 1, 1), 1);
 
     assertThat(!heard.isEmpty()).isEqualTo(warns);
   }
@@ -156,7 +156,7 @@ class TrainingMonitorTest {
 
     heard.addAll(
         watchdog.onStep(
-            7, new Figures(values[0], values[1], values[2], values[3], values[5], values[4])));
+            7, new Metrics(values[0], values[1], values[2], values[3], values[5], values[4])));
 
     assertHeard(true, Kind.NON_FINITE, 7);
     assertThat(heard.get(0).message())
@@ -199,7 +199,7 @@ class TrainingMonitorTest {
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 3);
     assertThat(heard.get(0).message())
         .startsWith(
-            "the generator lacks variety (mode collapse): at the end of 2 epochs its pictures vary"
+            "the generator lacks variety (mode collapse): at the end of 2 epochs its images vary"
                 + " 0.19 times as much as real ones; try ");
   }
 
@@ -216,7 +216,7 @@ class TrainingMonitorTest {
     assertThat(heard).extracting(Warning::begins).containsExactly(true, false);
     assertThat(heard.get(1).message())
         .isEqualTo(
-            "the generator is varied again: its pictures vary 0.30 times as much as real ones");
+            "the generator is varied again: its images vary 0.30 times as much as real ones");
   }
 
   @Test
@@ -238,7 +238,7 @@ class TrainingMonitorTest {
   }
 
   @Test
-  void collapsed_whenMostClassesAreMissing_warns_howeverVariedThePictures() {
+  void collapsed_whenMostClassesAreMissing_warns_howeverVariedTheImages() {
     OptionalDouble few = OptionalDouble.of(0.4);
     heard.addAll(watchdog.onEpoch(WARM_UP, 0.9, OptionalDouble.of(0.5)));
     heard.addAll(watchdog.onEpoch(WARM_UP + 1, 0.9, few));
@@ -272,16 +272,16 @@ class TrainingMonitorTest {
     assertHeard(true, Kind.COLLAPSED, WARM_UP + 1);
   }
 
-  private void steps(int count, Figures figures, float generatorGradient) {
+  private void steps(int count, Metrics metrics, float generatorGradient) {
     for (int i = 0; i < count; i++) {
       heard.addAll(
           watchdog.onStep(
               ++step,
-              new Figures(
-                  figures.discriminatorLoss(),
-                  figures.generatorLoss(),
-                  figures.realScore(),
-                  figures.fakeScore(),
+              new Metrics(
+                  metrics.discriminatorLoss(),
+                  metrics.generatorLoss(),
+                  metrics.realScore(),
+                  metrics.fakeScore(),
                   1,
                   generatorGradient)));
     }
