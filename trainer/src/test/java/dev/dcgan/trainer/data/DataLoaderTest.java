@@ -248,7 +248,7 @@ final class DataLoaderTest {
   }
 
   @Test
-  void failureOfAImage_surfacesAtItsBatch() throws IOException {
+  void failureOfAnImage_surfacesAtItsBatch() throws IOException {
     ImageDataset failing =
         new Numbers(9) {
           @Override

@@ -65,7 +65,7 @@ final class DatasetsTest {
   }
 
   @Test
-  void aFolder_isToldOfImageByImage_unreadableOnesToo() throws IOException {
+  void onProgress_isCalledForEachImage_alsoUnreadableOnes() throws IOException {
     greys(3);
     write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
     AtomicInteger told = new AtomicInteger();
@@ -173,12 +173,8 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1), () -> {}))
-        .withMessage(
-            "pets: 2 of the first 4 images are unreadable, of 1 allowed (--max-unreadable): "
-                + html
-                + ": its bytes are no PNG, JPEG, GIF, BMP or TIFF, "
-                + empty
-                + ": its bytes are no PNG, JPEG, GIF, BMP or TIFF");
+        .withMessageContainingAll(
+            "pets", "2 of the first 4", "at most 1", "--max-unreadable", html + ": ", empty + ": ");
   }
 
   @Test
@@ -194,7 +190,7 @@ final class DatasetsTest {
     write("d.png", new byte[1]);
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageContaining("of 3 allowed");
+        .withMessageContaining("at most 3");
   }
 
   @Test
@@ -214,7 +210,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageStartingWith("pets: not one image to train on can be read: " + folder);
+        .withMessageContainingAll("pets", "every image to train on", folder + "/");
   }
 
   @Test
@@ -224,7 +220,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageStartingWith("pets: not one image to train on can be read: " + folder);
+        .withMessageContainingAll("pets", "every image to train on", folder + "/");
   }
 
   // Grey and color
@@ -237,9 +233,8 @@ final class DatasetsTest {
     for (ImageShape wanted : List.of(GREY, COLOR)) {
       assertThatIOException()
           .isThrownBy(() -> Datasets.open(folder, wanted, ALL, () -> {}))
-          .withMessage(
-              "pets mixes grey images (%s) and color (%s): --channels 1 or 3 converts them all",
-              grey, color);
+          .withMessageContainingAll(
+              "pets", "grey (" + grey + ")", "RGB images (" + color + ")", "--channels 1 or 3");
     }
   }
 
@@ -249,14 +244,11 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, COLOR, ALL, () -> {}))
-        .withMessage(
-            "pets has grey images (%s), the network is for color: --channels 1 takes them as"
-                + " they are, 3 converts them",
-            grey);
+        .withMessageContainingAll("pets", "grey images (" + grey + ")", "RGB", "--channels 1");
   }
 
   @Test
-  void greyAndColorMixed_areConverted_whereAsked() throws IOException {
+  void greyAndColorMixed_areConverted_onRequest() throws IOException {
     grey("a.png", 9);
     color("b.png", 0xFF0000);
     DatasetOptions convert = convert();
@@ -300,7 +292,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(zip, GREY, unreadable(0), () -> {}))
-        .withMessageContaining(zip + "!b.png: its bytes are no PNG");
+        .withMessageContaining(zip + "!b.png: ");
   }
 
   @Test
@@ -328,7 +320,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(cut, GREY, ALL, () -> {}))
-        .withMessageStartingWith(cut + " is no zip that can be read (");
+        .withMessageContainingAll("zip", cut + ": ");
   }
 
   @Test
@@ -445,7 +437,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL, () -> {}))
-        .withMessageStartingWith(batch + " has 3000 bytes; expected CIFAR-10's records of 3073");
+        .withMessageContainingAll(batch + ": ", "3000 bytes", "3073 bytes");
   }
 
   @Test
@@ -454,7 +446,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, new ImageShape(32, 32, 3), ALL, () -> {}))
-        .withMessageStartingWith(batch + " has the label 10 in record 1; expected 0 to 9");
+        .withMessageContainingAll(batch + ": ", "label 10 in record 1", "0 to 9");
   }
 
   // What is none of these
@@ -463,7 +455,7 @@ final class DatasetsTest {
   void anEmptyFolder_isRefused() {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageStartingWith(folder + " holds no images by their names; expected a folder");
+        .withMessageContainingAll(folder + ": ", "no file", "expected a folder");
   }
 
   @Test
@@ -472,7 +464,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(zip, GREY, ALL, () -> {}))
-        .withMessageStartingWith(zip + " holds no images by their names");
+        .withMessageContainingAll(zip + ": ", "no file");
   }
 
   @Test
@@ -481,16 +473,16 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
-        .withMessageStartingWith(image + " is neither IDX nor a zip; expected a folder or zip");
+        .withMessageContainingAll(image + ": ", "neither IDX nor a zip", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
-        .withMessageStartingWith(folder.resolve("absent") + " does not exist; expected a folder");
+        .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");
   }
 
   // Scratch files
 
   @Test
-  void imagesThatExceedTheMemory_goThroughAScratchFile_whichIsGoneAfterwards()
+  void imagesAboveTheMemoryLimit_useAScratchFile_deletedOnClose()
       throws IOException {
     greys(300);
     Path cache = Files.createDirectory(temporary.resolve("cache"));
@@ -515,10 +507,8 @@ final class DatasetsTest {
     Datasets.open(folder, GREY, scratch(8, missing), () -> {}).close();
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, scratch(7, missing), () -> {}))
-        .withMessage(
-            "%s is no folder; expected one with space for 8 bytes of decoded images: name it by"
-                + " JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>",
-            missing);
+        .withMessageContainingAll(
+            missing.toString(), "8 bytes", "JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>");
   }
 
   @Test
@@ -535,8 +525,8 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, new ImageShape(4096, 4096, 1), ALL, () -> {}))
-        .withMessageContaining("bytes; decoded images need 36028797002186752:")
-        .withMessageContaining("name another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>");
+        .withMessageContaining("expected 36028797002186752:")
+        .withMessageContaining("JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>");
   }
 
   @Test

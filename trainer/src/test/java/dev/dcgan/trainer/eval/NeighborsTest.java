@@ -37,7 +37,7 @@ class NeighborsTest {
     assertThatThrownBy(
             () -> Distances.visit(uniform(2, 3, 1), uniform(2, 4, 1), (index, squared) -> {}))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("3 and of 4");
+        .hasMessageContaining("3 values; expected 4");
   }
 
   @Test

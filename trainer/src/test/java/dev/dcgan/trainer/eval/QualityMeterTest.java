@@ -52,7 +52,7 @@ class QualityMeterTest {
   }
 
   @Test
-  void measure_ofOtherRealImages_isAboutTheFloor() throws IOException {
+  void measure_ofOtherRealImages_isNearTheBaseline() throws IOException {
     QualityReport report = meter.measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.generated().frechetDistance())
@@ -82,7 +82,7 @@ class QualityMeterTest {
   }
 
   @Test
-  void measure_ofTrainingImages_showsTheMemorising() throws IOException {
+  void measure_ofTrainingImages_showsMemorization() throws IOException {
     QualityReport report = meter.measure(source(TRAINING));
 
     assertThat(report.nearestRatio()).isLessThan(0.01);
@@ -159,7 +159,7 @@ class QualityMeterTest {
     assertThat(report.toString().lines())
         .first()
         .asString()
-        .startsWith("features: classifier of digits, 9");
+        .startsWith("features: classifier of digits, accuracy 9");
     assertThat(report.toString())
         .containsPattern("Frechet distance +\\d+\\.\\d{3} +\\d+\\.\\d{3}  500 against 600 held-out")
         .containsPattern("modes covered +10 +10  of 10")

@@ -753,7 +753,7 @@ class TrainingSessionTest {
                         TrainingConfig.of(config().setImages(10).setBatchSize(16).build()),
                         "",
                         new StopSignal()))
-        .withMessageContaining("digits has 10 pictures, too few");
+        .withMessageContaining("digits: it has 10 images");
   }
 
   @Test

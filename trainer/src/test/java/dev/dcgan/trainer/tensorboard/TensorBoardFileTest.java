@@ -102,7 +102,7 @@ class TensorBoardFileTest {
   }
 
   @Test
-  void open_withinASecond_orWithTheClockSetBack_namesTheFileAfterTheEarlierOnes()
+  void open_withTheClockSetBack_sortsAfterEarlierFiles()
       throws IOException {
     Files.createFile(folder.resolve("events.out.tfevents.of-another-program"));
     TensorBoardFile.open(folder, 0, CLOCK).close();

@@ -44,7 +44,7 @@ class TrainingDeviceTest {
   }
 
   @Test
-  void select_aNumberThatNoMachineHas_isRefused_notReplacedByAnother() {
+  void select_ofADeviceNumberThatDoesNotExist_fails() {
     assertThatThrownBy(() -> TrainingDevice.select("cuda:99"))
         .isInstanceOf(IOException.class)
         .hasMessageStartingWith("--device cuda:99: ");

@@ -47,7 +47,7 @@ class RandomnessTest {
   }
 
   @Test
-  void noise_ofABatch_isTheDiscriminatorsThenTheGenerators_byItsPosition() {
+  void noise_hasTheDiscriminatorsLatentsThenTheGenerators() {
     // 100 images an epoch: the third epoch's batch from 40 on has seen 240.
     float[] noise = randomness.noise(16, 100).draw(3, 40, 5);
 

@@ -101,7 +101,7 @@ class TrainingLoopTest {
   }
 
   @Test
-  void run_stoppedAndCarriedOnAtAnyStep_givesTheWeightsOfTheUndisturbedRun() throws IOException {
+  void run_stoppedAndResumedAtAnyStep_givesTheSameWeights() throws IOException {
     // 3 batches an epoch; with 2 discriminator steps, 2 steps an epoch of 2 batches and 1.
     for (Hyperparameters plan : List.of(hyperparameters(2, 3), everything(3))) {
       Recorder undisturbed = new Recorder();

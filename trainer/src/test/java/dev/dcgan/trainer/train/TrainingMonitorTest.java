@@ -108,7 +108,7 @@ class TrainingMonitorTest {
   }
 
   @Test
-  void vanished_whenTheNormIsTiny_warnsAfterAWindow_andIsOverAtTenTimes() {
+  void vanished_belowTheMinimum_warns_andEndsAtTenTimes() {
     steps(WINDOW, HEALTHY, 0.9e-6f);
     assertHeard(true, Kind.VANISHED, WINDOW);
     assertThat(heard.get(0).message())
@@ -164,7 +164,7 @@ class TrainingMonitorTest {
   }
 
   @Test
-  void nonFinite_isOver_afterAWindowOfFiniteSteps_howeverOftenItFlaps() {
+  void nonFinite_endsAfterAWindowOfFiniteSteps_withoutFlapping() {
     for (int i = 0; i < 20; i++) {
       steps(1, HEALTHY, Float.NaN);
       steps(WINDOW - 1, HEALTHY, 1);
@@ -238,7 +238,7 @@ class TrainingMonitorTest {
   }
 
   @Test
-  void collapsed_whenMostClassesAreMissing_warns_howeverVariedTheImages() {
+  void collapsed_whenMostClassesAreMissing_warns() {
     OptionalDouble few = OptionalDouble.of(0.4);
     heard.addAll(watchdog.onEpoch(WARM_UP, 0.9, OptionalDouble.of(0.5)));
     heard.addAll(watchdog.onEpoch(WARM_UP + 1, 0.9, few));

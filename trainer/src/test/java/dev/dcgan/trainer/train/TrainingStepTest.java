@@ -62,7 +62,7 @@ class TrainingStepTest {
   }
 
   @Test
-  void updateDiscriminator_movesItsEveryParameter_andNoneOfTheGenerators() {
+  void updateDiscriminator_changesOnlyItsOwnParameters() {
     Setup setup = new Setup(manager, NARROW, false);
     List<float[]> mine = values(setup.discriminator.trainable());
     List<float[]> others = values(setup.generator.trainable());
@@ -78,7 +78,7 @@ class TrainingStepTest {
   }
 
   @Test
-  void updateGenerator_movesItsEveryParameter_andNoneOfTheDiscriminators() {
+  void updateGenerator_changesOnlyItsOwnParameters() {
     Setup setup = new Setup(manager, NARROW, false);
     NDArray metrics = setup.step.updateDiscriminator(batch);
     List<float[]> mine = values(setup.generator.trainable());

@@ -129,11 +129,11 @@ final class ImageDecoderTest {
   void something_thatIsNoImage_isRefused() {
     assertThatIOException()
         .isThrownBy(() -> ImageDecoder.decode("<html>".getBytes(StandardCharsets.UTF_8), GREY))
-        .withMessage("its bytes are no PNG, JPEG, GIF, BMP or TIFF");
+        .withMessageContaining("PNG, JPEG, GIF, BMP or TIFF");
   }
 
   @Test
-  void aImageOfTooManyPixels_isRefusedByItsHeader() throws IOException {
+  void anImageOfTooManyPixels_isRefusedByItsHeader() throws IOException {
     byte[] png = encode(grey(1, 2, 3, 4), "png");
     // Width and height stand at 16 and 20, the header's checksum at 29.
     ByteBuffer header = ByteBuffer.wrap(png).putInt(16, 50_000).putInt(20, 50_000);
@@ -143,7 +143,7 @@ final class ImageDecoderTest {
 
     assertThatIOException()
         .isThrownBy(() -> ImageDecoder.decode(png, GREY))
-        .withMessage("it has 50000 x 50000 pixels; expected at most 100 megapixels");
+        .withMessageContainingAll("50000 x 50000", "100 megapixels");
   }
 
   private static BufferedImage grey(int... samples) {

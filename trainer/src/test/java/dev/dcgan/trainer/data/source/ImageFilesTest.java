@@ -56,7 +56,7 @@ final class ImageFilesTest {
   }
 
   @Test
-  void otherFiles_arePassedOver_butNotImagesOfUnreadableKinds() {
+  void otherFiles_areSkipped_butNotImagesOfUnreadableFormats() {
     ImageFiles files = of("LICENSE", "a.webp", "labels.csv", "z.png");
 
     assertThat(files.training()).containsExactly("a.webp", "z.png");
