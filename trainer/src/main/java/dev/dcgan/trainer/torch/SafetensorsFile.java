@@ -152,7 +152,7 @@ public record SafetensorsFile(String kind, int version) {
     int found = metadata.get(VERSION).getAsInt();
     if (found < 1 || found > version) {
       throw new IOException(
-          "cannot read %s: format_version %d; expected 1 to %d: use a newer program"
+          "cannot read %s: format_version %d; this program reads 1 to %d: use a newer program"
               .formatted(file, found, version));
     }
     return metadata;

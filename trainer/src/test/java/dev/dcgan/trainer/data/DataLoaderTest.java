@@ -231,7 +231,7 @@ final class DataLoaderTest {
     int ahead = DataLoader.MAX_PREFETCHED * 2;
     CountDownLatch gate = new CountDownLatch(1);
     Waiting data = new Waiting(100, gate);
-    // The last image that may be read before the first batch is asked for is image 0.
+    // The last image that may be read before the first batch is requested is image 0.
     int[] order = IntStream.range(0, 100).map(i -> (i + 100 - (ahead - 1)) % 100).toArray();
     try (DataLoader batches = new DataLoader(data, 2, Noise.NONE, epoch -> order, 1, 1, 0)) {
       data.reached.await();
@@ -304,7 +304,7 @@ final class DataLoaderTest {
         data, batchSize, Noise.NONE, epoch -> order, firstEpoch, lastEpoch, firstStep);
   }
 
-  /** Which images a batch holds, told by their pixels. */
+  /** The images of a batch, identified by their pixels. */
   private static List<Integer> numbers(Batch batch) {
     return IntStream.range(0, batch.size())
         .mapToObj(i -> Math.round(batch.values().asFloatBuffer().get(2 * i) * 127.5f + 127.5f))

@@ -68,11 +68,11 @@ final class DatasetsTest {
   void onProgress_isCalledForEachImage_alsoUnreadableOnes() throws IOException {
     greys(3);
     write("000b.png", "<html>".getBytes(StandardCharsets.UTF_8));
-    AtomicInteger told = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
 
-    Datasets.open(folder, GREY, unreadable(1), told::incrementAndGet).close();
+    Datasets.open(folder, GREY, unreadable(1), calls::incrementAndGet).close();
 
-    assertThat(told).hasValue(4);
+    assertThat(calls).hasValue(4);
   }
 
   @Test

@@ -64,11 +64,11 @@ class ClassifierTest {
 
   @Test
   void open_tellsOfEachBatch() throws IOException {
-    AtomicInteger told = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
 
-    Classifier.open(cache, TRAINING, HELD_OUT, cpu(), 5, told::incrementAndGet).close();
+    Classifier.open(cache, TRAINING, HELD_OUT, cpu(), 5, calls::incrementAndGet).close();
 
-    assertThat(told).as("5 steps, 500 images by 128").hasValue(5 + 4);
+    assertThat(calls).as("5 steps, 500 images by 128").hasValue(5 + 4);
   }
 
   @Test

@@ -106,7 +106,7 @@ class QualityMeterTest {
 
   @Test
   void measure_onAnInterruptedThread_breaksOff_beforeTheNextBatch() {
-    List<Long> asked = new ArrayList<>();
+    List<Long> requested = new ArrayList<>();
 
     try {
       assertThatThrownBy(
@@ -114,7 +114,7 @@ class QualityMeterTest {
                   new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, () -> {})
                       .measure(
                           (first, n) -> {
-                            asked.add(first);
+                            requested.add(first);
                             Thread.currentThread().interrupt();
                             return new byte[n * BYTES];
                           }))
@@ -123,19 +123,19 @@ class QualityMeterTest {
       assertThat(Thread.interrupted()).isTrue();
     }
 
-    assertThat(asked).as("the first of two batches").containsExactly(0L);
+    assertThat(requested).as("the first of two batches").containsExactly(0L);
   }
 
   @Test
   void everyBatch_isToldOf_realAndGenerated() throws IOException {
-    AtomicInteger told = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
 
     QualityMeter meter =
-        new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, told::incrementAndGet);
-    assertThat(told).as("600 held-out images and 1,000 others, by 510").hasValue(2 + 2);
+        new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, calls::incrementAndGet);
+    assertThat(calls).as("600 held-out images and 1,000 others, by 510").hasValue(2 + 2);
     meter.measure((first, n) -> new byte[n * BYTES]);
 
-    assertThat(told).hasValue(2 + 2 + 2);
+    assertThat(calls).hasValue(2 + 2 + 2);
   }
 
   @Test

@@ -153,12 +153,12 @@ class ConvTransposeAlgorithmTest {
   }
 
   private static List<ConvTransposeAlgorithm> fastest(Architecture architecture) {
-    List<ConvTransposeAlgorithm> formulations = new ArrayList<>();
+    List<ConvTransposeAlgorithm> algorithms = new ArrayList<>();
     int side = 1;
     for (Layer layer : architecture.generator()) {
-      formulations.add(ConvTransposeAlgorithm.fastestOnCpu(layer, side));
+      algorithms.add(ConvTransposeAlgorithm.fastestOnCpu(layer, side));
       side = layer.outputSide(side);
     }
-    return formulations;
+    return algorithms;
   }
 }

@@ -70,16 +70,16 @@ class HostCopiesTest {
   @Test
   void fill_asksForBoundedChunksInOrder() {
     NDArray array = manager.zeros(new Shape(1, LARGE));
-    List<Long> asked = new ArrayList<>();
+    List<Long> requested = new ArrayList<>();
 
     HostCopies.<RuntimeException>fill(
         array,
         (first, into) -> {
-          asked.add(first);
-          asked.add((long) into.remaining() / Float.BYTES);
+          requested.add(first);
+          requested.add((long) into.remaining() / Float.BYTES);
         });
 
-    assertThat(asked)
+    assertThat(requested)
         .containsExactly(
             0L,
             (long) HostCopies.CHUNK_VALUES,

@@ -70,7 +70,7 @@ class TrainingLoopTest {
     assertThat(recorder.epochs)
         .extracting(TrainingListener.Epoch::images)
         .containsExactly(40L, 40L);
-    assertThat(recorder.sheets).allSatisfy(sheet -> assertThat(sheet).hasSize(25));
+    assertThat(recorder.sampleGrids).allSatisfy(grid -> assertThat(grid).hasSize(25));
     assertThat(last.epoch()).isEqualTo(2);
     assertThat(last.step()).isEqualTo(6);
     assertThat(recorder.steps)
@@ -119,9 +119,9 @@ class TrainingLoopTest {
             .as("stopped at step %d", stop)
             .usingRecursiveComparison()
             .isEqualTo(expected);
-        assertThat(rest.sheets.get(rest.sheets.size() - 1))
+        assertThat(rest.sampleGrids.get(rest.sampleGrids.size() - 1))
             .usingRecursiveComparison()
-            .isEqualTo(undisturbed.sheets.get(undisturbed.sheets.size() - 1));
+            .isEqualTo(undisturbed.sampleGrids.get(undisturbed.sampleGrids.size() - 1));
       }
     }
   }
@@ -305,7 +305,7 @@ class TrainingLoopTest {
 
     final List<Step> steps = new ArrayList<>();
     final List<Epoch> epochs = new ArrayList<>();
-    final List<List<byte[]>> sheets = new ArrayList<>();
+    final List<List<byte[]>> sampleGrids = new ArrayList<>();
     final List<Integer> ends = new ArrayList<>();
     final List<Checkpoint> checkpoints = new ArrayList<>();
     long stopAt = Long.MAX_VALUE;
@@ -328,7 +328,7 @@ class TrainingLoopTest {
     @Override
     public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
       ends.add(epoch);
-      sheets.add(snapshot.sampleImages());
+      sampleGrids.add(snapshot.sampleImages());
       checkpoints.add(HostTensor.copyOf(snapshot.checkpoint()));
       return Next.CONTINUE;
     }
