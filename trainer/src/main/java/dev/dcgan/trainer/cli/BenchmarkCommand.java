@@ -9,7 +9,7 @@ import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.trainer.train.Benchmark;
-import dev.dcgan.trainer.train.Benchmark.Turn;
+import dev.dcgan.trainer.train.Benchmark.Measurement;
 import dev.dcgan.trainer.train.CudaEnvironment;
 import java.io.IOException;
 import java.util.ArrayList;
@@ -119,8 +119,8 @@ public final class BenchmarkCommand implements Settings.Command {
     System.out.printf(
         "%s, batches of %d, on %s (%d threads), %s: medians of %d turns of %d steps%n%n",
         architecture.title(), batchSize, where, Benchmark.threads(), precision, turns, steps);
-    List<Turn> ours = new ArrayList<>();
-    List<Turn> plain = new ArrayList<>();
+    List<Measurement> ours = new ArrayList<>();
+    List<Measurement> plain = new ArrayList<>();
     List<Double> peaks = new ArrayList<>();
     boolean isGpu = where.isGpu();
     Hyperparameters hyperparameters =
@@ -144,9 +144,9 @@ public final class BenchmarkCommand implements Settings.Command {
         @Nullable Benchmark slow =
             isGpu ? null : new Benchmark(where, architecture, hyperparameters, true)) {
       for (int i = 0; i < turns; i++) {
-        ours.add(fast.turn(steps));
+        ours.add(fast.measure(steps));
         if (slow != null) {
-          plain.add(slow.turn(steps));
+          plain.add(slow.measure(steps));
         }
         peaks.add(Benchmark.peak(where));
       }
@@ -157,11 +157,11 @@ public final class BenchmarkCommand implements Settings.Command {
 
   /** A table of medians; {@code plain} is empty where there is nothing to compare with. */
   private static void print(
-      List<Turn> ours, List<Turn> plain, double peak, double operationsPerImage) {
+      List<Measurement> ours, List<Measurement> plain, double peak, double operationsPerImage) {
     String head = plain.isEmpty() ? "" : "%11s %8s".formatted("plain", "ratio");
     System.out.printf("%-26s %10s%s%n", "", "ours", head);
-    ToDoubleFunction<Turn> operations = turn -> turn.imagesPerSecond() * operationsPerImage;
-    row("images/s", ours, plain, Turn::imagesPerSecond);
+    ToDoubleFunction<Measurement> operations = turn -> turn.imagesPerSecond() * operationsPerImage;
+    row("images/s", ours, plain, Measurement::imagesPerSecond);
     for (String phase : ours.get(0).milliseconds().keySet()) {
       row(phase + ", ms", ours, plain, turn -> turn.milliseconds().get(phase));
     }
@@ -174,7 +174,7 @@ public final class BenchmarkCommand implements Settings.Command {
   }
 
   private static void row(
-      String title, List<Turn> ours, List<Turn> plain, ToDoubleFunction<Turn> of) {
+      String title, List<Measurement> ours, List<Measurement> plain, ToDoubleFunction<Measurement> of) {
     double mine = median(ours, of);
     StringBuilder row = new StringBuilder("%-26s %10.1f".formatted(title, mine));
     if (!plain.isEmpty()) {
@@ -184,7 +184,7 @@ public final class BenchmarkCommand implements Settings.Command {
     System.out.println(row);
   }
 
-  private static double median(List<Turn> turns, ToDoubleFunction<Turn> of) {
+  private static double median(List<Measurement> turns, ToDoubleFunction<Measurement> of) {
     return median(turns.stream().map(of::applyAsDouble).toList());
   }
 

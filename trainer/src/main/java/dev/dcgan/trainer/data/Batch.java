@@ -3,21 +3,21 @@ package dev.dcgan.trainer.data;
 import java.nio.ByteBuffer;
 
 /**
- * Some pictures in a row of an epoch's order, as a network takes them.
+ * One mini-batch.
  *
- * @param epoch that they are of
- * @param first where in the epoch's order the first of them stands, from 0
- * @param positions their numbers in the dataset, in order
- * @param last whether the epoch ends with them
- * @param values float32: the images (n, channels, height, width) in [-1, 1], then the noise of
- *     {@link Batches.Noise}. Direct, in the machine's byte order, from the buffer's start to its
- *     limit, so that the engine can read it in place. Good until the next batch is asked for, which
- *     reuses it.
+ * @param epoch the epoch it belongs to, from 1
+ * @param first the position of its first image in the epoch's order, from 0
+ * @param positions the indices of its images in the dataset, in order
+ * @param last whether it is the epoch's last batch
+ * @param values float32: the images (n, channels, height, width) in [-1, 1], then the latents of
+ *     {@link DataLoader.Noise}. A direct buffer in native byte order, from its start to its limit, so
+ *     that the engine can read it in place. Valid until the next call of {@link DataLoader#next},
+ *     which reuses it.
  */
-@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+@SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
 public record Batch(int epoch, int first, int[] positions, boolean last, ByteBuffer values) {
 
-  /** The number of pictures. */
+  /** The number of images. */
   public int size() {
     return positions.length;
   }

@@ -4,12 +4,11 @@ import java.io.Closeable;
 import java.io.IOException;
 
 /**
- * Pictures to train on, and pictures of the same kind to measure by.
+ * A dataset split into images for training and images held out for evaluation.
  *
- * @param training what the networks learn from
- * @param heldOut of the same shape and classes; where there is none to spare, {@code training}
- *     itself
- * @param disjoint whether {@code heldOut} is kept from training; false where it is {@code training}
+ * @param training the images that the networks are trained on
+ * @param heldOut images of the same shape and classes; {@code training} itself if none are held out
+ * @param disjoint whether {@code heldOut} is excluded from training; false if it is {@code training}
  */
 public record DatasetSplit(ImageDataset training, ImageDataset heldOut, boolean disjoint)
     implements Closeable {
@@ -17,15 +16,15 @@ public record DatasetSplit(ImageDataset training, ImageDataset heldOut, boolean 
   public DatasetSplit {
     if (!training.shape().equals(heldOut.shape()) || training.classes() != heldOut.classes()) {
       throw new IllegalArgumentException(
-          "held-out pictures of %s in %d classes; training has %s in %d"
+          "held-out images of %s in %d classes; expected %s in %d classes as in training"
               .formatted(heldOut.shape(), heldOut.classes(), training.shape(), training.classes()));
     }
     if (disjoint == (training == heldOut)) {
-      throw new IllegalArgumentException("disjoint " + disjoint + " contradicts the pictures");
+      throw new IllegalArgumentException("disjoint " + disjoint + " contradicts the datasets");
     }
   }
 
-  /** Gives back what the pictures hold open; they cannot be read afterwards. */
+  /** Closes both datasets; they cannot be read afterwards. */
   @Override
   public void close() throws IOException {
     try {
@@ -35,8 +34,8 @@ public record DatasetSplit(ImageDataset training, ImageDataset heldOut, boolean 
     }
   }
 
-  private static void close(ImageDataset pictures) throws IOException {
-    if (pictures instanceof Closeable open) {
+  private static void close(ImageDataset images) throws IOException {
+    if (images instanceof Closeable open) {
       open.close();
     }
   }

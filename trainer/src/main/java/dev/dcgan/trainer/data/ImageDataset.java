@@ -4,45 +4,41 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Sha256;
 import java.io.IOException;
 
-/**
- * Pictures of one shape, numbered from 0.
- *
- * <p>Unchanging; any number of threads may read at once.
- */
+/** Images of one shape, indexed from 0. Immutable and thread-safe. */
 public interface ImageDataset {
 
-  /** What a manifest calls the pictures: {@code mnist}, {@code digits}. */
+  /** The dataset's name in manifests: {@code mnist}, {@code digits}. */
   String name();
 
   ImageShape shape();
 
-  /** The number of pictures; at least 1. */
+  /** The number of images; at least 1. */
   int size();
 
-  /** How many classes the labels tell apart; 0 where the pictures have no labels. */
+  /** The number of classes; 0 if the images have no labels. */
   default int classes() {
     return 0;
   }
 
-  /** The class of picture {@code index}, 0 to below {@link #classes}; -1 without labels. */
+  /** The label of image {@code index}, from 0 to below {@link #classes}; -1 without labels. */
   default int label(int index) {
     return -1;
   }
 
   /**
-   * Copies picture {@code index} to {@code target[offset ..]}: uint8, (height, width, channels).
+   * Copies image {@code index} to {@code target[offset ..]}: uint8, (height, width, channels).
    *
-   * @throws IOException it cannot be read; the message names the file
+   * @throws IOException if it cannot be read; the message names the file
    */
   void copyPixels(int index, byte[] target, int offset) throws IOException;
 
   /**
-   * Copies picture {@code index} to {@code target[offset ..]} as a network takes it: (channels,
-   * height, width), in [-1, 1], by the law (x / 255 - 0.5) / 0.5.
+   * Copies image {@code index} to {@code target[offset ..]} as a network's input: float32 (channels,
+   * height, width), normalized to [-1, 1] as (x / 255 - 0.5) / 0.5.
    *
    * @throws IOException see {@link #copyPixels}
    */
-  default void copyNormalised(int index, float[] target, int offset) throws IOException {
+  default void copyNormalized(int index, float[] target, int offset) throws IOException {
     byte[] pixels = new byte[shape().values()];
     copyPixels(index, pixels, 0);
     int channels = shape().channels();
@@ -56,8 +52,8 @@ public interface ImageDataset {
   }
 
   /**
-   * Lower-case hexadecimal SHA-256 over all pictures' pixels, in order: which pictures these are,
-   * whatever form they came in. Reads them all.
+   * The SHA-256 of all images' pixels in order, in lower-case hexadecimal. It identifies the images
+   * whatever format they were stored in. Reads all images.
    *
    * @throws IOException see {@link #copyPixels}
    */

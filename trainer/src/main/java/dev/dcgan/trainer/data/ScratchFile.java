@@ -12,37 +12,37 @@ import java.util.List;
 import java.util.UUID;
 
 /**
- * Pictures of one size on disk, for as long as they are needed.
+ * A temporary file of decoded images, all of one size.
  *
- * <p>One thread adds them; after {@link #seal} any number of threads may read. Reading goes through
- * mapped memory: interrupting a reader does not close the file, as it would a channel. The file is
- * gone when this is closed or the process ends, in whichever way (on POSIX it has no name from the
- * start).
+ * <p>One thread adds images; after {@link #seal} any number of threads may read. Reads use mapped
+ * memory because interrupting a thread that reads a channel would close the channel. The file is
+ * deleted when this object is closed or the process ends, even if it is killed (on POSIX the file is
+ * unlinked from the start).
  */
 final class ScratchFile implements Closeable {
 
-  private static final int SEGMENT_BYTES = 1 << 30; // a buffer's indices are ints
+  private static final int SEGMENT_BYTES = 1 << 30; // a ByteBuffer is indexed by int
 
   private final FileChannel channel;
-  private final int pictureBytes;
-  private final int picturesPerSegment;
+  private final int imageBytes;
+  private final int imagesPerSegment;
   private final List<MappedByteBuffer> segments = new ArrayList<>();
 
-  private ScratchFile(FileChannel channel, int pictureBytes, int picturesPerSegment) {
+  private ScratchFile(FileChannel channel, int imageBytes, int imagesPerSegment) {
     this.channel = channel;
-    this.pictureBytes = pictureBytes;
-    this.picturesPerSegment = picturesPerSegment;
+    this.imageBytes = imageBytes;
+    this.imagesPerSegment = imagesPerSegment;
   }
 
-  /** Makes an empty file in a folder. */
-  static ScratchFile create(Path folder, int pictureBytes) throws IOException {
-    return create(folder, pictureBytes, SEGMENT_BYTES / pictureBytes);
+  /** Creates an empty file in a folder. */
+  static ScratchFile create(Path folder, int imageBytes) throws IOException {
+    return create(folder, imageBytes, SEGMENT_BYTES / imageBytes);
   }
 
-  /** The same with a given number of pictures in each piece of mapped memory. */
-  static ScratchFile create(Path folder, int pictureBytes, int picturesPerSegment)
+  /** As above, with a given number of images in each mapped segment. */
+  static ScratchFile create(Path folder, int imageBytes, int imagesPerSegment)
       throws IOException {
-    Path file = folder.resolve("dcgan-pictures-" + UUID.randomUUID());
+    Path file = folder.resolve("dcgan-images-" + UUID.randomUUID());
     return new ScratchFile(
         FileChannel.open(
             file,
@@ -50,11 +50,11 @@ final class ScratchFile implements Closeable {
             StandardOpenOption.READ,
             StandardOpenOption.WRITE,
             StandardOpenOption.DELETE_ON_CLOSE),
-        pictureBytes,
-        picturesPerSegment);
+        imageBytes,
+        imagesPerSegment);
   }
 
-  /** Appends a picture. */
+  /** Appends an image. */
   void add(byte[] pixels) throws IOException {
     ByteBuffer bytes = ByteBuffer.wrap(pixels);
     while (bytes.hasRemaining()) {
@@ -62,20 +62,20 @@ final class ScratchFile implements Closeable {
     }
   }
 
-  /** Ends the adding. */
+  /** Makes the images readable; none may be added afterwards. */
   void seal() throws IOException {
     long size = channel.size();
-    long segment = (long) picturesPerSegment * pictureBytes;
+    long segment = (long) imagesPerSegment * imageBytes;
     for (long at = 0; at < size; at += segment) {
       segments.add(channel.map(FileChannel.MapMode.READ_ONLY, at, Math.min(segment, size - at)));
     }
   }
 
-  /** Copies picture {@code index} to {@code target[offset ..]}. */
+  /** Copies image {@code index} to {@code target[offset ..]}. */
   void copy(int index, byte[] target, int offset) {
     segments
-        .get(index / picturesPerSegment)
-        .get(index % picturesPerSegment * pictureBytes, target, offset, pictureBytes);
+        .get(index / imagesPerSegment)
+        .get(index % imagesPerSegment * imageBytes, target, offset, imageBytes);
   }
 
   @Override

@@ -4,7 +4,7 @@ import dev.dcgan.model.ImageShape;
 import java.io.IOException;
 import java.util.OptionalDouble;
 
-/** The features of one extractor beside the classes of another. */
+/** Combines the features of one extractor with the class probabilities of a classifier. */
 record ClassifiedFeatures(FeatureExtractor features, FeatureExtractor classifier)
     implements FeatureExtractor {
 
@@ -29,7 +29,7 @@ record ClassifiedFeatures(FeatureExtractor features, FeatureExtractor classifier
   public void close() {
     try (features;
         classifier) {
-      // Both, whatever the first one throws.
+      // Closes both even if the first one fails.
     }
   }
 }

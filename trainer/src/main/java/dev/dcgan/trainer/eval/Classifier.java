@@ -3,42 +3,33 @@ package dev.dcgan.trainer.eval;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.torch.HostCopies;
-import dev.dcgan.trainer.torch.SafetensorsFile;
-import dev.dcgan.trainer.torch.Tensor;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
-import java.util.Map;
 import java.util.OptionalDouble;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The features and classes of labelled pictures, by a small network that is trained once per
- * dataset and kept in a file.
+ * A feature extractor and classifier for a labelled dataset: a small network that is trained once per
+ * dataset and cached in a file.
  *
- * <p>The same pictures give the same classifier. Training collects gradients, which one thread of a
- * process may do at a time.
+ * <p>Training is reproducible: the same images and labels give the same classifier. Only one thread
+ * of a process may train at a time because the engine has one gradient collector.
  */
 public final class Classifier implements FeatureExtractor {
 
-  private static final Logger log = LoggerFactory.getLogger("evaluate");
+  private static final Logger log = LoggerFactory.getLogger(Classifier.class);
 
-  private static final SafetensorsFile FORMAT = new SafetensorsFile("classifier", 1);
-  private static final String LABELS = "labels_sha256";
-  // Eight passes over few pictures; the maximum is two over MNIST.
+  // Eight epochs over a small dataset; the maximum is two epochs over MNIST.
   private static final int MIN_STEPS = 50;
-  private static final int PASSES = 8;
+  private static final int EPOCHS = 8;
   private static final int MAX_STEPS = 1000;
-  private static final int BATCH = 128;
-  private static final int MAX_HELD_OUT = 10_000;
-  private static final float RATE = 0.1f;
+  private static final int BATCH_SIZE = 128;
+  private static final int MAX_TEST_IMAGES = 10_000;
+  private static final float LEARNING_RATE = 0.1f;
   private static final long SEED = 0;
 
   private final NDManager manager;
@@ -52,33 +43,33 @@ public final class Classifier implements FeatureExtractor {
       ClassifierNetwork network,
       ImageDataset training,
       ImageDataset heldOut,
-      Runnable progressed)
+      Runnable onProgress)
       throws IOException {
     this.manager = manager;
     this.network = network;
     name = "classifier of " + training.name();
     shape = training.shape();
-    accuracy = accuracyOn(heldOut, progressed);
+    accuracy = measureAccuracy(heldOut, onProgress);
   }
 
   /**
-   * Reads the classifier of these training pictures from {@code <cache>/<dataset's
-   * sha256>-<format>.safetensors}; where there is none, or none that can be used, trains it and
-   * writes it there.
+   * Reads the classifier of these training images from {@code <cache>/<dataset's
+   * sha256>-<format>.safetensors}; if there is none, or it is not usable, trains it and writes it
+   * there.
    *
-   * @param progressed told of each batch that it learnt from or was tried on
-   * @throws IOException pictures without labels, held-out ones of another kind, or pictures or a
-   *     file that cannot be read
+   * @param onProgress called for each batch of training and of testing
+   * @throws IOException if the images have no labels, the held-out images have other classes or
+   *     another shape, or images cannot be read
    */
   public static Classifier open(
       Path cache,
       ImageDataset training,
       ImageDataset heldOut,
       TrainingDevice device,
-      Runnable progressed)
+      Runnable onProgress)
       throws IOException {
-    int steps = Math.max(MIN_STEPS, PASSES * training.size() / BATCH);
-    return open(cache, training, heldOut, device, Math.min(steps, MAX_STEPS), progressed);
+    int steps = Math.max(MIN_STEPS, EPOCHS * training.size() / BATCH_SIZE);
+    return open(cache, training, heldOut, device, Math.min(steps, MAX_STEPS), onProgress);
   }
 
   static Classifier open(
@@ -87,31 +78,31 @@ public final class Classifier implements FeatureExtractor {
       ImageDataset heldOut,
       TrainingDevice device,
       int steps,
-      Runnable progressed)
+      Runnable onProgress)
       throws IOException {
     requireLabels(training, heldOut);
-    Path file = cache.resolve("%s-%d.safetensors".formatted(training.sha256(), FORMAT.version()));
+    ClassifierFile file = new ClassifierFile(cache, training);
     NDManager manager = NDManager.newBaseManager(device.device());
     try {
       ClassifierNetwork network =
           new ClassifierNetwork(manager, training.shape(), training.classes());
-      if (!restore(file, network, training)) {
+      if (!file.restore(network)) {
         log.info(
-            "training a classifier of {}, once: {} steps of {} pictures",
+            "training the classifier of {}: steps={} batch_size={}",
             training.name(),
             steps,
-            BATCH);
-        network.draw(SEED);
-        train(network, manager, training, steps, progressed);
-        keep(file, network, training);
+            BATCH_SIZE);
+        network.initialize(SEED);
+        train(network, manager, training, steps, onProgress);
+        file.save(network);
       }
-      Classifier classifier = new Classifier(manager, network, training, heldOut, progressed);
+      Classifier classifier = new Classifier(manager, network, training, heldOut, onProgress);
       log.info(
-          "{}: {} right of {} held-out pictures, in {}",
+          "{}: accuracy={} held_out_images={} file={}",
           classifier.name,
-          "%.2f %%".formatted(100 * classifier.accuracy),
-          Math.min(heldOut.size(), MAX_HELD_OUT),
-          file);
+          "%.4f".formatted(classifier.accuracy),
+          Math.min(heldOut.size(), MAX_TEST_IMAGES),
+          file.path());
       return classifier;
     } catch (IOException | RuntimeException e) {
       manager.close();
@@ -119,25 +110,16 @@ public final class Classifier implements FeatureExtractor {
     }
   }
 
-  /** Written or not, it serves: a full disk costs another training, not the measurement. */
-  private static void keep(Path file, ClassifierNetwork network, ImageDataset training) {
-    try {
-      write(file, network, training);
-    } catch (IOException e) {
-      log.warn("the classifier cannot be kept in {} ({})", file, e.toString());
-    }
-  }
-
   private static void requireLabels(ImageDataset training, ImageDataset heldOut)
       throws IOException {
     if (training.classes() < 2) {
       throw new IOException(
-          "%s has labels of %d classes; a classifier takes at least 2: give --features <model.onnx>"
+          "cannot train a classifier: %s has labels of %d classes; expected at least 2, or --features <model.onnx>"
               .formatted(training.name(), training.classes()));
     }
     if (heldOut.classes() != training.classes() || !heldOut.shape().equals(training.shape())) {
       throw new IOException(
-          "%s has pictures of %s in %d classes, the held-out ones are of %s in %d"
+          "cannot train a classifier: %s has images of %s in %d classes; expected held-out images of the same, not of %s in %d"
               .formatted(
                   training.name(),
                   training.shape(),
@@ -152,95 +134,43 @@ public final class Classifier implements FeatureExtractor {
       NDManager manager,
       ImageDataset data,
       int steps,
-      Runnable progressed)
+      Runnable onProgress)
       throws IOException {
     int[] order = {};
     int next = 0;
     int epoch = 0;
-    int[] batch = new int[BATCH];
-    int[] labels = new int[BATCH];
+    int[] batch = new int[BATCH_SIZE];
+    int[] labels = new int[BATCH_SIZE];
     for (int step = 0; step < steps; step++) {
-      for (int i = 0; i < BATCH; i++) {
+      for (int i = 0; i < BATCH_SIZE; i++) {
         if (next == order.length) {
-          order = PixelBlocks.order(data.size(), epoch++);
+          order = ImageBatches.permutation(data.size(), epoch++);
           next = 0;
         }
         batch[i] = order[next++];
         labels[i] = data.label(batch[i]);
       }
-      float rate = RATE * (steps - step) / steps;
-      network.learn(manager, PixelBlocks.pixels(data, batch, 0, BATCH), labels, rate);
-      progressed.run();
+      float learningRate = LEARNING_RATE * (steps - step) / steps;
+      network.trainStep(manager, ImageBatches.pixels(data, batch, 0, BATCH_SIZE), labels, learningRate);
+      onProgress.run();
     }
   }
 
-  private static boolean restore(Path file, ClassifierNetwork network, ImageDataset data)
-      throws IOException {
-    if (!Files.exists(file)) {
-      return false;
-    }
-    try {
-      SafetensorsFile.Content content = FORMAT.read(file);
-      if (!labels(data).equals(content.metadata().get(LABELS))) {
-        log.warn("{} is of other labels for the same pictures: training anew", file);
-        return false;
-      }
-      assign(file, network, content.tensors());
-      return true;
-    } catch (IOException e) {
-      log.warn("{}: training anew", e.getMessage());
-      return false;
-    }
-  }
-
-  private static void assign(Path file, ClassifierNetwork network, Map<String, Tensor> tensors)
-      throws IOException {
-    for (Map.Entry<String, NDArray> entry : network.arrays().entrySet()) {
-      Tensor tensor = tensors.get(entry.getKey());
-      NDArray array = entry.getValue();
-      if (tensor == null || !tensor.fits(array)) {
-        throw new IOException(
-            "%s lacks %s of shape %s".formatted(file, entry.getKey(), array.getShape()));
-      }
-      tensor.copyTo(array);
-    }
-  }
-
-  private static void write(Path file, ClassifierNetwork network, ImageDataset data)
-      throws IOException {
-    Map<String, Tensor> tensors = new LinkedHashMap<>();
-    network.arrays().forEach((name, array) -> tensors.put(name, Tensor.of(array)));
-    Files.createDirectories(file.toAbsolutePath().getParent());
-    FORMAT.write(
-        file,
-        new SafetensorsFile.Content(Map.of("dataset", data.name(), LABELS, labels(data)), tensors));
-  }
-
-  /** A digest of the labels alone: the dataset's is of its pixels. */
-  private static String labels(ImageDataset data) {
-    ByteBuffer labels = ByteBuffer.allocate(data.size() * Integer.BYTES + Integer.BYTES);
-    labels.putInt(data.classes());
-    for (int i = 0; i < data.size(); i++) {
-      labels.putInt(data.label(i));
-    }
-    return new Sha256().add(labels.flip()).hex();
-  }
-
-  private double accuracyOn(ImageDataset heldOut, Runnable progressed) throws IOException {
-    int[] order = PixelBlocks.order(heldOut.size(), SEED);
-    int count = Math.min(heldOut.size(), MAX_HELD_OUT);
-    int right = 0;
-    for (int first = 0; first < count; first += BATCH) {
-      int n = Math.min(BATCH, count - first);
-      Matrix probabilities = run(PixelBlocks.pixels(heldOut, order, first, n), n).probabilities;
-      progressed.run();
+  private double measureAccuracy(ImageDataset heldOut, Runnable onProgress) throws IOException {
+    int[] order = ImageBatches.permutation(heldOut.size(), SEED);
+    int count = Math.min(heldOut.size(), MAX_TEST_IMAGES);
+    int correct = 0;
+    for (int first = 0; first < count; first += BATCH_SIZE) {
+      int n = Math.min(BATCH_SIZE, count - first);
+      Matrix probabilities = run(ImageBatches.pixels(heldOut, order, first, n), n).probabilities;
+      onProgress.run();
       for (int i = 0; i < n; i++) {
-        if (ClassFigures.likeliest(probabilities, i) == heldOut.label(order[first + i])) {
-          right++;
+        if (ClassMetrics.argMax(probabilities, i) == heldOut.label(order[first + i])) {
+          correct++;
         }
       }
     }
-    return (double) right / count;
+    return (double) correct / count;
   }
 
   @Override
@@ -256,13 +186,13 @@ public final class Classifier implements FeatureExtractor {
   /**
    * The 128 features and the class probabilities.
    *
-   * @throws IllegalArgumentException pictures of another shape than it was trained on
+   * @throws IllegalArgumentException if the images have another shape than the training images
    */
   @Override
   public Features extract(byte[] pixels, int n, ImageShape shape) {
     if (!shape.equals(this.shape)) {
       throw new IllegalArgumentException(
-          "pictures of %s for a %s of %s".formatted(shape, name, this.shape));
+          "images of %s; expected %s as the %s was trained on".formatted(shape, this.shape, name));
     }
     Output output = run(pixels, n);
     return new Features(output.features, output.probabilities);

@@ -26,19 +26,21 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A small convolutional classifier whose last hidden layer serves as features.
+ * A small convolutional classifier; its last hidden layer gives the features.
  *
- * <p>Convolutions of stride 2 (32 channels, then 64, then 128 each) down to at most 8 pixels a
- * side, one over what is left to 128 features, each with batch normalisation and ReLU; then a
- * linear layer to the classes. Normalised features keep their scale from training to training.
+ * <p>Stride-2 convolutions (32 channels, then 64, then 128 each) down to at most 8 x 8 pixels, then a
+ * convolution over the remaining pixels to 128 features, each with batch normalization and ReLU; then
+ * a linear layer to the classes. Batch normalization keeps the features' scale the same from one
+ * training to the next.
  *
- * <p>For the thread that makes it alone; its arrays live in the manager that it was made with.
+ * <p>Only the thread that created it may use it. Its arrays belong to the manager it was created with.
  */
 final class ClassifierNetwork {
 
+  /** The number of features. */
   static final int FEATURES = 128;
 
-  private static final int LAST_SIDE = 8;
+  private static final int MAX_LAST_SIDE = 8;
   private static final int KERNEL = 4;
   private static final float MOMENTUM = 0.9f;
 
@@ -48,9 +50,9 @@ final class ClassifierNetwork {
   private final Block head;
   private final ParameterStore store;
 
-  /** A network without weights yet. */
+  /** Creates a network whose weights are still to be initialized or restored. */
   ClassifierNetwork(NDManager manager, ImageShape shape, int classes) {
-    // Gradients are for GradientCollectors; the mode is the thread's own.
+    // Only GradientCollectors record gradients; the grad mode is per thread.
     JniUtils.setGradMode(false);
     this.shape = shape;
     this.classes = classes;
@@ -70,7 +72,7 @@ final class ClassifierNetwork {
     int height = shape.height();
     int width = shape.width();
     int channels = 32;
-    while (Math.max(height, width) > LAST_SIDE && Math.min(height, width) > 1) {
+    while (Math.max(height, width) > MAX_LAST_SIDE && Math.min(height, width) > 1) {
       addLayer(body, channels, new Shape(KERNEL, KERNEL), 2, 1);
       height /= 2;
       width /= 2;
@@ -95,20 +97,20 @@ final class ClassifierNetwork {
   }
 
   /**
-   * Draws the first weights from {@code seed}: kernels N(0, 2 / fan in) (He et al. 2015), all else
-   * as batch normalisation starts.
+   * Initializes the weights from {@code seed}: kernels N(0, 2 / fan-in) (He et al. 2015), batch
+   * normalization as the identity, biases 0.
    */
-  void draw(long seed) {
+  void initialize(long seed) {
     int position = 0;
     for (Map.Entry<String, Parameter> entry : parameters().entrySet()) {
       NDArray array = entry.getValue().getArray();
       float[] values = new float[(int) array.size()];
       switch (entry.getValue().getType()) {
         case WEIGHT -> {
-          float deviation = (float) Math.sqrt(2.0 * array.getShape().get(0) / values.length);
+          float standardDeviation = (float) Math.sqrt(2.0 * array.getShape().get(0) / values.length);
           Latents.fill(seed, position, values, 0, values.length);
           for (int i = 0; i < values.length; i++) {
-            values[i] *= deviation;
+            values[i] *= standardDeviation;
           }
         }
         case GAMMA, RUNNING_VAR -> Arrays.fill(values, 1);
@@ -119,7 +121,7 @@ final class ClassifierNetwork {
     }
   }
 
-  /** Every array by name, in the layers' order; batch normalisation's statistics among them. */
+  /** All arrays by name in the layers' order, including batch normalization's running statistics. */
   Map<String, NDArray> arrays() {
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     parameters().forEach((name, parameter) -> arrays.put(name, parameter.getArray()));
@@ -137,9 +139,9 @@ final class ClassifierNetwork {
     return parameters;
   }
 
-  /** The features (n, 128), at least 0, of pictures uint8 (n, h, w, c). */
+  /** Computes the features (n, 128), which are at least 0, of images uint8 (n, h, w, c). */
   NDArray features(NDManager scope, byte[] pixels, int n, boolean training) {
-    float[] planes = PixelBlocks.planes(pixels, n, shape);
+    float[] planes = ImageBatches.planes(pixels, n, shape);
     NDArray images =
         scope
             .create(planes, new Shape(n, shape.channels(), shape.height(), shape.width()))
@@ -150,18 +152,18 @@ final class ClassifierNetwork {
         .reshape(n, FEATURES);
   }
 
-  /** The logits (n, classes) of features. */
+  /** Computes the logits (n, classes) from features (n, 128). */
   NDArray logits(NDArray features, boolean training) {
     return head.forward(store, new NDList(features), training).singletonOrThrow();
   }
 
   /**
-   * One step down the mean cross-entropy, by gradient descent with momentum 0.9.
+   * Trains one step on the mean cross-entropy by SGD with momentum 0.9.
    *
    * @param pixels uint8 (n, h, w, c), n at least 2
-   * @param labels (n), 0 to below the number of classes
+   * @param labels (n), from 0 to below the number of classes
    */
-  void learn(NDManager manager, byte[] pixels, int[] labels, float rate) {
+  void trainStep(NDManager manager, byte[] pixels, int[] labels, float learningRate) {
     int n = labels.length;
     float[] oneHot = new float[n * classes];
     for (int i = 0; i < n; i++) {
@@ -176,10 +178,10 @@ final class ClassifierNetwork {
     }
     for (Parameter parameter : parameters().values()) {
       if (parameter.requiresGradient()) {
-        // The engine adds each gradient to what is left of the last: what is left is the momentum.
+        // The engine adds each gradient to the array that holds the last one, scaled by the momentum.
         NDArray weight = parameter.getArray();
         try (NDArray velocity = weight.getGradient();
-            NDArray change = velocity.mul(rate)) {
+            NDArray change = velocity.mul(learningRate)) {
           weight.subi(change);
           velocity.muli(MOMENTUM);
         }

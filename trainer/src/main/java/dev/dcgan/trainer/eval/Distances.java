@@ -8,39 +8,39 @@ import dev.dcgan.trainer.torch.HostCopies;
 import java.util.Arrays;
 
 /**
- * Squared Euclidean distances between the rows of two matrices.
+ * Squared Euclidean distances between the rows of two matrices, computed on the CPU.
  *
- * <p>As |a|^2 + |b|^2 - 2ab, whose last term is one matrix product, on the CPU, a block of rows at
- * a time. All is seen from the second matrix's mean: distances far below the rows' lengths would
- * drown in float32's rounding.
+ * <p>They are computed as |a|^2 + |b|^2 - 2ab, whose last term is a matrix product, for a block of
+ * rows at a time. The second matrix's mean is subtracted from both matrices first: otherwise rounding
+ * to float32 would exceed distances much smaller than the rows' norms.
  */
 final class Distances {
 
-  // Distances in memory at once: 16 MiB.
-  private static final int BLOCK_VALUES = 1 << 22;
+  // 16 MiB of distances in memory.
+  private static final int MAX_BLOCK_VALUES = 1 << 22;
 
-  /** Hears of one row. */
+  /** Receives the distances of one row. */
   @FunctionalInterface
   interface RowVisitor {
 
     /**
-     * The distances from row {@code index} to every row of the other matrix.
+     * Receives the distances from row {@code index} to every row of the other matrix.
      *
-     * @param squared at least 0; overwritten after the call
+     * @param squared the squared distances, at least 0; overwritten after the call
      */
     void visit(int index, float[] squared);
   }
 
   private Distances() {}
 
-  /** Hears of a block of rows. */
+  /** Receives the distances of a block of rows. */
   @FunctionalInterface
   private interface BlockVisitor {
 
     /**
-     * The distances from rows {@code [first, first + squared's rows)}.
+     * Receives the distances from rows {@code [first, first + n)}.
      *
-     * @param squared (rows, rows of the other); rounding may leave it just below 0
+     * @param squared (n, rows of the other matrix); rounding may leave values just below 0
      */
     void visit(int first, NDArray squared);
   }
@@ -62,7 +62,7 @@ final class Distances {
         });
   }
 
-  /** The index of the nearest row of {@code to} for every row of {@code from}. */
+  /** Finds the index of the nearest row of {@code to} for every row of {@code from}. */
   static int[] nearest(Matrix from, Matrix to) {
     int[] nearest = new int[from.rows()];
     visitBlocks(
@@ -80,17 +80,18 @@ final class Distances {
   private static void visitBlocks(Matrix from, Matrix to, BlockVisitor visitor) {
     if (from.columns() != to.columns()) {
       throw new IllegalArgumentException(
-          "rows of %d and of %d values".formatted(from.columns(), to.columns()));
+          "rows of %d values; expected %d as in the other matrix"
+              .formatted(from.columns(), to.columns()));
     }
-    double[] centre = mean(to);
-    Matrix near = less(from, centre);
-    Matrix far = less(to, centre);
+    double[] center = mean(to);
+    Matrix near = subtract(from, center);
+    Matrix far = subtract(to, center);
     int columns = from.columns();
-    int blockRows = Math.max(1, Math.min(from.rows(), BLOCK_VALUES / to.rows()));
+    int blockRows = Math.max(1, Math.min(from.rows(), MAX_BLOCK_VALUES / to.rows()));
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       NDArray transposed = manager.create(far.values(), new Shape(to.rows(), columns)).transpose();
-      NDArray farSquares = manager.create(squares(far), new Shape(1, to.rows()));
-      float[] nearSquares = squares(near);
+      NDArray farSquares = manager.create(squaredNorms(far), new Shape(1, to.rows()));
+      float[] nearSquares = squaredNorms(near);
       for (int first = 0; first < from.rows(); first += blockRows) {
         int last = Math.min(first + blockRows, from.rows());
         float[] block = Arrays.copyOfRange(near.values(), first * columns, last * columns);
@@ -109,8 +110,8 @@ final class Distances {
     }
   }
 
-  /** The squared distance between two rows, from their differences. */
-  static double exact(Matrix a, int rowOfA, Matrix b, int rowOfB) {
+  /** Computes the squared distance of two rows from their differences, without cancellation. */
+  static double ofRows(Matrix a, int rowOfA, Matrix b, int rowOfB) {
     double sum = 0;
     for (int i = 0; i < a.columns(); i++) {
       double difference =
@@ -129,15 +130,15 @@ final class Distances {
     return mean;
   }
 
-  private static Matrix less(Matrix matrix, double[] centre) {
+  private static Matrix subtract(Matrix matrix, double[] center) {
     float[] values = new float[matrix.values().length];
     for (int i = 0; i < values.length; i++) {
-      values[i] = (float) (matrix.values()[i] - centre[i % centre.length]);
+      values[i] = (float) (matrix.values()[i] - center[i % center.length]);
     }
     return new Matrix(matrix.rows(), matrix.columns(), values);
   }
 
-  private static float[] squares(Matrix matrix) {
+  private static float[] squaredNorms(Matrix matrix) {
     float[] squares = new float[matrix.rows()];
     for (int row = 0; row < squares.length; row++) {
       double sum = 0;

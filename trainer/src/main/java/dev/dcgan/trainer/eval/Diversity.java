@@ -7,55 +7,54 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * How much the pictures of a sheet differ among themselves, against those of the data: a cheap sign
- * of collapse.
+ * The diversity of a sample grid relative to the dataset: a cheap indicator of mode collapse.
  *
- * <p>The mean over all pairs of the Euclidean distance between their pixels. Unchanging; for any
- * thread.
+ * <p>Diversity is the mean Euclidean distance between the pixels of all pairs of images. Immutable
+ * and thread-safe.
  */
 public final class Diversity {
 
-  private static final int REALS = 100;
+  private static final int MAX_REAL_IMAGES = 100;
 
-  private final double real;
+  private final double realDiversity;
 
-  private Diversity(double real) {
-    this.real = real;
+  private Diversity(double realDiversity) {
+    this.realDiversity = realDiversity;
   }
 
-  /** Measures at most 100 of the data's pictures. */
+  /** Measures the diversity of up to 100 images of the dataset. */
   public static Diversity of(ImageDataset data) throws IOException {
-    int count = Math.min(REALS, data.size());
+    int count = Math.min(MAX_REAL_IMAGES, data.size());
     int size = data.shape().values();
-    byte[] pixels = PixelBlocks.pixels(data, PixelBlocks.order(data.size(), 0), 0, count);
-    List<byte[]> pictures = new ArrayList<>();
+    byte[] pixels = ImageBatches.pixels(data, ImageBatches.permutation(data.size(), 0), 0, count);
+    List<byte[]> images = new ArrayList<>();
     for (int i = 0; i < count; i++) {
-      pictures.add(Arrays.copyOfRange(pixels, i * size, (i + 1) * size));
+      images.add(Arrays.copyOfRange(pixels, i * size, (i + 1) * size));
     }
-    return new Diversity(meanDistance(pictures));
+    return new Diversity(meanDistance(images));
   }
 
   /**
-   * The pictures' mean distance over the data's: about 1 for pictures as diverse as those, 0 where
-   * all are alike. 1 where the data's own are all alike or only one.
+   * The images' diversity divided by the dataset's: 1 if they are as diverse, 0 if all are equal.
+   * It is 1 if the dataset has a single image or only equal ones.
    *
-   * @param pictures uint8, of one shape, at least two
+   * @param images uint8, of one shape, at least two
    */
-  public double relative(List<byte[]> pictures) {
-    if (pictures.size() < 2) {
-      throw new IllegalArgumentException(pictures.size() + " pictures; expected at least 2");
+  public double relative(List<byte[]> images) {
+    if (images.size() < 2) {
+      throw new IllegalArgumentException(images.size() + " images; expected at least 2");
     }
-    return real == 0 ? 1 : meanDistance(pictures) / real;
+    return realDiversity == 0 ? 1 : meanDistance(images) / realDiversity;
   }
 
-  private static double meanDistance(List<byte[]> pictures) {
+  private static double meanDistance(List<byte[]> images) {
     double sum = 0;
-    for (int i = 1; i < pictures.size(); i++) {
+    for (int i = 1; i < images.size(); i++) {
       for (int j = 0; j < i; j++) {
-        sum += distance(pictures.get(i), pictures.get(j));
+        sum += distance(images.get(i), images.get(j));
       }
     }
-    int pairs = pictures.size() * (pictures.size() - 1) / 2;
+    int pairs = images.size() * (images.size() - 1) / 2;
     return pairs == 0 ? 0 : sum / pairs;
   }
 

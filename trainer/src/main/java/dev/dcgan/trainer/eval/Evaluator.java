@@ -13,80 +13,83 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Measures generators by a dataset: always with the same latents, so that figures compare. What it
- * needs of the dataset is made when it is first asked. For one thread; holds native memory.
+ * Evaluates generators against a dataset, always with the same latents, so that metrics are
+ * comparable.
+ *
+ * <p>Statistics of the dataset are computed on first use. Only one thread may use it; it holds native
+ * memory.
  */
 public final class Evaluator implements AutoCloseable {
 
-  /** Makes images from latents (n, latentSize): uint8 (n, height, width, channels). */
+  /** Generates images uint8 (n, height, width, channels) from latents (n, latentSize). */
   @FunctionalInterface
   public interface ImageSource {
     byte[] pixels(float[] latents, int n) throws IOException;
   }
 
-  private static final Logger log = LoggerFactory.getLogger("evaluate");
+  private static final Logger log = LoggerFactory.getLogger(Evaluator.class);
   private static final long SEED = 0x7175616c697479L; // "quality"
 
-  private final DatasetSplit pictures;
+  private final DatasetSplit data;
   private final @Nullable Path features;
-  private final int images;
+  private final int imageCount;
   private final Path cache;
   private final TrainingDevice device;
-  private final Runnable progressed;
+  private final Runnable onProgress;
 
   // Mutable state
   private @Nullable Diversity diversity;
   private @Nullable FeatureExtractor extractor;
   private @Nullable QualityMeter meter;
-  private boolean told;
+  private boolean loggedImpossible;
 
   private Evaluator(
-      DatasetSplit pictures,
+      DatasetSplit data,
       @Nullable Path features,
-      int images,
+      int imageCount,
       Path cache,
       TrainingDevice device,
-      Runnable progressed) {
-    this.pictures = pictures;
+      Runnable onProgress) {
+    this.data = data;
     this.features = features;
-    this.images = images;
+    this.imageCount = imageCount;
     this.cache = cache;
     this.device = device;
-    this.progressed = progressed;
+    this.onProgress = onProgress;
   }
 
   /**
-   * Prepares to measure as a complete config says.
+   * Creates an evaluator for a complete config.
    *
-   * @param root what relative paths are relative to
-   * @param progressed told of each batch that was measured or learnt from
+   * @param root the folder that the config's relative paths are resolved against
+   * @param onProgress called for each batch of features and of the classifier's training
    */
   public static Evaluator of(
       RunConfig config,
-      DatasetSplit pictures,
+      DatasetSplit data,
       Path root,
       Path cache,
       TrainingDevice device,
-      Runnable progressed) {
+      Runnable onProgress) {
     String features = config.getFeatures();
     return new Evaluator(
-        pictures,
+        data,
         features.isEmpty() ? null : root.resolve(features),
         config.getEvaluationImages(),
         cache,
         device,
-        progressed);
+        onProgress);
   }
 
-  /** Whether there is anything to measure by: labels, or features. */
+  /** Whether evaluation is possible: it needs labels or a feature model. */
   public boolean isPossible() {
-    return features != null || pictures.training().classes() > 1;
+    return features != null || data.training().classes() > 1;
   }
 
   /**
-   * Loads the features' model, where one is given, and lets go of it.
+   * Loads the feature model, if there is one, and closes it again.
    *
-   * @throws IOException it is none: better known before the training than after
+   * @throws IOException if it cannot be used: better known before training than after
    */
   public void checkFeatures() throws IOException {
     if (features != null) {
@@ -94,26 +97,26 @@ public final class Evaluator implements AutoCloseable {
     }
   }
 
-  /** How much a sheet's pictures differ, relative to real ones. */
-  public double diversity(List<byte[]> sheet) throws IOException {
+  /** The diversity of a sample grid's images relative to real images. */
+  public double diversity(List<byte[]> samples) throws IOException {
     if (diversity == null) {
-      diversity = Diversity.of(pictures.training());
+      diversity = Diversity.of(data.training());
     }
-    return diversity.relative(sheet);
+    return diversity.relative(samples);
   }
 
   /**
-   * Measures a generator; empty where {@link #isPossible} says no.
+   * Evaluates a generator; empty if that is not {@linkplain #isPossible possible}.
    *
-   * @throws IOException the features' model does not run, or pictures cannot be read
+   * @throws IOException if the feature model fails or images cannot be read
    */
   public Optional<QualityReport> measure(ImageSource generator, int latentSize) throws IOException {
     if (!isPossible()) {
-      if (!told) {
+      if (!loggedImpossible) {
         log.info(
-            "{} has no labels: to measure quality, give --features <model.onnx>",
-            pictures.training().name());
-        told = true;
+            "quality is not evaluated: {} has no labels; use --features <model.onnx>",
+            data.training().name());
+        loggedImpossible = true;
       }
       return Optional.empty();
     }
@@ -127,12 +130,12 @@ public final class Evaluator implements AutoCloseable {
       QualityMeter.Sizes standard = QualityMeter.Sizes.STANDARD;
       meter =
           new QualityMeter(
-              pictures.training(),
-              pictures.heldOut(),
+              data.training(),
+              data.heldOut(),
               extractor,
               new QualityMeter.Sizes(
-                  images, standard.heldOut(), standard.manifold(), standard.training()),
-              progressed);
+                  imageCount, standard.heldOut(), standard.manifold(), standard.training()),
+              onProgress);
     }
     return meter;
   }
@@ -141,20 +144,20 @@ public final class Evaluator implements AutoCloseable {
     if (features == null) {
       return classifier();
     }
-    OnnxFeatures given = OnnxFeatures.open(features);
-    if (pictures.training().classes() < 2) {
-      return given;
+    OnnxFeatures model = OnnxFeatures.open(features);
+    if (data.training().classes() < 2) {
+      return model;
     }
     try {
-      return given.withClasses(classifier());
+      return model.withClasses(classifier());
     } catch (IOException | RuntimeException e) {
-      given.close();
+      model.close();
       throw e;
     }
   }
 
   private Classifier classifier() throws IOException {
-    return Classifier.open(cache, pictures.training(), pictures.heldOut(), device, progressed);
+    return Classifier.open(cache, data.training(), data.heldOut(), device, onProgress);
   }
 
   private static float[] latents(long first, int n, int size) {

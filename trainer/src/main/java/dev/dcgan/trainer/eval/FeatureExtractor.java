@@ -5,32 +5,32 @@ import java.io.IOException;
 import java.util.OptionalDouble;
 
 /**
- * From pictures to a space in which near means alike.
+ * Maps images to feature vectors whose distances measure similarity.
  *
- * <p>For the thread that made it alone; holds native memory.
+ * <p>Only the thread that created it may use it. It holds native memory.
  */
 public interface FeatureExtractor extends AutoCloseable {
 
-  /** What a report calls the features: {@code classifier of mnist}. */
+  /** The name of the feature space in reports: {@code classifier of mnist}. */
   String name();
 
-  /** The share of held-out pictures that it classifies rightly, where it is a classifier. */
+  /** The accuracy on held-out images, if it is a classifier. */
   default OptionalDouble accuracy() {
     return OptionalDouble.empty();
   }
 
   /**
-   * The features of n pictures; each picture's depend on that picture alone.
+   * Computes the features of n images; each image's features depend on that image alone.
    *
    * @param pixels uint8 (n, height, width, channels)
-   * @throws IOException the extractor does not run, or makes features that are not finite
+   * @throws IOException if the extractor fails or its features are not finite
    */
   Features extract(byte[] pixels, int n, ImageShape shape) throws IOException;
 
   @Override
   void close();
 
-  /** This one's features beside a classifier's probabilities; closing closes both. */
+  /** Combines these features with a classifier's probabilities; closing it closes both. */
   default FeatureExtractor withClasses(FeatureExtractor classifier) {
     return new ClassifiedFeatures(this, classifier);
   }

@@ -3,22 +3,22 @@ package dev.dcgan.trainer.eval;
 import org.jspecify.annotations.Nullable;
 
 /**
- * What an extractor sees in some pictures.
+ * Features of images.
  *
- * @param values (pictures, features)
- * @param probabilities (pictures, classes), each row summing to 1, where it is a classifier
+ * @param values (images, features)
+ * @param probabilities (images, classes), each row summing to 1; null without a classifier
  */
 public record Features(Matrix values, @Nullable Matrix probabilities) {
 
   public Features {
     if (probabilities != null && probabilities.rows() != values.rows()) {
       throw new IllegalArgumentException(
-          "probabilities of %d pictures beside features of %d"
+          "probabilities of %d images; expected %d as there are features"
               .formatted(probabilities.rows(), values.rows()));
     }
   }
 
-  /** Of the first pictures, or of all where there are fewer. */
+  /** The features of the first {@code count} images, or of all if there are fewer. */
   Features first(int count) {
     return new Features(
         values.first(count), probabilities == null ? null : probabilities.first(count));

@@ -3,40 +3,40 @@ package dev.dcgan.trainer.eval;
 import java.util.Arrays;
 
 /**
- * Where features lie: the union of balls about points, each as wide as the distance to the point's
- * third nearest neighbour.
+ * An estimate of the manifold of features: the union of balls around points, the radius of each the
+ * distance to its third nearest neighbor.
  *
  * <p>Source: Kynkäänniemi et al. 2019, "Improved precision and recall metric for assessing
- * generative models", with their k = 3. Precision is the share of generated images on the reals'
- * manifold, recall the share of reals on the generated images'.
+ * generative models", with their k = 3. Precision is the fraction of generated images on the real
+ * images' manifold, recall the fraction of real images on the generated images' manifold.
  */
 final class Manifold {
 
-  private static final int NEIGHBOURS = 3;
+  private static final int NEIGHBORS = 3;
 
   private final Matrix points;
   private final float[] squaredRadii;
 
-  /** The manifold of at least two points. */
+  /** Estimates the manifold of at least two points. */
   Manifold(Matrix points) {
     if (points.rows() < 2) {
       throw new IllegalArgumentException(
-          points.rows() + " points; a manifold takes at least 2, better more than " + NEIGHBOURS);
+          "a manifold of " + points.rows() + " points; expected at least 2, better more than " + NEIGHBORS);
     }
     this.points = points;
     squaredRadii = new float[points.rows()];
-    int rank = Math.min(NEIGHBOURS, points.rows() - 1);
+    int rank = Math.min(NEIGHBORS, points.rows() - 1);
     Distances.visit(
         points,
         points,
         (index, squared) -> {
-          squared[index] = Float.POSITIVE_INFINITY; // A point is not its own neighbour.
+          squared[index] = Float.POSITIVE_INFINITY; // A point is not its own neighbor.
           squaredRadii[index] = smallest(squared, rank);
         });
   }
 
-  /** The share of candidates that lie in at least one ball, 0 to 1. */
-  double share(Matrix candidates) {
+  /** The fraction of candidates that are in at least one ball, 0 to 1. */
+  double fractionInside(Matrix candidates) {
     int[] inside = new int[1];
     Distances.visit(
         candidates,
@@ -56,9 +56,9 @@ final class Manifold {
     return points;
   }
 
-  /** The value of the given rank, 1 for the least. */
+  /** The value of the given rank; 1 is the smallest. */
   private static float smallest(float[] values, int rank) {
-    float[] least = new float[rank]; // Ascending.
+    float[] least = new float[rank]; // ascending
     Arrays.fill(least, Float.POSITIVE_INFINITY);
     for (float value : values) {
       if (value < least[rank - 1]) {

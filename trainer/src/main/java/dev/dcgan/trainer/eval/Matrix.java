@@ -4,11 +4,11 @@ import java.util.Arrays;
 import java.util.List;
 
 /**
- * Rows of numbers: features or probabilities, one row a picture.
+ * A float32 matrix of features or probabilities with one row per image.
  *
  * @param values (rows, columns), row-major
  */
-@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+@SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
 public record Matrix(int rows, int columns, float[] values) {
 
   public Matrix {
@@ -18,25 +18,25 @@ public record Matrix(int rows, int columns, float[] values) {
     }
   }
 
-  /** The first rows, or all where there are fewer. */
+  /** The first {@code count} rows, or all if there are fewer. */
   Matrix first(int count) {
     return count >= rows
         ? this
         : new Matrix(count, columns, Arrays.copyOf(values, count * columns));
   }
 
-  /** All rows of the matrices, in order. */
-  static Matrix stack(List<Matrix> parts) {
+  /** Concatenates the rows of the matrices. */
+  static Matrix stack(List<Matrix> matrices) {
     int rows = 0;
-    for (Matrix part : parts) {
-      rows += part.rows;
+    for (Matrix matrix : matrices) {
+      rows += matrix.rows;
     }
-    int columns = parts.get(0).columns;
+    int columns = matrices.get(0).columns;
     float[] values = new float[Math.multiplyExact(rows, columns)];
     int offset = 0;
-    for (Matrix part : parts) {
-      System.arraycopy(part.values, 0, values, offset, part.values.length);
-      offset += part.values.length;
+    for (Matrix matrix : matrices) {
+      System.arraycopy(matrix.values, 0, values, offset, matrix.values.length);
+      offset += matrix.values.length;
     }
     return new Matrix(rows, columns, values);
   }

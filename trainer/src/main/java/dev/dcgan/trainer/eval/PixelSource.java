@@ -2,12 +2,12 @@ package dev.dcgan.trainer.eval;
 
 import java.io.IOException;
 
-/** A generator's images of fixed latents, by number: the same ones at every asking. */
+/** A generator's images of fixed latents by index: the same image each time. */
 @FunctionalInterface
 public interface PixelSource {
 
   /**
-   * The images {@code [firstIndex, firstIndex + n)}.
+   * Generates the images {@code [firstIndex, firstIndex + n)}.
    *
    * @return uint8 (n, height, width, channels)
    */

@@ -10,25 +10,25 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Measures generators against pictures that they have not seen.
+ * Computes quality metrics of generators against held-out images.
  *
- * <p>What it needs of the real pictures is computed once, here; then every measure takes the
- * generated images alone. For the extractor's thread; it holds no native memory of its own.
+ * <p>The statistics of the real images are computed once, by the constructor. Only the extractor's
+ * thread may use it; it holds no native memory of its own.
  */
 public final class QualityMeter {
 
   /**
-   * How many pictures the figures are made of, at most: fewer where the data has fewer.
+   * The maximum numbers of images that metrics are computed from; a smaller dataset gives fewer.
    *
-   * @param images generated, and as many training pictures for the floor
-   * @param heldOut real ones that both are compared with
-   * @param manifold of each kind, for precision, recall and nearest neighbours, whose work grows
-   *     with its square
-   * @param training pictures among which nearest neighbours are searched
+   * @param images generated images, and as many training images for the baseline
+   * @param heldOut held-out images that both are compared with
+   * @param manifold images of each kind for precision, recall and nearest neighbors, whose cost is
+   *     quadratic
+   * @param training training images that nearest neighbors are searched among
    */
   public record Sizes(int images, int heldOut, int manifold, int training) {
 
-    /** 5,000 images against 10,000 held-out; 2,000 for neighbours, among 60,000. */
+    /** 5,000 generated and 10,000 held-out images; 2,000 for manifolds; neighbors among 60,000. */
     public static final Sizes STANDARD = new Sizes(5_000, 10_000, 2_000, 60_000);
 
     public Sizes {
@@ -48,104 +48,108 @@ public final class QualityMeter {
     }
   }
 
-  // Values of the pictures in one batch: at 28x28, 500 pictures are twice as fast as 250.
-  private static final int BATCH_VALUES = 400_000;
+  // Pixel values in one batch: at 28x28, batches of 500 images are twice as fast as of 250.
+  private static final int MAX_BATCH_VALUES = 400_000;
   private static final int MIN_BATCH = 32;
-  private static final long TRAINING_ORDER = 1;
-  private static final long HELD_OUT_ORDER = 2;
+  private static final long TRAINING_SEED = 1;
+  private static final long HELD_OUT_SEED = 2;
 
   private final FeatureExtractor extractor;
-  private final Runnable progressed;
+  private final Runnable onProgress;
   private final ImageShape shape;
   private final Sizes sizes;
-  private final double @Nullable [] classShares;
+  private final double @Nullable [] classDistribution;
   private final FrechetDistance frechet;
   private final Manifold heldOutManifold;
-  private final NearestNeighbours neighbours;
-  private final QualityReport.Figures floor;
+  private final NearestNeighbors neighbors;
+  private final QualityReport.Metrics baseline;
 
   /**
-   * Takes in the real pictures.
+   * Computes the statistics of the real images.
    *
-   * @param extractor stays the caller's to close
-   * @param progressed told of each batch, real or generated, that went through the extractor
-   * @throws IOException fewer than two pictures of a kind, shapes that differ, or pictures that
+   * @param extractor closed by the caller, after this meter's last use
+   * @param onProgress called for each batch of features
+   * @throws IOException if there are fewer than two images of a kind, their shapes differ, or they
    *     cannot be read
    */
   public QualityMeter(
       ImageDataset training,
       ImageDataset heldOut,
       FeatureExtractor extractor,
-      Sizes atMost,
-      Runnable progressed)
+      Sizes maxSizes,
+      Runnable onProgress)
       throws IOException {
     if (training.size() < 2 || heldOut.size() < 2) {
       throw new IOException(
-          "%d training pictures of %s and %d held-out ones; evaluation takes at least 2 of each"
+          "cannot evaluate with %d training images of %s and %d held-out images; expected at least 2 of each"
               .formatted(training.size(), training.name(), heldOut.size()));
     }
     if (!training.shape().equals(heldOut.shape())) {
       throw new IOException(
-          "%s has pictures of %s, the held-out ones are of %s"
+          "cannot evaluate: %s has images of %s; expected held-out images of the same, not of %s"
               .formatted(training.name(), training.shape(), heldOut.shape()));
     }
     this.extractor = extractor;
-    this.progressed = progressed;
+    this.onProgress = onProgress;
     shape = training.shape();
-    sizes = atMost.within(training, heldOut);
-    classShares = training.classes() > 0 ? shares(training) : null;
+    sizes = maxSizes.within(training, heldOut);
+    classDistribution = training.classes() > 0 ? classDistribution(training) : null;
 
-    Features held = extract(reader(heldOut, HELD_OUT_ORDER), sizes.heldOut);
-    Features train =
-        extract(reader(training, TRAINING_ORDER), Math.max(sizes.training, sizes.images));
-    frechet = new FrechetDistance(Gaussian.of(held.values()));
-    heldOutManifold = new Manifold(held.values().first(sizes.manifold));
-    neighbours = new NearestNeighbours(train.values().first(sizes.training));
-    // The nearest training picture of a training picture is itself: there the held-out ones stand.
-    floor = figures(train.first(sizes.images), held.values());
+    Features heldOutFeatures = extract(reader(heldOut, HELD_OUT_SEED), sizes.heldOut);
+    Features trainingFeatures =
+        extract(reader(training, TRAINING_SEED), Math.max(sizes.training, sizes.images));
+    frechet = new FrechetDistance(Gaussian.of(heldOutFeatures.values()));
+    heldOutManifold = new Manifold(heldOutFeatures.values().first(sizes.manifold));
+    neighbors = new NearestNeighbors(trainingFeatures.values().first(sizes.training));
+    // The nearest training image of a training image is itself, so held-out images are searched for.
+    baseline = metrics(trainingFeatures.first(sizes.images), heldOutFeatures.values());
   }
 
   /**
-   * Measures a generator's first images.
+   * Computes the metrics of a generator's first images.
    *
-   * @throws InterruptedIOException the thread is interrupted
-   * @throws IOException they cannot be made, or the extractor does not run
+   * @throws InterruptedIOException if the thread is interrupted
+   * @throws IOException if the generator or the extractor fails
    */
   public QualityReport measure(PixelSource source) throws IOException {
     Features generated = extract(source, sizes.images);
     return new QualityReport(
         extractor.name(),
         extractor.accuracy(),
-        classShares == null ? 0 : classShares.length,
+        classDistribution == null ? 0 : classDistribution.length,
         sizes,
-        figures(generated, generated.values()),
-        floor);
+        metrics(generated, generated.values()),
+        baseline);
   }
 
-  /** The figures of pictures, with those whose nearest training pictures are to be found. */
-  private QualityReport.Figures figures(Features pictures, Matrix searched) {
-    Matrix sample = pictures.values().first(sizes.manifold);
-    Matrix probabilities = pictures.probabilities();
-    return new QualityReport.Figures(
-        frechet.to(Gaussian.of(pictures.values())),
-        heldOutManifold.share(sample),
-        new Manifold(sample).share(heldOutManifold.points()),
-        neighbours.medianDistance(searched.first(sizes.manifold)),
-        probabilities == null || classShares == null
+  /**
+   * Computes the metrics of images.
+   *
+   * @param queries the features whose nearest training images are searched
+   */
+  private QualityReport.Metrics metrics(Features images, Matrix queries) {
+    Matrix sample = images.values().first(sizes.manifold);
+    Matrix probabilities = images.probabilities();
+    return new QualityReport.Metrics(
+        frechet.to(Gaussian.of(images.values())),
+        heldOutManifold.fractionInside(sample),
+        new Manifold(sample).fractionInside(heldOutManifold.points()),
+        neighbors.medianDistance(queries.first(sizes.manifold)),
+        probabilities == null || classDistribution == null
             ? null
-            : ClassFigures.of(probabilities, classShares));
+            : ClassMetrics.of(probabilities, classDistribution));
   }
 
   private Features extract(PixelSource source, int count) throws IOException {
     List<Matrix> values = new ArrayList<>();
     List<Matrix> probabilities = new ArrayList<>();
-    int most = Math.max(MIN_BATCH, BATCH_VALUES / shape.values());
-    for (int first = 0; first < count; first += most) {
-      // Here too: a generator does not look.
-      PixelBlocks.requireUninterrupted();
-      int n = Math.min(most, count - first);
+    int batchSize = Math.max(MIN_BATCH, MAX_BATCH_VALUES / shape.values());
+    for (int first = 0; first < count; first += batchSize) {
+      // Generators do not check for interrupts.
+      ImageBatches.requireUninterrupted();
+      int n = Math.min(batchSize, count - first);
       Features batch = extractor.extract(source.pixels(first, n), n, shape);
-      progressed.run();
+      onProgress.run();
       values.add(batch.values());
       if (batch.probabilities() != null) {
         probabilities.add(batch.probabilities());
@@ -156,12 +160,12 @@ public final class QualityMeter {
   }
 
   private static PixelSource reader(ImageDataset data, long seed) {
-    int[] order = PixelBlocks.order(data.size(), seed);
-    return (first, n) -> PixelBlocks.pixels(data, order, (int) first, n);
+    int[] order = ImageBatches.permutation(data.size(), seed);
+    return (first, n) -> ImageBatches.pixels(data, order, (int) first, n);
   }
 
-  /** Each class's share of the labels; one more is counted of each, so that none is 0. */
-  private static double[] shares(ImageDataset data) {
+  /** The class distribution of the labels; one image is added to each class, so that none is 0. */
+  private static double[] classDistribution(ImageDataset data) {
     double[] shares = new double[data.classes()];
     Arrays.fill(shares, 1);
     for (int i = 0; i < data.size(); i++) {

@@ -11,99 +11,96 @@ import java.util.OptionalDouble;
 import org.jspecify.annotations.Nullable;
 
 /**
- * How good a generator's images are, each figure beside what real pictures score.
+ * Quality metrics of a generator's images, each beside the real-vs-real baseline.
  *
- * <p>A figure means something only beside its floor and within its feature space; both change with
- * the number of pictures.
+ * <p>A metric is comparable only within one feature space and for the same numbers of images.
  *
- * @param features the space's name
- * @param accuracy of the classifier, on held-out pictures
- * @param classes of the data; 0 where it has no labels
- * @param sizes the numbers of pictures that the figures were made of
- * @param generated the images' figures
- * @param floor the same of training pictures, as many; their nearest distance is that of held-out
- *     ones
+ * @param features the name of the feature space
+ * @param accuracy the classifier's accuracy on held-out images
+ * @param classes the dataset's number of classes; 0 without labels
+ * @param sizes the numbers of images that the metrics were computed from
+ * @param generated the metrics of the generated images
+ * @param baseline the metrics of as many training images; their nearest distance is that of held-out
+ *     images
  */
 public record QualityReport(
     String features,
     OptionalDouble accuracy,
     int classes,
     Sizes sizes,
-    Figures generated,
-    Figures floor) {
+    Metrics generated,
+    Metrics baseline) {
 
   /**
-   * Figures of some pictures.
+   * Metrics of one set of images.
    *
-   * @param frechetDistance from the held-out pictures (Heusel et al. 2017)
-   * @param precision the share on the held-out pictures' manifold (Kynkäänniemi et al. 2019)
-   * @param recall the share of held-out pictures on these pictures' manifold
-   * @param nearestDistance the median distance to the nearest training picture
-   * @param classes as a classifier sees them, where there is one
+   * @param frechetDistance the distance to the held-out images (Heusel et al. 2017)
+   * @param precision the fraction on the held-out images' manifold (Kynkäänniemi et al. 2019)
+   * @param recall the fraction of held-out images on these images' manifold
+   * @param nearestDistance the median distance to the nearest training image
+   * @param classes the metrics of their classes; null without a classifier
    */
-  public record Figures(
+  public record Metrics(
       double frechetDistance,
       double precision,
       double recall,
       double nearestDistance,
-      @Nullable ClassFigures classes) {}
+      @Nullable ClassMetrics classes) {}
 
   /**
-   * How near the images are to training pictures, against how near unseen pictures are: well below
-   * 1 where training was memorised.
+   * The images' nearest distance divided by that of held-out images; well below 1 if the generator
+   * memorized the training set.
    */
   public double nearestRatio() {
-    // Where held-out pictures are copies of training pictures, images are no nearer.
-    return floor.nearestDistance == 0 ? 1 : generated.nearestDistance / floor.nearestDistance;
+    // If held-out images are copies of training images, no image can be nearer.
+    return baseline.nearestDistance == 0 ? 1 : generated.nearestDistance / baseline.nearestDistance;
   }
 
-  /**
-   * What real pictures score, by the name that the same figure of images has in {@link #figures}.
-   */
-  public Map<String, Double> real() {
+  /** The real-vs-real baseline of each metric, by the metric's name in {@link #metrics}. */
+  public Map<String, Double> baselineMetrics() {
     Map<String, Double> real = new LinkedHashMap<>();
-    real.put("frechet_distance", floor.frechetDistance);
-    real.put("precision", floor.precision);
-    real.put("recall", floor.recall);
-    real.put("nearest_distance", floor.nearestDistance);
-    if (floor.classes != null) {
-      real.put("class_kl", floor.classes.divergence());
-      real.put("modes_covered", (double) floor.classes.covered());
-      real.put("confidence", floor.classes.confidence());
+    real.put("frechet_distance", baseline.frechetDistance);
+    real.put("precision", baseline.precision);
+    real.put("recall", baseline.recall);
+    real.put("nearest_distance", baseline.nearestDistance);
+    if (baseline.classes != null) {
+      real.put("class_kl", baseline.classes.klDivergence());
+      real.put("modes_covered", (double) baseline.classes.modesCovered());
+      real.put("confidence", baseline.classes.confidence());
     }
     return Collections.unmodifiableMap(real);
   }
 
-  /** Every figure by its stable name, for manifests, metrics and events. */
-  public Map<String, Double> figures() {
-    Map<String, Double> figures = new LinkedHashMap<>();
-    figures.put("frechet_distance", generated.frechetDistance);
-    figures.put("frechet_floor", floor.frechetDistance);
-    figures.put("precision", generated.precision);
-    figures.put("precision_floor", floor.precision);
-    figures.put("recall", generated.recall);
-    figures.put("recall_floor", floor.recall);
-    figures.put("nearest_distance", generated.nearestDistance);
-    figures.put("nearest_floor", floor.nearestDistance);
-    figures.put("nearest_ratio", nearestRatio());
-    if (generated.classes != null && floor.classes != null) {
-      figures.put("class_kl", generated.classes.divergence());
-      figures.put("class_kl_floor", floor.classes.divergence());
-      figures.put("modes_covered", (double) generated.classes.covered());
-      figures.put("modes_covered_floor", (double) floor.classes.covered());
-      figures.put("confidence", generated.classes.confidence());
-      figures.put("confidence_floor", floor.classes.confidence());
-      figures.put("classes", (double) classes);
+  /** All metrics by their stable names, for manifests, Prometheus and events. */
+  public Map<String, Double> metrics() {
+    Map<String, Double> metrics = new LinkedHashMap<>();
+    metrics.put("frechet_distance", generated.frechetDistance);
+    metrics.put("frechet_floor", baseline.frechetDistance);
+    metrics.put("precision", generated.precision);
+    metrics.put("precision_floor", baseline.precision);
+    metrics.put("recall", generated.recall);
+    metrics.put("recall_floor", baseline.recall);
+    metrics.put("nearest_distance", generated.nearestDistance);
+    metrics.put("nearest_floor", baseline.nearestDistance);
+    metrics.put("nearest_ratio", nearestRatio());
+    if (generated.classes != null && baseline.classes != null) {
+      metrics.put("class_kl", generated.classes.klDivergence());
+      metrics.put("class_kl_floor", baseline.classes.klDivergence());
+      metrics.put("modes_covered", (double) generated.classes.modesCovered());
+      metrics.put("modes_covered_floor", (double) baseline.classes.modesCovered());
+      metrics.put("confidence", generated.classes.confidence());
+      metrics.put("confidence_floor", baseline.classes.confidence());
+      metrics.put("classes", (double) classes);
     }
-    accuracy.ifPresent(value -> figures.put("classifier_accuracy", value));
-    figures.put("images", (double) sizes.images());
-    figures.put("held_out_images", (double) sizes.heldOut());
-    figures.put("manifold_images", (double) sizes.manifold());
-    figures.put("training_images", (double) sizes.training());
-    return Collections.unmodifiableMap(figures);
+    accuracy.ifPresent(value -> metrics.put("classifier_accuracy", value));
+    metrics.put("images", (double) sizes.images());
+    metrics.put("held_out_images", (double) sizes.heldOut());
+    metrics.put("manifold_images", (double) sizes.manifold());
+    metrics.put("training_images", (double) sizes.training());
+    return Collections.unmodifiableMap(metrics);
   }
 
-  /** A table for the terminal. */
+  /** A table for the console. */
   @Override
   public String toString() {
     List<String> lines = new ArrayList<>();
@@ -112,37 +109,37 @@ public record QualityReport(
     String against = count(sizes.images()) + " against " + count(sizes.heldOut()) + " held-out";
     lines.add(
         row(
-            "Frechet distance", // No accent: not every terminal, nor every log, is UTF-8.
+            "Frechet distance", // no accent: not every console is UTF-8
             decimal(generated.frechetDistance),
-            decimal(floor.frechetDistance),
+            decimal(baseline.frechetDistance),
             against));
     String manifold = count(sizes.manifold()) + " against " + count(sizes.manifold()) + " held-out";
-    lines.add(row("precision", decimal(generated.precision), decimal(floor.precision), manifold));
-    lines.add(row("recall", decimal(generated.recall), decimal(floor.recall), manifold));
+    lines.add(row("precision", decimal(generated.precision), decimal(baseline.precision), manifold));
+    lines.add(row("recall", decimal(generated.recall), decimal(baseline.recall), manifold));
     lines.add(
         row(
             "nearest in training",
             decimal(generated.nearestDistance),
-            decimal(floor.nearestDistance),
+            decimal(baseline.nearestDistance),
             "medians of %s among %s; ratio %s"
                 .formatted(
                     count(sizes.manifold()), count(sizes.training()), decimal(nearestRatio()))));
-    if (generated.classes != null && floor.classes != null) {
-      ClassFigures classFigures = generated.classes;
-      ClassFigures real = floor.classes;
+    if (generated.classes != null && baseline.classes != null) {
+      ClassMetrics classMetrics = generated.classes;
+      ClassMetrics real = baseline.classes;
       String images = count(sizes.images());
       lines.add(
-          row("class KL", decimal(classFigures.divergence()), decimal(real.divergence()), images));
+          row("class KL", decimal(classMetrics.klDivergence()), decimal(real.klDivergence()), images));
       lines.add(
           row(
               "modes covered",
-              Integer.toString(classFigures.covered()),
-              Integer.toString(real.covered()),
+              Integer.toString(classMetrics.modesCovered()),
+              Integer.toString(real.modesCovered()),
               "of " + classes));
       lines.add(
           row(
               "confidence",
-              decimal(classFigures.confidence()),
+              decimal(classMetrics.confidence()),
               decimal(real.confidence()),
               images));
     }
@@ -151,12 +148,12 @@ public record QualityReport(
 
   private String accuracyText() {
     return accuracy.isPresent()
-        ? String.format(Locale.ROOT, ", %.2f %% right of held-out", 100 * accuracy.getAsDouble())
+        ? String.format(Locale.ROOT, ", accuracy %.2f %% on held-out images", 100 * accuracy.getAsDouble())
         : "";
   }
 
-  private static String row(String what, String generated, String real, String counts) {
-    return String.format(Locale.ROOT, "%-20s %10s %10s  %s", what, generated, real, counts)
+  private static String row(String metric, String generated, String real, String counts) {
+    return String.format(Locale.ROOT, "%-20s %10s %10s  %s", metric, generated, real, counts)
         .stripTrailing();
   }
 
@@ -164,7 +161,7 @@ public record QualityReport(
     return String.format(Locale.ROOT, "%.3f", value);
   }
 
-  private static String count(int pictures) {
-    return String.format(Locale.ROOT, "%,d", pictures);
+  private static String count(int images) {
+    return String.format(Locale.ROOT, "%,d", images);
   }
 }

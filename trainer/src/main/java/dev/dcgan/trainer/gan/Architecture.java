@@ -7,15 +7,15 @@ import java.util.List;
 /**
  * The layers of a generator and its discriminator.
  *
- * @param name the family and size, as manifests and checkpoints name it
- * @param latentSize the length of z
- * @param width the channels that the generator's layers are multiples of
- * @param shape of the images
+ * @param name the family and size, as in manifests and checkpoints
+ * @param latentSize the dimension of z
+ * @param width the base number of generator channels (ngf)
+ * @param shape the images' shape
  * @param generator transposed convolutions from (n, latentSize, 1, 1) to (n, channels, height,
- *     width), each but the last followed by ReLU, the last by tanh
- * @param discriminator convolutions from there to logits (n, 1, 1, 1), each but the last followed
- *     by LeakyReLU
- * @param gammaMean batch normalisation's scale starts at N(gammaMean, 0.02)
+ *     width); ReLU follows each but the last, tanh the last
+ * @param discriminator convolutions from (n, channels, height, width) to logits (n, 1, 1, 1);
+ *     LeakyReLU follows each but the last
+ * @param gammaMean batch normalization's scale is initialized from N(gammaMean, 0.02)
  */
 public record Architecture(
     String name,
@@ -32,10 +32,10 @@ public record Architecture(
   /** The name of {@link #mnist28Fast}. */
   public static final String MNIST28_FAST = "mnist28-fast";
 
-  /** The names of {@link #paper} begin so; the size follows. */
+  /** The prefix of the names of {@link #paper}; the image size follows. */
   public static final String PAPER = "paper";
 
-  /** The sides that {@link #paper} can have. */
+  /** The image sizes of {@link #paper}. */
   public static final List<Integer> PAPER_SIZES = List.of(32, 64, 128);
 
   public Architecture {
@@ -43,39 +43,38 @@ public record Architecture(
     discriminator = List.copyOf(discriminator);
   }
 
-  /**
-   * One (transposed) convolution with square kernel, and whether batch normalisation follows it.
-   */
+  /** One (transposed) convolution with a square kernel, optionally with batch normalization. */
   public record Layer(int in, int out, int kernel, int stride, int padding, boolean batchNorm) {
 
-    /** The arrays of a layer: weight, bias, and scale, shift, mean, variance where it has them. */
+    /** The number of the layer's arrays: weight, bias, and batch normalization's four. */
     int arrays() {
       return batchNorm ? 6 : 2;
     }
 
-    /** The side that a transposed convolution of this size makes of {@code side}. */
+    /** The output size of this transposed convolution for an input of {@code side} x {@code side}. */
     public int outputSide(int side) {
       return (side - 1) * stride - 2 * padding + kernel;
     }
   }
 
   /**
-   * The 28x28 grey networks, 2.7 million generator weights at latent 64 and width 128.
+   * The networks for 28x28 grey images, with 2.7 million generator weights at latent size 64 and
+   * width 128.
    *
-   * <p>The width is the generator's alone: the discriminator is a hundredth of the work, and a
-   * narrower one no longer tells fakes from pictures.
+   * <p>The width applies to the generator only: the discriminator takes a hundredth of the
+   * arithmetic, and a narrower one fails to separate fakes from real images.
    *
-   * @param latentSize 1 to 1024; 64 is the original
-   * @param width 4 to 512; 128 is the original
+   * @param latentSize 1 to 1024; the article has 64
+   * @param width 4 to 512; the article has 128
    */
   public static Architecture mnist28(int latentSize, int width) {
     return mnist28(MNIST28, latentSize, width, 16, 0);
   }
 
   /**
-   * The generator of {@link #mnist28} against a discriminator four times as wide, both with the
-   * paper's start of batch normalisation, N(1, 0.02): it has a gradient from the first step, where
-   * the article's N(0, 0.02) nearly has none.
+   * The generator of {@link #mnist28} with a discriminator four times as wide. Both initialize batch
+   * normalization's scale as the paper does, from N(1, 0.02): with the article's N(0, 0.02) gradients
+   * nearly vanish in the first steps.
    *
    * @param latentSize 1 to 1024
    * @param width 4 to 512
@@ -107,33 +106,33 @@ public record Architecture(
   }
 
   /**
-   * The paper's networks (Radford et al. 2015, figure 1) and their like at other sizes: the
-   * generator projects z to 4x4 and doubles the side with each layer while it halves the channels;
-   * the discriminator mirrors it, without batch normalisation on its first layer.
+   * The networks of Radford et al. 2015 (figure 1), also for other sizes: the generator projects z
+   * to 4x4; each further layer doubles the size and halves the channels. The discriminator mirrors
+   * it, without batch normalization on its first layer.
    *
-   * @param side 32, 64 or 128; 64 is the original
-   * @param channels 1 or 3; 3 is the original
-   * @param latentSize 1 to 1024; 100 is the original
-   * @param width 4 to 512; 128 is the original: channels next to the image, doubled per halving
+   * @param side 32, 64 or 128; the paper has 64
+   * @param channels 1 or 3; the paper has 3
+   * @param latentSize 1 to 1024; the paper has 100
+   * @param width 4 to 512; the paper has 128: the channels of the layers next to the image
    */
   public static Architecture paper(int side, int channels, int latentSize, int width) {
     requireSizes(latentSize, width);
     if (!PAPER_SIZES.contains(side)) {
-      throw new IllegalArgumentException("size " + side + ": expected one of " + PAPER_SIZES);
+      throw new IllegalArgumentException("size " + side + "; expected one of " + PAPER_SIZES);
     }
     List<Layer> generator = new ArrayList<>();
     List<Layer> discriminator = new ArrayList<>();
-    int widest = width * side / 8;
-    generator.add(new Layer(latentSize, widest, 4, 1, 0, true)); // (n, 1024, 4, 4)
-    for (int w = widest; w > width; w /= 2) {
+    int maxChannels = width * side / 8;
+    generator.add(new Layer(latentSize, maxChannels, 4, 1, 0, true)); // (n, 1024, 4, 4)
+    for (int w = maxChannels; w > width; w /= 2) {
       generator.add(new Layer(w, w / 2, 4, 2, 1, true)); // (n, 512, 8, 8), (n, 256, 16, 16) ...
     }
     generator.add(new Layer(width, channels, 4, 2, 1, false)); // (n, 3, 64, 64)
     discriminator.add(new Layer(channels, width, 4, 2, 1, false)); // (n, 128, 32, 32)
-    for (int w = width; w < widest; w *= 2) {
+    for (int w = width; w < maxChannels; w *= 2) {
       discriminator.add(new Layer(w, 2 * w, 4, 2, 1, true)); // (n, 256, 16, 16) ...
     }
-    discriminator.add(new Layer(widest, 1, 4, 1, 0, false)); // (n, 1, 1, 1)
+    discriminator.add(new Layer(maxChannels, 1, 4, 1, 0, false)); // (n, 1, 1, 1)
     return new Architecture(
         PAPER + side,
         latentSize,
@@ -145,9 +144,9 @@ public record Architecture(
   }
 
   /**
-   * The networks called {@code name}, as a checkpoint records them.
+   * The networks of a given name, as checkpoints record it.
    *
-   * @throws IllegalArgumentException an unknown name, or sizes outside the family's ranges
+   * @throws IllegalArgumentException if the name is unknown or a size out of its range
    */
   public static Architecture of(String name, int channels, int latentSize, int width) {
     if (name.equals(MNIST28)) {
@@ -162,7 +161,7 @@ public record Architecture(
       }
     }
     throw new IllegalArgumentException(
-        "architecture '%s': expected %s, %s, or %s with one of %s"
+        "architecture '%s'; expected %s, %s, or %s with one of %s"
             .formatted(name, MNIST28, MNIST28_FAST, PAPER, PAPER_SIZES));
   }
 
@@ -173,10 +172,10 @@ public record Architecture(
 
   private static void requireSizes(int latentSize, int width) {
     if (latentSize < 1 || latentSize > 1024) {
-      throw new IllegalArgumentException("latent " + latentSize + ": expected 1 to 1024");
+      throw new IllegalArgumentException("latent size " + latentSize + "; expected 1 to 1024");
     }
     if (width < 4 || width > 512) {
-      throw new IllegalArgumentException("width " + width + ": expected 4 to 512");
+      throw new IllegalArgumentException("width " + width + "; expected 4 to 512");
     }
   }
 }

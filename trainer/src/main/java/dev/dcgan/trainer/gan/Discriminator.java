@@ -5,12 +5,12 @@ import ai.djl.ndarray.types.Shape;
 import dev.dcgan.trainer.gan.Architecture.Layer;
 import java.util.List;
 
-/** D: images (n, channels, height, width) in [-1, 1] to logits (n, 1, 1, 1), above 0 for "real". */
+/** D: maps images (n, channels, height, width), [-1, 1], to logits (n, 1, 1, 1), > 0 for real. */
 public final class Discriminator extends Network {
 
-  private static final float LEAK = 0.2f;
+  private static final float NEGATIVE_SLOPE = 0.2f;
 
-  /** A discriminator with its first weights drawn from {@code seed}. */
+  /** Creates a discriminator with weights initialized from {@code seed}. */
   public Discriminator(NDManager manager, Architecture architecture, long seed) {
     super(manager);
     List<Layer> layers = architecture.discriminator();
@@ -26,7 +26,7 @@ public final class Discriminator extends Network {
         addBatchNorm(layer.out());
       }
       if (i < layers.size() - 1) {
-        addActivation("torch.leaky_relu(x, " + (double) LEAK + ")");
+        addActivation("torch.leaky_relu(x, " + (double) NEGATIVE_SLOPE + ")");
       }
     }
     initialize(seed, architecture.gammaMean());

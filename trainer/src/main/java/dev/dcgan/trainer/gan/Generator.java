@@ -12,36 +12,41 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 
-/** G: latents (n, latentSize, 1, 1) ~ N(0, 1) to images (n, channels, height, width) in [-1, 1]. */
+/** G: maps latents (n, latentSize, 1, 1), N(0, 1), to images (n, channels, height, width), [-1, 1]. */
 public final class Generator extends Network {
 
   private final Architecture architecture;
   private final List<Function> layerFunctions = new ArrayList<>();
 
-  /** A generator with its first weights drawn from {@code seed}, computed the fastest way. */
+  /** Creates a generator with weights initialized from {@code seed}, with the fastest algorithms. */
   public Generator(NDManager manager, Architecture architecture, long seed) {
     this(manager, architecture, seed, false);
   }
 
   /**
-   * As above, or {@code plain}: by PyTorch's own operators throughout, which on a GPU is the
-   * fastest way. The results differ by rounding alone.
+   * As above.
+   *
+   * @param nativeOperators whether to use PyTorch's operators only, as it always does on a GPU; the
+   *     results differ by rounding only
    */
-  public Generator(NDManager manager, Architecture architecture, long seed, boolean plain) {
+  public Generator(NDManager manager, Architecture architecture, long seed, boolean nativeOperators) {
     super(manager);
     this.architecture = architecture;
     int side = 1;
     for (Layer layer : architecture.generator()) {
-      addLayer(manager, layer, side, plain || manager.getDevice().isGpu());
+      addLayer(manager, layer, side, nativeOperators || manager.getDevice().isGpu());
       side = layer.outputSide(side);
     }
     initialize(seed, architecture.gammaMean());
   }
 
-  private void addLayer(NDManager manager, Layer layer, int side, boolean plain) {
-    Formulation formulation = plain ? Formulation.PLAIN : Formulation.fastestOnCpu(layer, side);
-    NDList constants = formulation.constants(manager, layer, side);
-    Function function = formulation.function("layer" + layerFunctions.size(), layer, side);
+  private void addLayer(NDManager manager, Layer layer, int side, boolean nativeOperators) {
+    ConvTransposeAlgorithm algorithm =
+        nativeOperators
+            ? ConvTransposeAlgorithm.NATIVE
+            : ConvTransposeAlgorithm.fastestOnCpu(layer, side);
+    NDList constants = algorithm.constants(manager, layer, side);
+    Function function = algorithm.function("layer" + layerFunctions.size(), layer, side);
     layerFunctions.add(function);
     List<String> arguments = new ArrayList<>(List.of("x", "%s", "%s"));
     arguments.addAll(addConstants(constants));
@@ -64,7 +69,7 @@ public final class Generator extends Network {
   }
 
   /**
-   * The weights as plain numbers, for an exporter. Each layer is copied when it is asked for: a
+   * The weights on the heap, for export. Each layer is copied when the list returns it, so that a
    * large generator is never in the heap as a whole.
    */
   public GeneratorWeights weights() {
@@ -113,7 +118,7 @@ public final class Generator extends Network {
   private static float[] values(Parameter parameter, Parameter.Type expected) {
     if (parameter.getType() != expected) {
       throw new IllegalStateException(
-          "parameter of type " + parameter.getType() + " where " + expected + " is expected");
+          "parameter of type " + parameter.getType() + "; expected " + expected);
     }
     return HostCopies.floats(parameter.getArray());
   }

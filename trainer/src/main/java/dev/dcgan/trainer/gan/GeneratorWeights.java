@@ -5,29 +5,29 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A trained generator as plain numbers: what an exporter needs of it, without an engine.
+ * The weights of a trained generator, independent of the engine.
  *
- * <p>The generator is z(n, latentSize, 1, 1) through the layers in order. Each is a transposed
- * convolution, then, where {@code batchNorm} is present, batch normalisation and ReLU; the last has
- * none and ends in tanh.
+ * <p>The generator maps z (n, latentSize, 1, 1) through the layers in order. Each layer is a
+ * transposed convolution, followed by batch normalization (if {@code batchNorm} is present) and ReLU;
+ * tanh follows the last one.
  *
- * @param architecture the family's name: {@code mnist28}
+ * @param architecture the architecture's name: {@code mnist28}
  * @param latentSize the first layer's input channels
- * @param shape of the images that come out
- * @param layers in order; the list may copy a layer from the generator each time it is asked for
+ * @param shape the images' shape
+ * @param layers the layers in order; the list may copy a layer from the generator on each access
  */
 public record GeneratorWeights(
     String architecture, int latentSize, ImageShape shape, List<Layer> layers) {
 
-  // The layers are not copied: List.copyOf would hold all of a large generator in the heap.
+  // No List.copyOf: it would hold all of a large generator in the heap.
 
   /**
    * One transposed convolution.
    *
-   * @param weight (in, out, kernel, kernel), row-major, as both PyTorch and ONNX lay it out
+   * @param weight (in, out, kernel, kernel), row-major, as in PyTorch and ONNX
    * @param bias (out)
    */
-  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
   public record Layer(
       int in,
       int out,
@@ -39,8 +39,8 @@ public record GeneratorWeights(
       @Nullable BatchNorm batchNorm) {}
 
   /**
-   * Batch normalisation at inference: (x - mean) / sqrt(variance + epsilon) * gamma + beta, each
-   * array one value a channel.
+   * Batch normalization at inference: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with one
+   * value per channel in each array.
    */
   @SuppressWarnings("ArrayRecordComponent")
   public record BatchNorm(

@@ -20,22 +20,22 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A stack of layers with its parameters, on one device, computed by TorchScript.
+ * A sequence of layers with their parameters on one device, computed by TorchScript.
  *
- * <p>For the thread that makes it alone: PyTorch's modes, which are set here, are a thread's own.
- * The parameters live in the manager that it was made with; what {@link #forward} returns lives in
- * its input's.
+ * <p>Only the thread that created it may use it, because PyTorch's grad mode is per thread. The
+ * parameters belong to the manager it was created with, the result of {@link #forward} to the input's
+ * manager.
  */
 public abstract sealed class Network permits Generator, Discriminator {
 
-  /** What each function of {@link #functions} takes after its first argument, the input. */
+  /** The arguments of {@link #functions} after the input. */
   static final List<String> LISTS =
       List.of("weights: List[Tensor]", "statistics: List[Tensor]", "constants: List[Tensor]");
 
-  private static final float WEIGHT_DEVIATION = 0.02f;
+  private static final float WEIGHT_STANDARD_DEVIATION = 0.02f;
   private static final float MOMENTUM = 0.9f;
 
-  /** Of batch normalisation. */
+  /** Batch normalization's epsilon. */
   static final float EPSILON = 1e-5f;
 
   private final NDManager manager;
@@ -50,17 +50,21 @@ public abstract sealed class Network permits Generator, Discriminator {
   private @Nullable PtSymbolBlock inference;
 
   Network(NDManager manager) {
-    // The engine turns gradients off only on the thread that started it. TorchScript.run turns
-    // them on for as long as a script runs; elsewhere weights are written in place.
+    // The engine disables the grad mode only on the thread that started it. TorchScript.run enables
+    // it while a script runs; everywhere else weights are changed in place.
     JniUtils.setGradMode(false);
-    // The scripts are a few large operators each: profiling and fusing them costs and gains
-    // nothing. With this mode, autograd records them as it does operators called one by one.
+    // Each script has a few large operators: profiling and fusing them costs time and gains nothing.
+    // Without optimization, autograd records them like operators called one by one.
     JniUtils.setGraphExecutorOptimize(false);
     this.manager = manager;
-    constants = new NDList(manager.zeros(new Shape())); // The engine cannot pass an empty list.
+    constants = new NDList(manager.zeros(new Shape())); // the engine cannot pass an empty list
   }
 
-  /** Adds a convolution: its parameters, and a call {@code function(x, weight, bias)}. */
+  /**
+   * Adds a convolution.
+   *
+   * @param call an expression of x with two {@code %s} for weight and bias
+   */
   final void addConvolution(String kind, Shape weight, int out, String call) {
     layers++;
     String w = add(kind, "weight", Parameter.Type.WEIGHT, weight);
@@ -83,7 +87,8 @@ public abstract sealed class Network permits Generator, Discriminator {
                 beta,
                 mean,
                 variance,
-                // PyTorch's momentum is the share of the new. As float32, as checkpoints have it.
+                // PyTorch's momentum is the weight of the batch. It is computed in float32, as in the
+                // runs that checkpoints are of.
                 (double) (1 - MOMENTUM),
                 (double) EPSILON));
   }
@@ -93,7 +98,7 @@ public abstract sealed class Network permits Generator, Discriminator {
     statements.add("x = " + expression);
   }
 
-  /** Adds constants for the scripts; returns their names there. */
+  /** Adds constants; returns their names in scripts. */
   final List<String> addConstants(NDList added) {
     List<String> names = new ArrayList<>();
     for (NDArray constant : added) {
@@ -103,30 +108,31 @@ public abstract sealed class Network permits Generator, Discriminator {
     return names;
   }
 
-  /** Adds a parameter of the layer; returns its name in scripts. */
+  /** Adds a parameter of the current layer; returns its name in scripts. */
   private String add(String kind, String name, Parameter.Type type, Shape shape) {
-    boolean learned = type != Parameter.Type.RUNNING_MEAN && type != Parameter.Type.RUNNING_VAR;
+    boolean trainable = type != Parameter.Type.RUNNING_MEAN && type != Parameter.Type.RUNNING_VAR;
     Parameter parameter =
-        Parameter.builder().setName(name).setType(type).optRequiresGrad(learned).build();
+        Parameter.builder().setName(name).setType(type).optRequiresGrad(trainable).build();
     NDArray array = manager.zeros(shape);
     parameter.setArray(array);
-    // Checkpoints have these names.
+    // Checkpoints contain these names.
     parameters.put("%02d%s_%s".formatted(layers, kind, name), parameter);
-    NDList list = learned ? weights : statistics;
+    NDList list = trainable ? weights : statistics;
     list.add(array);
-    return (learned ? "weights[" : "statistics[") + (list.size() - 1) + "]";
+    return (trainable ? "weights[" : "statistics[") + (list.size() - 1) + "]";
   }
 
-  /** Functions that {@link #functions} needs beside its own. */
+  /** The functions of single layers that the network's function calls. */
   List<Function> layerFunctions() {
     return List.of();
   }
 
   /**
-   * The network as functions of a script: the one called {@code name}, of the input and the lists
-   * {@link #learned}, {@link #statistics} and {@link #constants}, and what it calls.
+   * The network as TorchScript: a function {@code name} of the input and the lists {@link #trainable},
+   * {@link #statistics} and {@link #constants}, and the functions that it calls.
    *
-   * @param training whether batch normalisation uses and remembers the batch's own statistics
+   * @param training whether batch normalization is in training mode: it uses the batch's statistics
+   *     and updates the running ones
    */
   public final List<Function> functions(String name, boolean training) {
     List<String> arguments = new ArrayList<>(List.of("x: Tensor"));
@@ -148,7 +154,7 @@ public abstract sealed class Network permits Generator, Discriminator {
     return TorchScript.load(manager, functions);
   }
 
-  /** Runs the layers as they are used after training. */
+  /** Runs the network in evaluation mode. */
   public final NDArray forward(NDArray input) {
     if (inference == null) {
       inference = inference();
@@ -156,30 +162,31 @@ public abstract sealed class Network permits Generator, Discriminator {
     return TorchScript.run(inference, new NDList(input), weights, statistics, constants);
   }
 
-  /** What is learned, in the layers' order. */
-  public final NDList learned() {
+  /** The trainable parameters, in the layers' order. */
+  public final NDList trainable() {
     return weights;
   }
 
-  /** Batch normalisation's running statistics, in the layers' order. */
+  /** Batch normalization's running statistics, in the layers' order. */
   public final NDList statistics() {
     return statistics;
   }
 
-  /** What scripts need besides; never changes, and is never empty. */
+  /** The constants of the network's functions; never empty. */
   public final NDList constants() {
     return constants;
   }
 
-  /** Every parameter by name, in the layers' order; batch normalisation's statistics among them. */
+  /** All parameters by name in the layers' order, including batch normalization's statistics. */
   public final Map<String, Parameter> parameters() {
     return parameters;
   }
 
   /**
-   * Draws the first weights: kernels N(0, 0.02), batch normalisation's scale N(gammaMean, 0.02) and
-   * shift 0 (Radford et al. 2015, section 4), and biases as PyTorch's convolutions have them by
-   * default, uniform in +-1/sqrt(fan in). From (seed, position) alone, so the same on every device.
+   * Initializes the weights: kernels from N(0, 0.02), batch normalization's scale from N(gammaMean,
+   * 0.02) and shift 0 (Radford et al. 2015, section 4), biases as PyTorch's convolutions do by
+   * default, uniform in +-1/sqrt(fan-in). They depend on (seed, position) alone, so they are the same
+   * on every device.
    */
   final void initialize(long seed, float gammaMean) {
     int position = 0;
@@ -190,21 +197,21 @@ public abstract sealed class Network permits Generator, Discriminator {
       switch (parameter.getType()) {
         case WEIGHT -> {
           normal(seed, position, 0, values);
-          // As PyTorch counts it, for transposed convolutions too: the second dimension.
+          // PyTorch computes the fan-in from the second dimension, for transposed convolutions too.
           fanIn = (int) (shape.get(1) * shape.get(2) * shape.get(3));
         }
         case BIAS -> uniform(seed, position, (float) (1 / Math.sqrt(fanIn)), values);
         case GAMMA -> normal(seed, position, gammaMean, values);
         case RUNNING_VAR -> Arrays.fill(values, 1);
         case BETA, RUNNING_MEAN -> {}
-        default -> throw new IllegalStateException("no rule for " + parameter.getType());
+        default -> throw new IllegalStateException("no initialization for " + parameter.getType());
       }
       assign(parameter.getArray(), values);
       position++;
     }
   }
 
-  /** Overwrites an array in place; it stays the same leaf of the gradient's graph. */
+  /** Overwrites an array in place; it remains the same leaf of the autograd graph. */
   public static void assign(NDArray array, float[] values) {
     HostCopies.fill(array, values);
   }
@@ -212,7 +219,7 @@ public abstract sealed class Network permits Generator, Discriminator {
   private static void normal(long seed, int position, float mean, float[] values) {
     Latents.fill(seed, position, values, 0, values.length);
     for (int i = 0; i < values.length; i++) {
-      values[i] = mean + WEIGHT_DEVIATION * values[i];
+      values[i] = mean + WEIGHT_STANDARD_DEVIATION * values[i];
     }
   }
 
@@ -222,7 +229,7 @@ public abstract sealed class Network permits Generator, Discriminator {
       if (i % 4 == 0) {
         Philox.block(seed, i / 4, position, words);
       }
-      // 24 bits: what a float32 can tell apart in [0, 1).
+      // 24 bits, the resolution of float32 in [0, 1).
       values[i] = ((words[i % 4] >>> 8) * 0x1p-23f - 1) * bound;
     }
   }

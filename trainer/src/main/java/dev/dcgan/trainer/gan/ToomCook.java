@@ -4,63 +4,63 @@ import org.ejml.data.DMatrixRMaj;
 import org.ejml.dense.row.CommonOps_DDRM;
 
 /**
- * The product of two polynomials in two variables by evaluation and interpolation (Toom 1963, Cook
- * 1966; for convolutions, Lavin and Gray 2016): with p points a dimension it takes p * p products,
- * as many as the product has coefficients.
+ * The matrices of the Toom-Cook algorithm, which multiplies two polynomials in two variables by
+ * evaluation and interpolation (Toom 1963, Cook 1966; for convolutions, Lavin and Gray 2016). With p
+ * points per dimension it takes p * p multiplications, one per coefficient of the product.
  *
- * <p>With f and g coefficients a dimension and p = f + g - 1 points, and matrices over row-major
- * squares: coefficients * ((firstAt * first) . (secondAt * second)) = first times second.
+ * <p>For f x f and g x g coefficients, row-major, and p = f + g - 1 points: product = interpolation *
+ * ((firstEvaluation * first) . (secondEvaluation * second)).
  */
 final class ToomCook {
 
   /**
-   * The points, infinity last: small, of both signs, and few, for rounding grows with their powers
-   * (Barabasz et al. 2018).
+   * The points; infinity is the last one and not listed. They are small and of both signs, because
+   * rounding errors grow with their powers (Barabasz et al. 2018).
    */
   private static final double[] POINTS = {0, 1, -1, 0.5, -2};
 
-  /** The most coefficients a dimension that the product can have. */
-  static final int MOST_POINTS = POINTS.length + 1;
+  /** The maximum number of the product's coefficients per dimension. */
+  static final int MAX_POINTS = POINTS.length + 1;
 
   private final DMatrixRMaj first;
   private final DMatrixRMaj second;
   private final DMatrixRMaj inverse;
 
   /**
-   * For squares of {@code f} x {@code f} and {@code g} x {@code g} coefficients.
+   * Computes the matrices for {@code f} x {@code f} and {@code g} x {@code g} coefficients.
    *
-   * @throws IllegalArgumentException f + g - 1 is more than {@link #MOST_POINTS}
+   * @throws IllegalArgumentException if f + g - 1 exceeds {@link #MAX_POINTS}
    */
   ToomCook(int f, int g) {
     int points = f + g - 1;
-    if (points > MOST_POINTS) {
+    if (points > MAX_POINTS) {
       throw new IllegalArgumentException(
-          "%d coefficients a dimension: expected at most %d".formatted(points, MOST_POINTS));
+          "%d coefficients per dimension; expected at most %d".formatted(points, MAX_POINTS));
     }
     first = powers(points, f);
     second = powers(points, g);
     inverse = powers(points, points);
     if (!CommonOps_DDRM.invert(inverse)) {
-      throw new IllegalStateException("distinct points have an inverse");
+      throw new IllegalStateException("the matrix of the points is singular");
     }
   }
 
-  /** (p * p, f * f): a square's coefficients to its values at the points. */
-  float[] firstAt() {
-    return square(first);
+  /** (p * p, f * f): maps the first factor's coefficients to its values at the points. */
+  float[] firstEvaluation() {
+    return inBothDimensions(first);
   }
 
-  /** (p * p, g * g): the same of the second factor. */
-  float[] secondAt() {
-    return square(second);
+  /** (p * p, g * g): maps the second factor's coefficients to its values at the points. */
+  float[] secondEvaluation() {
+    return inBothDimensions(second);
   }
 
-  /** (p * p, p * p): the product's values to its coefficients. */
-  float[] coefficients() {
-    return square(inverse);
+  /** (p * p, p * p): maps the product's values at the points to its coefficients. */
+  float[] interpolation() {
+    return inBothDimensions(inverse);
   }
 
-  /** Row i holds the powers of point i; infinity's picks the highest coefficient. */
+  /** Row i has the powers of point i; the row of infinity selects the highest coefficient. */
   private static DMatrixRMaj powers(int points, int coefficients) {
     DMatrixRMaj matrix = new DMatrixRMaj(points, coefficients);
     for (int i = 0; i < points - 1; i++) {
@@ -72,8 +72,8 @@ final class ToomCook {
     return matrix;
   }
 
-  /** One dimension's matrix for both dimensions, row-major. */
-  private static float[] square(DMatrixRMaj matrix) {
+  /** The Kronecker product of a matrix with itself: applies it in both dimensions; row-major. */
+  private static float[] inBothDimensions(DMatrixRMaj matrix) {
     DMatrixRMaj square = CommonOps_DDRM.kron(matrix, matrix, null);
     float[] values = new float[square.getNumElements()];
     for (int i = 0; i < values.length; i++) {

@@ -21,18 +21,17 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * Runs an exported generator in ONNX Runtime and compares it with the network that it came from, on
- * fixed latents.
+ * Runs an exported generator in ONNX Runtime and compares it with the original network on fixed
+ * latents.
  *
- * <p>Also refuses a model whose images depend on the batch that they were made in: the sampler
- * promises that they do not.
+ * <p>It also checks that images do not depend on the batch size, as the sampler guarantees.
  */
 public final class ExportCheck {
 
-  /** How far an image may be from the network's, in [-1, 1]. */
+  /** The maximum difference of an image from the network's, for values in [-1, 1]. */
   public static final float FLOAT_TOLERANCE = 1e-4f;
 
-  /** How far pixels may be from the network's, in grey levels. */
+  /** The maximum difference of a pixel from the network's, in grey levels. */
   public static final int PIXEL_TOLERANCE = 1;
 
   /** The network that was exported. */
@@ -49,12 +48,12 @@ public final class ExportCheck {
   }
 
   /**
-   * What was found.
+   * The result of a passed check.
    *
-   * @param images compared
-   * @param maxDifference between floats in [-1, 1]
-   * @param maxPixelDifference in grey levels
-   * @param golden for the manifest; pixels as ONNX Runtime made them
+   * @param images the number of compared images
+   * @param maxDifference the maximum difference of float values in [-1, 1]
+   * @param maxPixelDifference the maximum difference of pixels, in grey levels
+   * @param golden vectors for the manifest, with ONNX Runtime's pixels
    */
   public record Result(
       int images, float maxDifference, int maxPixelDifference, List<GoldenVector> golden) {
@@ -66,11 +65,11 @@ public final class ExportCheck {
 
   private record Point(long seed, long index) {}
 
-  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
   private record Images(float[] floats, byte[] pixels) {}
 
-  // The first ones are the manifest's; -1 is the greatest unsigned seed and index, 2^64 - 1.
-  private static final int GOLDEN = 5;
+  // The first points are the manifest's. -1 is the largest unsigned seed and index, 2^64 - 1.
+  private static final int GOLDEN_VECTORS = 5;
   private static final List<Point> POINTS = points();
   private static final int[] BATCH_SIZES = {1, 7};
 
@@ -90,59 +89,59 @@ public final class ExportCheck {
   /**
    * Checks the model in {@code onnx}.
    *
-   * @throws IOException the model does not run, differs from the network by more than the
-   *     tolerances (the message has both figures), or lets batch size change an image
+   * @throws IOException if the model does not run, differs from the network by more than the
+   *     tolerances (the message has both differences), or its images depend on the batch size
    */
   public static Result check(byte[] onnx, ImageShape shape, int latentSize, Network network)
       throws IOException {
-    // The environment is the process's own and outlives every session.
+    // The environment is shared by the process and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions();
         OrtSession session = environment.createSession(onnx, options)) {
-      return new ExportCheck(environment, session, shape, latentSize).against(network);
+      return new ExportCheck(environment, session, shape, latentSize).compare(network);
     } catch (OrtException e) {
-      throw new IOException("ONNX Runtime cannot run the exported model: " + e.getMessage(), e);
+      throw new IOException("cannot run the exported model in ONNX Runtime: " + e.getMessage(), e);
     }
   }
 
-  private Result against(Network network) throws IOException, OrtException {
+  private Result compare(Network network) throws IOException, OrtException {
     float[] latents = new float[POINTS.size() * latentSize];
     for (int i = 0; i < POINTS.size(); i++) {
       Point point = POINTS.get(i);
       Latents.fill(point.seed(), point.index(), latents, i * latentSize, latentSize);
     }
-    Images found = run(latents);
-    Images expected = expected(network.images(latents, POINTS.size()));
-    float floats = maxDifference(found.floats(), expected.floats());
-    int pixels = maxDifference(found.pixels(), expected.pixels());
-    // Negated, so that NaN fails too.
+    Images actual = run(latents);
+    Images expected = withPixels(network.images(latents, POINTS.size()));
+    float floats = maxDifference(actual.floats(), expected.floats());
+    int pixels = maxDifference(actual.pixels(), expected.pixels());
+    // Negated, so that NaN fails.
     if (!(floats <= FLOAT_TOLERANCE) || pixels > PIXEL_TOLERANCE) {
       throw new FinalFailureException(
           String.format(
               Locale.ROOT,
-              "the exported model differs from its network by %.3g in [-1, 1] and %d grey levels; expected at most %.0e and %d",
+              "cannot export: the ONNX model differs from its network by %.3g in [-1, 1] and %d grey levels; expected at most %.0e and %d",
               floats,
               pixels,
               FLOAT_TOLERANCE,
               PIXEL_TOLERANCE));
     }
     for (int batchSize : BATCH_SIZES) {
-      checkBatches(latents, found, batchSize);
+      checkBatchSize(latents, actual, batchSize);
     }
-    return new Result(POINTS.size(), floats, pixels, golden(found));
+    return new Result(POINTS.size(), floats, pixels, golden(actual));
   }
 
-  private void checkBatches(float[] latents, Images whole, int batchSize)
+  private void checkBatchSize(float[] latents, Images expected, int batchSize)
       throws IOException, OrtException {
     for (int from = 0; from < POINTS.size(); from += batchSize) {
       int to = Math.min(POINTS.size(), from + batchSize);
       Images part = run(Arrays.copyOfRange(latents, from * latentSize, to * latentSize));
       int start = from * shape.values();
       int end = to * shape.values();
-      if (!Arrays.equals(part.floats(), Arrays.copyOfRange(whole.floats(), start, end))
-          || !Arrays.equals(part.pixels(), Arrays.copyOfRange(whole.pixels(), start, end))) {
+      if (!Arrays.equals(part.floats(), Arrays.copyOfRange(expected.floats(), start, end))
+          || !Arrays.equals(part.pixels(), Arrays.copyOfRange(expected.pixels(), start, end))) {
         throw new FinalFailureException(
-            "the exported model makes other images in batches of %d than in one of %d; expected the same bits"
+            "cannot export: the ONNX model gives different images in batches of %d and of %d; expected identical bits"
                 .formatted(batchSize, POINTS.size()));
       }
     }
@@ -169,21 +168,21 @@ public final class ExportCheck {
     OnnxValue value =
         result
             .get(name)
-            .orElseThrow(() -> new IOException("the exported model has no output '" + name + "'"));
+            .orElseThrow(() -> new IOException("the exported model has no output '" + name + "'; expected one"));
     if (!(value instanceof OnnxTensor tensor)
         || !Arrays.equals(tensor.getInfo().getShape(), shape)) {
       throw new IOException(
-          "the exported model's output '%s' is not a tensor of shape %s"
+          "the exported model's output '%s' is not as expected: a tensor of shape %s"
               .formatted(name, Arrays.toString(shape)));
     }
     return tensor;
   }
 
-  /** The network's images (n, c, h, w) with the pixels (n, h, w, c) that they must have. */
-  private Images expected(float[] floats) throws IOException {
+  /** The network's images (n, c, h, w) with their quantized pixels (n, h, w, c). */
+  private Images withPixels(float[] floats) throws IOException {
     if (floats.length != POINTS.size() * shape.values()) {
       throw new IOException(
-          "the network made %d values for %d images; expected %d each"
+          "the network returned %d values for %d images; expected %d per image"
               .formatted(floats.length, POINTS.size(), shape.values()));
     }
     return new Images(floats, Pixels.of(floats, shape));
@@ -192,7 +191,7 @@ public final class ExportCheck {
   private static float maxDifference(float[] a, float[] b) {
     float max = 0;
     for (int i = 0; i < a.length; i++) {
-      max = Math.max(max, Math.abs(a[i] - b[i])); // NaN stays
+      max = Math.max(max, Math.abs(a[i] - b[i])); // NaN is propagated
     }
     return max;
   }
@@ -207,7 +206,7 @@ public final class ExportCheck {
 
   private List<GoldenVector> golden(Images images) {
     List<GoldenVector> golden = new ArrayList<>();
-    for (int i = 0; i < GOLDEN; i++) {
+    for (int i = 0; i < GOLDEN_VECTORS; i++) {
       Point point = POINTS.get(i);
       float[] z = Latents.of(point.seed(), point.index(), latentSize);
       int size = shape.values();

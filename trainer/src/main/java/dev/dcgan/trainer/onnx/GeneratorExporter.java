@@ -18,15 +18,15 @@ import java.util.Map;
 import java.util.TreeMap;
 
 /**
- * Writes a trained generator as a standard ONNX model.
+ * Exports a trained generator as a standard ONNX model.
  *
- * <p>Input {@code z} float[N, latent] ~ N(0, 1); outputs {@code image} float[N, C, H, W] in [-1, 1]
- * and {@code pixels} uint8[N, H, W, C]. N may differ from call to call. Batch normalisation is
- * folded into the convolutions.
+ * <p>Input {@code z} float[N, latent], N(0, 1); outputs {@code image} float[N, C, H, W], [-1, 1], and
+ * {@code pixels} uint8[N, H, W, C]. The batch dimension N is dynamic. Batch normalization is folded
+ * into the convolutions.
  */
 public final class GeneratorExporter {
 
-  /** The operator set that the models ask for. */
+  /** The version of the ONNX operator set that the models use. */
   public static final int OPSET = OnnxGraph.OPSET;
 
   static final String INPUT = "z";
@@ -38,12 +38,11 @@ public final class GeneratorExporter {
   private GeneratorExporter() {}
 
   /**
-   * The bytes of {@code model.onnx}; the same weights and metadata give the same bytes.
+   * Returns the bytes of {@code model.onnx}; the same weights and metadata give the same bytes.
    *
-   * @param metadata goes into metadata_props, beside the architecture, latent law, latent size,
-   *     image shape and normalisation that are always there
-   * @throws IllegalArgumentException where the layers do not fit together, or do not make images of
-   *     the stated shape
+   * @param metadata further entries of metadata_props, which always has the architecture, the latent
+   *     sampling scheme, the latent size, the image shape and the pixel quantization
+   * @throws IllegalArgumentException if the layers do not fit together or give images of another shape
    */
   public static byte[] toOnnx(GeneratorWeights weights, Map<String, String> metadata) {
     ImageShape shape = weights.shape();
@@ -66,14 +65,14 @@ public final class GeneratorExporter {
   }
 
   private static Value layers(OnnxGraph graph, Value z, GeneratorWeights weights) {
-    // In a Reshape's shape, 0 keeps the dimension: the batch.
+    // 0 in a Reshape's shape keeps the dimension, here the batch.
     Value shape = graph.constant("z_shape", new long[] {0, weights.latentSize(), 1, 1});
     Value x = graph.apply(Operator.RESHAPE, "z4d", List.of(z, shape)); // (n, latent, 1, 1)
     int last = weights.layers().size() - 1;
     int channels = weights.latentSize();
     int side = 1;
     for (int i = 0; i <= last; i++) {
-      Layer layer = weights.layers().get(i); // Once: the list may copy it each time.
+      Layer layer = weights.layers().get(i); // once: the list may copy it on each access
       checkFits(layer, channels);
       x = convTranspose(graph, "conv" + (i + 1), x, layer);
       channels = layer.out();
@@ -90,7 +89,7 @@ public final class GeneratorExporter {
     return x; // (n, channels, height, width)
   }
 
-  /** The layer with its batch normalisation, where it has any, in weight and bias. */
+  /** Adds a transposed convolution with batch normalization folded into weight and bias. */
   private static Value convTranspose(OnnxGraph graph, String name, Value x, Layer layer) {
     long k = layer.kernel();
     long s = layer.stride();
@@ -108,7 +107,7 @@ public final class GeneratorExporter {
         attribute("strides", List.of(s, s)));
   }
 
-  /** round((x + 1) * 127.5) in 0..255, NHWC; transposed last, when a value is one byte. */
+  /** Adds round((x + 1) * 127.5) in 0..255, NHWC; transposed last, when a value has one byte. */
   private static Value pixels(OnnxGraph graph, Value image) {
     Value one = graph.constant("one", new float[] {1});
     Value half = graph.constant("half_range", new float[] {127.5f});
@@ -125,7 +124,7 @@ public final class GeneratorExporter {
         Operator.TRANSPOSE, PIXELS, List.of(x), attribute("perm", List.of(0L, 2L, 3L, 1L)));
   }
 
-  /** What batch normalisation multiplies each channel by; 1 where the layer has none. */
+  /** Batch normalization's factor for each channel; 1 if the layer has none. */
   private static double[] scale(Layer layer) {
     double[] scale = new double[layer.out()];
     BatchNorm norm = layer.batchNorm();
@@ -138,7 +137,7 @@ public final class GeneratorExporter {
     return scale;
   }
 
-  /** The scaled weights, rounded to float once; little-endian. */
+  /** The scaled weights, rounded to float32 once, little-endian. */
   private static ByteBuffer weight(Layer layer, double[] scale) {
     float[] weight = layer.weight();
     int taps = layer.kernel() * layer.kernel();
@@ -171,7 +170,7 @@ public final class GeneratorExporter {
     BatchNorm norm = layer.batchNorm();
     if (norm != null) {
       for (float[] values : List.of(norm.gamma(), norm.beta(), norm.mean(), norm.variance())) {
-        require("values in a batch normalisation", values.length, layer.out());
+        require("values in a batch normalization", values.length, layer.out());
       }
     }
   }
@@ -179,7 +178,7 @@ public final class GeneratorExporter {
   private static void require(String what, int found, int expected) {
     if (found != expected) {
       throw new IllegalArgumentException(
-          "generator with %d %s; expected %d".formatted(found, what, expected));
+          "cannot export a generator with %d %s; expected %d".formatted(found, what, expected));
     }
   }
 }

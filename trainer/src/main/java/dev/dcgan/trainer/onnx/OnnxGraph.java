@@ -21,22 +21,22 @@ import java.util.Set;
 import java.util.SortedMap;
 
 /**
- * An ONNX graph under construction: owns the graph and the names of its values.
+ * Builds an ONNX graph; owns the graph and the names of its values.
  *
- * <p>Values come only from here, so a node cannot refer to one that does not exist yet, and the
- * nodes stand in the topological order that ONNX asks for. Not thread-safe.
+ * <p>Only this class creates values, so a node cannot refer to a value that does not exist yet, and
+ * the nodes are in topological order, as ONNX requires. Not thread-safe.
  */
 final class OnnxGraph {
 
-  /** The version of the operators' definitions. */
+  /** The version of the operator set. */
   static final int OPSET = 17;
 
   private static final int IR_VERSION = 8;
 
-  // The batch: one symbolic dimension for all inputs and outputs.
+  // The batch, a symbolic dimension of all inputs and outputs.
   private static final String BATCH = "N";
 
-  /** An operator of ONNX and how many inputs it takes here. */
+  /** An ONNX operator with the number of inputs it takes here. */
   enum Operator {
     ADD("Add", 2),
     CAST("Cast", 1),
@@ -69,29 +69,29 @@ final class OnnxGraph {
     graph = GraphProto.newBuilder().setName(name);
   }
 
-  /** An input of shape (N, dims). */
+  /** Adds an input of shape (N, dims). */
   Value input(String name, DataType type, long... dims) {
     Value value = named(name);
     graph.addInput(info(value, type, dims));
     return value;
   }
 
-  /** Makes a value of shape (N, dims) an output. */
+  /** Declares a value of shape (N, dims) as an output. */
   void output(Value value, DataType type, long... dims) {
     graph.addOutput(info(value, type, dims));
   }
 
-  /** A float constant of the given shape; a scalar without dims. */
+  /** Adds a float constant of the given shape; a scalar if there are no dims. */
   Value constant(String name, float[] values, long... dims) {
     return constant(name, ModelBundle.littleEndian(values), dims);
   }
 
-  /** As above, of little-endian values, which become the graph's own: they are not copied. */
+  /** As above, for little-endian values, which are not copied and must not change. */
   Value constant(String name, ByteBuffer values, long... dims) {
     return constant(name, DataType.FLOAT, values, dims);
   }
 
-  /** An int64 vector. */
+  /** Adds an int64 vector. */
   Value constant(String name, long[] values) {
     ByteBuffer bytes =
         ByteBuffer.allocate(values.length * Long.BYTES).order(ByteOrder.LITTLE_ENDIAN);
@@ -113,7 +113,7 @@ final class OnnxGraph {
     return value;
   }
 
-  /** Appends a node; its result has the given name. */
+  /** Adds a node; its output has the given name. */
   Value apply(
       Operator operator, String name, List<Value> inputs, AttributeProto.Builder... attributes) {
     if (inputs.size() != operator.inputs) {
@@ -146,7 +146,7 @@ final class OnnxGraph {
         .addAllInts(values);
   }
 
-  /** The finished model; the same graph and metadata give the same bytes. */
+  /** Serializes the model; the same graph and metadata give the same bytes. */
   byte[] toModel(String producer, SortedMap<String, String> metadata) {
     ModelProto.Builder model =
         ModelProto.newBuilder()
@@ -163,7 +163,7 @@ final class OnnxGraph {
 
   private Value named(String name) {
     if (!names.add(name)) {
-      throw new IllegalArgumentException("two values named '" + name + "' in one graph");
+      throw new IllegalArgumentException("duplicate value name '" + name + "' in the graph");
     }
     return new Value(name);
   }

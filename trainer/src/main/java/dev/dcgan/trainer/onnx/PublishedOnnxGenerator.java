@@ -11,7 +11,7 @@ import java.nio.FloatBuffer;
 import java.util.Map;
 import java.util.Set;
 
-/** A published generator in ONNX Runtime on the CPU, to measure it. Holds native memory. */
+/** A published generator in ONNX Runtime on the CPU, for evaluation. It holds native memory. */
 public final class PublishedOnnxGenerator implements AutoCloseable {
 
   private final OrtEnvironment environment;
@@ -28,7 +28,7 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
   /**
    * Loads a version.
    *
-   * @throws IOException the model cannot be read, or ONNX Runtime cannot run it
+   * @throws IOException if the model cannot be read, or ONNX Runtime cannot load it
    */
   public static PublishedOnnxGenerator open(ModelBundle bundle) throws IOException {
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -55,7 +55,7 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
    *
    * @param latents (n, latent), row-major
    * @return uint8 (n, height, width, channels)
-   * @throws IOException ONNX Runtime fails
+   * @throws IOException if ONNX Runtime fails
    */
   public byte[] pixels(float[] latents, int n) throws IOException {
     try (OnnxTensor z =
@@ -72,7 +72,7 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
   }
 
   private static IOException cannotRun(ModelBundle bundle, OrtException e) {
-    return new IOException("ONNX Runtime cannot run %s: %s".formatted(bundle, e.getMessage()), e);
+    return new IOException("cannot run %s in ONNX Runtime: %s".formatted(bundle, e.getMessage()), e);
   }
 
   @Override

@@ -1,5 +1,3 @@
-/**
- * The trained generator as a standard ONNX model, and the proof that it still is that generator.
- */
+/** Exports generators as ONNX models, and checks the exported models. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.onnx;

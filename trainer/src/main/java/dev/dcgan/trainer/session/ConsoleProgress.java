@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.session;
 
 import dev.dcgan.trainer.train.TrainingListener.Epoch;
-import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingListener.Step;
 import java.util.concurrent.TimeUnit;
 import me.tongfei.progressbar.ConsoleProgressBarConsumer;
@@ -39,7 +39,7 @@ final class ConsoleProgress implements AutoCloseable {
 
   void onStep(Step step) {
     if (terminal) {
-      bar(step.epoch()).step().setExtraMessage(losses(step.figures()));
+      bar(step.epoch()).step().setExtraMessage(losses(step.metrics()));
     } else if (System.nanoTime() - lastLine > LINE_EVERY_NANOS) {
       lastLine = System.nanoTime();
       log.info(
@@ -48,7 +48,7 @@ final class ConsoleProgress implements AutoCloseable {
           epochs,
           step.step() - (step.epoch() - 1L) * stepsPerEpoch,
           stepsPerEpoch,
-          losses(step.figures()),
+          losses(step.metrics()),
           Math.round(step.images() / step.seconds()),
           pace.left(step.step()));
     }
@@ -57,7 +57,7 @@ final class ConsoleProgress implements AutoCloseable {
   void onEpoch(Epoch epoch) {
     close();
     lastLine = System.nanoTime();
-    Figures figures = epoch.figures();
+    Metrics figures = epoch.metrics();
     log.info(
         "epoch {}/{}: {}, D(x) {}, D(G(z)) {}, {} images/s, {} left",
         epoch.epoch(),
@@ -93,7 +93,7 @@ final class ConsoleProgress implements AutoCloseable {
     return bar;
   }
 
-  private static String losses(Figures figures) {
+  private static String losses(Metrics figures) {
     return "loss D %.3f, G %.3f".formatted(figures.discriminatorLoss(), figures.generatorLoss());
   }
 

@@ -114,10 +114,10 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
           RunEvent.newBuilder()
               .setStep(
                   figures(
-                      step.epoch(), step.step(), step.figures(), step.images() / step.seconds())));
-      board.figures("step", step.step(), step.figures());
+                      step.epoch(), step.step(), step.metrics(), step.images() / step.seconds())));
+      board.figures("step", step.step(), step.metrics());
     }
-    bark(watchdog.onStep(step.step(), step.figures()));
+    bark(watchdog.onStep(step.step(), step.metrics()));
     int every = plan.config().getCheckpointEvery();
     if (control.asked() != StopSignal.Ask.NONE) {
       return Next.STOP;
@@ -128,14 +128,14 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
   @Override
   public void onEpoch(Epoch epoch) {
     progress.onEpoch(epoch);
-    board.figures("epoch", epoch.step(), epoch.figures());
+    board.figures("epoch", epoch.step(), epoch.metrics());
     event(
         RunEvent.newBuilder()
             .setEpochDone(
                 RunEvent.EpochDone.newBuilder()
                     .setFigures(
                         figures(
-                            epoch.epoch(), epoch.step(), epoch.figures(), epoch.imagesPerSecond()))
+                            epoch.epoch(), epoch.step(), epoch.metrics(), epoch.imagesPerSecond()))
                     .setSeconds(epoch.seconds())
                     .setSecondsLeft(pace.secondsLeft(epoch.step()))));
   }
@@ -146,7 +146,7 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
       Checkpoint checkpoint = snapshot.checkpoint();
       // First: what fails below must not cost the epoch.
       Optional<Path> file = save(checkpoint);
-      double diversity = sheet(epoch, snapshot.sheet(), checkpoint.step());
+      double diversity = sheet(epoch, snapshot.sampleImages(), checkpoint.step());
       Optional<QualityReport> quality;
       try {
         quality =
@@ -161,7 +161,7 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
       boolean publishesBest = best && plan.publish().kind() == PublishPolicy.Kind.BEST;
       boolean done = true;
       if (publishesBest || plan.publishesAfter(epoch)) {
-        done = publish(epoch, checkpoint, quality.map(QualityReport::figures).orElse(Map.of()));
+        done = publish(epoch, checkpoint, quality.map(QualityReport::metrics).orElse(Map.of()));
       }
       if (publishesBest && !done && file.isPresent()) {
         update(run -> run.setBestUnpublished(true));
@@ -264,16 +264,16 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
       log.info("quality after epoch {}, measured in {} s", epoch, Math.round(seconds));
       report.toString().lines().forEach(log::info);
       metrics.measured(report, seconds);
-      board.quality(step, report.figures());
+      board.quality(step, report.metrics());
       event(
           RunEvent.newBuilder()
               .setEvaluated(
                   RunEvent.Evaluated.newBuilder()
                       .setEpoch(epoch)
                       .setStep(step)
-                      .putAllQuality(report.figures())
+                      .putAllQuality(report.metrics())
                       .setSeconds(seconds)));
-      update(run -> run.clearQuality().putAllQuality(report.figures()));
+      update(run -> run.clearQuality().putAllQuality(report.metrics()));
     }
     return measured;
   }
@@ -282,7 +282,7 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
   private static OptionalDouble coverage(Optional<QualityReport> quality) {
     return quality.isPresent() && quality.get().generated().classes() != null
         ? OptionalDouble.of(
-            quality.get().generated().classes().covered() / (double) quality.get().classes())
+            quality.get().generated().classes().modesCovered() / (double) quality.get().classes())
         : OptionalDouble.empty();
   }
 
@@ -395,7 +395,7 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
         .build();
   }
 
-  private static StepFigures figures(int epoch, long step, Figures figures, double pace) {
+  private static StepFigures figures(int epoch, long step, Metrics figures, double pace) {
     return StepFigures.newBuilder()
         .setEpoch(epoch)
         .setStep(step)

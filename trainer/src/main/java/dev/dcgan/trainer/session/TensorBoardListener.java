@@ -2,7 +2,7 @@ package dev.dcgan.trainer.session;
 
 import dev.dcgan.trainer.tensorboard.TensorBoardFile;
 import dev.dcgan.trainer.train.SampleGrid;
-import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Clock;
@@ -31,15 +31,15 @@ final class TensorBoardListener implements AutoCloseable {
   }
 
   /** Losses, scores and gradients, of a {@code "step"} or of an {@code "epoch"}. */
-  void figures(String of, long step, Figures figures) {
+  void figures(String of, long step, Metrics figures) {
     write(
         board -> {
           board.scalar("loss/discriminator " + of, step, figures.discriminatorLoss());
           board.scalar("loss/generator " + of, step, figures.generatorLoss());
           board.scalar("score/real " + of, step, figures.realScore());
           board.scalar("score/fake " + of, step, figures.fakeScore());
-          board.scalar("gradient/discriminator " + of, step, figures.discriminatorGradient());
-          board.scalar("gradient/generator " + of, step, figures.generatorGradient());
+          board.scalar("gradient/discriminator " + of, step, figures.discriminatorGradientNorm());
+          board.scalar("gradient/generator " + of, step, figures.generatorGradientNorm());
         });
   }
 

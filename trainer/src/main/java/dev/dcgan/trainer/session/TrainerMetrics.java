@@ -2,7 +2,7 @@ package dev.dcgan.trainer.session;
 
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.torch.NativeFailureException;
-import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingListener.Step;
 import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.Run;
@@ -192,8 +192,8 @@ public final class TrainerMetrics {
 
   /** Quality was measured. */
   void measured(QualityReport report, double seconds) {
-    report.figures().forEach((name, value) -> quality.labelValues(name).set(value));
-    report.real().forEach((name, value) -> realQuality.labelValues(name).set(value));
+    report.metrics().forEach((name, value) -> quality.labelValues(name).set(value));
+    report.baselineMetrics().forEach((name, value) -> realQuality.labelValues(name).set(value));
     evaluationSeconds.inc(seconds);
     progressed();
   }
@@ -269,13 +269,13 @@ public final class TrainerMetrics {
     if (step.step() > failedAt) {
       clearDeviceFailures();
     }
-    Figures figures = step.figures();
+    Metrics figures = step.metrics();
     discriminatorLoss.set(figures.discriminatorLoss());
     generatorLoss.set(figures.generatorLoss());
     realScore.set(figures.realScore());
     fakeScore.set(figures.fakeScore());
-    discriminatorGradient.set(figures.discriminatorGradient());
-    generatorGradient.set(figures.generatorGradient());
+    discriminatorGradient.set(figures.discriminatorGradientNorm());
+    generatorGradient.set(figures.generatorGradientNorm());
     epoch.set(step.epoch());
     steps.inc();
     images.inc(step.images());

@@ -9,7 +9,9 @@ import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.data.DatasetOptions;
 import dev.dcgan.trainer.data.Datasets;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.Evaluator;
 import dev.dcgan.trainer.publish.ModelPublisher;
@@ -146,20 +148,20 @@ public final class TrainingSession {
   public static DatasetSplit openPictures(RunConfig config, ImageShape shape, Path root, Runnable progressed)
       throws IOException {
     if (!config.getDataset().isEmpty()) {
-      return Datasets.digits(config.getImages(), config.getSeed());
+      return DigitsDataset.split(config.getImages(), config.getSeed());
     }
-    Datasets.Options defaults = Datasets.Options.defaults();
+    DatasetOptions defaults = DatasetOptions.defaults();
     return Datasets.open(
         root.resolve(config.getData()),
         shape,
-        new Datasets.Options(
+        new DatasetOptions(
             config.getHeldOut(),
             config.hasChannels(),
             config.hasMaxUnreadable()
                 ? OptionalInt.of(config.getMaxUnreadable())
                 : OptionalInt.empty(),
             defaults.memoryBytes(),
-            defaults.cache()),
+            defaults.scratchFolder()),
         progressed);
   }
 

@@ -10,33 +10,33 @@ import java.nio.file.Path;
 import java.util.zip.CRC32C;
 
 /**
- * A new file of TFRecords, written one whole record at a time; used by one thread.
+ * Writes a file of TFRecords, one whole record at a time; used by one thread.
  *
  * <p>A record is, little-endian: the data's length (uint64), the length's masked CRC-32C (uint32),
- * the data, the data's masked CRC-32C (uint32); see TensorFlow's {@code record_writer.h}. There is
- * no buffer here, so that a reader sees each record at once and a crash costs none.
+ * the data, the data's masked CRC-32C (uint32); see TensorFlow's {@code record_writer.h}. Writes are
+ * not buffered, so that readers see each record at once and a crash loses none.
  */
 final class RecordFile implements Closeable {
 
-  private static final int HEADER = Long.BYTES + Integer.BYTES;
-  private static final int FOOTER = Integer.BYTES;
+  private static final int HEADER_BYTES = Long.BYTES + Integer.BYTES;
+  private static final int FOOTER_BYTES = Integer.BYTES;
   private static final int MASK_DELTA = 0xA282EAD8;
 
-  // Not a channel: an interrupt would close that for good.
+  // Not a channel: an interrupt would close it.
   private final RandomAccessFile file;
 
   // Mutable state
   private long end;
 
-  /** Appends to an empty file, which it owns. */
+  /** Appends to an empty file; takes ownership of it. */
   RecordFile(RandomAccessFile file) {
     this.file = file;
   }
 
   /**
-   * Makes the file.
+   * Creates the file.
    *
-   * @throws java.nio.file.FileAlreadyExistsException there is one
+   * @throws java.nio.file.FileAlreadyExistsException if it exists
    */
   static RecordFile create(Path path) throws IOException {
     Files.createFile(path);
@@ -44,8 +44,8 @@ final class RecordFile implements Closeable {
   }
 
   /**
-   * Appends one record, or, when it cannot (a full disk), leaves the file as it was: still whole,
-   * and the next record may fit.
+   * Appends one record. If that fails (a full disk), the file is truncated to its previous end, so
+   * that it stays valid and later records may succeed.
    */
   void append(byte[] data) throws IOException {
     byte[] record = framed(data);
@@ -53,7 +53,7 @@ final class RecordFile implements Closeable {
       file.seek(end);
       file.write(record);
     } catch (IOException e) {
-      cutAfter(e);
+      truncateAfter(e);
       throw e;
     }
     end += record.length;
@@ -64,7 +64,7 @@ final class RecordFile implements Closeable {
     file.close();
   }
 
-  private void cutAfter(IOException failure) {
+  private void truncateAfter(IOException failure) {
     try {
       file.setLength(end);
     } catch (IOException e) {
@@ -74,15 +74,15 @@ final class RecordFile implements Closeable {
 
   private static byte[] framed(byte[] data) {
     ByteBuffer record =
-        ByteBuffer.allocate(HEADER + data.length + FOOTER).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer.allocate(HEADER_BYTES + data.length + FOOTER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
     record.putLong(data.length);
     record.putInt(maskedCrc(record.array(), 0, Long.BYTES));
     record.put(data);
-    record.putInt(maskedCrc(record.array(), HEADER, data.length));
+    record.putInt(maskedCrc(record.array(), HEADER_BYTES, data.length));
     return record.array();
   }
 
-  /** Masked, because a CRC over data that holds CRCs of its own is weak. */
+  /** The CRC is masked because a CRC over data that contains CRCs is weak. */
   private static int maskedCrc(byte[] bytes, int offset, int length) {
     CRC32C crc = new CRC32C();
     crc.update(bytes, offset, length);

@@ -12,11 +12,10 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * Scalars and pictures of a run, in an event file that a stock TensorBoard reads; used by one
- * thread.
+ * Writes scalars and images of a run to a TensorBoard event file; used by one thread.
  *
- * <p>Each event is in the file when its call returns. An {@link IOException} (a full disk) costs
- * that event alone: the file stays readable and later events may succeed, so training need not end.
+ * <p>Each event is in the file when its call returns. After an {@link IOException} (a full disk) only
+ * that event is lost: the file stays readable and later events may succeed, so training can continue.
  *
  * <p>The file is a sequence of TFRecords of {@code tensorflow.Event}; the field numbers are those
  * of TensorFlow's {@code core/util/event.proto} and {@code core/framework/summary.proto}.
@@ -25,7 +24,7 @@ public final class TensorBoardFile implements AutoCloseable {
 
   private static final String FORMAT = "brain.Event:2";
 
-  // Where others put the host's name, which is nobody's business, stands a fixed word.
+  // Other writers put the host's name where this has "trainer"; it would disclose the host.
   private static final String NAME = "events.out.tfevents.%010d.trainer.v2";
   private static final Pattern ANY_NAME =
       Pattern.compile("events\\.out\\.tfevents\\.(\\d{10})\\..*");
@@ -60,10 +59,10 @@ public final class TensorBoardFile implements AutoCloseable {
   }
 
   /**
-   * Begins a file in the run's folder, which is made if need be; earlier files stay.
+   * Creates a file in the run's folder, and the folder if needed; earlier files are kept.
    *
-   * @param step what the run starts from: 0, or the step of the checkpoint that it resumes; what
-   *     earlier files hold of later steps TensorBoard then drops
+   * @param step the step that the run starts from: 0, or that of the checkpoint it resumes from;
+   *     TensorBoard drops later steps of earlier files
    */
   public static TensorBoardFile open(Path folder, long step, Clock clock) throws IOException {
     Files.createDirectories(folder);
@@ -71,8 +70,8 @@ public final class TensorBoardFile implements AutoCloseable {
     try {
       TensorBoardFile file = new TensorBoardFile(records, clock);
       file.append(0, event -> event.writeString(FILE_VERSION, FORMAT));
-      // TensorBoard takes a START for a restart only where it has seen one before, so that a run's
-      // first file has one too; it drops the events at START's own step and later.
+      // TensorBoard treats a START as a restart only if it has seen one before, so a run's first file
+      // has one too. It drops the events at START's step and later.
       byte[] start = message(log -> log.writeEnum(STATUS, STATUS_START));
       file.append(step + 1, event -> event.writeByteArray(SESSION_LOG, start));
       return file;
@@ -85,7 +84,7 @@ public final class TensorBoardFile implements AutoCloseable {
   /**
    * Appends a point of a curve.
    *
-   * @param tag the curve; what is before a slash groups it with others
+   * @param tag the curve's name; TensorBoard groups curves by the part before a slash
    * @param value rounded to float32
    */
   public void scalar(String tag, long step, double value) throws IOException {
@@ -93,12 +92,12 @@ public final class TensorBoardFile implements AutoCloseable {
   }
 
   /**
-   * Appends a picture.
+   * Appends an image.
    *
-   * @param tag the series that it belongs to
-   * @param png a whole PNG file
-   * @param width of the picture, pixels
-   * @param height of the picture, pixels
+   * @param tag the name of the image series
+   * @param png the bytes of a PNG file
+   * @param width pixels
+   * @param height pixels
    */
   public void image(String tag, long step, byte[] png, int width, int height) throws IOException {
     byte[] image =
@@ -128,18 +127,18 @@ public final class TensorBoardFile implements AutoCloseable {
     append(step, event -> event.writeByteArray(SUMMARY, summary));
   }
 
-  private void append(long step, Fields what) throws IOException {
+  private void append(long step, Fields fields) throws IOException {
     Instant now = clock.instant();
     records.append(
         message(
             event -> {
               event.writeDouble(WALL_TIME, now.getEpochSecond() + now.getNano() / 1e9);
               event.writeInt64(STEP, step);
-              what.write(event);
+              fields.write(event);
             }));
   }
 
-  /** The fields of a message, in order. */
+  /** Writes the fields of a message. */
   private interface Fields {
 
     void write(CodedOutputStream out) throws IOException;
@@ -154,8 +153,8 @@ public final class TensorBoardFile implements AutoCloseable {
   }
 
   /**
-   * The time for a new file's name. TensorBoard reads a run's files in the order of their names, so
-   * this is later than every other's, even within a second or after the clock was set back.
+   * The time in a new file's name. TensorBoard reads a run's files in the order of their names, so it
+   * is later than that of every other file, even within a second or after the clock was set back.
    */
   private static long seconds(Path folder, Clock clock) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {

@@ -3,7 +3,7 @@ package dev.dcgan.trainer.torch;
 import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
-/** A file is cut short, or its bytes are not those that were written. */
+/** Signals that a file is truncated or its contents do not match their digest. */
 public final class DamagedFileException extends IOException {
 
   private static final long serialVersionUID = 1L;

@@ -12,35 +12,34 @@ import java.nio.LongBuffer;
 import java.util.function.Consumer;
 
 /**
- * Copies between arrays on any device and the memory of the host, a bounded chunk at a time.
+ * Copies between arrays on any device and host memory, in bounded chunks.
  *
- * <p>All reads of an array go through this class. DJL's {@code toFloatArray()} and its like leave
- * the host's copy of a GPU array in a new sub-manager of the array's own manager, which nobody
- * closes, and so they leave the contiguous copy of an array that is not contiguous; neither reads
- * an array above 2 GiB. Here such copies live in a manager that is closed before the method
- * returns.
+ * <p>All reads of an array go through this class. DJL's {@code toFloatArray()} and similar methods
+ * leak: the host copy of a GPU array, or the contiguous copy of a non-contiguous one, stays in a new
+ * sub-manager of the array's manager that nobody closes. They also cannot read arrays above 2 GiB.
+ * Here such copies belong to a manager that is closed before the method returns.
  *
- * <p>Bytes are in the platform's order, which is little-endian wherever libtorch is published.
+ * <p>Bytes are in native order, which is little-endian on all platforms of libtorch.
  */
 public final class HostCopies {
 
-  /** Values in a chunk: 4 MiB of float32. */
-  static final int CHUNK = 1 << 20;
+  /** The number of values in a chunk: 4 MiB of float32. */
+  static final int CHUNK_VALUES = 1 << 20;
 
-  /** Where the values of an array come from. */
+  /** A source of values for an array. */
   @FunctionalInterface
   public interface Source<E extends Exception> {
 
-    /** Fills what remains of {@code into} with the values from index {@code first} on. */
+    /** Fills the remaining bytes of {@code into} with the values from index {@code first} on. */
     void read(long first, ByteBuffer into) throws E;
   }
 
   private HostCopies() {}
 
   /**
-   * The values of a float32 array, row-major.
+   * Reads a float32 array, row-major.
    *
-   * @throws IllegalStateException the array is of another type
+   * @throws IllegalStateException if the array has another type
    */
   public static float[] floats(NDArray array) {
     require(array, DataType.FLOAT32);
@@ -51,9 +50,9 @@ public final class HostCopies {
   }
 
   /**
-   * The values of an int64 array, row-major.
+   * Reads an int64 array, row-major.
    *
-   * @throws IllegalStateException the array is of another type
+   * @throws IllegalStateException if the array has another type
    */
   public static long[] longs(NDArray array) {
     require(array, DataType.INT64);
@@ -64,10 +63,10 @@ public final class HostCopies {
   }
 
   /**
-   * Fills what remains of {@code into} with the values of a float32 array from index {@code first}
-   * on.
+   * Fills the remaining bytes of {@code into} with the values of a float32 array from index {@code
+   * first} on.
    *
-   * @throws IllegalStateException the array is of another type
+   * @throws IllegalStateException if the array has another type
    */
   public static void read(NDArray array, long first, ByteBuffer into) {
     require(array, DataType.FLOAT32);
@@ -75,19 +74,19 @@ public final class HostCopies {
   }
 
   /**
-   * Overwrites a float32 array in place; it stays the same leaf of the gradient's graph.
+   * Overwrites a float32 array in place; it remains the same leaf of the autograd graph.
    *
-   * @param array contiguous, as every array is that was not made as a view of another
-   * @throws IllegalStateException the array is of another type
+   * @param array a contiguous array, not a view of another
+   * @throws IllegalStateException if the array has another type
    */
   public static <E extends Exception> void fill(NDArray array, Source<E> source) throws E {
     require(array, DataType.FLOAT32);
     try (NDManager scope = array.getManager().newSubManager(array.getDevice());
         NDManager host = NDManager.newBaseManager(Device.cpu())) {
       NDArray values = flat(array, scope);
-      int length = (int) Math.min(CHUNK, array.size());
-      // Memory of libtorch's, which is free again when the scope is closed: a direct buffer of
-      // Java's would stay until a garbage collection.
+      int length = (int) Math.min(CHUNK_VALUES, array.size());
+      // libtorch's memory is freed when the manager is closed; a direct buffer of Java would stay
+      // until a garbage collection.
       NDArray staging = host.zeros(new Shape(length));
       ByteBuffer buffer = staging.toByteBuffer(true);
       for (long first = 0; first < array.size(); first += length) {
@@ -95,14 +94,14 @@ public final class HostCopies {
         source.read(first, buffer.clear().limit((int) n * Float.BYTES));
         try (NDManager part = host.newSubManager()) {
           NDArray chunk = staging.get(part, slice(0, n)).toDevice(array.getDevice(), false);
-          // Not NDArray.set(Buffer): that runs in a mode which PyTorch warns of as deprecated.
+          // Not NDArray.set(Buffer): PyTorch prints a deprecation warning for it.
           values.set(slice(first, first + n), chunk);
         }
       }
     }
   }
 
-  /** As {@link #fill(NDArray, Source)}, with all the values at hand. */
+  /** As {@link #fill(NDArray, Source)}, from an array on the heap. */
   public static void fill(NDArray array, float[] values) {
     if (array.size() != values.length) {
       throw new IllegalArgumentException(
@@ -119,17 +118,17 @@ public final class HostCopies {
     try (NDManager scope = array.getManager().newSubManager(array.getDevice())) {
       NDArray values = flat(array, scope);
       long end = first + count;
-      for (long start = first; start < end; start += CHUNK) {
+      for (long start = first; start < end; start += CHUNK_VALUES) {
         try (NDManager part = scope.newSubManager()) {
-          NDArray chunk = values.get(part, slice(start, Math.min(start + CHUNK, end)));
-          // On a GPU, DJL copies the chunk into a sub-manager of its manager: closed with it.
+          NDArray chunk = values.get(part, slice(start, Math.min(start + CHUNK_VALUES, end)));
+          // On a GPU, DJL copies the chunk into a sub-manager of its manager, which is closed here.
           consumer.accept(chunk.toByteBuffer(true));
         }
       }
     }
   }
 
-  /** A view of a contiguous array, a copy of any other; in {@code scope}. */
+  /** Flattens an array: a view if it is contiguous, otherwise a copy; in {@code scope}. */
   private static NDArray flat(NDArray array, NDManager scope) {
     NDArray flat = array.flatten();
     flat.attach(scope);

@@ -9,21 +9,21 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
 /**
- * A failure in PyTorch's native code: of the device, of its memory, or another. Not an error in a
- * run's settings or data: the same run may continue from its newest checkpoint in a new process.
+ * Signals a failure in PyTorch's native code: of the device, of its memory, or another. It is not
+ * caused by a run's settings or data: the run can resume from its newest checkpoint in a new process.
  *
- * <p>DJL's JNI library turns every C++ exception into an {@link EngineException} that has nothing
- * but PyTorch's message, so the message decides the {@link Kind}.
+ * <p>DJL's JNI library converts every C++ exception to an {@link EngineException} that carries only
+ * PyTorch's message, so the {@link Kind} is derived from the message.
  */
 public final class NativeFailureException extends IOException {
 
-  /** What failed. */
+  /** The kinds of failure. */
   public enum Kind {
-    /** The memory of the device or of the host was exhausted; the device still works. */
+    /** The memory of the device or the host is exhausted; the device still works. */
     OUT_OF_MEMORY("out of memory"),
     /**
-     * The device failed. CUDA then fails every further call of this process, so that nothing on the
-     * device can be read any more.
+     * The device failed. CUDA then rejects every further call of this process, so nothing on the
+     * device can be read.
      */
     DEVICE_LOST("device failure"),
     /** Anything else. */
@@ -35,7 +35,7 @@ public final class NativeFailureException extends IOException {
       this.title = title;
     }
 
-    /** Its label in metrics and events, {@code out_of_memory}. */
+    /** The kind's label in metrics and events: {@code out_of_memory}. */
     public String label() {
       return name().toLowerCase(Locale.ROOT);
     }
@@ -48,11 +48,11 @@ public final class NativeFailureException extends IOException {
   }
 
   private static final long serialVersionUID = 1L;
-  private static final int MAX_DETAIL = 400;
+  private static final int MAX_DETAIL_LENGTH = 400;
 
-  // Lower case. cuBLAS and cuDNN say "not initialized" if there is no memory left for their
-  // handles. The caching allocator asks NVML about the device only after cudaMalloc has failed.
-  private static final List<String> MEMORY =
+  // Lower case. cuBLAS and cuDNN report "not initialized" if there is no memory for their handles.
+  // The caching allocator calls NVML only after cudaMalloc has failed.
+  private static final List<String> MEMORY_ERRORS =
       List.of(
           "out of memory",
           "can't allocate memory",
@@ -64,8 +64,8 @@ public final class NativeFailureException extends IOException {
           "status_not_initialized",
           "nvml_success ==");
 
-  // Lower case, and more than "cuda": that is also in messages about tensors on two devices.
-  private static final List<String> DEVICE =
+  // Lower case. "cuda" alone is also in messages about tensors on different devices.
+  private static final List<String> DEVICE_ERRORS =
       List.of(
           "cuda error",
           "cuda driver error",
@@ -87,19 +87,19 @@ public final class NativeFailureException extends IOException {
           "aten/native/cuda/",
           "aten/native/cudnn/");
 
-  private static final String SCRIPT = "The following operation failed in the TorchScript";
-  private static final Pattern SCRIPT_CAUSE =
+  private static final String SCRIPT_PREFIX = "The following operation failed in the TorchScript";
+  private static final Pattern SCRIPT_ERROR =
       Pattern.compile("(?m)^[\\w.:]*(?:Error|Exception): (.*)$");
 
   private final Kind kind;
 
-  /** A failure of which the caller knows the kind. */
+  /** Creates a failure of a known kind. */
   public NativeFailureException(Kind kind, String message) {
     super(message);
     this.kind = kind;
   }
 
-  /** The engine's failure, classified; its message is one line. */
+  /** Classifies an engine failure; the message is one line. */
   public static NativeFailureException of(EngineException failure) {
     String message = String.valueOf(failure.getMessage());
     Kind kind = classify(message);
@@ -109,7 +109,7 @@ public final class NativeFailureException extends IOException {
     return classified;
   }
 
-  /** The engine's failure among an exception and its causes, if there is one. */
+  /** Finds an engine failure among an exception and its causes. */
   public static Optional<NativeFailureException> find(Exception thrown) {
     for (Throwable e = thrown; e != null; e = e.getCause()) {
       if (e instanceof NativeFailureException failure) {
@@ -123,9 +123,9 @@ public final class NativeFailureException extends IOException {
   }
 
   /**
-   * Does work of which a failure is to be reported in one line.
+   * Runs work and converts an engine failure, so that it is reported in one line.
    *
-   * @throws NativeFailureException PyTorch failed
+   * @throws NativeFailureException if PyTorch fails
    */
   public static <T> T reporting(Work<T> work) throws IOException {
     try {
@@ -141,24 +141,24 @@ public final class NativeFailureException extends IOException {
 
   private static Kind classify(String message) {
     String lower = message.toLowerCase(Locale.ROOT);
-    if (MEMORY.stream().anyMatch(lower::contains)) {
+    if (MEMORY_ERRORS.stream().anyMatch(lower::contains)) {
       return Kind.OUT_OF_MEMORY;
     }
-    return DEVICE.stream().anyMatch(lower::contains) ? Kind.DEVICE_LOST : Kind.OTHER;
+    return DEVICE_ERRORS.stream().anyMatch(lower::contains) ? Kind.DEVICE_LOST : Kind.OTHER;
   }
 
   /**
-   * The line that says what failed: CUDA's advice follows it, and a trace of the script precedes it
-   * where TorchScript ran the operator.
+   * Extracts the line of the actual error: CUDA's advice follows it, and for operators in TorchScript
+   * a stack trace precedes it.
    */
   static String detail(String message) {
     String line = message.lines().filter(text -> !text.isBlank()).findFirst().orElse("").strip();
-    if (message.startsWith(SCRIPT)) {
-      Matcher causes = SCRIPT_CAUSE.matcher(message);
+    if (message.startsWith(SCRIPT_PREFIX)) {
+      Matcher causes = SCRIPT_ERROR.matcher(message);
       while (causes.find()) {
         line = causes.group(1).strip();
       }
     }
-    return line.length() <= MAX_DETAIL ? line : line.substring(0, MAX_DETAIL) + " ...";
+    return line.length() <= MAX_DETAIL_LENGTH ? line : line.substring(0, MAX_DETAIL_LENGTH) + " ...";
   }
 }

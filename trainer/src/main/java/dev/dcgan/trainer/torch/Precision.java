@@ -4,11 +4,11 @@ import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
-/** How a CUDA device multiplies float32 values; the CPU always does so in float32. */
+/** The precision of float32 matrix products and convolutions on CUDA; the CPU always uses FP32. */
 public enum Precision {
-  /** In float32 throughout. */
+  /** Full float32. */
   FP32("fp32"),
-  /** On tensor cores, with factors rounded to a mantissa of 10 bits; sums are float32. */
+  /** Tensor cores with inputs rounded to a 10-bit mantissa; sums are float32. */
   TF32("tf32");
 
   private final String label;
@@ -17,12 +17,12 @@ public enum Precision {
     this.label = label;
   }
 
-  /** As options and manifests name it. */
+  /** The name in options and manifests. */
   public String label() {
     return label;
   }
 
-  /** The precision of that label. */
+  /** The precision with the given label. */
   public static Optional<Precision> named(String label) {
     return Stream.of(values()).filter(precision -> precision.label.equals(label)).findFirst();
   }

@@ -20,16 +20,16 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * Named tensors on disk, in the safetensors format, so that other tools can read them too.
+ * A file format of named float32 tensors and strings: safetensors, which other tools can read too.
  *
- * <p>The length of a JSON header (little-endian uint64), the header (each tensor's type, shape and
- * place; strings of ours under {@code __metadata__}), then the values, little-endian float32.
- * Source: the safetensors format description. Of the strings, {@code format_version} and {@code
- * sha256} (of the header without this entry, followed by the values) are this class's, the rest is
- * the caller's.
+ * <p>A file has the length of a JSON header (little-endian uint64), the header (each tensor's type,
+ * shape and offsets; strings under {@code __metadata__}), and the values, little-endian float32.
+ * Source: the safetensors format description. This class adds the strings {@code format_version} and
+ * {@code sha256} (of the header without that entry, followed by the values); all others are the
+ * caller's.
  *
- * @param kind what messages call such a file: {@code checkpoint}
- * @param version of the caller's strings and names: the one written, and the highest read
+ * @param kind what the file is called in messages: {@code checkpoint}
+ * @param version the version of the caller's names, which is written, and the highest that is read
  */
 public record SafetensorsFile(String kind, int version) {
 
@@ -41,7 +41,7 @@ public record SafetensorsFile(String kind, int version) {
   private static final int CHUNK_BYTES = 4 << 20;
   private static final Gson GSON = new Gson();
 
-  /** What a file holds, in the file's order; tensors hold no values, but read them. */
+  /** The content of a file, in order; tensors read their values from the file on access. */
   public record Content(Map<String, String> metadata, Map<String, Tensor> tensors) {
 
     public Content {
@@ -51,9 +51,9 @@ public record SafetensorsFile(String kind, int version) {
   }
 
   /**
-   * Writes a file, whole or not at all, through one bounded buffer.
+   * Writes a file atomically, through one bounded buffer.
    *
-   * @throws IOException the file, if there was one, is untouched
+   * @throws IOException if it cannot be written; an existing file is unchanged
    */
   public void write(Path file, Content content) throws IOException {
     DurableFiles.replace(file, channel -> write(channel, content));
@@ -62,7 +62,7 @@ public record SafetensorsFile(String kind, int version) {
   void write(FileChannel channel, Content content) throws IOException {
     JsonObject header = header(content);
     Sha256 digest = new Sha256().add(bytes(header));
-    // The header comes before the values and holds their digest, so it is written last.
+    // The header precedes the values and contains their digest, so it is written last.
     channel.position(Long.BYTES + bytes(withSha256(header, NO_SHA256)).length);
     ByteBuffer chunk = littleEndian(CHUNK_BYTES);
     for (Tensor tensor : content.tensors().values()) {
@@ -80,7 +80,7 @@ public record SafetensorsFile(String kind, int version) {
     writeFully(channel, ByteBuffer.wrap(json));
   }
 
-  /** The header without the digest, which covers it. */
+  /** The header without the digest, which covers the header too. */
   private JsonObject header(Content content) {
     JsonObject header = new JsonObject();
     JsonObject metadata = new JsonObject();
@@ -103,17 +103,16 @@ public record SafetensorsFile(String kind, int version) {
   }
 
   /**
-   * Verifies a file as a whole, and describes it; the tensors' values are read from the file when
-   * they are needed.
+   * Verifies a file's digest and reads its header; the tensors' values are read on access.
    *
-   * @throws DamagedFileException it is not what was written
-   * @throws IOException missing, or of a newer format; the message says which
+   * @throws DamagedFileException if the file is truncated or was changed
+   * @throws IOException if it does not exist or has a newer format version
    */
   public Content read(Path file) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long length = read(channel, Long.BYTES, file).getLong();
       if (length < 2 || length > MAX_HEADER_BYTES) {
-        throw damaged(file, "a header of " + length + " bytes; expected 2 to " + MAX_HEADER_BYTES);
+        throw damaged(file, "its header has " + length + " bytes; expected 2 to " + MAX_HEADER_BYTES);
       }
       JsonObject header = header(read(channel, (int) length, file));
       JsonObject metadata = metadata(file, header);
@@ -121,17 +120,17 @@ public record SafetensorsFile(String kind, int version) {
       String expected = metadata.remove(SHA256).getAsString();
       String found = sha256(header, channel);
       if (!found.equals(expected)) {
-        throw damaged(file, "SHA-256 %s; its header says %s".formatted(found, expected));
+        throw damaged(file, "its SHA-256 is %s; expected %s".formatted(found, expected));
       }
       return new Content(strings(metadata), tensors(header, file, start, channel.position()));
     } catch (RuntimeException e) {
-      // Gson, buffers and records tell of a malformed header each by exceptions of their own.
+      // Gson, buffers and records throw different exceptions for a malformed header.
       throw new DamagedFileException(
-          "%s is not a valid %s: %s".formatted(file, kind, e.getMessage()), e);
+          "cannot read %s: it is not a valid %s (%s)".formatted(file, kind, e.getMessage()), e);
     }
   }
 
-  /** Of the header, followed by the rest of the file. */
+  /** The digest of the header and the rest of the file. */
   private static String sha256(JsonObject header, FileChannel channel) throws IOException {
     Sha256 digest = new Sha256().add(bytes(header));
     ByteBuffer chunk = littleEndian(CHUNK_BYTES);
@@ -148,12 +147,12 @@ public record SafetensorsFile(String kind, int version) {
   private JsonObject metadata(Path file, JsonObject header) throws IOException {
     JsonObject metadata = header.getAsJsonObject(METADATA);
     if (metadata == null || !metadata.has(VERSION)) {
-      throw damaged(file, "no %s of this trainer's: it lacks %s".formatted(kind, VERSION));
+      throw damaged(file, "it has no %s, so it is not a %s of this trainer".formatted(VERSION, kind));
     }
     int found = metadata.get(VERSION).getAsInt();
     if (found < 1 || found > version) {
       throw new IOException(
-          "%s has format_version %d; this program reads 1 to %d: use a newer program"
+          "cannot read %s: format_version %d; this program reads 1 to %d: use a newer program"
               .formatted(file, found, version));
     }
     return metadata;
@@ -177,7 +176,7 @@ public record SafetensorsFile(String kind, int version) {
     return description;
   }
 
-  /** The tensors of the values between {@code start} and {@code end} in the file. */
+  /** The tensors whose values are between {@code start} and {@code end} in the file. */
   private static Map<String, Tensor> tensors(JsonObject header, Path file, long start, long end) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     for (Map.Entry<String, JsonElement> entry : header.entrySet()) {
@@ -203,9 +202,9 @@ public record SafetensorsFile(String kind, int version) {
   /**
    * A tensor in a file.
    *
-   * @param start of its values, from the file's beginning
+   * @param start the offset of its values from the beginning of the file
    */
-  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
   record StoredTensor(Path file, long start, long[] shape) implements Tensor {
 
     @Override
@@ -214,7 +213,7 @@ public record SafetensorsFile(String kind, int version) {
         channel.position(start + first * Float.BYTES);
         while (into.hasRemaining()) {
           if (channel.read(into) < 0) {
-            throw new DamagedFileException(file + " was cut short after it was verified", null);
+            throw new DamagedFileException("cannot read " + file + ": it was truncated after it was verified", null);
           }
         }
       }
@@ -225,7 +224,7 @@ public record SafetensorsFile(String kind, int version) {
     ByteBuffer bytes = littleEndian(size);
     while (bytes.hasRemaining()) {
       if (channel.read(bytes) < 0) {
-        throw damaged(file, "%d bytes where %d more are expected".formatted(channel.size(), size));
+        throw damaged(file, "it has %d bytes; expected %d more".formatted(channel.size(), size));
       }
     }
     return bytes.flip();
@@ -233,7 +232,7 @@ public record SafetensorsFile(String kind, int version) {
 
   private DamagedFileException damaged(Path file, String what) {
     return new DamagedFileException(
-        "%s is damaged: %s; use another %s".formatted(file, what, kind), null);
+        "cannot read %s: it is damaged, %s; use another %s".formatted(file, what, kind), null);
   }
 
   private static ByteBuffer littleEndian(int size) {

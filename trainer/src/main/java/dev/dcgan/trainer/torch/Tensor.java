@@ -6,31 +6,32 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 
 /**
- * float32 values in row-major order, which are read a part at a time: they may be on a device or in
- * a file, and more than the host's memory holds.
+ * A float32 tensor in row-major order whose values are read in parts, because they may be on a device
+ * or in a file, and exceed the host's memory.
  */
 public interface Tensor {
 
   long[] shape();
 
   /**
-   * Fills what remains of {@code into} with the values from index {@code first} on, little-endian.
+   * Fills the remaining bytes of {@code into} with the values from index {@code first} on, in little-
+   * endian order.
    *
-   * @throws IOException the values cannot be read
+   * @throws IOException if the values cannot be read
    */
   void read(long first, ByteBuffer into) throws IOException;
 
-  /** How many values there are. */
+  /** The number of values. */
   default long size() {
     return size(shape());
   }
 
-  /** How many values a tensor of that shape has. */
+  /** The number of values of a tensor with the given shape. */
   static long size(long... shape) {
     return Arrays.stream(shape).reduce(1, Math::multiplyExact);
   }
 
-  /** The values that a float32 array has when they are read. */
+  /** A tensor that reads the current values of a float32 array. */
   static Tensor of(NDArray array) {
     return new ArrayTensor(array);
   }
@@ -38,7 +39,7 @@ public interface Tensor {
   /**
    * Overwrites {@code array} with this tensor's values.
    *
-   * @throws IOException the values cannot be read
+   * @throws IOException if the values cannot be read
    */
   default void copyTo(NDArray array) throws IOException {
     HostCopies.<IOException>fill(array, this::read);
@@ -49,7 +50,7 @@ public interface Tensor {
     return Arrays.equals(shape(), array.getShape().getShape());
   }
 
-  /** An array's values, on its device. */
+  /** A tensor on a device. */
   record ArrayTensor(NDArray array) implements Tensor {
 
     @Override

@@ -10,35 +10,34 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * PyTorch's settings of how CUDA computes, {@code at::globalContext()}, which neither DJL nor
- * TorchScript offers: C++ functions of the library that DJL has loaded, called by their symbols.
+ * PyTorch's settings for computation on CUDA, {@code at::globalContext()}. Neither DJL nor TorchScript
+ * has access to them, so this class calls the C++ functions of the loaded library by their symbols.
  *
- * <p>The settings are the process's, not a network's. They change nothing on the CPU.
+ * <p>The settings apply to the whole process. They have no effect on the CPU.
  */
 public final class TorchContext {
 
   /**
    * All settings.
    *
-   * @param convolutionTf32 whether cuDNN may round factors to TF32; PyTorch's default is yes
-   * @param productTf32 the same of cuBLAS; PyTorch's default is no
-   * @param autotuning whether cuDNN tries its algorithms out on each new shape, and keeps the
-   *     fastest; which one that is may differ from process to process, and so does the rounding
-   * @param deterministic whether every operator must give the same result each time, and fail where
-   *     it cannot
+   * @param cudnnTf32 whether cuDNN may use TF32 for convolutions; PyTorch's default is true
+   * @param cublasTf32 whether cuBLAS may use TF32 for matrix products; PyTorch's default is false
+   * @param cudnnBenchmark whether cuDNN benchmarks its algorithms for each new shape and uses the
+   *     fastest; the choice, and so the rounding, may differ between processes
+   * @param deterministic whether operators must be deterministic, and fail if they cannot be
    */
   public record Settings(
-      boolean convolutionTf32, boolean productTf32, boolean autotuning, boolean deterministic) {
+      boolean cudnnTf32, boolean cublasTf32, boolean cudnnBenchmark, boolean deterministic) {
 
-    /** Those of a run. */
+    /** The settings of a training run. */
     public static Settings of(Precision precision, boolean deterministic) {
       boolean tf32 = precision == Precision.TF32;
       return new Settings(tf32, tf32, !deterministic, deterministic);
     }
   }
 
-  // Linux: RTLD_LAZY | RTLD_NOLOAD, the library that is loaded already or none.
-  private static final int ALREADY_LOADED = 1 | 4;
+  // Linux: RTLD_LAZY | RTLD_NOLOAD, which fails unless the library is loaded already.
+  private static final int OPEN_LOADED = 1 | 4;
 
   private static final String CONTEXT = "_ZN2at13globalContextEv";
 
@@ -51,27 +50,27 @@ public final class TorchContext {
   }
 
   /**
-   * That of the library that DJL uses.
+   * The context of the library that DJL uses.
    *
-   * @throws IOException the library lacks a symbol: it is another version of PyTorch
+   * @throws IOException if the library has no such symbol: it is another version of PyTorch
    */
   public static TorchContext get() throws IOException {
-    Engine.getInstance(); // Loads the library.
+    Engine.getInstance(); // loads the library
     return of(
         Path.of(LibUtils.getLibtorchPath())
             .toAbsolutePath()
             .resolve(System.mapLibraryName("torch_cpu")));
   }
 
-  /** That of a library that is loaded already. */
+  /** The context of a library that is loaded already. */
   static TorchContext of(Path file) throws IOException {
     NativeLibrary library;
     try {
       library =
           NativeLibrary.getInstance(
-              file.toString(), Map.of(Library.OPTION_OPEN_FLAGS, ALREADY_LOADED));
+              file.toString(), Map.of(Library.OPTION_OPEN_FLAGS, OPEN_LOADED));
     } catch (UnsatisfiedLinkError e) {
-      // JNA's own message names every place that it looked at.
+      // JNA's message lists every path that it searched.
       throw new IOException(
           "cannot set PyTorch's precision: %s is not loaded; expected the native libraries of PyTorch 2.7.1"
               .formatted(file),
@@ -84,19 +83,19 @@ public final class TorchContext {
     }
   }
 
-  /** Changes every setting; returns what they are then, as read back. */
+  /** Applies all settings; returns the settings that are then in effect. */
   public Settings apply(Settings settings) throws IOException {
-    set("_ZN2at7Context17setAllowTF32CuDNNEb", settings.convolutionTf32);
-    set("_ZN2at7Context18setAllowTF32CuBLASEb", settings.productTf32);
-    set("_ZN2at7Context17setBenchmarkCuDNNEb", settings.autotuning);
+    set("_ZN2at7Context17setAllowTF32CuDNNEb", settings.cudnnTf32);
+    set("_ZN2at7Context18setAllowTF32CuBLASEb", settings.cublasTf32);
+    set("_ZN2at7Context17setBenchmarkCuDNNEb", settings.cudnnBenchmark);
     set("_ZN2at7Context21setDeterministicCuDNNEb", settings.deterministic);
-    // Without it every new tensor would be filled first, lest a program read it unwritten.
+    // By default, deterministic mode fills every new tensor, in case it is read before it is written.
     set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", false);
     call("_ZN2at7Context26setDeterministicAlgorithmsEbb", settings.deterministic, false);
     return read();
   }
 
-  /** The settings now. */
+  /** Reads the current settings. */
   Settings read() throws IOException {
     return new Settings(
         is("_ZNK2at7Context14allowTF32CuDNNEv"),
@@ -111,14 +110,14 @@ public final class TorchContext {
   }
 
   private boolean is(String symbol) throws IOException {
-    return (call(symbol) & 0xFF) != 0; // A C++ bool is one byte; what is above it is undefined.
+    return (call(symbol) & 0xFF) != 0; // a C++ bool is one byte; the other bytes are undefined
   }
 
   private int call(String symbol, boolean... arguments) throws IOException {
     Object[] all = new Object[arguments.length + 1];
     all[0] = context;
     for (int i = 0; i < arguments.length; i++) {
-      all[i + 1] = arguments[i] ? 1 : 0; // JNA's own true would be -1, which is no C++ bool.
+      all[i + 1] = arguments[i] ? 1 : 0; // JNA would pass true as -1, which is no C++ bool
     }
     try {
       return library.getFunction(symbol).invokeInt(all);

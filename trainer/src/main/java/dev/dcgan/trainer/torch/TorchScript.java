@@ -19,12 +19,12 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 
 /**
- * Functions in TorchScript: source text that PyTorch compiles when it loads it, for what DJL has no
- * operator for, or only slower ones.
+ * Compiles and runs TorchScript functions, for operators that DJL does not have or that are slower in
+ * DJL.
  *
- * <p>PyTorch loads archives, so they are wrapped up as one. The format is a zip of stored entries
- * below one folder: {@code version}, {@code code/__torch__.py}, {@code data.pkl} (the module
- * object, a Python pickle) and {@code constants.pkl} (here none). Source: PyTorch,
+ * <p>PyTorch loads TorchScript from archives only. An archive is a zip of stored entries below one
+ * folder: {@code version}, {@code code/__torch__.py} (the source), {@code data.pkl} (the module
+ * object, a Python pickle) and {@code constants.pkl} (empty here). Source: PyTorch,
  * torch/csrc/jit/docs/serialization.md.
  */
 public final class TorchScript {
@@ -44,12 +44,12 @@ public final class TorchScript {
   private TorchScript() {}
 
   /**
-   * One function of a script. It returns a tensor; the others of the script are called as {@code
+   * A function of a script. It returns a tensor, and calls other functions of the script as {@code
    * (self).name(...)}.
    *
-   * @param name {@code forward} for the one that {@link #run} calls
-   * @param arguments with their types, {@code x: Tensor} or {@code weights: List[Tensor]}
-   * @param body statements, one a line, the last a return
+   * @param name the name; {@link #run} calls {@code forward}
+   * @param arguments the arguments with their types: {@code x: Tensor}, {@code weights: List[Tensor]}
+   * @param body the statements, one per line; the last one returns
    */
   public record Function(String name, List<String> arguments, String body) {
 
@@ -57,7 +57,7 @@ public final class TorchScript {
       arguments = List.copyOf(arguments);
     }
 
-    /** A function of tensors alone. */
+    /** A function whose arguments are all tensors. */
     public static Function ofTensors(String name, List<String> arguments, String body) {
       return new Function(
           name, arguments.stream().map(argument -> argument + ": Tensor").toList(), body);
@@ -80,8 +80,8 @@ public final class TorchScript {
   /**
    * Compiles a script.
    *
-   * @param manager whose life the script shares
-   * @param functions one of them {@code forward}
+   * @param manager the manager that the script belongs to
+   * @param functions the functions, one of them {@code forward}
    */
   public static PtSymbolBlock load(NDManager manager, List<Function> functions) {
     String source =
@@ -96,34 +96,35 @@ public final class TorchScript {
       return JniUtils.loadModule(
           (PtNDManager) manager, new ByteArrayInputStream(archive(source)), false, false);
     } catch (IOException e) {
-      throw new UncheckedIOException("reading from memory", e);
+      throw new UncheckedIOException("cannot read from memory", e);
     }
   }
 
   /**
-   * Runs a script's {@code forward}. Autograd records only what the script itself asks for.
+   * Runs a script's {@code forward}. Autograd records only operations on arrays that the script itself
+   * marks as requiring gradients.
    *
-   * @param lists its arguments, none of them empty
-   * @return what it returns, in the manager of the first list's first array
+   * @param lists the arguments, none of them empty
+   * @return the result, in the manager of the first list's first array
    */
   public static NDArray run(PtSymbolBlock script, NDList... lists) {
     NDList arguments = new NDList();
     for (int i = 0; i < lists.length; i++) {
-      // The engine makes a list of the arrays that have the same name with brackets.
+      // The engine groups arrays of the same name with brackets to a list argument.
       String name = i + "[]";
       lists[i].forEach(array -> array.setName(name));
       arguments.addAll(lists[i]);
     }
-    JniUtils.setGradMode(true); // This thread's.
+    JniUtils.setGradMode(true); // of this thread
     try {
-      // With false in place of true the engine would leave autograd out altogether.
+      // With false the engine would disable autograd.
       return IValueUtils.forward(script, arguments, true).singletonOrThrow();
     } finally {
       JniUtils.setGradMode(false);
     }
   }
 
-  /** The archive of one module, without parameters, of class Function. */
+  /** An archive of one module of class Function without parameters. */
   private static byte[] archive(String source) {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (ZipOutputStream zip = new ZipOutputStream(bytes)) {
@@ -133,7 +134,7 @@ public final class TorchScript {
       put(zip, "constants.pkl", EMPTY_TUPLE);
       put(zip, "version", FORMAT_VERSION);
     } catch (IOException e) {
-      throw new UncheckedIOException("writing to memory", e);
+      throw new UncheckedIOException("cannot write to memory", e);
     }
     return bytes.toByteArray();
   }

@@ -16,20 +16,21 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Where the networks live and learn: the CPU, or a CUDA device. */
+/** The device that networks are trained on: the CPU or a CUDA device. */
 public final class TrainingDevice {
 
-  /** Computes something on a CUDA device; throws what PyTorch says where that fails. */
+  /** Computes something on a CUDA device; throws the engine's exception if that fails. */
   @FunctionalInterface
   interface Probe {
     void run(Device cuda);
   }
 
   /**
-   * What devices are chosen from.
+   * The machine that a device is selected on.
    *
-   * @param hasDriver whether NVIDIA's kernel driver is there
-   * @param worked devices that worked in this process; thread-safe
+   * @param probe tests a CUDA device
+   * @param hasDriver whether NVIDIA's kernel driver is installed
+   * @param worked the devices that worked in this process; thread-safe
    */
   record Machine(Probe probe, boolean hasDriver, Set<Device> worked) {
 
@@ -38,14 +39,14 @@ public final class TrainingDevice {
     }
   }
 
-  private static final Logger log = LoggerFactory.getLogger("train");
+  private static final Logger log = LoggerFactory.getLogger(TrainingDevice.class);
   private static final String AUTO = "auto";
   private static final String CPU = "cpu";
-  private static final String CUDA_N = "cuda:";
+  private static final String CUDA_PREFIX = "cuda:";
   private static final Machine MACHINE =
       new Machine(TrainingDevice::compute, Files.exists(Path.of("/proc/driver/nvidia/version")));
 
-  /** For messages: what {@link #select} takes. */
+  /** The arguments of {@link #select}, for messages. */
   public static final String CHOICES = "auto, cpu, cuda or cuda:<number>";
 
   private final Device device;
@@ -54,48 +55,47 @@ public final class TrainingDevice {
     this.device = device;
   }
 
-  /** Whether {@link #select} takes it, if the device is there. */
+  /** Whether {@link #select} accepts the choice, if the device exists. */
   public static boolean isChoice(String choice) {
     return choice.matches("auto|cpu|cuda(:[0-9]{1,2})?");
   }
 
-  /** Whether the choice leaves the device to the program. */
+  /** Whether the choice is {@code auto}. */
   public static boolean isAuto(String choice) {
     return choice.equals(AUTO);
   }
 
-  /** The CUDA device that {@code auto} or a choice of CUDA means. */
+  /** The name of the CUDA device that {@code auto} or a choice of CUDA refers to. */
   public static String cudaDevice(String choice) {
-    return choice.startsWith(CUDA_N) ? choice : CUDA_N + 0;
+    return choice.startsWith(CUDA_PREFIX) ? choice : CUDA_PREFIX + 0;
   }
 
   /**
-   * Starts the engine and chooses the device. Where {@code auto} finds no CUDA device, the log says
-   * why.
+   * Starts the engine and selects the device. If {@code auto} finds no CUDA device, the reason is
+   * logged.
    *
-   * @param choice {@code cpu}, {@code cuda}, {@code cuda:<number>}, or {@code auto}: CUDA where it
-   *     works, else the CPU
-   * @throws NativeFailureException the CUDA device worked earlier in this process, and no longer
-   *     does
-   * @throws IOException {@code cuda} where CUDA, or the device of that number, does not work
+   * @param choice {@code cpu}, {@code cuda}, {@code cuda:<number>}, or {@code auto}: CUDA if it
+   *     works, otherwise the CPU
+   * @throws NativeFailureException if the CUDA device worked earlier in this process and fails now
+   * @throws IOException if CUDA was requested and the device does not work
    */
   public static TrainingDevice select(String choice) throws IOException {
     return select(choice, "");
   }
 
   /**
-   * {@link #select(String)} for a run that a former process may have begun.
+   * As {@link #select(String)}, for a run that another process may have started.
    *
-   * @param choice as above; {@code auto} is the device that the run was trained on
-   * @param trainedOn the device that the run was trained on, by its name; empty: none yet
-   * @throws NativeFailureException also where the run was trained on CUDA, which does not work now:
-   *     the run must wait for it
+   * @param choice as above; {@code auto} selects the device that the run was trained on
+   * @param trainedOn the name of the device that the run was trained on; empty for a new run
+   * @throws NativeFailureException also if the run was trained on a CUDA device that does not work
+   *     now: the run has to wait for the device
    */
   public static TrainingDevice select(String choice, String trainedOn) throws IOException {
     startEngine();
     TrainingDevice device = select(choice, trainedOn, MACHINE);
     if (device.isGpu()) {
-      // PyTorch's own default is TF32 for convolutions. A run sets its precision when it starts.
+      // PyTorch's default is TF32 for convolutions. A training run sets its own precision later.
       var unused = TorchContext.get().apply(TorchContext.Settings.of(Precision.FP32, false));
     }
     return device;
@@ -103,47 +103,47 @@ public final class TrainingDevice {
 
   static TrainingDevice select(String choice, String trainedOn, Machine machine)
       throws IOException {
-    String wanted = isAuto(choice) && !trainedOn.isEmpty() ? trainedOn : choice;
-    if (wanted.equals(CPU)) {
+    String requested = isAuto(choice) && !trainedOn.isEmpty() ? trainedOn : choice;
+    if (requested.equals(CPU)) {
       return new TrainingDevice(Device.cpu());
     }
-    Device cuda = Device.gpu(Integer.parseInt(cudaDevice(wanted).substring(CUDA_N.length())));
+    Device cuda = Device.gpu(Integer.parseInt(cudaDevice(requested).substring(CUDA_PREFIX.length())));
     try {
       machine.probe().run(cuda);
       machine.worked().add(cuda);
       return new TrainingDevice(cuda);
     } catch (EngineException e) {
       CudaProblem problem = CudaProblem.of(e, cuda);
-      requireNeverUsed(cuda, trainedOn, machine, problem);
-      if (!isAuto(wanted)) {
+      requireUnused(cuda, trainedOn, machine, problem);
+      if (!isAuto(requested)) {
         throw new IOException(
-            "--device %s: %s; %s, or use --device cpu"
-                .formatted(wanted, problem.found(), problem.remedy()),
+            "cannot use --device %s: %s; %s, or use --device cpu"
+                .formatted(requested, problem.found(), problem.remedy()),
             e);
       }
-      report(problem, machine);
+      logFallback(problem, machine);
       return new TrainingDevice(Device.cpu());
     }
   }
 
-  private static void requireNeverUsed(
+  private static void requireUnused(
       Device cuda, String trainedOn, Machine machine, CudaProblem problem)
       throws NativeFailureException {
     if (machine.worked().contains(cuda)) {
       throw new NativeFailureException(
           Kind.DEVICE_LOST,
-          "%s worked before and does not work now: %s".formatted(name(cuda), problem.found()));
+          "cannot use %s, which worked earlier: %s".formatted(name(cuda), problem.found()));
     }
     if (trainedOn.equals(name(cuda))) {
       throw new NativeFailureException(
           Kind.DEVICE_LOST,
-          "the run was trained on %s, which does not work now: %s; %s, or move the run with --device cpu"
+          "cannot use %s, which the run was trained on: %s; %s, or move the run with --device cpu"
               .formatted(trainedOn, problem.found(), problem.remedy()));
     }
   }
 
-  private static void report(CudaProblem problem, Machine machine) {
-    String message = "--device auto: no CUDA device works, using the CPU: {}; {}";
+  private static void logFallback(CudaProblem problem, Machine machine) {
+    String message = "--device auto: using the CPU, no CUDA device works: {}; {}";
     if (problem.cpuBuild() && !machine.hasDriver()) {
       log.info(message, problem.found(), problem.remedy() + " on a machine with a GPU");
     } else {
@@ -151,7 +151,7 @@ public final class TrainingDevice {
     }
   }
 
-  /** Loads the native library; no other call does. */
+  /** Loads the native library, which may fail; all other calls find it loaded. */
   private static void startEngine() throws IOException {
     try {
       Engine.getInstance();
@@ -172,15 +172,13 @@ public final class TrainingDevice {
     if (!message.contains("Offline mode")) {
       return NativeFailureException.detail(message);
     }
-    // What DJL does not find it would download.
+    // DJL tries to download a library that it does not find, which offline mode forbids.
     return path == null
-        ? "this build has none, and PYTORCH_LIBRARY_PATH is not set"
+        ? "this build does not include it, and PYTORCH_LIBRARY_PATH is not set"
         : "PYTORCH_LIBRARY_PATH=%s has no libtorch".formatted(path);
   }
 
-  /**
-   * By trying: a count of devices says nothing about whether the library has machine code for them.
-   */
+  /** Tries a computation: a device that is listed may still lack machine code in the library. */
   private static void compute(Device cuda) {
     try (NDManager manager = NDManager.newBaseManager(cuda);
         NDArray two = manager.create(new float[] {1, 1}).sum()) {
@@ -191,7 +189,7 @@ public final class TrainingDevice {
     }
   }
 
-  /** The device, as the engine names it. */
+  /** The device as DJL's type. */
   public Device device() {
     return device;
   }
@@ -202,7 +200,7 @@ public final class TrainingDevice {
   }
 
   private static String name(Device device) {
-    return device.isGpu() ? CUDA_N + device.getDeviceId() : CPU;
+    return device.isGpu() ? CUDA_PREFIX + device.getDeviceId() : CPU;
   }
 
   /** {@code cpu} or {@code cuda:<number>}. */

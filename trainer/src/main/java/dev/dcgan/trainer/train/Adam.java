@@ -14,8 +14,8 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /**
- * Adam (Kingma and Ba 2015) over one network's parameters, with moments that a checkpoint can keep,
- * which DJL's own does not offer.
+ * The Adam optimizer (Kingma and Ba 2015) for one network. DJL's Adam keeps its moments private, so
+ * they could not be saved in checkpoints.
  */
 final class Adam {
 
@@ -27,7 +27,7 @@ final class Adam {
   private final Map<String, NDArray> moments = new LinkedHashMap<>();
   private final NDList means = new NDList();
   private final NDList variances = new NDList();
-  private final NDArray step; // Scalar, on the device: nothing waits for it to get there.
+  private final NDArray step; // scalar, on the device, so that the host does not wait for it
 
   Adam(NDManager manager, Network network, float learningRate, float beta1, float beta2) {
     this.learningRate = learningRate;
@@ -46,11 +46,11 @@ final class Adam {
   }
 
   /**
-   * {@code adam(weights, gradients, means, variances, step)}: moves every weight against its
-   * gradient; returns the Euclidean norm of all the gradients together, scalar.
+   * {@code adam(weights, gradients, means, variances, step)}: updates the weights; returns the
+   * Euclidean norm of all gradients, scalar.
    *
-   * <p>By PyTorch's fused kernel: one pass over weight, gradient and moments, where an operator at
-   * a time takes a dozen. It reads memory as it lies, so gradients must be contiguous.
+   * <p>It uses PyTorch's fused kernel: one pass over weights, gradients and moments instead of a
+   * dozen. The kernel ignores strides, so gradients must be contiguous.
    */
   Function function() {
     return new Function(
@@ -77,12 +77,12 @@ final class Adam {
                 EPSILON));
   }
 
-  /** The first moments, in the order of {@link Network#learned}. */
+  /** The first moments, in the order of {@link Network#trainable}. */
   NDList means() {
     return means;
   }
 
-  /** The second moments, in the order of {@link Network#learned}. */
+  /** The second moments, in the order of {@link Network#trainable}. */
   NDList variances() {
     return variances;
   }
@@ -92,14 +92,14 @@ final class Adam {
     return step;
   }
 
-  /** Says how many updates the moments have had: zero of a new one, else a checkpoint's. */
+  /** Sets the number of updates so far, from a checkpoint. */
   void setSteps(long steps) {
-    Network.assign(step, new float[] {steps}); // Exact to 2^24.
+    Network.assign(step, new float[] {steps}); // exact up to 2^24
   }
 
   /**
-   * The moments by parameter and kind, for a checkpoint: {@code <parameter>.mean} and {@code
-   * .variance}.
+   * The moments by their names in checkpoints: {@code <parameter>.mean} and {@code
+   * <parameter>.variance}.
    */
   Map<String, NDArray> moments() {
     return moments;

@@ -14,16 +14,16 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Brings batches to the device, in one copy each that the host does not wait for.
+ * Copies batches to the device, each with one asynchronous copy.
  *
- * <p>The engine's own copies from memory wait for everything that the device still has to do. A
- * copy from page-locked ("pinned") memory need not: PyTorch keeps the pinned block until the device
- * has read it. The batch's buffer is free again when {@link #upload} returns, but on the CPU, where
- * nothing is copied.
+ * <p>The engine's own copies from pageable memory wait until the device has finished its queue. A copy
+ * from pinned memory does not: PyTorch keeps the pinned block until the device has read it. When
+ * {@link #upload} returns, the batch's buffer may be reused, except on the CPU, where nothing is
+ * copied.
  */
 final class BatchUpload {
 
-  /** To the device of {@code like[0]}. */
+  /** Copies {@code values[0]} to the device of {@code like[0]}. */
   static final Function SCRIPT =
       Function.forward(
           List.of("like", "values"), "return torch.to(torch.pin_memory(values[0]), like[0], True)");
@@ -32,7 +32,7 @@ final class BatchUpload {
   private final @Nullable PtSymbolBlock script;
   private final @Nullable NDArray like;
 
-  /** For batches in managers of the same device as {@code manager}, whose life it shares. */
+  /** Uploads to the device of {@code manager}, which owns its resources. */
   BatchUpload(NDManager manager) {
     boolean gpu = manager.getDevice().isGpu();
     host = gpu ? manager.newSubManager(Device.cpu()) : null;
@@ -40,7 +40,7 @@ final class BatchUpload {
     like = gpu ? manager.zeros(new Shape()) : null;
   }
 
-  /** The batch's values, flat, in {@code scope}. */
+  /** Uploads the batch's values as a flat array that belongs to {@code scope}. */
   NDArray upload(NDManager scope, Batch batch) {
     Shape shape = new Shape(batch.values().remaining() / Float.BYTES);
     if (host == null || script == null || like == null) {

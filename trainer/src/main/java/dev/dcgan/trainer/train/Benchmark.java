@@ -27,68 +27,69 @@ import java.util.function.Supplier;
 import java.util.stream.IntStream;
 
 /**
- * Training steps on one batch of noise over and over, timed part by part: what the networks cost,
- * without files, pictures or checkpoints. Everything runs on the caller's thread.
+ * Measures the throughput of training steps and the time of their phases, on one batch of noise and
+ * without dataset, files or checkpoints. Everything runs on the caller's thread.
  */
 public final class Benchmark implements AutoCloseable {
 
-  private static final int PRODUCT_SIDE = 2048;
-  private static final int PRODUCTS = 4;
-  private static final int PRODUCT_TRIES = 5;
+  private static final int MATRIX_SIDE = 2048;
+  private static final int PRODUCTS_PER_TRIAL = 4;
+  private static final int TRIALS = 5;
 
   /**
-   * What a turn took.
+   * One measurement.
    *
-   * @param imagesPerSecond pictures in the batches of the turn's first half over its time
-   * @param milliseconds a step of the second half, by part; the device is waited for after each
+   * @param imagesPerSecond throughput, measured without waiting for the device between phases
+   * @param milliseconds the time per step of each phase, measured in further steps that wait for the
+   *     device after each phase
    */
-  public record Turn(double imagesPerSecond, Map<String, Double> milliseconds) {}
+  public record Measurement(double imagesPerSecond, Map<String, Double> milliseconds) {}
 
   private final NDManager manager;
   private final GanNetworks networks;
   private final Batch batch;
-  private final NDArray probe;
+  private final NDArray syncArray;
   private final Map<Phase, Long> nanos = new EnumMap<>(Phase.class);
 
   // Mutable state
-  private boolean lapping;
-  private long lap;
+  private boolean timingPhases;
+  private long phaseStart;
 
   /**
-   * Networks that are ready to train, after two steps that are not timed.
+   * Creates the networks and warms them up with two steps.
    *
-   * @param hyperparameters of the steps; one batch for each of the discriminator and the generator
-   * @param plain whether every layer is computed by PyTorch's own operator, as a user would without
-   *     this program; on a GPU it always is
-   * @throws IOException PyTorch's library is not of the expected version
+   * @param hyperparameters the batch size and precision of the steps
+   * @param nativeOperators whether to compute with PyTorch's own operators only, as a plain PyTorch
+   *     program does; on a GPU that is always so
+   * @throws IOException if PyTorch's library does not have the expected version
    */
   public Benchmark(
       TrainingDevice device,
       Architecture architecture,
       Hyperparameters hyperparameters,
-      boolean plain)
+      boolean nativeOperators)
       throws IOException {
     int batchSize = hyperparameters.batchSize();
     manager = NDManager.newBaseManager(device.device());
     try {
-      probe = manager.ones(new Shape(1));
+      syncArray = manager.ones(new Shape(1));
       networks =
           new GanNetworks(
               manager,
               architecture,
               hyperparameters,
               new Checkpoint.Dataset("noise", "", batchSize),
-              plain,
-              this::endLap);
+              nativeOperators,
+              this::endPhase);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
     }
     batch = noise(architecture, batchSize);
-    turn(2);
+    var unused = measure(2);
   }
 
-  /** A batch of random images, and a step's noise for them. */
+  /** Creates a batch of random images and latents. */
   static Batch noise(Architecture architecture, int n) {
     float[] images = Latents.of(1, 0, n * architecture.shape().values());
     float[] noise = new Randomness(1).noise(architecture.latentSize(), n).draw(1, 0, n);
@@ -104,103 +105,104 @@ public final class Benchmark implements AutoCloseable {
     return new Batch(1, 0, IntStream.range(0, n).toArray(), true, buffer.flip());
   }
 
-  /** The threads that the engine computes with on the CPU. */
+  /** The number of threads that the engine uses on the CPU. */
   public static int threads() {
     return JniUtils.getNumThreads();
   }
 
-  /** Runs some steps without looking, then as many with an eye on each part. */
-  public Turn turn(int steps) {
-    long start = await();
+  /** Measures the throughput of some steps, then the phases of as many further steps. */
+  public Measurement measure(int steps) {
+    long start = synchronize();
     train(steps);
-    double seconds = (await() - start) / 1e9;
+    double seconds = (synchronize() - start) / 1e9;
     nanos.clear();
-    lap = await();
-    lapping = true;
+    phaseStart = synchronize();
+    timingPhases = true;
     train(steps);
-    lapping = false;
+    timingPhases = false;
     Map<String, Double> milliseconds = new LinkedHashMap<>();
-    nanos.forEach((phase, sum) -> milliseconds.put(phase.title, sum / 1e6 / steps));
-    return new Turn(steps * batch.size() / seconds, milliseconds);
+    nanos.forEach((phase, sum) -> milliseconds.put(phase.label, sum / 1e6 / steps));
+    return new Measurement(steps * batch.size() / seconds, milliseconds);
   }
 
   private void train(int steps) {
     for (int i = 0; i < steps; i++) {
       try {
-        networks.step(() -> batch).figures().close();
+        networks.step(() -> batch).values().close();
       } catch (IOException e) {
-        throw new IllegalStateException("a batch in memory is not read", e);
+        throw new IllegalStateException("cannot read a batch in memory", e);
       }
     }
   }
 
-  private void endLap(Phase phase) {
-    if (!lapping) {
+  private void endPhase(Phase phase) {
+    if (!timingPhases) {
       return;
     }
-    long now = await();
-    nanos.merge(phase, now - lap, Long::sum);
-    lap = now;
+    long now = synchronize();
+    nanos.merge(phase, now - phaseStart, Long::sum);
+    phaseStart = now;
   }
 
-  /** The time when the device has done all that it was told to. */
-  private long await() {
+  /** Waits until the device is idle; returns the time in nanoseconds. */
+  private long synchronize() {
     if (manager.getDevice().isGpu()) {
-      HostCopies.floats(probe); // Comes after everything before it.
+      HostCopies.floats(syncArray); // waits for all earlier work on the device
     }
     return System.nanoTime();
   }
 
   /**
-   * The arithmetic of training on one picture, in operations (a multiplication and its addition are
-   * two), by the definition of the layers: however cleverly they are computed, it stays the same.
+   * The floating-point operations of training per image (a multiply-add counts as two), by the
+   * definition of the layers, whatever algorithms compute them.
    *
-   * <p>G runs forward twice and backward once, D forward three times, backward twice for its
-   * weights and once for its input; a pass backward is two products, one where the input needs no
-   * gradient.
+   * <p>Per step, G runs two forward passes and one backward pass; D runs three forward passes, two
+   * backward passes for its weights and one for its input. A backward pass for weights has two
+   * products per layer (one in the first layer, whose input needs no gradient), one for the input has
+   * one.
    */
   public static double operationsPerImage(Architecture architecture) {
     List<Layer> generator = architecture.generator();
-    double products = 0;
+    double multiplyAdds = 0;
     int side = 1;
     for (int i = 0; i < generator.size(); i++) {
       Layer layer = generator.get(i);
-      products += (i == 0 ? 3 : 4) * products(layer, side);
+      multiplyAdds += (i == 0 ? 3 : 4) * multiplyAdds(layer, side);
       side = layer.outputSide(side);
     }
     List<Layer> discriminator = architecture.discriminator();
     for (int i = 0; i < discriminator.size(); i++) {
       Layer layer = discriminator.get(i);
       side = (side + 2 * layer.padding() - layer.kernel()) / layer.stride() + 1;
-      products += (i == 0 ? 6 : 8) * products(layer, side);
+      multiplyAdds += (i == 0 ? 6 : 8) * multiplyAdds(layer, side);
     }
-    return 2 * products;
+    return 2 * multiplyAdds;
   }
 
-  /** Of a layer whose kernels are laid on {@code side} x {@code side} places. */
-  private static double products(Layer layer, int side) {
+  /** The multiply-adds of a layer whose kernel is applied at {@code side} x {@code side} positions. */
+  private static double multiplyAdds(Layer layer, int side) {
     return (double) side * side * layer.in() * layer.out() * layer.kernel() * layer.kernel();
   }
 
   /**
-   * The fastest matrix product that the device shows, in operations a second: the best of some
-   * tries with 2048 x 2048 matrices, as a product and as a convolution with 1x1 kernels, because
-   * the libraries behind the two differ and neither is the faster everywhere.
+   * The peak throughput of the device in floating-point operations per second: the best of some
+   * trials with 2048 x 2048 matrices, as a matrix product and as a 1x1 convolution, because different
+   * libraries compute the two and neither is faster on every machine.
    */
   public static double peak(TrainingDevice device) {
     Device where = device.device();
-    long side = PRODUCT_SIDE;
+    long side = MATRIX_SIDE;
     try (NDManager manager = NDManager.newBaseManager(where)) {
       NDArray a = manager.randomNormal(0, 1, new Shape(side, side), DataType.FLOAT32);
       NDArray b = manager.randomNormal(0, 1, new Shape(side, side), DataType.FLOAT32);
-      // (1, 2048, 32, 64), channels next to each other in memory.
+      // (1, 2048, 32, 64), channels-last
       NDArray pixels = a.reshape(1, 32, side / 32, side).transpose(0, 3, 1, 2);
       NDArray kernels = b.reshape(side, side, 1, 1);
-      NDArray probe = manager.ones(new Shape(1));
+      NDArray syncArray = manager.ones(new Shape(1));
       double best = Double.MAX_VALUE;
-      for (int i = 0; i < PRODUCT_TRIES; i++) {
-        best = Math.min(best, seconds(() -> a.matMul(b), probe));
-        best = Math.min(best, seconds(() -> convolution(pixels, kernels), probe));
+      for (int i = 0; i < TRIALS; i++) {
+        best = Math.min(best, seconds(() -> a.matMul(b), syncArray));
+        best = Math.min(best, seconds(() -> convolution(pixels, kernels), syncArray));
       }
       return 2.0 * side * side * side / best;
     }
@@ -210,15 +212,15 @@ public final class Benchmark implements AutoCloseable {
     return Conv2d.conv2d(pixels, kernels).singletonOrThrow();
   }
 
-  /** Of one product, by a few in a row. */
-  private static double seconds(Supplier<NDArray> product, NDArray probe) {
-    HostCopies.floats(probe); // Waits for what a GPU is still at.
+  /** The mean time of one product, from a few in a row. */
+  private static double seconds(Supplier<NDArray> product, NDArray syncArray) {
+    HostCopies.floats(syncArray); // waits for all earlier work on the device
     long start = System.nanoTime();
-    for (int i = 0; i < PRODUCTS; i++) {
+    for (int i = 0; i < PRODUCTS_PER_TRIAL; i++) {
       product.get().close();
     }
-    HostCopies.floats(probe);
-    return (System.nanoTime() - start) / 1e9 / PRODUCTS;
+    HostCopies.floats(syncArray);
+    return (System.nanoTime() - start) / 1e9 / PRODUCTS_PER_TRIAL;
   }
 
   @Override

@@ -21,30 +21,30 @@ import java.util.Optional;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
-/** Both networks with their optimisers, how far they are, and a step of both. */
+/** The generator and the discriminator with their optimizers, and the training step. */
 public final class GanNetworks implements TrainingListener.Snapshot {
 
-  private static final int SHEET_IMAGES = 25;
+  private static final int SAMPLE_IMAGES = 25;
 
-  /** The parts of a step, as {@link Laps} are told of them. */
+  /** The phases of a step. */
   public enum Phase {
     UPLOAD("batch to the device"),
     DISCRIMINATOR("D step"),
     GENERATOR("G step");
 
-    final String title;
+    final String label;
 
-    Phase(String title) {
-      this.title = title;
+    Phase(String label) {
+      this.label = label;
     }
   }
 
-  /** Told at the end of each part of a step, as far as the host is: a GPU may be behind. */
-  public interface Laps {
-    void end(Phase phase);
+  /** Called when the host has finished a phase of a step; a GPU may still be computing. */
+  public interface PhaseListener {
+    void onPhaseEnd(Phase phase);
   }
 
-  /** Where a step's pictures come from. */
+  /** The source of a step's batches. */
   interface BatchSource {
     Batch next() throws IOException;
   }
@@ -53,34 +53,34 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   private final Architecture architecture;
   private final Hyperparameters hyperparameters;
   private final Checkpoint.Dataset dataset;
-  private final Laps laps;
+  private final PhaseListener phases;
   private final Randomness randomness;
   private final int stepsPerEpoch;
   private final Generator generator;
   private final Discriminator discriminator;
   private final Adam generatorAdam;
   private final Adam discriminatorAdam;
-  private final @Nullable GeneratorEma average;
+  private final @Nullable GeneratorEma ema;
   private final TrainingStep updates;
   private final BatchUpload uploads;
 
   // Mutable state
-  private long step;
+  private long step; // steps since the beginning of the run
 
   /**
-   * Networks before their first step. Sets up PyTorch, for the whole process, as the
-   * hyperparameters say.
+   * Creates networks with initial weights, and sets PyTorch's precision and determinism for the whole
+   * process.
    *
-   * @param plain whether to compute by PyTorch's own operators alone, see {@link Generator}
-   * @throws IOException PyTorch's library is not of the expected version
+   * @param nativeOperators whether to use PyTorch's own operators only, see {@link Generator}
+   * @throws IOException if PyTorch's library does not have the expected version
    */
   public GanNetworks(
       NDManager manager,
       Architecture architecture,
       Hyperparameters hyperparameters,
       Checkpoint.Dataset dataset,
-      boolean plain,
-      Laps laps)
+      boolean nativeOperators,
+      PhaseListener phases)
       throws IOException {
     TorchContext.get()
         .apply(
@@ -89,17 +89,17 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     this.architecture = architecture;
     this.hyperparameters = hyperparameters;
     this.dataset = dataset;
-    this.laps = laps;
+    this.phases = phases;
     randomness = new Randomness(hyperparameters.seed());
     stepsPerEpoch = hyperparameters.stepsPerEpoch(dataset.images());
-    generator = new Generator(manager, architecture, randomness.generatorWeights(), plain);
+    generator = new Generator(manager, architecture, randomness.generatorWeights(), nativeOperators);
     discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
     generatorAdam = adam(generator, hyperparameters.generatorLearningRate());
     discriminatorAdam = adam(discriminator, hyperparameters.discriminatorLearningRate());
-    average =
+    ema =
         hyperparameters.emaDecay() == 0
             ? null
-            : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay(), plain);
+            : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay(), nativeOperators);
     updates =
         new TrainingStep(
             manager,
@@ -108,7 +108,7 @@ public final class GanNetworks implements TrainingListener.Snapshot {
             generatorAdam,
             discriminator,
             discriminatorAdam,
-            average,
+            ema,
             hyperparameters.labelSmoothing());
     uploads = new BatchUpload(manager);
   }
@@ -118,7 +118,7 @@ public final class GanNetworks implements TrainingListener.Snapshot {
         manager, network, learningRate, hyperparameters.beta1(), hyperparameters.beta2());
   }
 
-  /** Steps since the beginning, those before a checkpoint counted. */
+  /** The steps since the beginning of the run, including those before a resume. */
   public long steps() {
     return step;
   }
@@ -136,33 +136,36 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     long updates =
         (long) epochsDone() * hyperparameters.batchesPerEpoch(dataset.images())
             + (long) stepInEpoch() * hyperparameters.discriminatorSteps();
-    Tensors.restore(from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
+    CheckpointTensors.restore(from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
     generatorAdam.setSteps(step);
     discriminatorAdam.setSteps(updates);
-    if (average != null) {
-      Tensors.restoreAverage(from.tensors(), average.generator());
+    if (ema != null) {
+      CheckpointTensors.restoreEma(from.tensors(), ema.generator());
     }
   }
 
-  /** One step, on as many of the epoch's batches as the discriminator has steps. */
+  /**
+   * Runs one step: n_critic discriminator updates, each on a batch of its own, and one generator
+   * update; fewer discriminator updates at the end of an epoch.
+   */
   StepMetrics step(BatchSource batches) throws IOException {
     try (NDManager scope = manager.newSubManager()) {
       int images = 0;
-      int batchesTaken = 0;
+      int discriminatorUpdates = 0;
       while (true) {
         Batch batch = batches.next();
         NDArray values = uploads.upload(scope, batch);
-        laps.end(Phase.UPLOAD);
-        NDArray figures = updates.updateDiscriminator(values);
-        laps.end(Phase.DISCRIMINATOR);
+        phases.onPhaseEnd(Phase.UPLOAD);
+        NDArray metrics = updates.updateDiscriminator(values);
+        phases.onPhaseEnd(Phase.DISCRIMINATOR);
         images += batch.size();
-        batchesTaken++;
-        if (batchesTaken == hyperparameters.discriminatorSteps() || batch.last()) {
-          figures = updates.updateGenerator(values, figures);
-          laps.end(Phase.GENERATOR);
+        discriminatorUpdates++;
+        if (discriminatorUpdates == hyperparameters.discriminatorSteps() || batch.last()) {
+          metrics = updates.updateGenerator(values, metrics);
+          phases.onPhaseEnd(Phase.GENERATOR);
           step++;
-          figures.attach(manager);
-          return new StepMetrics(step, images, figures);
+          metrics.attach(manager);
+          return new StepMetrics(step, images, metrics);
         }
         values.close();
       }
@@ -170,20 +173,20 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   }
 
   @Override
-  public List<byte[]> sheet() {
-    float[] z = randomness.sheet(SHEET_IMAGES, architecture.latentSize());
-    byte[] pixels = pixels(z, SHEET_IMAGES);
+  public List<byte[]> sampleImages() {
+    float[] z = randomness.sampleLatents(SAMPLE_IMAGES, architecture.latentSize());
+    byte[] pixels = pixels(z, SAMPLE_IMAGES);
     int size = architecture.shape().values();
-    return IntStream.range(0, SHEET_IMAGES)
+    return IntStream.range(0, SAMPLE_IMAGES)
         .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
         .toList();
   }
 
   @Override
   public byte[] pixels(float[] latents, int n) {
-    Generator published = average == null ? generator : average.generator();
+    Generator evaluated = ema == null ? generator : ema.generator();
     try (NDManager scope = manager.newSubManager()) {
-      NDArray images = published.forward(latents(scope, latents, n));
+      NDArray images = evaluated.forward(latents(scope, latents, n));
       return Pixels.of(HostCopies.floats(images), architecture.shape());
     }
   }
@@ -191,18 +194,18 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   @Override
   public Checkpoint checkpoint() throws NonFiniteException {
     Map<String, NDArray> arrays =
-        Tensors.arrays(
+        CheckpointTensors.arrays(
             generator,
             generatorAdam,
             discriminator,
             discriminatorAdam,
-            average == null ? null : average.generator());
-    Optional<String> nonFinite = Tensors.findNonFinite(manager, arrays);
+            ema == null ? null : ema.generator());
+    Optional<String> nonFinite = CheckpointTensors.findNonFinite(manager, arrays);
     if (nonFinite.isPresent()) {
       throw new NonFiniteException(nonFinite.get(), epochsDone() + 1, step);
     }
     return new Checkpoint(
-        architecture, hyperparameters, dataset, epochsDone(), step, Tensors.of(arrays));
+        architecture, hyperparameters, dataset, epochsDone(), step, CheckpointTensors.of(arrays));
   }
 
   private NDArray latents(NDManager scope, float[] z, int n) {

@@ -10,33 +10,34 @@ import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 
 /**
- * A generator whose weights are the exponential moving average of another's (Yazıcı et al. 2019),
- * and so are the statistics of batch normalisation: the newest would not fit older weights.
+ * A generator whose weights are the exponential moving average (EMA) of another generator's (Yazıcı et
+ * al. 2019). Batch normalization's statistics are averaged too, because the newest statistics would
+ * not match averaged weights.
  */
 final class GeneratorEma {
 
-  private final Generator average;
+  private final Generator ema;
   private final float decay;
 
-  /** Starts from the weights that {@code generator} has now. */
+  /** Starts with the current weights of {@code generator}. */
   GeneratorEma(
       NDManager manager,
       Architecture architecture,
       Generator generator,
       float decay,
-      boolean plain) {
+      boolean nativeOperators) {
     this.decay = decay;
-    average = new Generator(manager, architecture, 0, plain);
-    copy(generator.learned(), average.learned());
-    copy(generator.statistics(), average.statistics());
+    ema = new Generator(manager, architecture, 0, nativeOperators);
+    copy(generator.trainable(), ema.trainable());
+    copy(generator.statistics(), ema.statistics());
   }
 
   /**
-   * {@code average(targets, sources, step)} after step {@code step} of the generator's, from 1:
-   * target = d * target + (1 - d) * source; returns d, scalar.
+   * {@code average(targets, sources, step)}: target = d * target + (1 - d) * source after the
+   * generator's update number {@code step}, from 1; returns d, scalar.
    *
-   * <p>d is the decay, but less in the first steps, (1 + step) / (10 + step): else the first
-   * weights, which are noise, would stay in the average for epochs.
+   * <p>d is min(decay, (1 + step) / (10 + step)): without this warm-up the initial random weights
+   * would stay in the average for epochs.
    */
   Function function() {
     return new Function(
@@ -53,13 +54,13 @@ final class GeneratorEma {
   }
 
   Generator generator() {
-    return average;
+    return ema;
   }
 
   private static void copy(NDList from, NDList to) {
     for (int i = 0; i < from.size(); i++) {
       NDArray target = to.get(i);
-      // Not copyTo: that runs in a mode which PyTorch warns of as deprecated.
+      // Not copyTo: PyTorch prints a deprecation warning for it.
       target.set(new NDIndex("..."), from.get(i));
     }
   }

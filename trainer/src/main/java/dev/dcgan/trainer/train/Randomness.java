@@ -2,22 +2,22 @@ package dev.dcgan.trainer.train;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.latent.Philox;
-import dev.dcgan.trainer.data.Batches;
+import dev.dcgan.trainer.data.DataLoader;
 import java.util.Arrays;
 
 /**
- * Everything random in a run, as functions of the run's seed and of the position in it: there is no
- * hidden state that a checkpoint would have to keep.
+ * All random numbers of a run, as functions of the seed and the position in training, so that a
+ * checkpoint needs no random state.
  */
 record Randomness(long seed) {
 
-  // One number for each use; what a number stands for never changes, or old runs would not repeat.
+  // Random streams. A stream's number never changes, otherwise old runs would not be reproducible.
   private static final long GENERATOR_WEIGHTS = 0;
   private static final long DISCRIMINATOR_WEIGHTS = 1;
   private static final long DISCRIMINATOR_NOISE = 2;
   private static final long GENERATOR_NOISE = 3;
   private static final long ORDER = 4;
-  private static final long SHEET = 5;
+  private static final long SAMPLES = 5;
 
   long generatorWeights() {
     return key(GENERATOR_WEIGHTS);
@@ -28,33 +28,31 @@ record Randomness(long seed) {
   }
 
   /**
-   * Latents (n, size) that the discriminator's step turns into fakes, for the images from {@code
+   * Latents (n, size) of the fakes for discriminator updates, for the image positions from {@code
    * first}.
    */
   float[] discriminatorNoise(long first, int n, int size) {
     return latents(DISCRIMINATOR_NOISE, first, n, size);
   }
 
-  /** Latents (n, size) of the generator's own step, for the images from {@code first}. */
+  /** Latents (n, size) for generator updates, for the image positions from {@code first}. */
   float[] generatorNoise(long first, int n, int size) {
     return latents(GENERATOR_NOISE, first, n, size);
   }
 
-  /**
-   * Latents (n, size) of the sample sheets: the same in every epoch, so that the eye can compare.
-   */
-  float[] sheet(int n, int size) {
-    return latents(SHEET, 0, n, size);
+  /** Latents (n, size) of the sample grids: the same in every epoch, for comparison. */
+  float[] sampleLatents(int n, int size) {
+    return latents(SAMPLES, 0, n, size);
   }
 
   /**
-   * The noise of a run's batches: latents (n, size) of the discriminator's step, then latents (n,
-   * size) of the generator's.
+   * The latents of a run's batches: (n, size) for the discriminator's update, then (n, size) for the
+   * generator's.
    *
-   * @param images in an epoch
+   * @param images the number of images in an epoch
    */
-  Batches.Noise noise(int size, int images) {
-    return new Batches.Noise() {
+  DataLoader.Noise noise(int size, int images) {
+    return new DataLoader.Noise() {
       @Override
       public int size() {
         return 2 * size;
@@ -62,7 +60,7 @@ record Randomness(long seed) {
 
       @Override
       public float[] draw(int epoch, int first, int n) {
-        long position = (epoch - 1L) * images + first; // Images seen before this batch.
+        long position = (epoch - 1L) * images + first; // images seen before this batch
         float[] noise = Arrays.copyOf(discriminatorNoise(position, n, size), 2 * n * size);
         System.arraycopy(generatorNoise(position, n, size), 0, noise, n * size, n * size);
         return noise;
@@ -70,7 +68,7 @@ record Randomness(long seed) {
     };
   }
 
-  /** The order in which an epoch visits the data: a permutation of 0..n-1 (Fisher-Yates). */
+  /** The shuffled order of an epoch: a permutation of 0..n-1 (Fisher-Yates). */
   int[] order(int epoch, int n) {
     int[] order = new int[n];
     for (int i = 0; i < n; i++) {
@@ -98,7 +96,7 @@ record Randomness(long seed) {
     return z;
   }
 
-  /** A seed of its own for each stream, so that none repeats another's draws. */
+  /** The seed of a stream: streams must not repeat each other's numbers. */
   private long key(long stream) {
     int[] words = new int[4];
     Philox.block(seed, stream, -1, words);

@@ -13,38 +13,38 @@ import java.nio.file.Path;
 import java.util.List;
 import javax.imageio.ImageIO;
 
-/** Pictures in a grid five wide, for the eye. */
+/** Draws grids of sample images, five per row, as PNG. */
 public final class SampleGrid {
 
   private static final int COLUMNS = 5;
   private static final int SCALE = 3;
   private static final int GAP = 6;
-  private static final Color PAPER = new Color(0x20, 0x24, 0x2C);
+  private static final Color BACKGROUND = new Color(0x20, 0x24, 0x2C);
 
   private SampleGrid() {}
 
   /**
-   * A finished grid.
+   * A grid as PNG.
    *
-   * @param png the whole file
-   * @param width of the picture, pixels
-   * @param height of the picture, pixels
+   * @param png the file's bytes
+   * @param width pixels
+   * @param height pixels
    */
-  @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+  @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
   public record Png(byte[] png, int width, int height) {
 
-    /** Writes the file, whole or not at all. */
+    /** Writes the file atomically. */
     public void write(Path file) throws IOException {
       DurableFiles.replace(file, ByteBuffer.wrap(png));
     }
   }
 
-  /** One grid, each picture enlarged threefold. */
-  public static Png of(ImageShape shape, List<byte[]> pictures) {
-    return png(grid(shape, pictures));
+  /** Draws a grid; each image is scaled up by 3. */
+  public static Png of(ImageShape shape, List<byte[]> images) {
+    return png(grid(shape, images));
   }
 
-  /** Two grids side by side. */
+  /** Draws two grids side by side. */
   public static Png of(ImageShape shape, List<byte[]> left, List<byte[]> right) {
     BufferedImage first = grid(shape, left);
     BufferedImage second = grid(shape, right);
@@ -59,17 +59,17 @@ public final class SampleGrid {
     return png(both);
   }
 
-  private static BufferedImage grid(ImageShape shape, List<byte[]> pictures) {
-    int columns = Math.min(COLUMNS, pictures.size());
-    int rows = (pictures.size() + COLUMNS - 1) / COLUMNS;
+  private static BufferedImage grid(ImageShape shape, List<byte[]> images) {
+    int columns = Math.min(COLUMNS, images.size());
+    int rows = (images.size() + COLUMNS - 1) / COLUMNS;
     int width = shape.width() * SCALE;
     int height = shape.height() * SCALE;
     BufferedImage grid = canvas(columns * (width + GAP) + GAP, rows * (height + GAP) + GAP);
     Graphics2D graphics = grid.createGraphics();
-    for (int i = 0; i < pictures.size(); i++) {
+    for (int i = 0; i < images.size(); i++) {
       int x = GAP + i % COLUMNS * (width + GAP);
       int y = GAP + i / COLUMNS * (height + GAP);
-      graphics.drawImage(picture(shape, pictures.get(i)), x, y, width, height, null);
+      graphics.drawImage(toBufferedImage(shape, images.get(i)), x, y, width, height, null);
     }
     graphics.dispose();
     return grid;
@@ -78,14 +78,14 @@ public final class SampleGrid {
   private static BufferedImage canvas(int width, int height) {
     BufferedImage canvas = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     Graphics2D graphics = canvas.createGraphics();
-    graphics.setColor(PAPER);
+    graphics.setColor(BACKGROUND);
     graphics.fillRect(0, 0, width, height);
     graphics.dispose();
     return canvas;
   }
 
-  private static BufferedImage picture(ImageShape shape, byte[] pixels) {
-    BufferedImage picture =
+  private static BufferedImage toBufferedImage(ImageShape shape, byte[] pixels) {
+    BufferedImage image =
         new BufferedImage(shape.width(), shape.height(), BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < shape.height() * shape.width(); i++) {
       int rgb = 0;
@@ -93,9 +93,9 @@ public final class SampleGrid {
         int level = pixels[i * shape.channels() + Math.min(c, shape.channels() - 1)] & 0xFF;
         rgb = rgb << 8 | level;
       }
-      picture.setRGB(i % shape.width(), i / shape.width(), rgb);
+      image.setRGB(i % shape.width(), i / shape.width(), rgb);
     }
-    return picture;
+    return image;
   }
 
   private static Png png(BufferedImage image) {
@@ -103,7 +103,7 @@ public final class SampleGrid {
     try {
       ImageIO.write(image, "png", png);
     } catch (IOException e) {
-      throw new UncheckedIOException("writing to memory", e);
+      throw new UncheckedIOException("cannot write to memory", e);
     }
     return new Png(png.toByteArray(), image.getWidth(), image.getHeight());
   }

@@ -3,11 +3,11 @@ package dev.dcgan.trainer.train;
 import ai.djl.ndarray.NDArray;
 
 /**
- * A step's figures, still on the device.
+ * A step's metrics on the device.
  *
- * @param step counted from 1 over the whole run
- * @param images pictures that the step took
- * @param figures (6): the losses of D and G, D(x), D(G(z)), the norms of D's and G's gradients; the
- *     owner's to close
+ * @param step the step's number over the whole run, from 1
+ * @param images the number of real images in the step's batches
+ * @param values (6): the losses of D and G, D(x), D(G(z)), the gradient norms of D and G; the owner
+ *     of this record closes it
  */
-record StepMetrics(long step, int images, NDArray figures) {}
+record StepMetrics(long step, int images, NDArray values) {}

@@ -11,8 +11,8 @@ import dev.dcgan.trainer.torch.HostCopies;
 import java.io.IOException;
 
 /**
- * The generator of a checkpoint, with its averaged weights where it has any, on the CPU, for
- * inference. Not thread-safe; holds native memory.
+ * The generator of a checkpoint for inference on the CPU, with the EMA weights if there are any. Not
+ * thread-safe; it holds native memory.
  */
 public final class TrainedGenerator implements AutoCloseable {
 
@@ -23,26 +23,29 @@ public final class TrainedGenerator implements AutoCloseable {
   /**
    * Restores the generator.
    *
-   * @throws IOException the checkpoint's tensors do not fit its architecture
+   * @throws IOException if the checkpoint's tensors do not match its architecture
    */
   public TrainedGenerator(Checkpoint checkpoint) throws IOException {
     latentSize = checkpoint.architecture().latentSize();
     manager = NDManager.newBaseManager(Device.cpu());
     try {
       generator = new Generator(manager, checkpoint.architecture(), 0);
-      Tensors.restorePublished(checkpoint.tensors(), generator);
+      CheckpointTensors.restorePublished(checkpoint.tensors(), generator);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
     }
   }
 
-  /** The weights as plain numbers. */
+  /** The weights for export. */
   public GeneratorWeights weights() {
     return generator.weights();
   }
 
-  /** Latents (n, latentSize) to images (n, channels, height, width) in [-1, 1], both row-major. */
+  /**
+   * Generates images (n, channels, height, width), [-1, 1], from latents (n, latentSize), both
+   * row-major.
+   */
   public float[] images(float[] latents, int n) {
     try (NDManager scope = manager.newSubManager()) {
       NDArray z = scope.create(latents, new Shape(n, latentSize, 1, 1));

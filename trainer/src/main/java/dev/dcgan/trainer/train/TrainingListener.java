@@ -4,94 +4,93 @@ import dev.dcgan.trainer.checkpoint.Checkpoint;
 import java.io.IOException;
 import java.util.List;
 
-/** Hears how training goes, on the training thread, and may end it. */
+/** Receives the progress of training on the training thread, and may stop it. */
 public interface TrainingListener {
 
   /**
-   * Figures of one step, or their means over an epoch.
+   * Metrics of one step, or their means over an epoch.
    *
-   * @param discriminatorLoss (fake + real) / 2, natural units
-   * @param generatorLoss natural units
-   * @param realScore D(x), mean probability in [0, 1]
-   * @param fakeScore D(G(z)) before the generator's update, mean probability in [0, 1]
-   * @param discriminatorGradient the Euclidean norm of the loss's gradient
-   * @param generatorGradient the Euclidean norm of the loss's gradient
+   * @param discriminatorLoss (fake + real) / 2, nats
+   * @param generatorLoss nats
+   * @param realScore D(x), mean probability, [0, 1]
+   * @param fakeScore D(G(z)) before the generator's update, mean probability, [0, 1]
+   * @param discriminatorGradientNorm the Euclidean norm of the discriminator's gradient
+   * @param generatorGradientNorm the Euclidean norm of the generator's gradient
    */
-  record Figures(
+  record Metrics(
       float discriminatorLoss,
       float generatorLoss,
       float realScore,
       float fakeScore,
-      float discriminatorGradient,
-      float generatorGradient) {}
+      float discriminatorGradientNorm,
+      float generatorGradientNorm) {}
 
   /**
-   * One step done.
+   * A finished step.
    *
    * @param epoch from 1
    * @param step over all epochs, from 1
-   * @param images real ones in the step's batches
+   * @param images the number of real images in the step's batches
    */
-  record Step(int epoch, long step, int images, double seconds, Figures figures) {}
+  record Step(int epoch, long step, int images, double seconds, Metrics metrics) {}
 
   /**
-   * One epoch done; figures are the means over its steps, since training was carried on where that
-   * was in this epoch.
+   * A finished epoch; the metrics are the means over its steps, after a resume within the epoch over
+   * the steps since then.
    */
-  record Epoch(int epoch, long step, long images, double seconds, Figures figures) {
+  record Epoch(int epoch, long step, long images, double seconds, Metrics metrics) {
 
     public double imagesPerSecond() {
       return images / seconds;
     }
   }
 
-  /** What to do after a step or an epoch; the later ones include the earlier. */
+  /** A listener's request after a step or an epoch; each value includes the previous ones. */
   enum Next {
     CONTINUE,
-    /** Hand over a checkpoint, and continue. */
+    /** Pass a checkpoint to {@link #onCheckpoint}, and continue. */
     CHECKPOINT,
-    /** Hand over a checkpoint, and end. */
+    /** Pass a checkpoint to {@link #onCheckpoint}, and stop. */
     STOP
   }
 
-  /** The networks now, for as long as the call that hands it over lasts. */
+  /** The current networks; valid during the call that it is passed to. */
   interface Snapshot {
 
     /**
-     * Everything that carries on from here needs, read from the device when it is needed.
+     * A checkpoint of the current state, whose tensors are read from the device on access.
      *
-     * @throws NonFiniteException a weight is NaN or infinite: no state to go back to
+     * @throws NonFiniteException if a weight is NaN or infinite: such a state is of no use
      */
     Checkpoint checkpoint() throws NonFiniteException;
 
     /**
-     * Images of the published generator's: its weights and running statistics, or their averages
-     * where there are any.
+     * Generates images in evaluation mode, with the EMA weights if there are any.
      *
      * @param latents (n, latentSize), row-major
      * @return uint8 (n, height, width, channels)
      */
     byte[] pixels(float[] latents, int n);
 
-    /** {@link #pixels} of the sheet's latents: the same in every epoch; uint8 HWC each. */
-    List<byte[]> sheet();
+    /** The images of the sample grid, from the same latents in every epoch; uint8 HWC each. */
+    List<byte[]> sampleImages();
   }
 
-  /** A step is done; steps may come to be known a few at a time. */
+  /** Called for each step; on a GPU several steps are reported at once. */
   Next onStep(Step step);
 
-  /** An epoch's figures; {@link #atEpochEnd} follows. */
+  /** Called with an epoch's metrics, before {@link #atEpochEnd}. */
   void onEpoch(Epoch epoch);
 
   /**
-   * {@code epoch} epochs are done. Called again when training carries on from a checkpoint at an
-   * epoch's end: the call before may have been cut short.
+   * Called when {@code epoch} epochs are finished. It is called again when training resumes from a
+   * checkpoint at an epoch's end, because the first call may have been interrupted.
    */
   Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException;
 
   /**
-   * A checkpoint that was asked for: every value finite, at the end of a step. Its tensors can be
-   * read for as long as the call lasts.
+   * Called with a requested checkpoint, taken at the end of a step; all its values are finite. Its
+   * tensors are readable during the call.
    */
   void onCheckpoint(Checkpoint checkpoint) throws IOException;
 }

@@ -4,7 +4,7 @@ import ai.djl.ndarray.NDManager;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
-import dev.dcgan.trainer.data.Batches;
+import dev.dcgan.trainer.data.DataLoader;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.NativeFailureException;
@@ -14,73 +14,74 @@ import java.io.IOException;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The recipe: per step the discriminator learns to tell batches of pictures from batches of fakes,
- * then the generator learns to fool it (Goodfellow et al. 2014, algorithm 1; Radford et al. 2015).
+ * The GAN training loop: each step updates the discriminator on real and fake batches, then the
+ * generator (Goodfellow et al. 2014, algorithm 1; Radford et al. 2015).
  *
- * <p>On the CPU the same arguments give the same weights, bit for bit, with the same number of
- * threads, however often training is interrupted and carried on from a checkpoint: noise and order
- * come from (seed, position), and a checkpoint holds the rest. One loop at a time in a process: the
- * engine collects one gradient at a time. Everything runs on the caller's thread.
+ * <p>On the CPU the same arguments and number of threads give bit-identical weights, however often
+ * training is interrupted and resumed from a checkpoint: latents and shuffling depend on (seed,
+ * position), and checkpoints contain the rest. Only one loop at a time may run in a process. It runs
+ * on the caller's thread.
  */
 public final class TrainingLoop {
 
-  private static final int FIGURES_AT_ONCE = 16;
+  private static final int GPU_FLUSH_INTERVAL = 16;
 
   private final Architecture architecture;
   private final Hyperparameters hyperparameters;
   private final ImageDataset data;
-  private final TrainingListener observer;
+  private final TrainingListener listener;
   private final Checkpoint.Dataset dataset;
   private final Randomness randomness;
 
-  // Mutable state, of the training thread
+  // Mutable state, used by the training thread only
   private boolean betweenSteps;
 
   /**
-   * Prepares to train.
+   * Creates a training loop.
    *
-   * @throws IOException the pictures are not of the architecture's shape, or too few for a batch
+   * @throws IOException if the images do not have the architecture's shape or are too few for a batch
    */
   public TrainingLoop(
       Architecture architecture,
       Hyperparameters hyperparameters,
       ImageDataset data,
-      TrainingListener observer)
+      TrainingListener listener)
       throws IOException {
     requireFit(architecture, hyperparameters.batchSize(), data);
     this.architecture = architecture;
     this.hyperparameters = hyperparameters;
     this.data = data;
-    this.observer = observer;
+    this.listener = listener;
     dataset = new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
     randomness = new Randomness(hyperparameters.seed());
   }
 
   /**
-   * Checks that the pictures can be learnt from.
+   * Checks that a dataset fits the architecture and the batch size.
    *
-   * @throws IOException they are not of the architecture's shape, or too few for a batch
+   * @throws IOException if the images have another shape or are too few for a batch
    */
   public static void requireFit(Architecture architecture, int batchSize, ImageDataset data)
       throws IOException {
     if (!data.shape().equals(architecture.shape())) {
       throw new IOException(
-          "%s has pictures of %s; %s is for %s"
-              .formatted(data.name(), data.shape(), architecture.name(), architecture.shape()));
+          "cannot train %s on %s: its images are %s; expected %s"
+              .formatted(architecture.name(), data.name(), data.shape(), architecture.shape()));
     }
     if (data.size() < batchSize) {
       throw new IOException(
-          "%s has %d pictures, too few for a batch of %d; choose a smaller --batch-size"
+          "cannot train on %s: it has %d images; expected at least %d, one batch: use a smaller --batch-size"
               .formatted(data.name(), data.size(), batchSize));
     }
   }
 
   /**
-   * Trains to the end, or until the observer asks to stop.
+   * Trains to the last epoch, or until the listener requests to stop.
    *
-   * @param from where to carry on; null: at the beginning
-   * @throws NonFiniteException training diverged
-   * @throws IOException the checkpoint is of other networks or pictures; a picture cannot be read
+   * @param from the checkpoint to resume from; null for a new run
+   * @throws NonFiniteException if training diverges
+   * @throws IOException if the checkpoint has another architecture or dataset, or an image cannot be
+   *     read
    */
   public void run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
@@ -88,10 +89,10 @@ public final class TrainingLoop {
           new GanNetworks(manager, architecture, hyperparameters, dataset, false, phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
-        requireSame(from);
+        requireMatching(from);
         networks.restore(from);
         if (networks.stepInEpoch() == 0) {
-          next = observer.atEpochEnd(networks.epochsDone(), networks);
+          next = listener.atEpochEnd(networks.epochsDone(), networks);
         }
       }
       if (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
@@ -101,10 +102,10 @@ public final class TrainingLoop {
   }
 
   private void train(GanNetworks networks, TrainingDevice device) throws IOException {
-    // A GPU works on while the host goes ahead: to read figures each step would stall it.
-    int figuresAtOnce = device.isGpu() ? FIGURES_AT_ONCE : 1;
-    try (Batches batches =
-        new Batches(
+    // On a GPU, reading metrics after each step would synchronize the host with the device.
+    int flushInterval = device.isGpu() ? GPU_FLUSH_INTERVAL : 1;
+    try (DataLoader batches =
+        new DataLoader(
             data,
             hyperparameters.batchSize(),
             randomness.noise(architecture.latentSize(), data.size()),
@@ -115,59 +116,59 @@ public final class TrainingLoop {
       Next next = Next.CONTINUE;
       betweenSteps = true;
       while (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
-        next = epoch(networks, batches, figuresAtOnce);
+        next = trainEpoch(networks, batches, flushInterval);
       }
     } catch (IOException | RuntimeException e) {
-      keepWhatIsLeft(networks, e);
+      saveAfterOutOfMemory(networks, e);
       throw e;
     }
   }
 
   /**
-   * Hands over a checkpoint where memory has run out, once. Not within a step: what it has changed
-   * so far is no state of the run. Not where the device has failed: nothing on it can be read.
+   * Passes a checkpoint to the listener if memory was exhausted between steps. Within a step, weights
+   * are partly updated; after a device failure, nothing on the device can be read.
    */
-  private void keepWhatIsLeft(GanNetworks networks, Exception failure) {
+  private void saveAfterOutOfMemory(GanNetworks networks, Exception failure) {
     boolean outOfMemory =
         NativeFailureException.find(failure)
             .filter(found -> found.kind() == NativeFailureException.Kind.OUT_OF_MEMORY)
             .isPresent();
     if (outOfMemory && betweenSteps) {
       try {
-        observer.onCheckpoint(networks.checkpoint());
+        listener.onCheckpoint(networks.checkpoint());
       } catch (IOException | RuntimeException | OutOfMemoryError e) {
         failure.addSuppressed(e);
       }
     }
   }
 
-  /** The next batch, with which the networks begin to change. */
-  private Batch take(Batches batches) throws IOException {
+  /** Returns the next batch; from here on the networks change. */
+  private Batch nextBatch(DataLoader batches) throws IOException {
     Batch batch = batches.next();
     betweenSteps = false;
     return batch;
   }
 
-  /** Trains to the end of the epoch that the networks are in, or until asked to stop. */
-  private Next epoch(GanNetworks networks, Batches batches, int figuresAtOnce) throws IOException {
+  /** Trains to the end of the current epoch, or until the listener requests to stop. */
+  private Next trainEpoch(GanNetworks networks, DataLoader batches, int flushInterval) throws IOException {
     int epoch = networks.epochsDone() + 1;
-    try (EpochReport report = new EpochReport(epoch, figuresAtOnce, observer)) {
-      Next asked = Next.CONTINUE;
+    try (EpochMetrics metrics = new EpochMetrics(epoch, flushInterval, listener)) {
+      Next requested = Next.CONTINUE;
       while (networks.epochsDone() < epoch) {
-        StepMetrics figures = networks.step(() -> take(batches));
+        StepMetrics step = networks.step(() -> nextBatch(batches));
         betweenSteps = true;
-        asked = report.add(figures);
-        if (asked != Next.CONTINUE && networks.epochsDone() < epoch) {
-          asked = max(asked, report.flush());
-          observer.onCheckpoint(networks.checkpoint());
-          if (asked == Next.STOP) {
-            return asked;
+        requested = metrics.add(step);
+        if (requested != Next.CONTINUE && networks.epochsDone() < epoch) {
+          requested = max(requested, metrics.flush());
+          listener.onCheckpoint(networks.checkpoint());
+          if (requested == Next.STOP) {
+            return requested;
           }
         }
       }
-      asked = max(asked, report.flush());
-      observer.onEpoch(report.epoch(networks.steps()));
-      return max(asked, observer.atEpochEnd(epoch, networks));
+      requested = max(requested, metrics.flush());
+      listener.onEpoch(metrics.epoch(networks.steps()));
+      return max(requested, listener.atEpochEnd(epoch, networks));
     }
   }
 
@@ -175,15 +176,15 @@ public final class TrainingLoop {
     return a.compareTo(b) >= 0 ? a : b;
   }
 
-  private void requireSame(Checkpoint from) throws IOException {
+  private void requireMatching(Checkpoint from) throws IOException {
     if (!from.architecture().equals(architecture)) {
       throw new IOException(
-          "the checkpoint is of %s; this run trains %s"
+          "cannot resume: the checkpoint is of %s; expected %s"
               .formatted(from.architecture().title(), architecture.title()));
     }
     if (!from.dataset().equals(dataset)) {
       throw new IOException(
-          "the checkpoint learnt from %s; the pictures are now %s: training cannot carry on with others"
+          "cannot resume: the checkpoint was trained on %s; expected the same dataset, not %s"
               .formatted(from.dataset(), dataset));
     }
   }

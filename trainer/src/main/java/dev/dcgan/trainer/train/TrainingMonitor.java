@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.train;
 
-import dev.dcgan.trainer.train.TrainingListener.Figures;
+import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -9,64 +9,62 @@ import java.util.Set;
 import java.util.StringJoiner;
 
 /**
- * Tells from a run's figures when training goes the ways in which GANs fail, once when a failure
- * begins and once when it is over; computes only, and is used by one thread.
+ * Detects the usual failures of GAN training from a run's metrics; warns once when a failure begins and
+ * once when it ends. It is a pure computation, used by one thread.
  *
  * <ul>
- *   <li>{@link Kind#NON_FINITE}: a figure is NaN or infinite. Over after {@value #WINDOW} finite
- *       steps. Such a step counts for none of the other rules, whose means it would spoil.
- *   <li>{@link Kind#SATURATED}: over the last {@value #WINDOW} steps D(x) averages above 0.99 and
- *       D(G(z)) below 0.01, or the discriminator's loss averages below 0.01: it is never wrong, and
- *       its gradient teaches the generator little (Arjovsky and Bottou 2017). Over when neither
- *       holds even of 0.98 and 0.02.
- *   <li>{@link Kind#VANISHED}: over the last {@value #WINDOW} steps the norm of the generator's
- *       gradient averages below 1e-6, or below 1e-4 of the largest such average so far: it stands
- *       still. Over above ten times both.
- *   <li>{@link Kind#COLLAPSED}: the fixed latents' pictures differ from one another by less than
- *       0.2 of what real ones do, or show fewer than half of the classes, at the end of {@value
- *       #EPOCHS} epochs running: many latents give one picture. Over when {@value #EPOCHS} epochs
- *       running reach 0.3 and 0.6. Since a generator begins with one grey for all, epochs count
- *       only once one has reached 0.3 and 0.6, or, where none does, from step {@value #WARM_UP} on.
+ *   <li>{@link Kind#NON_FINITE}: a metric is NaN or infinite. It ends after {@value #WINDOW} finite
+ *       steps. The other rules ignore such steps, which would make their means NaN.
+ *   <li>{@link Kind#SATURATED}: over the last {@value #WINDOW} steps the mean D(x) is above 0.99 and
+ *       the mean D(G(z)) below 0.01, or the mean discriminator loss is below 0.01. The discriminator
+ *       is nearly always right, and gives the generator little gradient (Arjovsky and Bottou 2017).
+ *       It ends when neither holds for 0.98 and 0.02.
+ *   <li>{@link Kind#VANISHED}: over the last {@value #WINDOW} steps the mean norm of the generator's
+ *       gradient is below 1e-6, or below 1e-4 of the largest such mean so far. It ends above ten
+ *       times both thresholds.
+ *   <li>{@link Kind#COLLAPSED}: mode collapse. At the end of {@value #EPOCHS} consecutive epochs the
+ *       sample grid's relative diversity is below 0.2, or the generator covers fewer than half of the
+ *       classes. It ends when {@value #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because an
+ *       untrained generator has no diversity, epochs count only after one has reached 0.3 and 0.6, or
+ *       from step {@value #WARM_UP} on.
  * </ul>
  *
- * <p>What is over must have come clear of the threshold, so that a figure that hovers there is told
- * of once. All that is remembered is the last {@value #WINDOW} steps' figures and a few numbers;
- * the same figures give the same warnings. A resumed run begins with nothing remembered: its first
- * {@value #WINDOW} steps say nothing but of {@link Kind#NON_FINITE}, the largest gradient is that
- * since the resume, and a failure that lasts is told of again.
+ * <p>The thresholds have hysteresis, so that a metric near one causes a single warning. The state is
+ * the metrics of the last {@value #WINDOW} steps and a few numbers; the same metrics give the same
+ * warnings. The state is not saved: in the first {@value #WINDOW} steps after a resume only {@link
+ * Kind#NON_FINITE} is detected, the largest gradient is that since the resume, and a failure that
+ * persists is reported again.
  */
 public final class TrainingMonitor {
 
-  /** Steps that a judgement looks back on: enough for single batches not to matter. */
+  /** The number of steps that means are taken over: enough for single batches not to matter. */
   static final int WINDOW = 200;
 
-  /** Epochs running that it takes to begin and to end a collapse: one sheet may be a bad draw. */
+  /** Consecutive epochs that begin and end a collapse: a single epoch may be an outlier. */
   static final int EPOCHS = 2;
 
-  /** By this step even a small generator has left its first grey: one of width 16 takes 2100. */
+  /** By this step even a small generator has diverse images: one of width 16 takes 2100 steps. */
   static final long WARM_UP = 3000;
 
-  // Probabilities this near 1 and 0, where the sigmoid is flat; likewise cross-entropies this near
-  // 0, natural units. Runs that do well on MNIST keep ten times as far off; twice is clear of
-  // noise.
-  private static final double SATURATED = 0.01;
-  private static final double UNSATURATED = 2 * SATURATED;
+  // Probabilities this close to 1 and 0, where the sigmoid is flat, and cross-entropies this close to
+  // 0 nats. Good runs on MNIST stay ten times as far away; a factor of two exceeds the noise.
+  private static final double SATURATED_MARGIN = 0.01;
+  private static final double UNSATURATED_MARGIN = 2 * SATURATED_MARGIN;
 
-  // Adam divides by the gradient's own size, but no longer where float32's noise rules: 1e-4 of
-  // what
-  // it was. Gradients grow and shrink tenfold in a healthy run.
-  private static final double VANISHED = 1e-6;
-  private static final double VANISHED_OF_LARGEST = 1e-4;
-  private static final double RECOVERY = 10;
+  // Adam normalizes by the gradient's magnitude, which fails when rounding noise dominates: at 1e-4
+  // of the largest gradient. In a healthy run gradients vary by a factor of ten.
+  private static final double MIN_GRADIENT_NORM = 1e-6;
+  private static final double MIN_RELATIVE_GRADIENT_NORM = 1e-4;
+  private static final double RECOVERY_FACTOR = 10;
 
-  // The grey of the first steps has 0.03 and less; the ratio then climbs for thousands of steps, so
-  // that a threshold much above 0.2 would blame generators that are only young.
-  private static final double POOR_DIVERSITY = 0.2;
-  private static final double SOUND_DIVERSITY = 0.3;
-  private static final double POOR_COVERAGE = 0.5;
-  private static final double SOUND_COVERAGE = 0.6;
+  // An untrained generator has a relative diversity of at most 0.03, which grows for thousands of
+  // steps: a threshold much above 0.2 would report generators that only need more training.
+  private static final double COLLAPSED_DIVERSITY = 0.2;
+  private static final double RECOVERED_DIVERSITY = 0.3;
+  private static final double COLLAPSED_COVERAGE = 0.5;
+  private static final double RECOVERED_COVERAGE = 0.6;
 
-  /** The ways to fail. */
+  /** The kinds of failure. */
   public enum Kind {
     NON_FINITE,
     SATURATED,
@@ -75,90 +73,89 @@ public final class TrainingMonitor {
   }
 
   /**
-   * A failure begins or is over.
+   * The beginning or end of a failure.
    *
-   * @param begins false: it is over
+   * @param begins true if it begins, false if it ends
    * @param step over all epochs, from 1
-   * @param message one line with the figures, and with what to try where it begins
+   * @param message one line with the metrics and, if it begins, what to try
    */
   public record Warning(Kind kind, boolean begins, long step, String message) {}
 
   // Mutable state
-  private final Set<Kind> raised = EnumSet.noneOf(Kind.class);
-  private final Window discriminatorLoss = new Window(WINDOW);
-  private final Window realScore = new Window(WINDOW);
-  private final Window fakeScore = new Window(WINDOW);
-  private final Window generatorGradient = new Window(WINDOW);
-  private double largestGradient;
+  private final Set<Kind> active = EnumSet.noneOf(Kind.class);
+  private final SlidingWindow discriminatorLoss = new SlidingWindow(WINDOW);
+  private final SlidingWindow realScore = new SlidingWindow(WINDOW);
+  private final SlidingWindow fakeScore = new SlidingWindow(WINDOW);
+  private final SlidingWindow generatorGradientNorm = new SlidingWindow(WINDOW);
+  private double largestGradientNorm;
   private int finiteSteps;
-  private boolean varied;
-  private int poorEpochs;
-  private int soundEpochs;
+  private boolean wasDiverse;
+  private int collapsedEpochs;
+  private int recoveredEpochs;
 
   /**
-   * Takes in a step.
+   * Evaluates a step.
    *
    * @param step over all epochs, from 1
-   * @return what begins or is over with this step; most often nothing
+   * @return failures that begin or end with this step, usually none
    */
-  public List<Warning> onStep(long step, Figures figures) {
+  public List<Warning> onStep(long step, Metrics metrics) {
     List<Warning> warnings = new ArrayList<>();
-    String nonFinite = nonFinite(figures);
+    String nonFinite = nonFinite(metrics);
     finiteSteps = nonFinite.isEmpty() ? finiteSteps + 1 : 0;
-    judgeFinite(nonFinite, step, warnings);
+    checkFinite(nonFinite, step, warnings);
     if (nonFinite.isEmpty()) {
-      discriminatorLoss.add(figures.discriminatorLoss());
-      realScore.add(figures.realScore());
-      fakeScore.add(figures.fakeScore());
-      generatorGradient.add(figures.generatorGradient());
+      discriminatorLoss.add(metrics.discriminatorLoss());
+      realScore.add(metrics.realScore());
+      fakeScore.add(metrics.fakeScore());
+      generatorGradientNorm.add(metrics.generatorGradientNorm());
       if (realScore.isFull()) {
-        judgeSaturation(step, warnings);
-        judgeGradient(step, warnings);
+        checkSaturation(step, warnings);
+        checkGradient(step, warnings);
       }
     }
     return warnings;
   }
 
   /**
-   * Takes in the end of an epoch.
+   * Evaluates the end of an epoch.
    *
-   * @param step the epoch's last
-   * @param diversity how much the fixed latents' pictures differ, relative to real ones
-   * @param coverage the share of the classes that the generator shows, where there are classes and
-   *     it was measured
-   * @return what begins or is over with this epoch; most often nothing
+   * @param step the epoch's last step
+   * @param diversity the sample grid's diversity relative to real images
+   * @param coverage the fraction of classes that the generator covers, if it was measured
+   * @return failures that begin or end with this epoch, usually none
    */
   public List<Warning> onEpoch(long step, double diversity, OptionalDouble coverage) {
     List<Warning> warnings = new ArrayList<>();
     double covered = coverage.orElse(1);
-    boolean poor = diversity < POOR_DIVERSITY || covered < POOR_COVERAGE;
-    boolean sound = diversity >= SOUND_DIVERSITY && covered >= SOUND_COVERAGE;
-    varied |= sound;
-    if (varied || step >= WARM_UP) {
-      poorEpochs = poor ? poorEpochs + 1 : 0;
-      soundEpochs = sound ? soundEpochs + 1 : 0;
-      judgeDiversity(describe(diversity, coverage), step, warnings);
+    boolean collapsed = diversity < COLLAPSED_DIVERSITY || covered < COLLAPSED_COVERAGE;
+    boolean recovered = diversity >= RECOVERED_DIVERSITY && covered >= RECOVERED_COVERAGE;
+    wasDiverse |= recovered;
+    if (wasDiverse || step >= WARM_UP) {
+      collapsedEpochs = collapsed ? collapsedEpochs + 1 : 0;
+      recoveredEpochs = recovered ? recoveredEpochs + 1 : 0;
+      checkDiversity(describe(diversity, coverage), step, warnings);
     }
     return warnings;
   }
 
-  private void judgeFinite(String nonFinite, long step, List<Warning> warnings) {
+  private void checkFinite(String nonFinite, long step, List<Warning> warnings) {
     if (begins(Kind.NON_FINITE, !nonFinite.isEmpty())) {
-      String message = "not finite: %s; try a lower --learning-rate".formatted(nonFinite);
+      String message = "metrics are not finite: %s; try a lower --learning-rate".formatted(nonFinite);
       warnings.add(new Warning(Kind.NON_FINITE, true, step, message));
     } else if (ends(Kind.NON_FINITE, finiteSteps >= WINDOW)) {
-      String message = "all figures have been finite for %d steps".formatted(WINDOW);
+      String message = "all metrics have been finite for %d steps".formatted(WINDOW);
       warnings.add(new Warning(Kind.NON_FINITE, false, step, message));
     }
   }
 
-  private void judgeSaturation(long step, List<Warning> warnings) {
-    if (begins(Kind.SATURATED, saturated(SATURATED))) {
+  private void checkSaturation(long step, List<Warning> warnings) {
+    if (begins(Kind.SATURATED, saturated(SATURATED_MARGIN))) {
       String message =
-          "the discriminator is saturated, so that the generator learns little: %s;"
-              + " try a lower --learning-rate or more pictures";
+          "the discriminator is saturated, the generator gets little gradient: %s;"
+              + " try a lower --learning-rate or more images";
       warnings.add(new Warning(Kind.SATURATED, true, step, message.formatted(scores())));
-    } else if (ends(Kind.SATURATED, !saturated(UNSATURATED))) {
+    } else if (ends(Kind.SATURATED, !saturated(UNSATURATED_MARGIN))) {
       String message = "the discriminator is no longer saturated: " + scores();
       warnings.add(new Warning(Kind.SATURATED, false, step, message));
     }
@@ -170,67 +167,67 @@ public final class TrainingMonitor {
   }
 
   private String scores() {
-    return "over %d steps D(x) averages %.4f, D(G(z)) %.4f, the discriminator's loss %.4f"
+    return "means over %d steps: D(x) %.4f, D(G(z)) %.4f, discriminator loss %.4f"
         .formatted(WINDOW, realScore.mean(), fakeScore.mean(), discriminatorLoss.mean());
   }
 
-  private void judgeGradient(long step, List<Warning> warnings) {
-    double mean = generatorGradient.mean();
-    largestGradient = Math.max(largestGradient, mean);
-    double least = Math.max(VANISHED, VANISHED_OF_LARGEST * largestGradient);
-    if (begins(Kind.VANISHED, mean < least)) {
+  private void checkGradient(long step, List<Warning> warnings) {
+    double mean = generatorGradientNorm.mean();
+    largestGradientNorm = Math.max(largestGradientNorm, mean);
+    double threshold = Math.max(MIN_GRADIENT_NORM, MIN_RELATIVE_GRADIENT_NORM * largestGradientNorm);
+    if (begins(Kind.VANISHED, mean < threshold)) {
       String message =
-          "the generator stands still: %s; go back to an earlier checkpoint, or try a lower"
-              + " --learning-rate";
+          "the generator's gradient has vanished: %s; resume from an earlier checkpoint, or try a"
+              + " lower --learning-rate";
       warnings.add(new Warning(Kind.VANISHED, true, step, message.formatted(gradients())));
-    } else if (ends(Kind.VANISHED, mean > RECOVERY * least)) {
-      String message = "the generator moves again: " + gradients();
+    } else if (ends(Kind.VANISHED, mean > RECOVERY_FACTOR * threshold)) {
+      String message = "the generator's gradient has recovered: " + gradients();
       warnings.add(new Warning(Kind.VANISHED, false, step, message));
     }
   }
 
   private String gradients() {
-    return "over %d steps the norm of its gradient averages %.1e, at its largest it was %.1e"
-        .formatted(WINDOW, generatorGradient.mean(), largestGradient);
+    return "mean norm over %d steps %.1e, largest mean so far %.1e"
+        .formatted(WINDOW, generatorGradientNorm.mean(), largestGradientNorm);
   }
 
-  private void judgeDiversity(String figures, long step, List<Warning> warnings) {
-    if (begins(Kind.COLLAPSED, poorEpochs >= EPOCHS)) {
+  private void checkDiversity(String metrics, long step, List<Warning> warnings) {
+    if (begins(Kind.COLLAPSED, collapsedEpochs >= EPOCHS)) {
       String message =
-          "the generator lacks variety (mode collapse): at the end of %d epochs %s; try another"
-              + " --seed, a lower --learning-rate or a larger --batch-size";
-      warnings.add(new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, figures)));
-    } else if (ends(Kind.COLLAPSED, soundEpochs >= EPOCHS)) {
-      String message = "the generator is varied again: " + figures;
+          "mode collapse: at the end of %d epochs %s; try another --seed, a lower --learning-rate"
+              + " or a larger --batch-size";
+      warnings.add(new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, metrics)));
+    } else if (ends(Kind.COLLAPSED, recoveredEpochs >= EPOCHS)) {
+      String message = "mode collapse has ended: " + metrics;
       warnings.add(new Warning(Kind.COLLAPSED, false, step, message));
     }
   }
 
   private static String describe(double diversity, OptionalDouble coverage) {
-    String text = "its pictures vary %.2f times as much as real ones".formatted(diversity);
+    String text = "relative diversity %.2f".formatted(diversity);
     return coverage.isEmpty()
         ? text
-        : "%s and show %.0f%% of the classes".formatted(text, 100 * coverage.getAsDouble());
+        : "%s, class coverage %.0f%%".formatted(text, 100 * coverage.getAsDouble());
   }
 
   private boolean begins(Kind kind, boolean bad) {
-    return bad && raised.add(kind);
+    return bad && active.add(kind);
   }
 
   private boolean ends(Kind kind, boolean clear) {
-    return clear && raised.remove(kind);
+    return clear && active.remove(kind);
   }
 
-  /** The names and values of figures that are NaN or infinite; empty where all are finite. */
-  private static String nonFinite(Figures figures) {
+  /** The names and values of metrics that are NaN or infinite; empty if all are finite. */
+  private static String nonFinite(Metrics metrics) {
     StringJoiner found = new StringJoiner(", ");
-    addNonFinite(found, "the discriminator's loss", figures.discriminatorLoss());
-    addNonFinite(found, "the generator's loss", figures.generatorLoss());
-    addNonFinite(found, "D(x)", figures.realScore());
-    addNonFinite(found, "D(G(z))", figures.fakeScore());
-    addNonFinite(found, "the norm of the generator's gradient", figures.generatorGradient());
+    addNonFinite(found, "discriminator loss", metrics.discriminatorLoss());
+    addNonFinite(found, "generator loss", metrics.generatorLoss());
+    addNonFinite(found, "D(x)", metrics.realScore());
+    addNonFinite(found, "D(G(z))", metrics.fakeScore());
+    addNonFinite(found, "generator gradient norm", metrics.generatorGradientNorm());
     addNonFinite(
-        found, "the norm of the discriminator's gradient", figures.discriminatorGradient());
+        found, "discriminator gradient norm", metrics.discriminatorGradientNorm());
     return found.toString();
   }
 

@@ -17,8 +17,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The discriminator's update and the generator's, one TorchScript call each: forward, loss,
- * gradients, Adam and the average. Nothing in them waits for the device.
+ * The updates of the discriminator and the generator, one TorchScript call each: forward pass, loss,
+ * backward pass, Adam and EMA. Neither synchronizes with the device.
  *
  * <p>Both take a batch as one flat array: n images, n latents for the discriminator's update, n
  * latents for the generator's.
@@ -34,7 +34,7 @@ final class TrainingStep {
           "discriminator_statistics",
           "discriminator_constants");
   private static final List<String> OPTIMIZER = List.of("means", "variances", "step");
-  private static final List<String> AVERAGE = List.of("average_weights", "average_statistics");
+  private static final List<String> EMA = List.of("average_weights", "average_statistics");
 
   private final List<NDList> discriminatorArguments;
   private final List<NDList> generatorArguments;
@@ -44,8 +44,8 @@ final class TrainingStep {
   /**
    * Compiles both scripts.
    *
-   * @param manager whose life they share, as the networks do
-   * @param average null: there is none
+   * @param manager the manager that the scripts and the networks belong to
+   * @param ema null if no EMA is kept
    */
   TrainingStep(
       NDManager manager,
@@ -54,23 +54,23 @@ final class TrainingStep {
       Adam generatorAdam,
       Discriminator discriminator,
       Adam discriminatorAdam,
-      @Nullable GeneratorEma average,
+      @Nullable GeneratorEma ema,
       float labelSmoothing) {
     List<NDList> networks =
         List.of(
-            generator.learned(),
+            generator.trainable(),
             generator.statistics(),
             generator.constants(),
-            discriminator.learned(),
+            discriminator.trainable(),
             discriminator.statistics(),
             discriminator.constants());
     discriminatorArguments = new ArrayList<>(networks);
     discriminatorArguments.addAll(state(discriminatorAdam));
     generatorArguments = new ArrayList<>(networks);
     generatorArguments.addAll(state(generatorAdam));
-    if (average != null) {
-      generatorArguments.add(average.generator().learned());
-      generatorArguments.add(average.generator().statistics());
+    if (ema != null) {
+      generatorArguments.add(ema.generator().trainable());
+      generatorArguments.add(ema.generator().statistics());
     }
     List<Function> functions = new ArrayList<>(generator.functions("generator", true));
     functions.addAll(discriminator.functions("discriminator", true));
@@ -82,15 +82,15 @@ final class TrainingStep {
                 GanLoss.discriminator(labelSmoothing),
                 GanLoss.score(),
                 discriminatorAdam.function(),
-                discriminatorUpdate(architecture, discriminator.learned().size())));
+                discriminatorUpdate(architecture, discriminator.trainable().size())));
     List<Function> generatorFunctions =
         concat(
             functions,
             GanLoss.generator(),
             generatorAdam.function(),
-            generatorUpdate(architecture, generator.learned().size(), average != null));
-    if (average != null) {
-      generatorFunctions.add(average.function());
+            generatorUpdate(architecture, generator.trainable().size(), ema != null));
+    if (ema != null) {
+      generatorFunctions.add(ema.function());
     }
     generatorUpdate = TorchScript.load(manager, generatorFunctions);
   }
@@ -105,7 +105,7 @@ final class TrainingStep {
     return all;
   }
 
-  /** The fakes' generator takes its weights as they are: constants to the gradient. */
+  /** The generator's weights are constants of this update's gradient. */
   private static Function discriminatorUpdate(Architecture architecture, int weights) {
     return forward(
         List.of("batch"),
@@ -130,12 +130,12 @@ final class TrainingStep {
                 gradients(weights)));
   }
 
-  /** Through a discriminator that stands still. */
+  /** The discriminator's weights are constants of this update's gradient. */
   private static Function generatorUpdate(
       Architecture architecture, int weights, boolean averaging) {
     return forward(
-        List.of("batch", "figures"),
-        averaging ? AVERAGE : List.of(),
+        List.of("batch", "metrics"),
+        averaging ? EMA : List.of(),
         """
         %s
         z = torch.reshape(torch.slice(batch[0], 0, second_noise), [n, %d, 1, 1])
@@ -146,7 +146,7 @@ final class TrainingStep {
         %s
         norm = (self).adam(generator_weights, gradients, means, variances, step[0])
         %s
-        d = torch.unbind(figures[0])
+        d = torch.unbind(metrics[0])
         return torch.stack([d[0], torch.detach(loss), d[1], d[2], d[3], norm])"""
             .formatted(
                 positions(architecture),
@@ -168,7 +168,7 @@ final class TrainingStep {
     return Function.forward(lists, body);
   }
 
-  /** Where the parts of a batch begin. */
+  /** The offsets of a batch's parts. */
   private static String positions(Architecture architecture) {
     int image = architecture.shape().values();
     int latent = architecture.latentSize();
@@ -183,12 +183,12 @@ final class TrainingStep {
     return "%d, %d, %d".formatted(shape.channels(), shape.height(), shape.width());
   }
 
-  /** The weights again, in the same memory, as the leaves of a graph of their own. */
+  /** The weights, sharing their memory, as leaves of a new autograd graph. */
   private static String leaves(String list, int n) {
     return each(n, "torch.requires_grad_(torch.detach(" + list + "[%d]))");
   }
 
-  /** Some formulations have gradients that are permuted in memory. */
+  /** Some algorithms return gradients in permuted memory. */
   private static String gradients(int n) {
     return "found = torch.grad([loss], learned)\ngradients = [%s]"
         .formatted(each(n, "torch.contiguous(unchecked_cast(Tensor, found[%d]))"));
@@ -201,22 +201,22 @@ final class TrainingStep {
   /**
    * Updates the discriminator.
    *
-   * @return (4): the loss, D(x), D(G(z)) and the gradient's norm; in the batch's manager
+   * @return (4): the loss, D(x), D(G(z)), the gradient norm; in the batch's manager
    */
   NDArray updateDiscriminator(NDArray batch) {
     return run(discriminatorUpdate, List.of(new NDList(batch)), discriminatorArguments);
   }
 
   /**
-   * Updates the generator, and its average.
+   * Updates the generator and its EMA.
    *
-   * @param figures the discriminator's
-   * @return (6): the losses of D and G, D(x), D(G(z)), the norms of D's and G's gradients; in the
-   *     batch's manager
+   * @param metrics the discriminator's metrics
+   * @return (6): the losses of D and G, D(x), D(G(z)), the gradient norms of D and G; in the batch's
+   *     manager
    */
-  NDArray updateGenerator(NDArray batch, NDArray figures) {
+  NDArray updateGenerator(NDArray batch, NDArray metrics) {
     return run(
-        generatorUpdate, List.of(new NDList(batch), new NDList(figures)), generatorArguments);
+        generatorUpdate, List.of(new NDList(batch), new NDList(metrics)), generatorArguments);
   }
 
   private static NDArray run(PtSymbolBlock script, List<NDList> first, List<NDList> rest) {

@@ -476,7 +476,7 @@ class TrainerMainTest {
     try (Trainer trainer =
         start(List.of("train"), "--images=10", "--batch-size=16", "--http-port=0")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
-      assertThat(trainer.output()).contains("error: digits has 10 pictures, too few");
+      assertThat(trainer.output()).contains("digits: it has 10 images");
     }
     assertThat(folder.resolve("runs")).doesNotExist();
   }
@@ -552,7 +552,8 @@ class TrainerMainTest {
       assertThat(trainer.output().lines())
           .singleElement()
           .asString()
-          .startsWith("error: " + file + " is damaged: ");
+          .startsWith("error: ")
+          .contains(file + ": it is damaged");
     }
   }
 

@@ -44,9 +44,9 @@ public final class IdxDataset implements ImageDataset {
       List<byte[]> images = new ArrayList<>();
       List<Integer> labels = new ArrayList<>();
       for (int i = 0; i < source.size(); i++) {
-        RawImage picture = source.next();
-        images.add(picture.bitmap().pixels());
-        labels.add(picture.label());
+        RawImage image = source.next();
+        images.add(image.bitmap().pixels());
+        labels.add(image.label());
       }
       return new IdxDataset(
           files.name(),

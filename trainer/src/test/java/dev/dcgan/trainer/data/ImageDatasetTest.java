@@ -9,12 +9,12 @@ import org.junit.jupiter.api.Test;
 
 final class ImageDatasetTest {
 
-  /** Two pictures of 1 x 2 pixels in colour, 12 bytes 0, 20, 40 .. 220. */
-  private static final class Colours implements ImageDataset {
+  /** Two images of 1 x 2 pixels in color, 12 bytes 0, 20, 40 .. 220. */
+  private static final class Colors implements ImageDataset {
 
     @Override
     public String name() {
-      return "colours";
+      return "colors";
     }
 
     @Override
@@ -36,10 +36,10 @@ final class ImageDatasetTest {
   }
 
   @Test
-  void copyNormalised_putsChannelsFirst_inMinusOneToOne() throws IOException {
+  void copyNormalized_putsChannelsFirst_inMinusOneToOne() throws IOException {
     float[] target = new float[8];
 
-    new Colours().copyNormalised(1, target, 1);
+    new Colors().copyNormalized(1, target, 1);
 
     // Pixels (120, 140, 160) and (180, 200, 220): red of both, green of both, blue of both.
     assertThat(target)
@@ -47,10 +47,10 @@ final class ImageDatasetTest {
   }
 
   @Test
-  void copyNormalised_mapsBlackAndWhiteToTheEnds() throws IOException {
+  void copyNormalized_mapsBlackAndWhiteToTheEnds() throws IOException {
     ImageDataset digits = new DigitsDataset(1, 5);
     float[] target = new float[28 * 28];
-    digits.copyNormalised(0, target, 0);
+    digits.copyNormalized(0, target, 0);
 
     assertThat(target).contains(-1f).contains(1f);
     for (float value : target) {
@@ -61,7 +61,7 @@ final class ImageDatasetTest {
   @Test
   void sha256_isOfAllPixelsInOrder() throws IOException {
     // printf '\x00\x14\x28\x3c\x50\x64\x78\x8c\xa0\xb4\xc8\xdc' | sha256sum
-    assertThat(new Colours().sha256())
+    assertThat(new Colors().sha256())
         .isEqualTo("90f5add1f9a51f0ab1d3f737c27df286cb1ad225b83c382a7c5570f65ecd4d97");
   }
 

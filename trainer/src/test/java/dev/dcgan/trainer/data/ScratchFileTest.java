@@ -12,7 +12,7 @@ final class ScratchFileTest {
   @TempDir private Path folder;
 
   @Test
-  void pictures_comeBack_whicheverPieceTheyAreIn() throws IOException {
+  void images_comeBack_whicheverPieceTheyAreIn() throws IOException {
     for (int count : new int[] {1, 3, 6, 7}) {
       try (ScratchFile file = ScratchFile.create(folder, 2, 3)) {
         for (int i = 0; i < count; i++) {

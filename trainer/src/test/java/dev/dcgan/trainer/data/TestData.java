@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.Optional;
 
 /**
- * Real pictures for tests: in {@code shared/data} beside the repository, or where the environment
+ * Real images for tests: in {@code shared/data} beside the repository, or where the environment
  * variable DCGAN_TEST_DATA says.
  */
 public final class TestData {
@@ -20,7 +20,7 @@ public final class TestData {
   }
 
   /**
-   * The zip of CIFAR-10's 10,000 test pictures, a folder for each class; without it, skips the
+   * The zip of CIFAR-10's 10,000 test images, a folder for each class; without it, skips the
    * calling test and says so.
    */
   public static Path cifar10Zip() {

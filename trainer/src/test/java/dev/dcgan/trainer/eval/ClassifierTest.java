@@ -38,8 +38,8 @@ class ClassifierTest {
   }
 
   @Test
-  void extract_givesFeaturesAndProbabilitiesOfEachPictureAlone() throws IOException {
-    byte[] pixels = PixelBlocks.pixels(HELD_OUT, PixelBlocks.order(500, 1), 0, 20);
+  void extract_givesFeaturesAndProbabilitiesOfEachImageAlone() throws IOException {
+    byte[] pixels = ImageBatches.pixels(HELD_OUT, ImageBatches.permutation(500, 1), 0, 20);
     try (Classifier classifier = open(5)) {
       Features all = classifier.extract(pixels, 20, HELD_OUT.shape());
       byte[] first = new byte[7 * 784];
@@ -64,11 +64,11 @@ class ClassifierTest {
 
   @Test
   void open_tellsOfEachBatch() throws IOException {
-    AtomicInteger told = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
 
-    Classifier.open(cache, TRAINING, HELD_OUT, cpu(), 5, told::incrementAndGet).close();
+    Classifier.open(cache, TRAINING, HELD_OUT, cpu(), 5, calls::incrementAndGet).close();
 
-    assertThat(told).as("5 steps, 500 pictures by 128").hasValue(5 + 4);
+    assertThat(calls).as("5 steps, 500 images by 128").hasValue(5 + 4);
   }
 
   @Test
@@ -141,7 +141,7 @@ class ClassifierTest {
   }
 
   @Test
-  void open_whereHeldOutPicturesHaveOtherClasses_saysBoth() {
+  void open_whereHeldOutImagesHaveOtherClasses_saysBoth() {
     assertThatIOException()
         .isThrownBy(
             () -> Classifier.open(cache, TRAINING, new Relabelled(HELD_OUT, 2), cpu(), 3, () -> {}))
@@ -150,7 +150,7 @@ class ClassifierTest {
   }
 
   @Test
-  void open_onColourOfOddSize_works() throws IOException {
+  void open_onColorOfOddSize_works() throws IOException {
     ImageDataset stripes = new Stripes(64, new ImageShape(33, 50, 3));
     try (Classifier classifier = Classifier.open(cache, stripes, stripes, cpu(), 10, () -> {})) {
       assertThat(classifier.accuracy().getAsDouble()).isEqualTo(1);
@@ -173,7 +173,7 @@ class ClassifierTest {
 
   private Features trainAndExtract() throws IOException {
     try (Classifier classifier = open(3)) {
-      byte[] pixels = PixelBlocks.pixels(HELD_OUT, PixelBlocks.order(500, 1), 0, 20);
+      byte[] pixels = ImageBatches.pixels(HELD_OUT, ImageBatches.permutation(500, 1), 0, 20);
       return classifier.extract(pixels, 20, HELD_OUT.shape());
     }
   }
@@ -188,7 +188,7 @@ class ClassifierTest {
     return TrainingDevice.select("cpu");
   }
 
-  /** The same pictures, in fewer classes or none. */
+  /** The same images, in fewer classes or none. */
   private record Relabelled(ImageDataset data, int classes) implements ImageDataset {
 
     @Override

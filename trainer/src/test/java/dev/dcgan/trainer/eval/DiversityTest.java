@@ -16,28 +16,28 @@ import org.junit.jupiter.api.Test;
 class DiversityTest {
 
   @Test
-  void relative_ofOtherPicturesOfTheData_isAboutOne() throws IOException {
+  void relative_ofOtherImagesOfTheData_isAboutOne() throws IOException {
     Diversity diversity = Diversity.of(new DigitsDataset(500, 1));
 
-    assertThat(diversity.relative(pictures(new DigitsDataset(25, 2)))).isBetween(0.9, 1.1);
+    assertThat(diversity.relative(images(new DigitsDataset(25, 2)))).isBetween(0.9, 1.1);
   }
 
   @Test
-  void relative_ofOnePictureAgainAndAgain_isZero() throws IOException {
+  void relative_ofOneImageAgainAndAgain_isZero() throws IOException {
     Diversity diversity = Diversity.of(new DigitsDataset(500, 1));
-    byte[] picture = pictures(new DigitsDataset(1, 2)).get(0);
+    byte[] image = images(new DigitsDataset(1, 2)).get(0);
 
-    assertThat(diversity.relative(Collections.nCopies(25, picture))).isZero();
+    assertThat(diversity.relative(Collections.nCopies(25, image))).isZero();
   }
 
   @Test
   void relative_isTheRatioOfMeanDistances() throws IOException {
-    // The data's two pictures are 255 sqrt(4) apart; the three here 3, 4 and 5 levels.
+    // The data's two images are 255 sqrt(4) apart; the three here 3, 4 and 5 levels.
     Diversity diversity = Diversity.of(new BlackAndWhite(2));
-    List<byte[]> pictures =
+    List<byte[]> images =
         List.of(new byte[] {0, 0, 0, 0}, new byte[] {3, 0, 0, 0}, new byte[] {0, 4, 0, 0});
 
-    assertThat(diversity.relative(pictures)).isCloseTo(4 / 510.0, within(1e-12));
+    assertThat(diversity.relative(images)).isCloseTo(4 / 510.0, within(1e-12));
   }
 
   @Test
@@ -48,7 +48,7 @@ class DiversityTest {
   }
 
   @Test
-  void relative_ofOnePicture_isRefused() throws IOException {
+  void relative_ofOneImage_isRefused() throws IOException {
     Diversity diversity = Diversity.of(new BlackAndWhite(2));
 
     assertThatThrownBy(() -> diversity.relative(List.of(new byte[4])))
@@ -56,13 +56,13 @@ class DiversityTest {
         .hasMessageContaining("at least 2");
   }
 
-  private static List<byte[]> pictures(DigitsDataset data) {
+  private static List<byte[]> images(DigitsDataset data) {
     return IntStream.range(0, data.size())
         .mapToObj(
             i -> {
-              byte[] picture = new byte[data.shape().values()];
-              data.copyPixels(i, picture, 0);
-              return picture;
+              byte[] image = new byte[data.shape().values()];
+              data.copyPixels(i, image, 0);
+              return image;
             })
         .toList();
   }

@@ -72,20 +72,6 @@ class FrechetDistanceTest {
   }
 
   @Test
-  void gaussian_ofPartsAddedOneByOne_isThatOfTheWhole() {
-    Matrix whole = normals(40, 3, 5);
-    Gaussian parts = new Gaussian(3);
-    for (int row = 0; row < 40; row += 8) {
-      float[] values = new float[8 * 3];
-      System.arraycopy(whole.values(), row * 3, values, 0, values.length);
-      parts.add(new Matrix(8, 3, values));
-    }
-
-    assertThat(parts.mean()).isEqualTo(Gaussian.of(whole).mean());
-    assertThat(parts.covariance()).isDeepEqualTo(Gaussian.of(whole).covariance());
-  }
-
-  @Test
   void gaussian_ofOneRow_hasNoCovariance() {
     Gaussian one = Gaussian.of(rows(new float[][] {{1, 2}}));
 

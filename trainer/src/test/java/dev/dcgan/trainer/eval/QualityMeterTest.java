@@ -52,18 +52,18 @@ class QualityMeterTest {
   }
 
   @Test
-  void measure_ofOtherRealPictures_isAboutTheFloor() throws IOException {
+  void measure_ofOtherRealImages_isNearTheBaseline() throws IOException {
     QualityReport report = meter.measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.generated().frechetDistance())
-        .isCloseTo(report.floor().frechetDistance(), within(report.floor().frechetDistance()));
-    assertThat(report.generated().precision()).isCloseTo(report.floor().precision(), within(0.1));
-    assertThat(report.generated().recall()).isCloseTo(report.floor().recall(), within(0.1));
+        .isCloseTo(report.baseline().frechetDistance(), within(report.baseline().frechetDistance()));
+    assertThat(report.generated().precision()).isCloseTo(report.baseline().precision(), within(0.1));
+    assertThat(report.generated().recall()).isCloseTo(report.baseline().recall(), within(0.1));
     assertThat(report.nearestRatio()).isBetween(0.85, 1.15);
-    assertThat(report.figures())
+    assertThat(report.metrics())
         .containsEntry("modes_covered", 10.0)
         .containsEntry("classes", 10.0);
-    assertThat(report.figures().get("class_kl")).isBetween(0.0, 0.05);
+    assertThat(report.metrics().get("class_kl")).isBetween(0.0, 0.05);
   }
 
   @Test
@@ -71,22 +71,22 @@ class QualityMeterTest {
     ImageDataset others = new DigitsDataset(500, 3);
 
     QualityReport report =
-        meter.measure((first, n) -> PixelBlocks.pixels(others, new int[n], 0, n)); // Zero, n times.
+        meter.measure((first, n) -> ImageBatches.pixels(others, new int[n], 0, n)); // Zero, n times.
 
     assertThat(report.generated().frechetDistance())
-        .isGreaterThan(20 * report.floor().frechetDistance());
+        .isGreaterThan(20 * report.baseline().frechetDistance());
     assertThat(report.generated().recall()).isLessThan(0.02);
-    assertThat(report.floor().recall()).isGreaterThan(0.5);
-    assertThat(report.figures()).containsEntry("modes_covered", 1.0);
-    assertThat(report.figures().get("class_kl")).isCloseTo(Math.log(10), within(0.01));
+    assertThat(report.baseline().recall()).isGreaterThan(0.5);
+    assertThat(report.metrics()).containsEntry("modes_covered", 1.0);
+    assertThat(report.metrics().get("class_kl")).isCloseTo(Math.log(10), within(0.01));
   }
 
   @Test
-  void measure_ofTrainingPictures_showsTheMemorising() throws IOException {
+  void measure_ofTrainingImages_showsMemorization() throws IOException {
     QualityReport report = meter.measure(source(TRAINING));
 
     assertThat(report.nearestRatio()).isLessThan(0.01);
-    assertThat(report.generated().precision()).isCloseTo(report.floor().precision(), within(0.1));
+    assertThat(report.generated().precision()).isCloseTo(report.baseline().precision(), within(0.1));
   }
 
   @Test
@@ -100,13 +100,13 @@ class QualityMeterTest {
             });
 
     assertThat(report.generated().frechetDistance())
-        .isGreaterThan(20 * report.floor().frechetDistance());
+        .isGreaterThan(20 * report.baseline().frechetDistance());
     assertThat(report.generated().recall()).isLessThan(0.02);
   }
 
   @Test
   void measure_onAnInterruptedThread_breaksOff_beforeTheNextBatch() {
-    List<Long> asked = new ArrayList<>();
+    List<Long> requested = new ArrayList<>();
 
     try {
       assertThatThrownBy(
@@ -114,7 +114,7 @@ class QualityMeterTest {
                   new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, () -> {})
                       .measure(
                           (first, n) -> {
-                            asked.add(first);
+                            requested.add(first);
                             Thread.currentThread().interrupt();
                             return new byte[n * BYTES];
                           }))
@@ -123,33 +123,33 @@ class QualityMeterTest {
       assertThat(Thread.interrupted()).isTrue();
     }
 
-    assertThat(asked).as("the first of two batches").containsExactly(0L);
+    assertThat(requested).as("the first of two batches").containsExactly(0L);
   }
 
   @Test
   void everyBatch_isToldOf_realAndGenerated() throws IOException {
-    AtomicInteger told = new AtomicInteger();
+    AtomicInteger calls = new AtomicInteger();
 
     QualityMeter meter =
-        new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, told::incrementAndGet);
-    assertThat(told).as("600 held-out pictures and 1,000 others, by 510").hasValue(2 + 2);
+        new QualityMeter(TRAINING, HELD_OUT, new Corners(), MANY, calls::incrementAndGet);
+    assertThat(calls).as("600 held-out images and 1,000 others, by 510").hasValue(2 + 2);
     meter.measure((first, n) -> new byte[n * BYTES]);
 
-    assertThat(told).hasValue(2 + 2 + 2);
+    assertThat(calls).hasValue(2 + 2 + 2);
   }
 
   @Test
   void measure_again_givesTheSame() throws IOException {
     PixelSource source = source(new DigitsDataset(500, 3));
 
-    assertThat(meter.measure(source).figures()).isEqualTo(meter.measure(source).figures());
+    assertThat(meter.measure(source).metrics()).isEqualTo(meter.measure(source).metrics());
   }
 
   @Test
   void measure_statesItsCountsAndItsFeatures() throws IOException {
     QualityReport report = meter.measure(source(new DigitsDataset(500, 3)));
 
-    assertThat(report.figures())
+    assertThat(report.metrics())
         .containsEntry("images", 500.0)
         .containsEntry("held_out_images", 600.0)
         .containsEntry("manifold_images", 300.0)
@@ -159,7 +159,7 @@ class QualityMeterTest {
     assertThat(report.toString().lines())
         .first()
         .asString()
-        .startsWith("features: classifier of digits, 9");
+        .startsWith("features: classifier of digits, accuracy 9");
     assertThat(report.toString())
         .containsPattern("Frechet distance +\\d+\\.\\d{3} +\\d+\\.\\d{3}  500 against 600 held-out")
         .containsPattern("modes covered +10 +10  of 10")
@@ -175,11 +175,11 @@ class QualityMeterTest {
             .measure(source(TRAINING));
 
     assertThat(report.sizes()).isEqualTo(new Sizes(40, 30, 30, 40));
-    assertThat(report.figures().values()).allSatisfy(figure -> assertThat(figure).isFinite());
+    assertThat(report.metrics().values()).allSatisfy(metric -> assertThat(metric).isFinite());
   }
 
   @Test
-  void measure_withoutLabels_hasNoClassFigures() throws IOException {
+  void measure_withoutLabels_hasNoClassMetrics() throws IOException {
     FeatureExtractor corners = new Corners();
 
     QualityReport report =
@@ -187,7 +187,7 @@ class QualityMeterTest {
                 new Unlabelled(TRAINING), new Unlabelled(HELD_OUT), corners, SIZES, () -> {})
             .measure(source(new DigitsDataset(500, 3)));
 
-    assertThat(report.figures())
+    assertThat(report.metrics())
         .containsKeys("frechet_distance", "precision")
         .doesNotContainKeys("class_kl", "modes_covered", "confidence", "classifier_accuracy");
     assertThat(report.toString()).startsWith("features: corners\n").doesNotContain("modes");
@@ -203,7 +203,7 @@ class QualityMeterTest {
             .measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.features()).isEqualTo("corners, classes by classifier of digits");
-    assertThat(report.figures())
+    assertThat(report.metrics())
         .containsEntry("modes_covered", 10.0)
         .containsEntry("classifier_accuracy", classifier.accuracy().getAsDouble());
   }
@@ -231,7 +231,7 @@ class QualityMeterTest {
   }
 
   @Test
-  void constructor_withOnePicture_refuses() {
+  void constructor_withOneImage_refuses() {
     assertThatIOException()
         .isThrownBy(
             () -> new QualityMeter(TRAINING, new DigitsDataset(1, 2), classifier, SIZES, () -> {}))
@@ -240,8 +240,8 @@ class QualityMeterTest {
   }
 
   private static PixelSource source(ImageDataset data) {
-    int[] order = PixelBlocks.order(data.size(), 7);
-    return (first, n) -> PixelBlocks.pixels(data, order, (int) first, n);
+    int[] order = ImageBatches.permutation(data.size(), 7);
+    return (first, n) -> ImageBatches.pixels(data, order, (int) first, n);
   }
 
   private static int held() throws ReflectiveOperationException {

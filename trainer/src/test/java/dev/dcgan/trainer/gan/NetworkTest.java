@@ -50,7 +50,7 @@ class NetworkTest {
 
   @Test
   void mnist28_hasTheArticlesParameters() {
-    // weights + biases + scale and shift of each batch normalisation
+    // weights + biases + scale and shift of each batch normalization
     long generator =
         (64 * 512 * 9 + 512 + 2 * 512)
             + (512 * 256 * 16 + 256 + 2 * 256)
@@ -94,13 +94,13 @@ class NetworkTest {
   @Test
   void batchNorm_remembersAsPyTorchDoes() {
     Discriminator discriminator = new Discriminator(manager, MNIST28, 1);
-    NDArray pictures = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
+    NDArray images = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
     NDArray mean = array(discriminator, "02BatchNorm_runningMean");
     NDArray variance = array(discriminator, "02BatchNorm_runningVar");
     // The first layer's output, channel 0, by the convolution's definition.
-    float[] x = channel0(discriminator, pictures.toFloatArray());
+    float[] x = channel0(discriminator, images.toFloatArray());
 
-    train(discriminator, pictures);
+    train(discriminator, images);
 
     double batchMean = 0;
     for (float value : x) {
@@ -119,12 +119,12 @@ class NetworkTest {
   @Test
   void forward_usesTheRunningStatistics_andLeavesThem() {
     Discriminator discriminator = new Discriminator(manager, MNIST28, 1);
-    NDArray pictures = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
-    train(discriminator, pictures);
+    NDArray images = manager.randomUniform(-1, 1, new Shape(4, 1, 28, 28));
+    train(discriminator, images);
     float[] mean = array(discriminator, "02BatchNorm_runningMean").toFloatArray();
 
-    float[] all = discriminator.forward(pictures).toFloatArray();
-    float first = discriminator.forward(pictures.get("0:1")).getFloat();
+    float[] all = discriminator.forward(images).toFloatArray();
+    float first = discriminator.forward(images.get("0:1")).getFloat();
 
     // Not on the batch: each image's logit is its own.
     assertThat(first).isCloseTo(all[0], within(1e-5f));
@@ -132,7 +132,7 @@ class NetworkTest {
   }
 
   /** Runs the layers as training does. */
-  private void train(Discriminator discriminator, NDArray pictures) {
+  private void train(Discriminator discriminator, NDArray images) {
     List<Function> functions = new ArrayList<>(discriminator.functions("discriminator", true));
     functions.add(
         Function.forward(
@@ -140,8 +140,8 @@ class NetworkTest {
             "return (self).discriminator(inputs[0], weights, statistics, constants)"));
     TorchScript.run(
         TorchScript.load(manager, functions),
-        new NDList(pictures),
-        discriminator.learned(),
+        new NDList(images),
+        discriminator.trainable(),
         discriminator.statistics(),
         discriminator.constants());
   }
@@ -149,7 +149,7 @@ class NetworkTest {
   /**
    * The first convolution's channel 0: (4, 1, 28, 28), kernel 4, stride 2, to 4 x 13 x 13 values.
    */
-  private static float[] channel0(Discriminator discriminator, float[] pictures) {
+  private static float[] channel0(Discriminator discriminator, float[] images) {
     float[] kernel = array(discriminator, "01Conv2d_weight").toFloatArray();
     float bias = array(discriminator, "01Conv2d_bias").toFloatArray()[0];
     float[] y = new float[4 * 13 * 13];
@@ -158,7 +158,7 @@ class NetworkTest {
       for (int tap = 0; tap < 16; tap++) {
         int row = i / 13 % 13 * 2 + tap / 4;
         int column = i % 13 * 2 + tap % 4;
-        sum += (double) kernel[tap] * pictures[i / 169 * 784 + row * 28 + column];
+        sum += (double) kernel[tap] * images[i / 169 * 784 + row * 28 + column];
       }
       y[i] = (float) sum;
     }

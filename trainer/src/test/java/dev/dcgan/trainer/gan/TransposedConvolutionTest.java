@@ -27,27 +27,27 @@ class TransposedConvolutionTest {
 
   @ParameterizedTest
   @CsvSource({
-    "PLAIN,3,3,1,0",
-    "PLAIN,3,3,2,1",
-    "PLAIN,3,4,1,1",
-    "PLAIN,1,4,1,0",
-    "BIAS_APART,3,3,1,1",
-    "BIAS_APART,3,3,2,0",
-    "BIAS_APART,6,4,2,1",
-    "PRODUCT,1,3,2,0",
-    "PRODUCT,1,4,1,0",
-    "PATCHES,3,4,2,0",
-    "PATCHES,5,4,2,1",
-    "PATCHES,3,2,1,0",
-    "PATCHES,2,6,3,2",
+    "NATIVE,3,3,1,0",
+    "NATIVE,3,3,2,1",
+    "NATIVE,3,4,1,1",
+    "NATIVE,1,4,1,0",
+    "NATIVE_SEPARATE_BIAS,3,3,1,1",
+    "NATIVE_SEPARATE_BIAS,3,3,2,0",
+    "NATIVE_SEPARATE_BIAS,6,4,2,1",
+    "GEMM,1,3,2,0",
+    "GEMM,1,4,1,0",
+    "GEMM_COL2IM,3,4,2,0",
+    "GEMM_COL2IM,5,4,2,1",
+    "GEMM_COL2IM,3,2,1,0",
+    "GEMM_COL2IM,2,6,3,2",
     "TOOM_COOK,3,4,1,0",
     "TOOM_COOK,3,3,1,0",
     "TOOM_COOK,2,2,1,0",
     "TOOM_COOK,4,3,1,0"
   })
   void forward_equalsThePlainLoop(
-      Formulation formulation, int side, int kernel, int stride, int padding) {
-    Case layer = new Case(formulation, side, kernel, stride, padding);
+      ConvTransposeAlgorithm algorithm, int side, int kernel, int stride, int padding) {
+    Case layer = new Case(algorithm, side, kernel, stride, padding);
 
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       NDArray y =
@@ -55,7 +55,7 @@ class TransposedConvolutionTest {
 
       assertThat(y.getShape()).isEqualTo(new Shape(BATCH, OUT, layer.outputSide, layer.outputSide));
       // Sums of up to 48 terms near 1; interpolation takes differences of larger ones.
-      float precision = formulation == Formulation.TOOM_COOK ? 1e-4f : 1e-5f;
+      float precision = algorithm == ConvTransposeAlgorithm.TOOM_COOK ? 1e-4f : 1e-5f;
       assertThat(y.toFloatArray())
           .usingComparatorWithPrecision(precision)
           .containsExactly(layer.y());
@@ -64,12 +64,18 @@ class TransposedConvolutionTest {
 
   @ParameterizedTest
   @CsvSource({
-    "PLAIN,3,3,1,0", "PLAIN,3,4,2,1", "BIAS_APART,3,3,2,0", "BIAS_APART,3,4,2,1",
-    "PRODUCT,1,3,2,0", "PATCHES,3,4,2,0", "PATCHES,3,4,2,1", "TOOM_COOK,3,4,1,0"
+    "NATIVE,3,3,1,0",
+    "NATIVE,3,4,2,1",
+    "NATIVE_SEPARATE_BIAS,3,3,2,0",
+    "NATIVE_SEPARATE_BIAS,3,4,2,1",
+    "GEMM,1,3,2,0",
+    "GEMM_COL2IM,3,4,2,0",
+    "GEMM_COL2IM,3,4,2,1",
+    "TOOM_COOK,3,4,1,0"
   })
   void gradients_equalFiniteDifferences(
-      Formulation formulation, int side, int kernel, int stride, int padding) {
-    Case layer = new Case(formulation, side, kernel, stride, padding);
+      ConvTransposeAlgorithm algorithm, int side, int kernel, int stride, int padding) {
+    Case layer = new Case(algorithm, side, kernel, stride, padding);
     // loss = sum(y * probe) is linear in each of x, weight and bias: central differences are exact
     // but
     // for rounding, which the plain loop keeps small by summing in double.
@@ -113,7 +119,7 @@ class TransposedConvolutionTest {
 
   /** A layer with weights and input, and the definition of its output as plain loops. */
   private static final class Case {
-    final Formulation formulation;
+    final ConvTransposeAlgorithm algorithm;
     final int side;
     final Layer layer;
     final int outputSide;
@@ -121,8 +127,8 @@ class TransposedConvolutionTest {
     final float[] weight;
     final float[] bias = Latents.of(7, 2, OUT);
 
-    Case(Formulation formulation, int side, int kernel, int stride, int padding) {
-      this.formulation = formulation;
+    Case(ConvTransposeAlgorithm algorithm, int side, int kernel, int stride, int padding) {
+      this.algorithm = algorithm;
       this.side = side;
       layer = new Layer(IN, OUT, kernel, stride, padding, false);
       outputSide = (side - 1) * stride - 2 * padding + kernel;
@@ -137,7 +143,7 @@ class TransposedConvolutionTest {
     /** The layer's arguments: x, weight and bias from {@code list}, and the constants. */
     String arguments(String list) {
       StringBuilder arguments = new StringBuilder("%1$s[0], %1$s[1], %1$s[2]".formatted(list));
-      for (int i = 0; i < formulation.constantNames().size(); i++) {
+      for (int i = 0; i < algorithm.constantNames().size(); i++) {
         arguments.append(", constants[").append(i + 1).append(']');
       }
       return arguments.toString();
@@ -146,12 +152,12 @@ class TransposedConvolutionTest {
     /** Runs statements over inputs (x, weight, bias), constants (from 1) and the probe. */
     NDArray run(NDManager manager, String body, float... probe) {
       NDList constants = new NDList(manager.zeros(new Shape()));
-      constants.addAll(formulation.constants(manager, layer, side));
+      constants.addAll(algorithm.constants(manager, layer, side));
       PtSymbolBlock script =
           TorchScript.load(
               manager,
               List.of(
-                  formulation.function("layer", layer, side),
+                  algorithm.function("layer", layer, side),
                   Function.forward(List.of("inputs", "constants", "probe"), body)));
       int kernel = layer.kernel();
       NDList inputs =

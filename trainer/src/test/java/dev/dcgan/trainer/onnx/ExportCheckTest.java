@@ -26,7 +26,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 final class ExportCheckTest {
 
   static Stream<LoopGenerator> generators() {
-    return Stream.of(LoopGenerator.grey(), LoopGenerator.colour());
+    return Stream.of(LoopGenerator.grey(), LoopGenerator.color());
   }
 
   @ParameterizedTest
@@ -80,7 +80,7 @@ final class ExportCheckTest {
   }
 
   @Test
-  void check_againstAnotherNetwork_namesBothFigures() {
+  void check_againstAnotherNetwork_namesBothDifferences() {
     LoopGenerator generator = LoopGenerator.grey();
     ExportCheck.Network off =
         (latents, n) -> {
@@ -91,9 +91,7 @@ final class ExportCheckTest {
 
     assertThatIOException()
         .isThrownBy(() -> check(onnx(generator), generator.weights(), off))
-        .withMessageMatching(
-            "the exported model differs from its network by 0.100 in .* and 1[23] grey levels;"
-                + " expected at most 1e-04 and 1");
+        .withMessageContainingAll("0.100 in [-1, 1]", "grey levels", "at most 1e-04 and 1");
   }
 
   @Test
@@ -117,7 +115,7 @@ final class ExportCheckTest {
 
     assertThatIOException()
         .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, n) -> new float[n]))
-        .withMessage("the network made 32 values for 32 images; expected 784 each");
+        .withMessageContainingAll("32 values for 32 images", "784 per image");
   }
 
   @Test
@@ -127,7 +125,7 @@ final class ExportCheckTest {
 
     assertThatIOException()
         .isThrownBy(() -> check(mixing(onnx(generator)), generator.weights(), mixing))
-        .withMessageContaining("in batches of 1 than in one of 32");
+        .withMessageContaining("in batches of 1 and of 32");
   }
 
   @Test
@@ -137,8 +135,7 @@ final class ExportCheckTest {
     assertThatIOException()
         .isThrownBy(
             () -> ExportCheck.check(onnx(generator), new ImageShape(14, 56, 1), 8, generator))
-        .withMessage(
-            "the exported model's output 'image' is not a tensor of shape [32, 1, 14, 56]");
+        .withMessageContainingAll("output 'image'", "[32, 1, 14, 56]");
   }
 
   @Test
@@ -148,7 +145,7 @@ final class ExportCheckTest {
 
     assertThatIOException()
         .isThrownBy(() -> check(noise, generator.weights(), generator))
-        .withMessageStartingWith("ONNX Runtime cannot run the exported model: ");
+        .withMessageStartingWith("cannot run the exported model");
   }
 
   private static byte[] onnx(LoopGenerator generator) {

@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;
 
-/** The generator as plain loops in double, batch normalisation unfolded: what the model must do. */
+/** The generator as plain loops in double, batch normalization unfolded: what the model must do. */
 record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
 
   /** The layers of mnist28, narrow, with random weights and statistics. */
@@ -27,7 +27,7 @@ record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
   }
 
   /** Three channels, padding, and a latent size that no vector width divides. */
-  static LoopGenerator colour() {
+  static LoopGenerator color() {
     Random random = new Random(16);
     return new LoopGenerator(
         new GeneratorWeights(
@@ -98,7 +98,7 @@ record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
       for (int i = 0; i < x.length; i++) {
         int channel = i / (next * next);
         x[i] =
-            l == last ? Math.tanh(x[i]) : Math.max(0, normalised(layer.batchNorm(), channel, x[i]));
+            l == last ? Math.tanh(x[i]) : Math.max(0, normalized(layer.batchNorm(), channel, x[i]));
       }
       side = next;
     }
@@ -128,7 +128,7 @@ record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
     return y;
   }
 
-  private static double normalised(@Nullable BatchNorm norm, int channel, double x) {
+  private static double normalized(@Nullable BatchNorm norm, int channel, double x) {
     if (norm == null) {
       return x;
     }

@@ -753,7 +753,7 @@ class TrainingSessionTest {
                         TrainingConfig.of(config().setImages(10).setBatchSize(16).build()),
                         "",
                         new StopSignal()))
-        .withMessageContaining("digits has 10 pictures, too few");
+        .withMessageContaining("digits: it has 10 images");
   }
 
   @Test
@@ -892,11 +892,11 @@ class TrainingSessionTest {
           }
 
           @Override
-          public void copyNormalised(int index, float[] target, int offset) throws IOException {
+          public void copyNormalized(int index, float[] target, int offset) throws IOException {
             if (picture == ANY || (index == picture && reads.incrementAndGet() == time)) {
               throw new EngineException(message);
             }
-            training.copyNormalised(index, target, offset);
+            training.copyNormalized(index, target, offset);
           }
 
           @Override

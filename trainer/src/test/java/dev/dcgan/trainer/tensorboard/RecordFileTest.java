@@ -29,7 +29,7 @@ class RecordFileTest {
   }
 
   @Test
-  void append_whenTheDiskFillsWithinARecord_leavesTheOnesBefore_andTakesOneThatFits()
+  void append_whenTheDiskIsFull_keepsEarlierRecordsAndContinues()
       throws IOException {
     Disk disk = new Disk(file);
     try (RecordFile records = new RecordFile(disk)) {

@@ -68,24 +68,24 @@ class TensorBoardFileTest {
   }
 
   @Test
-  void image_isReadBack_asThePictureThatItWas() throws IOException {
-    BufferedImage picture = new BufferedImage(31, 17, BufferedImage.TYPE_INT_RGB);
-    picture.setRGB(30, 16, 0x123456);
+  void image_isReadBack_pixelForPixel() throws IOException {
+    BufferedImage image = new BufferedImage(31, 17, BufferedImage.TYPE_INT_RGB);
+    image.setRGB(30, 16, 0x123456);
     ByteArrayOutputStream png = new ByteArrayOutputStream();
-    ImageIO.write(picture, "png", png);
+    ImageIO.write(image, "png", png);
     try (TensorBoardFile file = TensorBoardFile.open(folder, 0, CLOCK)) {
       file.image("samples", 468, png.toByteArray(), 31, 17);
     }
 
     UnknownFieldSet event = events().get(0);
     UnknownFieldSet value = message(message(event, 5), 1);
-    UnknownFieldSet image = message(value, 4);
-    BufferedImage read = ImageIO.read(new ByteArrayInputStream(bytes(image, 4).toByteArray()));
+    UnknownFieldSet summary = message(value, 4);
+    BufferedImage read = ImageIO.read(new ByteArrayInputStream(bytes(summary, 4).toByteArray()));
     assertThat(number(event, 2)).isEqualTo(468);
     assertThat(text(value, 1)).isEqualTo("samples");
-    assertThat(number(image, 1)).isEqualTo(read.getHeight()).isEqualTo(17);
-    assertThat(number(image, 2)).isEqualTo(read.getWidth()).isEqualTo(31);
-    assertThat(number(image, 3)).as("RGB").isEqualTo(3);
+    assertThat(number(summary, 1)).isEqualTo(read.getHeight()).isEqualTo(17);
+    assertThat(number(summary, 2)).isEqualTo(read.getWidth()).isEqualTo(31);
+    assertThat(number(summary, 3)).as("RGB").isEqualTo(3);
     assertThat(read.getRGB(30, 16)).isEqualTo(0xFF123456);
   }
 
@@ -102,7 +102,7 @@ class TensorBoardFileTest {
   }
 
   @Test
-  void open_withinASecond_orWithTheClockSetBack_namesTheFileAfterTheEarlierOnes()
+  void open_withTheClockSetBack_sortsAfterEarlierFiles()
       throws IOException {
     Files.createFile(folder.resolve("events.out.tfevents.of-another-program"));
     TensorBoardFile.open(folder, 0, CLOCK).close();

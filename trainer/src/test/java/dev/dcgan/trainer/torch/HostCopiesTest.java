@@ -21,7 +21,7 @@ import org.junit.jupiter.api.Test;
 class HostCopiesTest {
 
   // Two whole chunks and a part of one.
-  private static final int LARGE = 2 * HostCopies.CHUNK + 3;
+  private static final int LARGE = 2 * HostCopies.CHUNK_VALUES + 3;
 
   private final NDManager manager = NDManager.newBaseManager(Device.cpu());
 
@@ -70,22 +70,22 @@ class HostCopiesTest {
   @Test
   void fill_asksForBoundedChunksInOrder() {
     NDArray array = manager.zeros(new Shape(1, LARGE));
-    List<Long> asked = new ArrayList<>();
+    List<Long> requested = new ArrayList<>();
 
     HostCopies.<RuntimeException>fill(
         array,
         (first, into) -> {
-          asked.add(first);
-          asked.add((long) into.remaining() / Float.BYTES);
+          requested.add(first);
+          requested.add((long) into.remaining() / Float.BYTES);
         });
 
-    assertThat(asked)
+    assertThat(requested)
         .containsExactly(
             0L,
-            (long) HostCopies.CHUNK,
-            (long) HostCopies.CHUNK,
-            (long) HostCopies.CHUNK,
-            2L * HostCopies.CHUNK,
+            (long) HostCopies.CHUNK_VALUES,
+            (long) HostCopies.CHUNK_VALUES,
+            (long) HostCopies.CHUNK_VALUES,
+            2L * HostCopies.CHUNK_VALUES,
             3L);
   }
 
@@ -122,11 +122,11 @@ class HostCopiesTest {
     NDArray array = manager.create(ramp(LARGE), new Shape(1, LARGE));
     ByteBuffer into = ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN);
 
-    HostCopies.read(array, HostCopies.CHUNK - 1, into);
+    HostCopies.read(array, HostCopies.CHUNK_VALUES - 1, into);
 
     assertThat(into.hasRemaining()).isFalse();
-    assertThat(into.getFloat(0)).isEqualTo(HostCopies.CHUNK - 1f);
-    assertThat(into.getFloat(4)).isEqualTo((float) HostCopies.CHUNK);
+    assertThat(into.getFloat(0)).isEqualTo(HostCopies.CHUNK_VALUES - 1f);
+    assertThat(into.getFloat(4)).isEqualTo((float) HostCopies.CHUNK_VALUES);
   }
 
   @Test

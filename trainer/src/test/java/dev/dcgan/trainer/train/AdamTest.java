@@ -44,7 +44,7 @@ class AdamTest {
 
   @Test
   void update_movesEveryParameter_asThePaperSays() {
-    List<float[]> initial = network.learned().stream().map(NDArray::toFloatArray).toList();
+    List<float[]> initial = network.trainable().stream().map(NDArray::toFloatArray).toList();
     List<List<float[]>> gradients = new ArrayList<>();
 
     for (int step = 0; step < 5; step++) {
@@ -56,7 +56,7 @@ class AdamTest {
     for (int p = 0; p < initial.size(); p++) {
       int parameter = p;
       List<float[]> own = gradients.stream().map(step -> step.get(parameter)).toList();
-      float[] actual = network.learned().get(p).toFloatArray();
+      float[] actual = network.trainable().get(p).toFloatArray();
       for (int i = 0; i < actual.length; i++) {
         assertThat((double) actual[i])
             .as("parameter %d", p)
@@ -92,7 +92,7 @@ class AdamTest {
   /** A gradient for each parameter. */
   private List<float[]> gradients(int step) {
     List<float[]> gradients = new ArrayList<>();
-    for (NDArray weight : network.learned()) {
+    for (NDArray weight : network.trainable()) {
       gradients.add(Latents.of(step, gradients.size(), (int) weight.size()));
     }
     return gradients;
@@ -101,11 +101,11 @@ class AdamTest {
   private float update(List<float[]> gradients) {
     NDList arrays = new NDList();
     for (float[] gradient : gradients) {
-      arrays.add(manager.create(gradient, network.learned().get(arrays.size()).getShape()));
+      arrays.add(manager.create(gradient, network.trainable().get(arrays.size()).getShape()));
     }
     return TorchScript.run(
             script,
-            network.learned(),
+            network.trainable(),
             arrays,
             adam.means(),
             adam.variances(),

@@ -11,7 +11,7 @@ class BenchmarkTest {
   @Test
   void operationsPerImage_countsEveryProduct() {
     // By hand, multiplications: the generator's layers 294912, 18874368, 10616832, 346112; the
-    // discriminator's 43264, 204800, 512. Without gradients for z and for pictures.
+    // discriminator's 43264, 204800, 512. Without gradients for z and for images.
     double generator = 3 * 294912d + 4 * (18874368d + 10616832d + 346112d);
     double discriminator = 6 * 43264d + 8 * (204800d + 512d);
 

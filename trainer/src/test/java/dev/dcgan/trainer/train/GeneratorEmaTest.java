@@ -47,8 +47,8 @@ class GeneratorEmaTest {
         fill(weight, 10 * step);
         TorchScript.run(
             script,
-            name.contains("running") ? ema.generator().statistics() : ema.generator().learned(),
-            name.contains("running") ? generator.statistics() : generator.learned(),
+            name.contains("running") ? ema.generator().statistics() : ema.generator().trainable(),
+            name.contains("running") ? generator.statistics() : generator.trainable(),
             new NDList(manager.create((float) step)));
         expected = decays[step - 1] * expected + (1 - decays[step - 1]) * 10 * step;
 

@@ -15,7 +15,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-/** The article's networks, at full width, for their first steps on pictures. */
+/** The article's networks, at full width, for their first steps on images. */
 class LearningTest {
 
   private static final int STEPS = 800;
@@ -34,7 +34,7 @@ class LearningTest {
   }
 
   /**
-   * At first the discriminator knows nothing: its loss is ln 2 = 0.693, and it scores pictures and
+   * At first the discriminator knows nothing: its loss is ln 2 = 0.693, and it scores images and
    * fakes alike. Then it tells them apart, if both networks' gradients lead anywhere.
    */
   private static void assertLearns(ImageDataset data) throws IOException {
@@ -62,7 +62,7 @@ class LearningTest {
     float meanLoss(int from) {
       float sum = 0;
       for (Step step : steps.subList(from, from + WINDOW)) {
-        sum += step.figures().discriminatorLoss();
+        sum += step.metrics().discriminatorLoss();
       }
       return sum / WINDOW;
     }
@@ -76,7 +76,7 @@ class LearningTest {
     float meanGap(int from) {
       float sum = 0;
       for (Step step : steps.subList(from, from + WINDOW)) {
-        sum += step.figures().realScore() - step.figures().fakeScore();
+        sum += step.metrics().realScore() - step.metrics().fakeScore();
       }
       return sum / WINDOW;
     }

@@ -11,7 +11,7 @@ class RandomnessTest {
   private final Randomness randomness = new Randomness(7);
 
   @Test
-  void order_visitsEveryPictureOnce() {
+  void order_visitsEveryImageOnce() {
     int[] order = randomness.order(1, 1000);
 
     int[] sorted = order.clone();
@@ -29,7 +29,7 @@ class RandomnessTest {
   }
 
   @Test
-  void order_putsEveryPictureEverywhereEquallyOften() {
+  void order_putsEveryImageEverywhereEquallyOften() {
     int[] atFront = new int[5];
     for (int epoch = 0; epoch < 5000; epoch++) {
       atFront[randomness.order(epoch, 5)[0]]++;
@@ -47,7 +47,7 @@ class RandomnessTest {
   }
 
   @Test
-  void noise_ofABatch_isTheDiscriminatorsThenTheGenerators_byItsPosition() {
+  void noise_hasTheDiscriminatorsLatentsThenTheGenerators() {
     // 100 images an epoch: the third epoch's batch from 40 on has seen 240.
     float[] noise = randomness.noise(16, 100).draw(3, 40, 5);
 
@@ -60,7 +60,7 @@ class RandomnessTest {
   void streams_drawDifferently() {
     assertThat(randomness.generatorNoise(0, 1, 8))
         .isNotEqualTo(randomness.discriminatorNoise(0, 1, 8))
-        .isNotEqualTo(randomness.sheet(1, 8));
+        .isNotEqualTo(randomness.sampleLatents(1, 8));
     assertThat(randomness.generatorWeights()).isNotEqualTo(randomness.discriminatorWeights());
   }
 }

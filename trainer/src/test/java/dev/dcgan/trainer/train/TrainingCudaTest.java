@@ -59,7 +59,7 @@ class TrainingCudaTest {
   /**
    * In float32 the devices differ by rounding alone, which Adam enlarges: it moves a weight whose
    * gradient is nearly 0 by the whole rate, up or down. Two ways to compute the same on the CPU
-   * differ after 20 steps by 0.4 % of a weight tensor's norm and 0.6 % of a figure; here five times
+   * differ after 20 steps by 0.4 % of a weight tensor's norm and 0.6 % of a metric; here five times
    * that passes. The first step shows the precision: TF32 rounds to 5e-4.
    */
   @ParameterizedTest
@@ -69,14 +69,14 @@ class TrainingCudaTest {
     Result onCpu = train(Device.cpu(), architecture, Precision.FP32, false, 20);
     Result onCuda = train(cuda, architecture, Precision.FP32, false, 20);
 
-    assertThat(onCuda.figures.get(0))
+    assertThat(onCuda.metrics.get(0))
         .usingComparatorWithPrecision(1e-4f)
-        .containsExactly(onCpu.figures.get(0));
+        .containsExactly(onCpu.metrics.get(0));
     for (int step = 0; step < 20; step++) {
       for (int i = 0; i < 6; i++) {
-        assertThat((double) onCuda.figures.get(step)[i])
-            .as("figure %d of step %d", i, step + 1)
-            .isCloseTo(onCpu.figures.get(step)[i], withinPercentage(3));
+        assertThat((double) onCuda.metrics.get(step)[i])
+            .as("metric %d of step %d", i, step + 1)
+            .isCloseTo(onCpu.metrics.get(step)[i], withinPercentage(3));
       }
     }
     onCpu.tensors.forEach(
@@ -93,7 +93,7 @@ class TrainingCudaTest {
   void tf32_trainsToo() throws IOException {
     Result result = train(cuda, NARROW, Precision.TF32, false, 20);
 
-    assertThat(result.figures).allSatisfy(step -> assertThat(finite(step)).isTrue());
+    assertThat(result.metrics).allSatisfy(step -> assertThat(finite(step)).isTrue());
   }
 
   @Test
@@ -156,19 +156,19 @@ class TrainingCudaTest {
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
       GanNetworks networks = networks(manager, NARROW, hyperparameters(Precision.FP32, false));
       steps(networks, batch, 3); // Algorithms are chosen; memory is there.
-      List<NDArray> figures = new ArrayList<>();
+      List<NDArray> metrics = new ArrayList<>();
       Pointer mode = synchronizationDebugMode();
       mode.setInt(0, 2); // L_ERROR: a call that waits throws.
       try {
         for (int i = 0; i < 10; i++) {
-          figures.add(networks.step(() -> batch).figures());
+          metrics.add(networks.step(() -> batch).values());
         }
       } finally {
         mode.setInt(0, 0);
       }
 
-      assertThat(figures).hasSize(10);
-      assertThat(finite(figures.get(9).toFloatArray())).isTrue();
+      assertThat(metrics).hasSize(10);
+      assertThat(finite(metrics.get(9).toFloatArray())).isTrue();
     }
   }
 
@@ -205,7 +205,7 @@ class TrainingCudaTest {
       for (int i = 0; i < 3; i++) {
         steps(networks, batch, 10);
         HostTensor.copyOf(networks.checkpoint());
-        networks.sheet();
+        networks.sampleImages();
       }
       int arrays = manager.getManagedArrays().size();
       long bytes = nativeBytes();
@@ -213,7 +213,7 @@ class TrainingCudaTest {
       for (int i = 0; i < 20; i++) {
         steps(networks, batch, 10);
         HostTensor.copyOf(networks.checkpoint());
-        networks.sheet();
+        networks.sampleImages();
       }
 
       assertThat(manager.getManagedArrays()).hasSize(arrays);
@@ -221,15 +221,15 @@ class TrainingCudaTest {
     }
   }
 
-  private record Result(List<float[]> figures, Map<String, Tensor> tensors) {}
+  private record Result(List<float[]> metrics, Map<String, Tensor> tensors) {}
 
   private static Result train(
       Device device, Architecture architecture, Precision precision, boolean repeat, int steps)
       throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device)) {
       GanNetworks networks = networks(manager, architecture, hyperparameters(precision, repeat));
-      List<float[]> figures = steps(networks, batch(architecture), steps);
-      return new Result(figures, HostTensor.copyOf(networks.checkpoint()).tensors());
+      List<float[]> metrics = steps(networks, batch(architecture), steps);
+      return new Result(metrics, HostTensor.copyOf(networks.checkpoint()).tensors());
     }
   }
 
@@ -255,14 +255,14 @@ class TrainingCudaTest {
   }
 
   private static List<float[]> steps(GanNetworks networks, Batch batch, int steps) throws IOException {
-    List<float[]> figures = new ArrayList<>();
+    List<float[]> metrics = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
-      try (NDArray step = networks.step(() -> batch).figures();
+      try (NDArray step = networks.step(() -> batch).values();
           NDArray onHost = step.toDevice(Device.cpu(), true)) {
-        figures.add(onHost.toFloatArray());
+        metrics.add(onHost.toFloatArray());
       }
     }
-    return figures;
+    return metrics;
   }
 
   private static boolean finite(float[] values) {

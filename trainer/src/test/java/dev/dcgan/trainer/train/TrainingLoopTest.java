@@ -60,7 +60,7 @@ class TrainingLoopTest {
 
     Checkpoint last = train(hyperparameters(2, 3), recorder);
 
-    // 40 pictures in batches of 16: 16, 16 and the rest
+    // 40 images in batches of 16: 16, 16 and the rest
     assertThat(recorder.steps)
         .extracting(TrainingListener.Step::images)
         .containsExactly(16, 16, 8, 16, 16, 8);
@@ -70,20 +70,20 @@ class TrainingLoopTest {
     assertThat(recorder.epochs)
         .extracting(TrainingListener.Epoch::images)
         .containsExactly(40L, 40L);
-    assertThat(recorder.sheets).allSatisfy(sheet -> assertThat(sheet).hasSize(25));
+    assertThat(recorder.sampleGrids).allSatisfy(grid -> assertThat(grid).hasSize(25));
     assertThat(last.epoch()).isEqualTo(2);
     assertThat(last.step()).isEqualTo(6);
     assertThat(recorder.steps)
         .allSatisfy(
             step -> {
-              assertThat(step.figures().discriminatorLoss()).isPositive();
-              assertThat(step.figures().generatorLoss()).isPositive();
-              assertThat(step.figures().discriminatorGradient()).isPositive();
-              assertThat(step.figures().generatorGradient())
+              assertThat(step.metrics().discriminatorLoss()).isPositive();
+              assertThat(step.metrics().generatorLoss()).isPositive();
+              assertThat(step.metrics().discriminatorGradientNorm()).isPositive();
+              assertThat(step.metrics().generatorGradientNorm())
                   .isPositive()
-                  .isNotEqualTo(step.figures().generatorLoss());
-              assertThat(step.figures().realScore()).isBetween(0f, 1f);
-              assertThat(step.figures().fakeScore()).isBetween(0f, 1f);
+                  .isNotEqualTo(step.metrics().generatorLoss());
+              assertThat(step.metrics().realScore()).isBetween(0f, 1f);
+              assertThat(step.metrics().fakeScore()).isBetween(0f, 1f);
             });
   }
 
@@ -101,7 +101,7 @@ class TrainingLoopTest {
   }
 
   @Test
-  void run_stoppedAndCarriedOnAtAnyStep_givesTheWeightsOfTheUndisturbedRun() throws IOException {
+  void run_stoppedAndResumedAtAnyStep_givesTheSameWeights() throws IOException {
     // 3 batches an epoch; with 2 discriminator steps, 2 steps an epoch of 2 batches and 1.
     for (Hyperparameters plan : List.of(hyperparameters(2, 3), everything(3))) {
       Recorder undisturbed = new Recorder();
@@ -119,9 +119,9 @@ class TrainingLoopTest {
             .as("stopped at step %d", stop)
             .usingRecursiveComparison()
             .isEqualTo(expected);
-        assertThat(rest.sheets.get(rest.sheets.size() - 1))
+        assertThat(rest.sampleGrids.get(rest.sampleGrids.size() - 1))
             .usingRecursiveComparison()
-            .isEqualTo(undisturbed.sheets.get(undisturbed.sheets.size() - 1));
+            .isEqualTo(undisturbed.sampleGrids.get(undisturbed.sampleGrids.size() - 1));
       }
     }
   }
@@ -163,7 +163,7 @@ class TrainingLoopTest {
   }
 
   @Test
-  void run_fromACheckpointOfOtherNetworksOrPictures_refuses() throws IOException {
+  void run_fromACheckpointOfOtherNetworksOrImages_refuses() throws IOException {
     Checkpoint checkpoint = train(hyperparameters(1, 3), new Recorder());
     Checkpoint otherNetworks =
         new Checkpoint(
@@ -173,7 +173,7 @@ class TrainingLoopTest {
             1,
             3,
             checkpoint.tensors());
-    Checkpoint otherPictures =
+    Checkpoint otherImages =
         new Checkpoint(
             checkpoint.architecture(),
             checkpoint.hyperparameters(),
@@ -186,7 +186,7 @@ class TrainingLoopTest {
         .isInstanceOf(IOException.class)
         .hasMessageContaining("width 12")
         .hasMessageContaining("width 8");
-    assertThatThrownBy(() -> train(hyperparameters(2, 3), new Recorder(), otherPictures))
+    assertThatThrownBy(() -> train(hyperparameters(2, 3), new Recorder(), otherImages))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("SHA-256 00");
   }
@@ -236,7 +236,7 @@ class TrainingLoopTest {
   }
 
   @Test
-  void constructor_whenPicturesAreTooFewForABatch_saysWhatToDo() {
+  void constructor_whenImagesAreTooFewForABatch_saysWhatToDo() {
     assertThatThrownBy(
             () ->
                 new TrainingLoop(
@@ -245,12 +245,12 @@ class TrainingLoopTest {
                     new Ramps(40, new ImageShape(28, 28, 1)),
                     new Recorder()))
         .isInstanceOf(IOException.class)
-        .hasMessageContaining("40 pictures")
+        .hasMessageContaining("40 images")
         .hasMessageContaining("--batch-size");
   }
 
   @Test
-  void constructor_whenPicturesAreOfAnotherShape_saysBoth() {
+  void constructor_whenImagesAreOfAnotherShape_saysBoth() {
     assertThatThrownBy(
             () ->
                 new TrainingLoop(
@@ -285,7 +285,7 @@ class TrainingLoopTest {
     return train(hyperparameters, recorder, null);
   }
 
-  /** Pictures that differ: ramps from another corner each. */
+  /** Images that differ: ramps from another corner each. */
   private record Ramps(int size, ImageShape shape) implements ImageDataset {
 
     @Override
@@ -305,7 +305,7 @@ class TrainingLoopTest {
 
     final List<Step> steps = new ArrayList<>();
     final List<Epoch> epochs = new ArrayList<>();
-    final List<List<byte[]>> sheets = new ArrayList<>();
+    final List<List<byte[]>> sampleGrids = new ArrayList<>();
     final List<Integer> ends = new ArrayList<>();
     final List<Checkpoint> checkpoints = new ArrayList<>();
     long stopAt = Long.MAX_VALUE;
@@ -328,7 +328,7 @@ class TrainingLoopTest {
     @Override
     public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
       ends.add(epoch);
-      sheets.add(snapshot.sheet());
+      sampleGrids.add(snapshot.sampleImages());
       checkpoints.add(HostTensor.copyOf(snapshot.checkpoint()));
       return Next.CONTINUE;
     }

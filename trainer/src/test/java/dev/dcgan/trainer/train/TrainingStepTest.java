@@ -62,32 +62,32 @@ class TrainingStepTest {
   }
 
   @Test
-  void updateDiscriminator_movesItsEveryParameter_andNoneOfTheGenerators() {
+  void updateDiscriminator_changesOnlyItsOwnParameters() {
     Setup setup = new Setup(manager, NARROW, false);
-    List<float[]> mine = values(setup.discriminator.learned());
-    List<float[]> others = values(setup.generator.learned());
+    List<float[]> mine = values(setup.discriminator.trainable());
+    List<float[]> others = values(setup.generator.trainable());
     List<float[]> statistics = values(setup.discriminator.statistics());
 
     setup.step.updateDiscriminator(batch);
 
-    assertAllDiffer(values(setup.discriminator.learned()), mine);
+    assertAllDiffer(values(setup.discriminator.trainable()), mine);
     assertAllDiffer(values(setup.discriminator.statistics()), statistics);
-    assertThat(values(setup.generator.learned()))
+    assertThat(values(setup.generator.trainable()))
         .usingRecursiveFieldByFieldElementComparator()
         .isEqualTo(others);
   }
 
   @Test
-  void updateGenerator_movesItsEveryParameter_andNoneOfTheDiscriminators() {
+  void updateGenerator_changesOnlyItsOwnParameters() {
     Setup setup = new Setup(manager, NARROW, false);
-    NDArray figures = setup.step.updateDiscriminator(batch);
-    List<float[]> mine = values(setup.generator.learned());
-    List<float[]> others = values(setup.discriminator.learned());
+    NDArray metrics = setup.step.updateDiscriminator(batch);
+    List<float[]> mine = values(setup.generator.trainable());
+    List<float[]> others = values(setup.discriminator.trainable());
 
-    setup.step.updateGenerator(batch, figures);
+    setup.step.updateGenerator(batch, metrics);
 
-    assertAllDiffer(values(setup.generator.learned()), mine);
-    assertThat(values(setup.discriminator.learned()))
+    assertAllDiffer(values(setup.generator.trainable()), mine);
+    assertThat(values(setup.discriminator.trainable()))
         .usingRecursiveFieldByFieldElementComparator()
         .isEqualTo(others);
   }
@@ -97,25 +97,25 @@ class TrainingStepTest {
   void gradientsOfTheLastBias_areThoseOfTheLosses() {
     Setup setup = new Setup(manager, NARROW, false);
 
-    float[] figures =
+    float[] metrics =
         setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch)).toFloatArray();
 
     // It is added to every logit: d/db softplus(-real) = score - 1, d/db softplus(fake) = score.
     double gradient = last(setup.discriminatorAdam.means()).getFloat() / (1 - BETA1);
-    assertThat(gradient).isCloseTo((figures[2] - 1 + figures[3]) / 2, within(1e-6));
+    assertThat(gradient).isCloseTo((metrics[2] - 1 + metrics[3]) / 2, within(1e-6));
   }
 
   @Test
-  void figures_haveTheNormsOfTheGradients() {
+  void metrics_haveTheNormsOfTheGradients() {
     Setup setup = new Setup(manager, NARROW, false);
 
-    float[] figures =
+    float[] metrics =
         setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch)).toFloatArray();
 
-    assertThat(figures).hasSize(6);
-    assertThat((double) figures[4])
+    assertThat(metrics).hasSize(6);
+    assertThat((double) metrics[4])
         .isCloseTo(norm(setup.discriminatorAdam.means()), withinPercentage(0.01));
-    assertThat((double) figures[5])
+    assertThat((double) metrics[5])
         .isCloseTo(norm(setup.generatorAdam.means()), withinPercentage(0.01));
   }
 
@@ -150,15 +150,15 @@ class TrainingStepTest {
   void updates_leaveGradientsOff_andNoGraph() {
     Setup setup = new Setup(manager, NARROW, false);
 
-    NDArray figures = setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch));
+    NDArray metrics = setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch));
 
     assertThat(JniUtils.isGradMode()).isFalse();
-    assertThat(figures.hasGradient()).isFalse();
-    assertThat(setup.generator.learned()).noneMatch(NDArray::hasGradient);
+    assertThat(metrics.hasGradient()).isFalse();
+    assertThat(setup.generator.trainable()).noneMatch(NDArray::hasGradient);
   }
 
   @Test
-  void steps_leaveNothingInTheManagerButTheirFigures() throws IOException {
+  void steps_leaveNothingInTheManagerButTheirMetrics() throws IOException {
     Hyperparameters hyperparameters =
         new Hyperparameters(1, BATCH, 1e-3f, 1e-3f, 0.5f, 0.999f, 0.1f, 0.9f, 2, 1);
     GanNetworks networks =
@@ -171,14 +171,14 @@ class TrainingStepTest {
             phase -> {});
     Batch noise = Benchmark.noise(NARROW, BATCH);
     Batch more = new Batch(1, 0, noise.positions(), false, noise.values());
-    networks.step(() -> more).figures().close();
+    networks.step(() -> more).values().close();
     int arrays = manager.getManagedArrays().size();
 
-    StepMetrics figures = networks.step(() -> more);
+    StepMetrics metrics = networks.step(() -> more);
 
-    assertThat(figures.images()).isEqualTo(2 * BATCH);
+    assertThat(metrics.images()).isEqualTo(2 * BATCH);
     assertThat(manager.getManagedArrays()).hasSize(arrays + 1);
-    figures.figures().close();
+    metrics.values().close();
     assertThat(manager.getManagedArrays()).hasSize(arrays);
   }
 

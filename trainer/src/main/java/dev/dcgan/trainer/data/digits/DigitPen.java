@@ -11,48 +11,50 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Draws one digit, white on black: an oval nib along the lines of {@link Handwriting}.
+ * Draws one digit in white on black with an elliptical pen that follows the lines of {@link
+ * Handwriting}.
  *
- * <p>No step uses a font or a platform's mathematics, so a JVM draws the same bytes every time.
+ * <p>It uses neither fonts nor platform-dependent mathematics, so the bytes are reproducible.
  */
 final class DigitPen {
 
+  /** The image's width and height in pixels. */
   static final int SIDE = 28;
 
   private static final int NIB_CORNERS = 8;
 
-  private final RandomDraws draws;
+  private final PhiloxRandom random;
 
-  private DigitPen(RandomDraws draws) {
-    this.draws = draws;
+  private DigitPen(PhiloxRandom random) {
+    this.random = random;
   }
 
-  /** Draws the digit: 28 x 28 grey pixels. */
-  static byte[] draw(int digit, RandomDraws draws) {
-    DigitPen pen = new DigitPen(draws);
-    double width = Math.max(1.4, draws.around(2.85, 0.6)); // pixels
-    List<List<Point2D.Double>> lines = Handwriting.of(digit, width, draws);
-    byte[] pixels = render(pen.inked(lines, width));
-    pen.grain(pixels);
+  /** Draws a digit: uint8 (28, 28). */
+  static byte[] draw(int digit, PhiloxRandom random) {
+    DigitPen pen = new DigitPen(random);
+    double width = Math.max(1.4, random.approximatelyNormal(2.85, 0.6)); // pixels
+    List<List<Point2D.Double>> lines = Handwriting.of(digit, width, random);
+    byte[] pixels = render(pen.inkedArea(lines, width));
+    pen.addNoise(pixels);
     return pixels;
   }
 
-  /** The area that the nib covers on its way, pressed now more, now less. */
-  private Path2D inked(List<List<Point2D.Double>> lines, double width) {
+  /** The area that the pen covers, with varying pressure. */
+  private Path2D inkedArea(List<List<Point2D.Double>> lines, double width) {
     List<Point2D.Double> nib = nib(width);
-    double press = draws.uniform(0, 0.16);
-    double pressAt = draws.uniform(0, 2 * Math.PI);
-    // Prints overlap and all turn the same way round: non-zero winding is their union.
+    double pressure = random.uniform(0, 0.16);
+    double pressurePhase = random.uniform(0, 2 * Math.PI);
+    // The stamps overlap and have the same orientation: non-zero winding is their union.
     Path2D.Double ink = new Path2D.Double(Path2D.WIND_NON_ZERO);
     for (List<Point2D.Double> line : lines) {
       for (int i = 0; i < line.size(); i++) {
-        print(nib, line.get(i), 1 + press * StrictMath.sin(0.25 * i + pressAt), ink);
+        stamp(nib, line.get(i), 1 + pressure * StrictMath.sin(0.25 * i + pressurePhase), ink);
       }
     }
     return ink;
   }
 
-  private static void print(
+  private static void stamp(
       List<Point2D.Double> nib, Point2D.Double at, double size, Path2D.Double ink) {
     ink.moveTo(at.x + size * nib.get(0).x, at.y + size * nib.get(0).y);
     for (Point2D.Double corner : nib.subList(1, nib.size())) {
@@ -61,10 +63,10 @@ final class DigitPen {
     ink.closePath();
   }
 
-  /** The corners of an oval around (0, 0), held at some angle. */
+  /** The corners of a randomly rotated ellipse around (0, 0). */
   private List<Point2D.Double> nib(double width) {
-    double flat = draws.uniform(0.72, 1);
-    double angle = draws.uniform(0, Math.PI);
+    double flat = random.uniform(0.72, 1);
+    double angle = random.uniform(0, Math.PI);
     List<Point2D.Double> corners = new ArrayList<>();
     for (int i = 0; i < NIB_CORNERS; i++) {
       double a = 2 * Math.PI * i / NIB_CORNERS;
@@ -93,13 +95,13 @@ final class DigitPen {
     return ((DataBufferByte) image.getRaster().getDataBuffer()).getData();
   }
 
-  /** Paper and scanner: the ink is not evenly black, the paper around it stays clean. */
-  private void grain(byte[] pixels) {
+  /** Adds noise to the ink as a scanner does; the background stays black. */
+  private void addNoise(byte[] pixels) {
     for (int i = 0; i < pixels.length; i++) {
       int ink = pixels[i] & 0xFF;
       if (ink != 0) {
-        double grain = draws.uniform(-8, 8);
-        pixels[i] = (byte) Math.max(0, Math.min(255, StrictMath.rint(ink + grain)));
+        double noise = random.uniform(-8, 8);
+        pixels[i] = (byte) Math.max(0, Math.min(255, StrictMath.rint(ink + noise)));
       }
     }
   }

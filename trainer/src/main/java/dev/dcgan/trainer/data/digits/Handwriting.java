@@ -8,62 +8,62 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The lines of one digit as one hand would write it, placed in the manner of MNIST: scaled to a box
- * of 20 x 20, its mass in the middle of 28 x 28.
+ * The pen's path for one digit in a random handwriting, placed as in MNIST: scaled to a box of 20 x
+ * 20, its center of mass in the middle of 28 x 28.
  */
 final class Handwriting {
 
   private static final double BOX = 20;
-  // MNIST's centre of mass is the middle of pixel 14, counted from 0.
-  private static final double CENTRE = 14.5;
+  // MNIST's center of mass is the middle of pixel 14, counted from 0.
+  private static final double CENTER = 14.5;
   private static final double MARGIN = 1.5;
-  private static final int STEPS = 10;
-  // Of the pen's width: close enough that its prints run together.
+  private static final int STEPS_PER_CURVE = 10;
+  // In pen widths: close enough for the stamps to form a line.
   private static final double SPACING = 0.35;
 
-  private final RandomDraws draws;
+  private final PhiloxRandom random;
 
-  private Handwriting(RandomDraws draws) {
-    this.draws = draws;
+  private Handwriting(PhiloxRandom random) {
+    this.random = random;
   }
 
   /**
    * Writes a digit with a pen of the given width.
    *
-   * @return for each stroke the points on its way, in pixels, evenly spaced
+   * @return evenly spaced points along each stroke, in pixels
    */
-  static List<List<Point2D.Double>> of(int digit, double width, RandomDraws draws) {
-    Handwriting hand = new Handwriting(draws);
+  static List<List<Point2D.Double>> of(int digit, double width, PhiloxRandom random) {
+    Handwriting hand = new Handwriting(random);
     return hand.fitted(hand.written(digit), width);
   }
 
-  /** The strokes as lines of points in a unit box, in this hand's manner. */
+  /** The strokes as polylines in a unit box, with random distortions. */
   private List<List<Point2D.Double>> written(int digit) {
-    double wave = draws.around(0, 0.03);
-    double waveAt = draws.uniform(0, 2 * Math.PI);
-    double swell = draws.around(0, 0.025);
-    double swellAt = draws.uniform(0, 2 * Math.PI);
-    AffineTransform hand = hand();
+    double wave = random.approximatelyNormal(0, 0.03);
+    double wavePhase = random.uniform(0, 2 * Math.PI);
+    double swell = random.approximatelyNormal(0, 0.025);
+    double swellPhase = random.uniform(0, 2 * Math.PI);
+    AffineTransform transform = transform();
     List<List<Point2D.Double>> lines = new ArrayList<>();
-    for (List<Point> stroke : DigitStrokes.of(digit, draws)) {
-      List<Point2D.Double> line = smooth(stroke.stream().map(this::shaken).toList());
+    for (List<Point> stroke : DigitStrokes.of(digit, random)) {
+      List<Point2D.Double> line = smooth(stroke.stream().map(this::jittered).toList());
       for (Point2D.Double p : line) {
-        double x = p.x + wave * StrictMath.sin(5 * p.y + waveAt);
-        double y = p.y + swell * StrictMath.sin(5 * p.x + swellAt);
+        double x = p.x + wave * StrictMath.sin(5 * p.y + wavePhase);
+        double y = p.y + swell * StrictMath.sin(5 * p.x + swellPhase);
         p.setLocation(x, y);
-        hand.transform(p, p);
+        transform.transform(p, p);
       }
       lines.add(line);
     }
     return lines;
   }
 
-  /** Narrow or wide, slanted, turned a little. */
-  private AffineTransform hand() {
-    double aspect = draws.around(0.94, 0.15);
-    double slant = draws.around(0.15, 0.2);
-    double turn = draws.around(0, 0.08);
-    AffineTransform hand =
+  /** A random aspect ratio, slant and rotation. */
+  private AffineTransform transform() {
+    double aspect = random.approximatelyNormal(0.94, 0.15);
+    double slant = random.approximatelyNormal(0.15, 0.2);
+    double turn = random.approximatelyNormal(0, 0.08);
+    AffineTransform transform =
         new AffineTransform(
             StrictMath.cos(turn),
             StrictMath.sin(turn),
@@ -71,16 +71,19 @@ final class Handwriting {
             StrictMath.cos(turn),
             0,
             0);
-    hand.shear(-slant, 0);
-    hand.scale(aspect, 1);
-    return hand;
+    transform.shear(-slant, 0);
+    transform.scale(aspect, 1);
+    return transform;
   }
 
-  private Point shaken(Point p) {
-    return new Point(p.x() + draws.around(0, 0.036), p.y() + draws.around(0, 0.036), p.corner());
+  private Point jittered(Point p) {
+    return new Point(
+        p.x() + random.approximatelyNormal(0, 0.036),
+        p.y() + random.approximatelyNormal(0, 0.036),
+        p.corner());
   }
 
-  /** A curve through the points, Catmull-Rom between corners. */
+  /** A Catmull-Rom spline through the points, interrupted at corners. */
   private static List<Point2D.Double> smooth(List<Point> points) {
     List<Point2D.Double> line = new ArrayList<>();
     int last = points.size() - 1;
@@ -89,8 +92,8 @@ final class Handwriting {
       Point c = points.get(i + 1);
       Point a = i == 0 || b.corner() ? b : points.get(i - 1);
       Point d = i + 1 == last || c.corner() ? c : points.get(i + 2);
-      for (int step = 0; step < STEPS; step++) {
-        double t = (double) step / STEPS;
+      for (int step = 0; step < STEPS_PER_CURVE; step++) {
+        double t = (double) step / STEPS_PER_CURVE;
         line.add(
             new Point2D.Double(
                 spline(a.x(), b.x(), c.x(), d.x(), t), spline(a.y(), b.y(), c.y(), d.y(), t)));
@@ -104,25 +107,25 @@ final class Handwriting {
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
   }
 
-  /** The lines in pixels, scaled to the box and centred on the ink's mass; evenly spaced points. */
+  /** Scales the lines to the box, centers their mass, and returns evenly spaced points in pixels. */
   private List<List<Point2D.Double>> fitted(List<List<Point2D.Double>> lines, double width) {
     Rectangle2D bounds = bounds(lines);
-    double room = BOX * draws.uniform(0.92, 1.03) - width;
+    double room = BOX * random.uniform(0.92, 1.03) - width;
     double scale = room / Math.max(bounds.getWidth(), bounds.getHeight());
-    List<List<Point2D.Double>> dots = new ArrayList<>();
+    List<List<Point2D.Double>> points = new ArrayList<>();
     for (List<Point2D.Double> line : lines) {
       line.forEach(p -> p.setLocation(p.x * scale, p.y * scale));
-      dots.add(evenly(line, SPACING * width));
+      points.add(resample(line, SPACING * width));
     }
-    Point2D.Double mass = mass(dots);
-    Rectangle2D extent = bounds(dots);
+    Point2D.Double mass = centerOfMass(points);
+    Rectangle2D extent = bounds(points);
     double edge = MARGIN + width / 2;
-    double dx = CENTRE - mass.x + draws.uniform(-0.7, 0.7);
-    double dy = CENTRE - mass.y + draws.uniform(-0.7, 0.7);
+    double dx = CENTER - mass.x + random.uniform(-0.7, 0.7);
+    double dy = CENTER - mass.y + random.uniform(-0.7, 0.7);
     double x = clamp(dx, edge - extent.getMinX(), DigitPen.SIDE - edge - extent.getMaxX());
     double y = clamp(dy, edge - extent.getMinY(), DigitPen.SIDE - edge - extent.getMaxY());
-    dots.forEach(line -> line.forEach(p -> p.setLocation(p.x + x, p.y + y)));
-    return dots;
+    points.forEach(line -> line.forEach(p -> p.setLocation(p.x + x, p.y + y)));
+    return points;
   }
 
   private static double clamp(double value, double low, double high) {
@@ -136,7 +139,7 @@ final class Handwriting {
     return bounds;
   }
 
-  private static Point2D.Double mass(List<List<Point2D.Double>> lines) {
+  private static Point2D.Double centerOfMass(List<List<Point2D.Double>> lines) {
     double x = 0;
     double y = 0;
     int n = 0;
@@ -150,19 +153,19 @@ final class Handwriting {
     return new Point2D.Double(x / n, y / n);
   }
 
-  private static List<Point2D.Double> evenly(List<Point2D.Double> line, double spacing) {
-    List<Point2D.Double> dots = new ArrayList<>(List.of(line.get(0)));
-    double ahead = spacing; // to the next dot
+  private static List<Point2D.Double> resample(List<Point2D.Double> line, double spacing) {
+    List<Point2D.Double> points = new ArrayList<>(List.of(line.get(0)));
+    double untilNext = spacing; // distance to the next point
     for (int i = 1; i < line.size(); i++) {
       Point2D.Double from = line.get(i - 1);
       Point2D.Double to = line.get(i);
       double length = from.distance(to);
-      for (; ahead <= length; ahead += spacing) {
-        double t = ahead / length;
-        dots.add(new Point2D.Double(from.x + t * (to.x - from.x), from.y + t * (to.y - from.y)));
+      for (; untilNext <= length; untilNext += spacing) {
+        double t = untilNext / length;
+        points.add(new Point2D.Double(from.x + t * (to.x - from.x), from.y + t * (to.y - from.y)));
       }
-      ahead -= length;
+      untilNext -= length;
     }
-    return dots;
+    return points;
   }
 }

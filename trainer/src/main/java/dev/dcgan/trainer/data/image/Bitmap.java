@@ -3,59 +3,62 @@ package dev.dcgan.trainer.data.image;
 import dev.dcgan.model.ImageShape;
 
 /**
- * A decoded picture of any size.
+ * A decoded image of any size.
  *
  * @param width pixels, 1 or more
  * @param height pixels, 1 or more
  * @param channels 1 (grey) or 3 (RGB)
  * @param pixels uint8, (height, width, channels)
  */
-@SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
+@SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
 public record Bitmap(int width, int height, int channels, byte[] pixels) {
 
   public Bitmap {
     if (pixels.length != width * height * channels) {
       throw new IllegalArgumentException(
-          "%d bytes for %d x %d x %d".formatted(pixels.length, height, width, channels));
+          "%d bytes for an image of %d x %d x %d"
+              .formatted(pixels.length, height, width, channels));
     }
   }
 
-  /** {@code "grey"} or {@code "colour"}, for people. */
-  public static String colour(int channels) {
-    return channels == 1 ? "grey" : "colour";
+  /** {@code "grey"} or {@code "RGB"}, for messages. */
+  public static String channelsName(int channels) {
+    return channels == 1 ? "grey" : "RGB";
   }
 
   /**
-   * The pixels in a network's shape: the largest centred part of its proportions, resized, grey or
-   * in colour as it wants. A picture of that very shape comes out as it is.
+   * Center-crops to the target's aspect ratio, resizes, and converts the channels. An image that has
+   * the target's shape is not changed.
+   *
+   * @return uint8 (height, width, channels) of the target's shape
    */
-  public byte[] fit(ImageShape wanted) {
-    Bitmap part = crop(Part.of(width, height, wanted));
-    Bitmap resized = Resampling.resize(part, wanted.width(), wanted.height());
-    return resized.withChannels(wanted.channels()).pixels;
+  public byte[] fit(ImageShape target) {
+    Bitmap cropped = crop(CropBox.of(width, height, target));
+    Bitmap resized = Resampling.resize(cropped, target.width(), target.height());
+    return resized.withChannels(target.channels()).pixels;
   }
 
-  private Bitmap crop(Part part) {
-    if (part.width() == width && part.height() == height) {
+  private Bitmap crop(CropBox box) {
+    if (box.width() == width && box.height() == height) {
       return this;
     }
-    byte[] cropped = new byte[part.width() * part.height() * channels];
-    int row = part.width() * channels;
-    for (int y = 0; y < part.height(); y++) {
-      int from = ((part.y() + y) * width + part.x()) * channels;
+    byte[] cropped = new byte[box.width() * box.height() * channels];
+    int row = box.width() * channels;
+    for (int y = 0; y < box.height(); y++) {
+      int from = ((box.y() + y) * width + box.x()) * channels;
       System.arraycopy(pixels, from, cropped, y * row, row);
     }
-    return new Bitmap(part.width(), part.height(), channels, cropped);
+    return new Bitmap(box.width(), box.height(), channels, cropped);
   }
 
-  private Bitmap withChannels(int wanted) {
-    if (wanted == channels) {
+  private Bitmap withChannels(int target) {
+    if (target == channels) {
       return this;
     }
     int area = width * height;
-    byte[] converted = new byte[area * wanted];
+    byte[] converted = new byte[area * target];
     for (int i = 0; i < area; i++) {
-      if (wanted == 1) {
+      if (target == 1) {
         converted[i] =
             luma(pixels[3 * i] & 0xFF, pixels[3 * i + 1] & 0xFF, pixels[3 * i + 2] & 0xFF);
       } else {
@@ -64,7 +67,7 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
         converted[3 * i + 2] = pixels[i];
       }
     }
-    return new Bitmap(width, height, wanted, converted);
+    return new Bitmap(width, height, target, converted);
   }
 
   /** Luma by ITU-R BT.601, rounded. */
@@ -72,17 +75,17 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
     return (byte) ((299 * red + 587 * green + 114 * blue + 500) / 1000);
   }
 
-  /** A rectangle of a picture, in pixels. */
-  record Part(int x, int y, int width, int height) {
+  /** A rectangle of an image, in pixels. */
+  record CropBox(int x, int y, int width, int height) {
 
-    /** The largest part with {@code wanted}'s proportions, from the centre. */
-    static Part of(int width, int height, ImageShape wanted) {
+    /** The largest centered box with the target's aspect ratio. */
+    static CropBox of(int width, int height, ImageShape target) {
       // Rounded; at least one pixel, at most all of them.
-      long fullWidth = Math.round((double) height * wanted.width() / wanted.height());
-      long fullHeight = Math.round((double) width * wanted.height() / wanted.width());
+      long fullWidth = Math.round((double) height * target.width() / target.height());
+      long fullHeight = Math.round((double) width * target.height() / target.width());
       int w = (int) Math.max(1, Math.min(width, fullWidth));
       int h = (int) Math.max(1, Math.min(height, fullHeight));
-      return new Part((width - w) / 2, (height - h) / 2, w, h);
+      return new CropBox((width - w) / 2, (height - h) / 2, w, h);
     }
   }
 }

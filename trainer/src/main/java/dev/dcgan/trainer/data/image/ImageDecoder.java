@@ -23,38 +23,39 @@ import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * Decodes PNG, JPEG, GIF (its first picture), BMP and TIFF with the JDK's readers.
+ * Decodes PNG, JPEG, GIF (the first frame), BMP and TIFF with the JDK's readers.
  *
- * <p>Pixels are taken as sRGB: colour profiles, gamma and EXIF's orientation are passed over.
- * Transparent pictures are laid on white. Samples of 16 bits are rounded to 8.
+ * <p>Pixels are read as sRGB: color profiles, gamma and EXIF orientation are ignored. Transparent
+ * images are blended with white. 16-bit samples are rounded to 8 bits.
  */
 public final class ImageDecoder {
 
   private static final long MAX_PIXELS = 100_000_000;
-  // Of a large picture every k-th pixel is decoded, so many of them per pixel wanted, each way:
-  // bounded memory, and still 64 to average.
+  // Large images are subsampled while they are decoded, to at least so many pixels per target pixel
+  // in each direction: memory is bounded, and 64 pixels remain to average.
   private static final int OVERSAMPLING = 8;
   private static final int WHITE = 255;
 
   private ImageDecoder() {}
 
   /**
-   * Decodes the part of a picture that a network's shape takes, at least in its size where the
-   * picture is that large.
+   * Decodes the center crop that the target shape needs, at no less than the target's size unless
+   * the image itself is smaller.
    *
-   * @throws IOException not a whole picture that can be read; the message says why, not which
+   * @throws IOException if the image is incomplete or cannot be decoded; the message has the reason
+   *     but not the location
    */
-  public static Bitmap decode(byte[] file, ImageShape wanted) throws IOException {
+  public static Bitmap decode(byte[] file, ImageShape target) throws IOException {
     try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(file))) {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       if (!readers.hasNext()) {
-        throw new IOException("its bytes are no PNG, JPEG, GIF, BMP or TIFF");
+        throw new IOException("it is not a PNG, JPEG, GIF, BMP or TIFF");
       }
       ImageReader reader = readers.next();
       try {
-        return bitmap(read(reader, in, file, wanted));
+        return bitmap(read(reader, in, file, target));
       } catch (RuntimeException e) {
-        // The JDK's readers answer some damage with whatever their arithmetic runs into.
+        // The JDK's readers throw arbitrary runtime exceptions for some damaged files.
         throw new IOException("it is damaged (" + e + ")", e);
       } finally {
         reader.dispose();
@@ -63,13 +64,13 @@ public final class ImageDecoder {
   }
 
   private static BufferedImage read(
-      ImageReader reader, ImageInputStream in, byte[] file, ImageShape wanted) throws IOException {
-    AtomicBoolean cut = new AtomicBoolean(isCutBmp(file));
-    // The JPEG reader fills in for data that is missing, and only warns.
+      ImageReader reader, ImageInputStream in, byte[] file, ImageShape target) throws IOException {
+    AtomicBoolean truncated = new AtomicBoolean(isTruncatedBmp(file));
+    // The JPEG reader only warns about missing data, and fills it in.
     reader.addIIOReadWarningListener(
         (source, warning) -> {
           if (warning.contains("premature end")) {
-            cut.set(true);
+            truncated.set(true);
           }
         });
     reader.setInput(in, true, true);
@@ -80,25 +81,25 @@ public final class ImageDecoder {
           "it has %d x %d pixels; expected at most %d megapixels"
               .formatted(width, height, MAX_PIXELS / 1_000_000));
     }
-    Bitmap.Part part = Bitmap.Part.of(width, height, wanted);
-    int every =
+    Bitmap.CropBox box = Bitmap.CropBox.of(width, height, target);
+    int subsampling =
         Math.max(
             1,
             Math.min(
-                part.width() / (OVERSAMPLING * wanted.width()),
-                part.height() / (OVERSAMPLING * wanted.height())));
+                box.width() / (OVERSAMPLING * target.width()),
+                box.height() / (OVERSAMPLING * target.height())));
     ImageReadParam parameters = reader.getDefaultReadParam();
-    parameters.setSourceRegion(new Rectangle(part.x(), part.y(), part.width(), part.height()));
-    parameters.setSourceSubsampling(every, every, 0, 0);
+    parameters.setSourceRegion(new Rectangle(box.x(), box.y(), box.width(), box.height()));
+    parameters.setSourceSubsampling(subsampling, subsampling, 0, 0);
     BufferedImage image = reader.read(0, parameters);
-    if (cut.get()) {
+    if (truncated.get()) {
       throw new IOException("it is truncated");
     }
     return image;
   }
 
-  /** The BMP reader takes missing rows for black; the header has the file's size, or 0. */
-  private static boolean isCutBmp(byte[] file) {
+  /** The BMP reader returns missing rows as black; the header has the file's size, or 0. */
+  private static boolean isTruncatedBmp(byte[] file) {
     return file.length >= 6
         && file[0] == 'B'
         && file[1] == 'M'
@@ -106,21 +107,21 @@ public final class ImageDecoder {
   }
 
   private static Bitmap bitmap(BufferedImage image) throws IOException {
-    ColorModel colours = image.getColorModel();
-    if (!(colours instanceof ComponentColorModel)) {
-      return packed(image, colours instanceof IndexColorModel palette && isGrey(palette));
+    ColorModel colors = image.getColorModel();
+    if (!(colors instanceof ComponentColorModel)) {
+      return packed(image, colors instanceof IndexColorModel palette && isGrey(palette));
     }
-    // Not through getRGB: it would turn grey into another grey, by a gamma, and apply profiles.
-    int type = colours.getColorSpace().getType();
-    int channels = colours.getNumColorComponents();
-    int transfer = colours.getTransferType();
+    // Not getRGB: it would apply a gamma to grey images, and color profiles.
+    int type = colors.getColorSpace().getType();
+    int channels = colors.getNumColorComponents();
+    int transfer = colors.getTransferType();
     if ((type != ColorSpace.TYPE_GRAY || channels != 1)
         && (type != ColorSpace.TYPE_RGB || channels != 3)) {
       throw new IOException(
-          "it has %d colour components; expected grey or RGB".formatted(channels));
+          "it has %d color components; expected grey or RGB".formatted(channels));
     }
     if (transfer != DataBuffer.TYPE_BYTE && transfer != DataBuffer.TYPE_USHORT) {
-      throw new IOException("its samples are not of 8 or 16 bits, unsigned");
+      throw new IOException("its samples are not unsigned 8-bit or 16-bit integers");
     }
     return components(image, channels);
   }
@@ -129,20 +130,20 @@ public final class ImageDecoder {
     int width = image.getWidth();
     int height = image.getHeight();
     Raster raster = image.getRaster();
-    ColorModel colours = image.getColorModel();
+    ColorModel colors = image.getColorModel();
     int bands = raster.getNumBands();
-    int bits = colours.getComponentSize(0);
+    int bits = colors.getComponentSize(0);
     int full = (1 << bits) - 1;
     byte[] pixels = new byte[width * height * channels];
     int[] row = new int[width * bands];
     for (int y = 0; y < height; y++) {
       raster.getPixels(raster.getMinX(), raster.getMinY() + y, width, 1, row);
       for (int x = 0; x < width; x++) {
-        int alpha = colours.hasAlpha() ? eight(row[x * bands + channels], full) : WHITE;
+        int alpha = colors.hasAlpha() ? to8Bits(row[x * bands + channels], full) : WHITE;
         for (int channel = 0; channel < channels; channel++) {
-          int value = eight(row[x * bands + channel], full);
+          int value = to8Bits(row[x * bands + channel], full);
           pixels[(y * width + x) * channels + channel] =
-              onWhite(value, alpha, colours.isAlphaPremultiplied());
+              onWhite(value, alpha, colors.isAlphaPremultiplied());
         }
       }
     }
@@ -175,7 +176,7 @@ public final class ImageDecoder {
                     && palette.getRed(i) == palette.getBlue(i));
   }
 
-  private static int eight(int sample, int full) {
+  private static int to8Bits(int sample, int full) {
     return full == 0xFF ? sample : (sample * 0xFF + full / 2) / full;
   }
 

@@ -14,21 +14,22 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * CIFAR-10 in its binary version: batch files of records, each a label and 32 x 32 pixels, red,
- * green and blue one after the other (Krizhevsky 2009).
+ * CIFAR-10's binary version: files of records, each a label byte and 32 x 32 pixels as a red, a green
+ * and a blue plane (Krizhevsky 2009).
  */
 public final class CifarSource implements ImageSource {
 
+  /** The dataset's name. */
   public static final String NAME = "cifar10";
 
-  private static final Pattern TRAINING = Pattern.compile("data_batch_\\d+\\.bin");
-  private static final String TEST = "test_batch.bin";
+  private static final Pattern TRAINING_BATCH = Pattern.compile("data_batch_\\d+\\.bin");
+  private static final String TEST_BATCH = "test_batch.bin";
   private static final int SIDE = 32;
   private static final int AREA = SIDE * SIDE;
   private static final int CHANNELS = 3;
-  private static final int RECORD = 1 + AREA * CHANNELS;
+  private static final int RECORD_BYTES = 1 + AREA * CHANNELS;
   private static final int CLASSES = 10;
-  private static final int BUFFER = 1 << 16;
+  private static final int BUFFER_BYTES = 1 << 16;
 
   private final int size;
   private final Iterator<Path> files;
@@ -36,8 +37,8 @@ public final class CifarSource implements ImageSource {
   // Mutable state
   private Path file;
   private InputStream in;
-  private long left; // records in this file
-  private int read; // records from it
+  private long remaining; // unread records of the current file
+  private int read; // records read from it
 
   private CifarSource(List<Path> batches) throws IOException {
     int records = 0;
@@ -48,29 +49,29 @@ public final class CifarSource implements ImageSource {
     files = batches.iterator();
     file = files.next();
     in = open(file);
-    left = records(file);
+    remaining = records(file);
   }
 
-  /** The training batches of a folder; none where it has none. */
+  /** The training batches in a folder; empty if there are none. */
   public static List<Path> trainingBatches(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       return new ArrayList<>(
           files
-              .filter(f -> TRAINING.matcher(f.getFileName().toString()).matches())
+              .filter(f -> TRAINING_BATCH.matcher(f.getFileName().toString()).matches())
               .sorted()
               .toList());
     }
   }
 
-  /** The test batch of a folder, where it is there. */
+  /** The test batch in a folder, if there is one. */
   public static Optional<Path> testBatch(Path folder) {
-    return Optional.of(folder.resolve(TEST)).filter(Files::isRegularFile);
+    return Optional.of(folder.resolve(TEST_BATCH)).filter(Files::isRegularFile);
   }
 
   /**
-   * Opens batches, one or more.
+   * Opens one or more batches.
    *
-   * @throws IOException one is no whole number of records long
+   * @throws IOException if a file's length is not a multiple of the record's
    */
   public static CifarSource open(List<Path> batches) throws IOException {
     return new CifarSource(batches);
@@ -78,16 +79,16 @@ public final class CifarSource implements ImageSource {
 
   private static int records(Path file) throws IOException {
     long bytes = Files.size(file);
-    if (bytes == 0 || bytes % RECORD != 0 || bytes / RECORD > Integer.MAX_VALUE) {
+    if (bytes == 0 || bytes % RECORD_BYTES != 0 || bytes / RECORD_BYTES > Integer.MAX_VALUE) {
       throw new IOException(
-          "%s has %d bytes; expected CIFAR-10's records of %d: is it whole, and the binary version?"
-              .formatted(file, bytes, RECORD));
+          "cannot read %s: it has %d bytes; expected records of %d bytes as in CIFAR-10's binary version: copy it again"
+              .formatted(file, bytes, RECORD_BYTES));
     }
-    return (int) (bytes / RECORD);
+    return (int) (bytes / RECORD_BYTES);
   }
 
   private static InputStream open(Path file) throws IOException {
-    return new BufferedInputStream(Files.newInputStream(file), BUFFER);
+    return new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
   }
 
   @Override
@@ -102,24 +103,24 @@ public final class CifarSource implements ImageSource {
 
   @Override
   public Encoded next() throws IOException {
-    if (left == 0) {
+    if (remaining == 0) {
       in.close();
       file = files.next();
       in = open(file);
-      left = records(file);
+      remaining = records(file);
       read = 0;
     }
-    byte[] bytes = in.readNBytes(RECORD);
-    if (bytes.length < RECORD) {
-      throw new IOException(file + " became shorter while it was read");
+    byte[] bytes = in.readNBytes(RECORD_BYTES);
+    if (bytes.length < RECORD_BYTES) {
+      throw new IOException("cannot read " + file + ": it was truncated while it was read");
     }
     int label = bytes[0] & 0xFF;
     if (label >= CLASSES) {
       throw new IOException(
-          "%s has the label %d in record %d; expected 0 to %d: is it CIFAR-10's binary version?"
+          "cannot read %s: label %d in record %d; expected 0 to %d as in CIFAR-10's binary version"
               .formatted(file, label, read, CLASSES - 1));
     }
-    left--;
+    remaining--;
     return new RawImage(
         file + ", record " + read++, label, new Bitmap(SIDE, SIDE, CHANNELS, interleaved(bytes)));
   }

@@ -7,7 +7,7 @@ import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
 
-/** Pictures that are a file each, in a folder or a zip. The tree stays its owner's to close. */
+/** Images in one file each, in a folder or a zip. Closing the source leaves the tree open. */
 public final class FileSource implements ImageSource {
 
   private final FileTree tree;
@@ -17,7 +17,7 @@ public final class FileSource implements ImageSource {
   // Mutable state
   private final Iterator<String> names;
 
-  /** A source of the pictures named, at least one. */
+  /** A source of the named files, at least one. */
   public FileSource(FileTree tree, ImageFiles files, List<String> names) {
     this.tree = tree;
     this.files = files;
@@ -28,13 +28,13 @@ public final class FileSource implements ImageSource {
   private record EncodedFile(FileTree tree, String name, int label) implements Encoded {
 
     @Override
-    public String place() {
-      return tree.place(name);
+    public String location() {
+      return tree.location(name);
     }
 
     @Override
-    public Bitmap decode(ImageShape wanted) throws IOException {
-      return ImageDecoder.decode(tree.read(name), wanted);
+    public Bitmap decode(ImageShape target) throws IOException {
+      return ImageDecoder.decode(tree.read(name), target);
     }
   }
 

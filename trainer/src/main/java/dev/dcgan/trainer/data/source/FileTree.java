@@ -19,32 +19,30 @@ import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Files in a folder and the folders in it, or in a zip, under the same names: from the top, with
- * {@code /} between. Hidden ones, and those that archives from a Mac add, are left out.
- *
- * <p>Any number of threads may read at once.
+ * The files of a folder and its subfolders, or of a zip, named by their relative paths with {@code /}.
+ * Hidden files and the metadata files of macOS archives are left out. Thread-safe for reading.
  */
 public final class FileTree implements Closeable {
 
-  // A file is held in memory while it is decoded, one for each thread.
-  private static final int MAX_BYTES = 64 << 20;
+  // Each decoding thread holds one file in memory.
+  private static final int MAX_FILE_BYTES = 64 << 20;
 
-  private interface Opening {
+  private interface Opener {
 
     InputStream open() throws IOException;
   }
 
   private final Path root;
-  private final Map<String, Opening> files; // in order of their names
+  private final Map<String, Opener> files; // sorted by name
   private final @Nullable ZipFile zip;
 
-  private FileTree(Path root, Map<String, Opening> files, @Nullable ZipFile zip) {
+  private FileTree(Path root, Map<String, Opener> files, @Nullable ZipFile zip) {
     this.root = root;
     this.files = files;
     this.zip = zip;
   }
 
-  /** The files in a folder and below; links are followed. */
+  /** The files of a folder and its subfolders; symbolic links are followed. */
   public static FileTree ofFolder(Path folder) throws IOException {
     try (Stream<Path> paths = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
       return new FileTree(
@@ -67,14 +65,14 @@ public final class FileTree implements Closeable {
         .collect(Collectors.joining("/"));
   }
 
-  /** The files in a zip. */
+  /** The files of a zip. */
   public static FileTree ofZip(Path file) throws IOException {
     ZipFile zip;
     try {
       zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
     } catch (IOException e) {
       throw new IOException(
-          "%s is no zip that can be read (%s): copy it again, or unpack it and name the folder"
+          "cannot read the zip %s: %s; copy it again, or unpack it and name the folder"
               .formatted(file, e.getMessage()),
           e);
     }
@@ -91,15 +89,15 @@ public final class FileTree implements Closeable {
         zip);
   }
 
-  /** The name as a folder would have it: some programs write {@code ./} or backslashes. */
+  /** The entry's name as a relative path; some programs write {@code ./} or backslashes. */
   private static String nameOf(ZipEntry entry) {
     String name = entry.getName().replace('\\', '/');
     return name.startsWith("./") ? name.substring(2) : name;
   }
 
-  /** By UTF-16 units, whatever the locale: the same order everywhere. */
-  private static Map<String, Opening> sorted(Map<String, Opening> files) {
-    Map<String, Opening> sorted = new LinkedHashMap<>();
+  /** Sorts by UTF-16 code units, independent of the locale: the same order on every machine. */
+  private static Map<String, Opener> sorted(Map<String, Opener> files) {
+    Map<String, Opener> sorted = new LinkedHashMap<>();
     files.keySet().stream()
         .filter(name -> !isHidden(name))
         .sorted()
@@ -111,31 +109,31 @@ public final class FileTree implements Closeable {
     return ("/" + name).contains("/.") || name.startsWith("__MACOSX/");
   }
 
-  /** The files' names, in order. */
+  /** The files' names, sorted. */
   public List<String> names() {
     return List.copyOf(files.keySet());
   }
 
-  /** What a message calls a file. */
-  String place(String name) {
+  /** The file's path for messages. */
+  String location(String name) {
     return zip == null ? root.resolve(name).toString() : root + "!" + name;
   }
 
   /**
-   * A file's bytes.
+   * Reads a file.
    *
-   * @throws IOException it cannot be read, or is larger than any picture should be
+   * @throws IOException if it cannot be read or is too large
    */
   byte[] read(String name) throws IOException {
-    Opening file = files.get(name);
+    Opener file = files.get(name);
     if (file == null) {
       throw new IllegalArgumentException("no file " + name);
     }
     try (InputStream in = file.open()) {
-      // Counted as they come: what a zip's directory says of sizes need not be so.
-      byte[] bytes = in.readNBytes(MAX_BYTES + 1);
-      if (bytes.length > MAX_BYTES) {
-        throw new IOException("it is larger than %d MiB".formatted(MAX_BYTES >> 20));
+      // The bytes are counted: the sizes in a zip's directory may be wrong.
+      byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
+      if (bytes.length > MAX_FILE_BYTES) {
+        throw new IOException("it is larger than %d MiB".formatted(MAX_FILE_BYTES >> 20));
       }
       return bytes;
     }

@@ -11,10 +11,10 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One set of pictures in IDX files: MNIST, Fashion-MNIST, EMNIST or their like.
+ * The IDX files of one split of MNIST, Fashion-MNIST, EMNIST or a similar dataset.
  *
- * @param images the pictures, plain or gzip
- * @param labels beside them, where there are any
+ * @param images the image file, plain or gzip
+ * @param labels the label file beside it; null if there is none
  */
 public record IdxFiles(Path images, @Nullable Path labels) {
 
@@ -23,20 +23,20 @@ public record IdxFiles(Path images, @Nullable Path labels) {
   private static final String GZ = ".gz";
 
   /**
-   * The training pictures in a folder, found by their standard names, or those in the file named.
+   * Finds the training files in a folder by their standard names, or takes the given image file.
    *
-   * @throws IOException none or several sets of them in the folder, or no such file
+   * @throws IOException if the folder has no or several training sets, or the file does not exist
    */
   public static IdxFiles open(Path folderOrFile) throws IOException {
     if (!Files.exists(folderOrFile)) {
       throw new IOException(
-          folderOrFile + " does not exist: name a folder with IDX files, or such a file");
+          "cannot open " + folderOrFile + ": it does not exist; expected a folder with IDX files, or such a file");
     }
     return of(Files.isDirectory(folderOrFile) ? find(folderOrFile) : folderOrFile);
   }
 
-  /** Whether a folder has training pictures by their standard names. */
-  public static boolean areIn(Path folder) throws IOException {
+  /** Whether a folder has training files by their standard names. */
+  public static boolean existIn(Path folder) throws IOException {
     return !sets(folder).isEmpty();
   }
 
@@ -50,14 +50,15 @@ public record IdxFiles(Path images, @Nullable Path labels) {
     TreeSet<String> found = sets(folder);
     if (found.isEmpty()) {
       throw new IOException(
-          folder
-              + " holds no training images as IDX files; expected train-images-idx3-ubyte,"
+          "cannot open "
+              + folder
+              + ": it has no training images as IDX files; expected train-images-idx3-ubyte,"
               + " train-images.idx3-ubyte or emnist-<split>-train-images-idx3-ubyte, plain or .gz:"
               + " name the folder that holds one of them, or the file itself");
     }
     if (found.size() > 1) {
       throw new IOException(
-          "%s holds several sets of training images (%s): name the file to train on"
+          "cannot open %s: it has several sets of training images (%s); name the file to train on"
               .formatted(folder, String.join(", ", found)));
     }
     return existing(folder.resolve(found.first()), found.first()).orElseThrow();
@@ -76,7 +77,7 @@ public record IdxFiles(Path images, @Nullable Path labels) {
     return found;
   }
 
-  /** The file of that name beside another, plain rather than gzip where both are there. */
+  /** The file of that name beside another; plain is preferred to gzip. */
   private static Optional<Path> existing(Path sibling, String stem) {
     return Stream.of(stem, stem + GZ)
         .map(sibling::resolveSibling)
@@ -89,7 +90,7 @@ public record IdxFiles(Path images, @Nullable Path labels) {
     return name.endsWith(GZ) ? name.substring(0, name.length() - GZ.length()) : name;
   }
 
-  /** The set's own test pictures, {@code t10k} or EMNIST's {@code test}, where they are there. */
+  /** The test split beside this training split, {@code t10k} or EMNIST's {@code test}. */
   public Optional<IdxFiles> test() {
     String stem = stem(images);
     if (!TRAINING.matcher(stem).matches()) {
@@ -102,21 +103,21 @@ public record IdxFiles(Path images, @Nullable Path labels) {
   }
 
   /**
-   * Whether the pictures lie with rows as columns, as EMNIST's do (Cohen et al. 2017): known by the
+   * Whether the images are stored transposed, as EMNIST's are (Cohen et al. 2017); decided by the
    * file's name.
    */
   boolean isTransposed() {
     return stem(images).startsWith("emnist-");
   }
 
-  /** {@code emnist-letters}; for others, which are all named alike, their folder's name. */
+  /** The dataset's name: {@code emnist-letters}; for other files, which have no names, the folder's. */
   public String name() {
     Matcher matcher = TRAINING.matcher(stem(images));
     if (matcher.matches() && matcher.group(1) != null) {
       return matcher.group(1);
     }
     Path folder = images.toAbsolutePath().normalize().getParent();
-    Path named = folder == null ? null : folder.getFileName();
-    return named == null ? stem(images) : named.toString();
+    Path parentName = folder == null ? null : folder.getFileName();
+    return parentName == null ? stem(images) : parentName.toString();
   }
 }

@@ -16,17 +16,17 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * Reads one IDX file of bytes, plain or gzip (told apart by its first bytes, not by its name).
+ * Reads one IDX file of uint8, plain or gzip (detected by its first bytes, not by its name).
  *
  * <p>The format (LeCun, "The MNIST database"): a magic number of two zero bytes, the type (8 for
- * uint8) and the number of dimensions; each dimension as a big-endian int32; the bytes. Every
- * message names the file. Memory is taken as data arrives, never because a header says so. Not
+ * uint8) and the number of dimensions; each dimension as a big-endian int32; the data. Every error
+ * names the file. Memory is allocated as data arrives, never by the size in the header. Not
  * thread-safe.
  */
 public final class IdxReader implements Closeable {
 
   private static final int UINT8 = 0x0800;
-  private static final int BUFFER = 1 << 16;
+  private static final int BUFFER_BYTES = 1 << 16;
 
   private final Path file;
   private final InputStream in;
@@ -47,9 +47,9 @@ public final class IdxReader implements Closeable {
    * @param rank the expected number of dimensions: 3 for images, 1 for labels
    */
   public static IdxReader open(Path file, int rank) throws IOException {
-    InputStream raw = new BufferedInputStream(Files.newInputStream(file), BUFFER);
+    InputStream raw = new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
     try {
-      InputStream in = decoded(raw);
+      InputStream in = gunzip(raw);
       return new IdxReader(file, in, header(file, in, rank));
     } catch (ZipException | EOFException e) {
       raw.close();
@@ -60,11 +60,11 @@ public final class IdxReader implements Closeable {
     }
   }
 
-  private static InputStream decoded(InputStream raw) throws IOException {
+  private static InputStream gunzip(InputStream raw) throws IOException {
     raw.mark(2);
     boolean gzip = raw.read() == 0x1F && raw.read() == 0x8B;
     raw.reset();
-    return gzip ? new BufferedInputStream(new GZIPInputStream(raw, BUFFER), BUFFER) : raw;
+    return gzip ? new BufferedInputStream(new GZIPInputStream(raw, BUFFER_BYTES), BUFFER_BYTES) : raw;
   }
 
   private static int[] header(Path file, InputStream in, int rank) throws IOException {
@@ -74,12 +74,12 @@ public final class IdxReader implements Closeable {
     int magic = header.getInt();
     if (bytes.length >= Integer.BYTES && magic != (UINT8 | rank)) {
       throw new IOException(
-          "%s has the magic number 0x%08X (%s); expected 0x%08X (%s): is it mislabelled?"
+          "cannot read %s: magic number 0x%08X (%s); expected 0x%08X (%s)"
               .formatted(file, magic, meaning(magic), UINT8 | rank, meaning(UINT8 | rank)));
     }
     if (bytes.length < length) {
       throw new IOException(
-          "%s ends after %d bytes; expected an IDX header of %d: it is truncated, copy it again"
+          "cannot read %s: it is truncated after %d bytes; expected an IDX header of %d: copy it again"
               .formatted(file, bytes.length, length));
     }
     int[] dimensions = new int[rank];
@@ -87,7 +87,7 @@ public final class IdxReader implements Closeable {
       dimensions[i] = header.getInt();
       if (dimensions[i] < 1) {
         throw new IOException(
-            "%s has %d as dimension %d of %d; expected at least 1"
+            "cannot read %s: %d as dimension %d of %d; expected at least 1"
                 .formatted(file, dimensions[i], i + 1, rank));
       }
     }
@@ -106,15 +106,15 @@ public final class IdxReader implements Closeable {
     return dimensions[i];
   }
 
-  /** The next {@code n} bytes. */
+  /** Reads the next {@code n} bytes. */
   public byte[] next(int n) throws IOException {
     try {
       byte[] bytes = in.readNBytes(n);
       read += bytes.length;
       if (bytes.length < n) {
         throw new IOException(
-            "%s ends after %d bytes of data; expected %s: it is truncated, copy it again"
-                .formatted(file, read, expected()));
+            "cannot read %s: it is truncated after %d bytes of data; expected %s: copy it again"
+                .formatted(file, read, expectedShape()));
       }
       return bytes;
     } catch (ZipException | EOFException e) {
@@ -122,25 +122,25 @@ public final class IdxReader implements Closeable {
     }
   }
 
-  /** Checks that nothing follows; with gzip, its checksum too. */
+  /** Checks that the file ends here; with gzip, its checksum too. */
   void expectEnd() throws IOException {
     try {
       if (in.read() != -1) {
         throw new IOException(
-            "%s goes on after %d bytes of data; expected %s".formatted(file, read, expected()));
+            "cannot read %s: it continues after %d bytes of data; expected %s".formatted(file, read, expectedShape()));
       }
     } catch (ZipException | EOFException e) {
       throw damaged(file, e);
     }
   }
 
-  private String expected() {
+  private String expectedShape() {
     return Arrays.stream(dimensions).mapToObj(Integer::toString).collect(Collectors.joining("x"));
   }
 
   private static IOException damaged(Path file, IOException cause) {
     return new IOException(
-        "%s is damaged gzip (%s): copy or download it again"
+        "cannot read %s: damaged gzip (%s); copy or download it again"
             .formatted(file, requireNonNullElse(cause.getMessage(), "it ends in its header")),
         cause);
   }

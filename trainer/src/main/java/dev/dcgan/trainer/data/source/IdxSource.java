@@ -6,16 +6,16 @@ import java.io.IOException;
 import java.nio.file.Path;
 
 /**
- * The pictures of one set of IDX files, upright, as they come.
+ * Streams the images of one split of IDX files, upright.
  *
- * <p>Labels are not needed; where they are there they must be whole and as many. Not thread-safe.
+ * <p>A label file is optional; if there is one, it must be complete. Not thread-safe.
  */
 public final class IdxSource implements ImageSource {
 
   private final IdxFiles files;
   private final IdxReader images;
   private final ImageShape stored;
-  private final byte[] labels; // none where there is no file
+  private final byte[] labels; // empty if there is no label file
   private final int classes;
 
   // Mutable state
@@ -40,7 +40,7 @@ public final class IdxSource implements ImageSource {
   /**
    * Opens the files and reads the labels.
    *
-   * @throws IOException one is truncated, too long, damaged or not what its name says; the message
+   * @throws IOException if a file is truncated, too long, damaged or of another type; the message
    *     names it
    */
   public static IdxSource open(IdxFiles files) throws IOException {
@@ -57,7 +57,7 @@ public final class IdxSource implements ImageSource {
     try (IdxReader reader = IdxReader.open(file, 1)) {
       if (reader.dimension(0) != count) {
         throw new IOException(
-            "%s has %d labels; expected %d, one for each image in %s: are they of one set?"
+            "cannot read %s: it has %d labels; expected %d, one for each image in %s"
                 .formatted(file, reader.dimension(0), count, images));
       }
       byte[] labels = reader.next(count);
@@ -66,7 +66,7 @@ public final class IdxSource implements ImageSource {
     }
   }
 
-  /** The shape of the pictures, upright. */
+  /** The shape of the upright images. */
   public ImageShape shape() {
     return files.isTransposed()
         ? new ImageShape(/* height= */ stored.width(), /* width= */ stored.height(), 1)
@@ -90,10 +90,10 @@ public final class IdxSource implements ImageSource {
       images.expectEnd();
     }
     int label = labels.length == 0 ? -1 : labels[next] & 0xFF;
-    String place = files.images() + ", image " + next++;
+    String location = files.images() + ", image " + next++;
     byte[] upright =
         files.isTransposed() ? transpose(image, stored.height(), stored.width()) : image;
-    return new RawImage(place, label, new Bitmap(shape().width(), shape().height(), 1, upright));
+    return new RawImage(location, label, new Bitmap(shape().width(), shape().height(), 1, upright));
   }
 
   private static byte[] transpose(byte[] image, int rows, int columns) {

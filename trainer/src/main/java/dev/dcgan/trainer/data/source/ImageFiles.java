@@ -10,65 +10,65 @@ import java.util.function.Predicate;
 import java.util.stream.Stream;
 
 /**
- * Which files of a tree are pictures, and what their folders say.
+ * The image files of a tree, with the split and the classes that their folders define.
  *
- * <p>A lone folder at the top is passed through. Below it, {@code train} and {@code test} (or
- * {@code val}) together divide the pictures; whatever lies beside them is left aside. Below that,
- * each first-level folder is a class, where every picture lies in one and there are at least two.
+ * <p>A single top-level folder is descended into. If there are folders {@code train} and {@code test}
+ * (or {@code val}), they define the split, and files beside them are skipped. Below that, each folder
+ * is a class if every image is in one and there are at least two.
  *
- * @param training names of the pictures to train on, in order
- * @param test names of the pictures held out; none where the folders don't say
- * @param aside names of the files passed over: no pictures by their names, or beside {@code train}
- *     and {@code test}
- * @param classes names of the classes, in order; none without labels
- * @param depth of the folder that classes lie in
+ * @param training names of the training images, sorted
+ * @param test names of the test images; empty if the folders define no split
+ * @param skipped names of the files that are no images by their extension, or are beside {@code
+ *     train} and {@code test}
+ * @param classes names of the classes, sorted; empty without labels
+ * @param depth how many folders deep the class folders are
  */
 public record ImageFiles(
-    List<String> training, List<String> test, List<String> aside, List<String> classes, int depth) {
+    List<String> training, List<String> test, List<String> skipped, List<String> classes, int depth) {
 
-  // The last row are pictures that the JDK cannot read: named as unreadable, not passed over.
-  private static final Set<String> ENDINGS =
+  // The JDK cannot read the formats of the last row: they are reported as unreadable, not skipped.
+  private static final Set<String> EXTENSIONS =
       Set.of(
           "png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "tif", "tiff", //
           "webp", "avif", "heic", "heif", "jp2", "jxl");
 
-  // What people call the pictures that are not trained on; the first that is there counts.
-  private static final List<String> TESTS = List.of("test", "val", "valid", "validation");
+  // Usual names of the test split; the first that exists is used.
+  private static final List<String> TEST_FOLDERS = List.of("test", "val", "valid", "validation");
 
   public ImageFiles {
     training = List.copyOf(training);
     test = List.copyOf(test);
-    aside = List.copyOf(aside);
+    skipped = List.copyOf(skipped);
     classes = List.copyOf(classes);
   }
 
-  /** Sorts names, which are in order. */
+  /** Sorts out the files of a tree by their names, which are sorted. */
   public static ImageFiles of(List<String> names) {
-    List<String> pictures = names.stream().filter(ImageFiles::isPicture).toList();
-    List<String> aside = new ArrayList<>(names);
-    aside.removeIf(ImageFiles::isPicture);
+    List<String> images = names.stream().filter(ImageFiles::isImage).toList();
+    List<String> skipped = new ArrayList<>(names);
+    skipped.removeIf(ImageFiles::isImage);
     int top = 0;
-    while (folders(pictures, top).size() == 1 && !folders(pictures, top).contains("")) {
+    while (folders(images, top).size() == 1 && !folders(images, top).contains("")) {
       top++;
     }
-    String test = testFolder(folders(pictures, top));
+    String test = testFolder(folders(images, top));
     if (test.isEmpty()) {
-      return new ImageFiles(pictures, List.of(), aside, classes(pictures, List.of(), top), top);
+      return new ImageFiles(images, List.of(), skipped, classes(images, List.of(), top), top);
     }
-    List<String> trained = pictures.stream().filter(in("train", top)).toList();
-    List<String> tested = pictures.stream().filter(in(test, top)).toList();
-    pictures.stream().filter(in("train", top).or(in(test, top)).negate()).forEach(aside::add);
-    return new ImageFiles(trained, tested, aside, classes(trained, tested, top + 1), top + 1);
+    List<String> trained = images.stream().filter(in("train", top)).toList();
+    List<String> tested = images.stream().filter(in(test, top)).toList();
+    images.stream().filter(in("train", top).or(in(test, top)).negate()).forEach(skipped::add);
+    return new ImageFiles(trained, tested, skipped, classes(trained, tested, top + 1), top + 1);
   }
 
-  private static boolean isPicture(String name) {
+  private static boolean isImage(String name) {
     int dot = name.lastIndexOf('.');
-    return dot >= 0 && ENDINGS.contains(name.substring(dot + 1).toLowerCase(Locale.ROOT));
+    return dot >= 0 && EXTENSIONS.contains(name.substring(dot + 1).toLowerCase(Locale.ROOT));
   }
 
-  /** The folder that goes with {@code train}; empty where they don't divide the pictures. */
+  /** The test folder beside {@code train}; empty if the folders define no split. */
   private static String testFolder(Set<String> folders) {
-    return TESTS.stream()
+    return TEST_FOLDERS.stream()
         .filter(test -> folders.contains("train") && folders.contains(test))
         .findFirst()
         .orElse("");
@@ -78,9 +78,9 @@ public record ImageFiles(
     return name -> folder(name, depth).equals(folder);
   }
 
-  private static Set<String> folders(List<String> pictures, int depth) {
+  private static Set<String> folders(List<String> images, int depth) {
     Set<String> folders = new TreeSet<>();
-    pictures.forEach(name -> folders.add(folder(name, depth)));
+    images.forEach(name -> folders.add(folder(name, depth)));
     return folders;
   }
 
@@ -91,7 +91,7 @@ public record ImageFiles(
     return several && !classes.contains("") ? List.copyOf(classes) : List.of();
   }
 
-  /** The folder of that depth that a file lies in; empty where it lies higher. */
+  /** The folder of a file at the given depth; empty if the file is less deep. */
   private static String folder(String name, int depth) {
     int start = 0;
     for (int i = 0; i < depth; i++) {
@@ -104,13 +104,13 @@ public record ImageFiles(
     return end < 0 ? "" : name.substring(start, end);
   }
 
-  /** The class of a picture, from 0; -1 without labels. */
+  /** The label of an image, from 0; -1 without labels. */
   int label(String name) {
     return classes.isEmpty() ? -1 : Collections.binarySearch(classes, folder(name, depth));
   }
 
-  /** Up to {@code limit} of some names, for a message. */
-  public static String some(List<String> names, int limit) {
+  /** Joins up to {@code limit} names for a message. */
+  public static String summarize(List<String> names, int limit) {
     Stream<String> more =
         names.size() > limit
             ? Stream.of("and %d more".formatted(names.size() - limit))

@@ -5,36 +5,36 @@ import dev.dcgan.trainer.data.image.Bitmap;
 import java.io.Closeable;
 import java.io.IOException;
 
-/** Pictures as they lie on disk: read once, in their order, by one thread. */
+/** Encoded images on disk; one thread reads them once, in order. */
 public interface ImageSource extends Closeable {
 
-  /** One picture before it is decoded, which any thread may do. */
+  /** An encoded image; any thread may decode it. */
   interface Encoded {
 
-    /** What a message calls the picture: its file, or its place in one. */
-    String place();
+    /** The image's file, or its position in a file, for messages. */
+    String location();
 
-    /** Its class, from 0; -1 without labels. */
+    /** The label, from 0; -1 without labels. */
     int label();
 
     /**
-     * Decodes at least what {@code wanted} takes of the picture.
+     * Decodes at least the part of the image that {@code target} needs.
      *
-     * @throws IOException it cannot be read; the message says why, not which
+     * @throws IOException if it cannot be read; the message has the reason but not the location
      */
-    Bitmap decode(ImageShape wanted) throws IOException;
+    Bitmap decode(ImageShape target) throws IOException;
   }
 
-  /** How many pictures there are, unreadable ones among them; at least 1. */
+  /** The number of images, including unreadable ones; at least 1. */
   int size();
 
-  /** How many classes the labels tell apart; 0 without labels. */
+  /** The number of classes; 0 without labels. */
   int classes();
 
   /**
-   * The next picture; asked for {@link #size} times.
+   * Reads the next image; may be called {@link #size} times.
    *
-   * @throws IOException nothing further can be read; the message names the file
+   * @throws IOException if no further image can be read; the message names the file
    */
   Encoded next() throws IOException;
 }

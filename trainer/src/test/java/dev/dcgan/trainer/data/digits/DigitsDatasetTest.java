@@ -39,7 +39,7 @@ final class DigitsDatasetTest {
   }
 
   @Test
-  void digits_fromALaterOne_areTheSamePictures() {
+  void digits_fromALaterOne_areTheSameImages() {
     DigitsDataset all = new DigitsDataset(20, 7);
     DigitsDataset later = new DigitsDataset(13, 7, 7);
 
@@ -118,14 +118,14 @@ final class DigitsDatasetTest {
     assertThat(right).isGreaterThan(450);
   }
 
-  /** Which of the pictures has the least squared difference. */
-  private static int nearest(byte[][] pictures, byte[] picture) {
+  /** Which of the images has the least squared difference. */
+  private static int nearest(byte[][] images, byte[] image) {
     int nearest = -1;
     long least = Long.MAX_VALUE;
-    for (int i = 0; i < pictures.length; i++) {
+    for (int i = 0; i < images.length; i++) {
       int sum = 0;
-      for (int p = 0; p < picture.length; p++) {
-        int difference = (pictures[i][p] & 0xFF) - (picture[p] & 0xFF);
+      for (int p = 0; p < image.length; p++) {
+        int difference = (images[i][p] & 0xFF) - (image[p] & 0xFF);
         sum += difference * difference;
       }
       if (sum < least) {
@@ -141,7 +141,7 @@ final class DigitsDatasetTest {
     Thread.currentThread().interrupt();
     try {
       assertThatIOException()
-          .isThrownBy(() -> Datasets.digits(2, 1))
+          .isThrownBy(() -> DigitsDataset.split(2, 1))
           .isInstanceOf(InterruptedIOException.class);
     } finally {
       assertThat(Thread.interrupted()).isTrue();

@@ -15,7 +15,7 @@ final class BitmapTest {
   }
 
   @Test
-  void fit_ofAWiderPicture_takesTheMiddle() {
+  void fit_ofAWiderImage_takesTheMiddle() {
     byte[] pixels = {9, 1, 2, 9, 9, 3, 4, 9};
 
     assertThat(new Bitmap(4, 2, 1, pixels).fit(new ImageShape(2, 2, 1)))
@@ -23,7 +23,7 @@ final class BitmapTest {
   }
 
   @Test
-  void fit_ofAHigherPicture_takesTheMiddle() {
+  void fit_ofAHigherImage_takesTheMiddle() {
     byte[] pixels = {9, 9, 1, 2, 3, 4, 9, 9, 9, 9};
 
     // Five rows for two: the part starts at row 1 of 0 to 3.
@@ -33,20 +33,20 @@ final class BitmapTest {
 
   @Test
   void fit_keepsTheProportionsWanted() {
-    assertThat(Bitmap.Part.of(100, 100, new ImageShape(1, 4, 1)))
-        .isEqualTo(new Bitmap.Part(0, 37, 100, 25));
-    assertThat(Bitmap.Part.of(3, 1000, new ImageShape(64, 64, 3)))
-        .isEqualTo(new Bitmap.Part(0, 498, 3, 3));
+    assertThat(Bitmap.CropBox.of(100, 100, new ImageShape(1, 4, 1)))
+        .isEqualTo(new Bitmap.CropBox(0, 37, 100, 25));
+    assertThat(Bitmap.CropBox.of(3, 1000, new ImageShape(64, 64, 3)))
+        .isEqualTo(new Bitmap.CropBox(0, 498, 3, 3));
   }
 
   @Test
-  void fit_ofGreyToColour_repeatsIt() {
+  void fit_ofGreyToColor_repeatsIt() {
     assertThat(new Bitmap(2, 1, 1, new byte[] {7, -1}).fit(new ImageShape(1, 2, 3)))
         .containsExactly(7, 7, 7, -1, -1, -1);
   }
 
   @Test
-  void fit_ofColourToGrey_isLuma() {
+  void fit_ofColorToGrey_isLuma() {
     byte[] redGreenBlueWhite = {-1, 0, 0, 0, -1, 0, 0, 0, -1, -1, -1, -1};
 
     // 0.299, 0.587 and 0.114 of 255.

@@ -19,14 +19,14 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 final class ImageDecoderTest {
 
-  // Pictures that are a GIF too are 8 high: the JDK's reader loses rows of those below 5.
+  // Images that are a GIF too are 8 high: the JDK's reader loses rows of those below 5.
 
   private static final ImageShape GREY = new ImageShape(2, 2, 1);
-  private static final ImageShape COLOUR = new ImageShape(2, 2, 3);
+  private static final ImageShape COLOR = new ImageShape(2, 2, 3);
 
   @ParameterizedTest
   @ValueSource(strings = {"png", "bmp", "tif", "gif"})
-  void colour_comesAsItWasWritten(String format) throws IOException {
+  void color_comesAsItWasWritten(String format) throws IOException {
     BufferedImage image = new BufferedImage(2, 8, BufferedImage.TYPE_3BYTE_BGR);
     image.setRGB(0, 0, 0x0A141E);
     image.setRGB(1, 0, 0xFF0000);
@@ -52,13 +52,13 @@ final class ImageDecoderTest {
   }
 
   @Test
-  void jpeg_isGreyOrColour_asItWasWritten() throws IOException {
+  void jpeg_isGreyOrColor_asItWasWritten() throws IOException {
     BufferedImage red = new BufferedImage(16, 16, BufferedImage.TYPE_3BYTE_BGR);
     fill(red, 0xC00000);
     BufferedImage grey = new BufferedImage(16, 16, BufferedImage.TYPE_BYTE_GRAY);
     grey.getRaster().setSamples(0, 0, 16, 16, 0, filled(256, 100));
 
-    Bitmap decodedRed = ImageDecoder.decode(encode(red, "jpg"), COLOUR);
+    Bitmap decodedRed = ImageDecoder.decode(encode(red, "jpg"), COLOR);
     Bitmap decodedGrey = ImageDecoder.decode(encode(grey, "jpg"), GREY);
 
     assertThat(decodedRed.channels()).isEqualTo(3);
@@ -85,12 +85,12 @@ final class ImageDecoderTest {
     image.setRGB(0, 1, 0x80000000); // half of black
     image.setRGB(1, 1, 0xFFFFFFFF);
 
-    assertThat(ImageDecoder.decode(encode(image, "png"), COLOUR).pixels())
+    assertThat(ImageDecoder.decode(encode(image, "png"), COLOR).pixels())
         .containsExactly(-1, -1, -1, 16, 32, 48, 127, 127, 127, -1, -1, -1);
   }
 
   @Test
-  void largePictures_areReadInPart_fromTheMiddle() throws IOException {
+  void largeImages_areReadInPart_fromTheMiddle() throws IOException {
     BufferedImage image = new BufferedImage(300, 100, BufferedImage.TYPE_3BYTE_BGR);
     for (int y = 0; y < 100; y++) {
       for (int x = 100; x < 200; x++) {
@@ -98,18 +98,18 @@ final class ImageDecoderTest {
       }
     }
 
-    Bitmap bitmap = ImageDecoder.decode(encode(image, "png"), COLOUR);
+    Bitmap bitmap = ImageDecoder.decode(encode(image, "png"), COLOR);
 
     assertThat(bitmap.width()).isBetween(16, 32);
     assertThat(bitmap.height()).isEqualTo(bitmap.width());
-    byte[] fitted = bitmap.fit(COLOUR);
+    byte[] fitted = bitmap.fit(COLOR);
     assertThat(fitted[0] & 0xFF).isBetween(100, 120);
     assertThat(fitted[3] & 0xFF).isBetween(180, 200);
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"png", "jpg", "gif", "bmp", "tif"})
-  void truncatedPictures_areRefused(String format) throws IOException {
+  void truncatedImages_areRefused(String format) throws IOException {
     BufferedImage image = new BufferedImage(100, 100, BufferedImage.TYPE_3BYTE_BGR);
     for (int i = 0; i < 10_000; i++) {
       image.setRGB(i % 100, i / 100, i * 7919 * 31);
@@ -126,14 +126,14 @@ final class ImageDecoderTest {
   }
 
   @Test
-  void something_thatIsNoPicture_isRefused() {
+  void something_thatIsNoImage_isRefused() {
     assertThatIOException()
         .isThrownBy(() -> ImageDecoder.decode("<html>".getBytes(StandardCharsets.UTF_8), GREY))
-        .withMessage("its bytes are no PNG, JPEG, GIF, BMP or TIFF");
+        .withMessageContaining("PNG, JPEG, GIF, BMP or TIFF");
   }
 
   @Test
-  void aPictureOfTooManyPixels_isRefusedByItsHeader() throws IOException {
+  void anImageOfTooManyPixels_isRefusedByItsHeader() throws IOException {
     byte[] png = encode(grey(1, 2, 3, 4), "png");
     // Width and height stand at 16 and 20, the header's checksum at 29.
     ByteBuffer header = ByteBuffer.wrap(png).putInt(16, 50_000).putInt(20, 50_000);
@@ -143,7 +143,7 @@ final class ImageDecoderTest {
 
     assertThatIOException()
         .isThrownBy(() -> ImageDecoder.decode(png, GREY))
-        .withMessage("it has 50000 x 50000 pixels; expected at most 100 megapixels");
+        .withMessageContainingAll("50000 x 50000", "100 megapixels");
   }
 
   private static BufferedImage grey(int... samples) {

@@ -9,15 +9,15 @@ import org.junit.jupiter.params.provider.CsvSource;
 final class ResamplingTest {
 
   @Test
-  void enlarging_interpolatesBetweenPixelCentres() {
-    // Twice as wide: new centres at 0.25, 0.75, 1.25, 1.75 old pixels; the ends have one neighbour.
+  void enlarging_interpolatesBetweenPixelCenters() {
+    // Twice as wide: new centers at 0.25, 0.75, 1.25, 1.75 old pixels; the ends have one neighbor.
     assertThat(Resampling.resize(line(0, 200), 4, 1).pixels())
         .containsExactly(0, 50, (byte) 150, (byte) 200);
   }
 
   @Test
   void reducing_weighsEveryPixelByATriangle() {
-    // Halved: each new pixel from the old ones within 2 of its centre, 1 : 3 : 3 : 1; at the ends
+    // Halved: each new pixel from the old ones within 2 of its center, 1 : 3 : 3 : 1; at the ends
     // from what there is, 3 : 3 : 1.
     assertThat(Resampling.resize(line(70, 8, 0, 0, 16, 80), 3, 1).pixels())
         .containsExactly(234 / 7, 24 / 8, 288 / 7);
@@ -25,7 +25,7 @@ final class ResamplingTest {
 
   @ParameterizedTest
   @CsvSource({"32, 64", "64, 28", "100, 7", "5, 5", "1, 9", "9, 1"})
-  void flatPictures_stayFlat_whateverTheSize(int from, int to) {
+  void flatImages_stayFlat_whateverTheSize(int from, int to) {
     byte[] pixels = new byte[from * from * 3];
     for (int i = 0; i < pixels.length; i++) {
       pixels[i] = (byte) (i % 3 == 0 ? 255 : i % 3 * 50);

@@ -72,10 +72,9 @@ final class IdxDatasetTest {
 
     assertThatIOException()
         .isThrownBy(() -> IdxDataset.open(folder))
-        .withMessage(
-            folder
-                + " holds several sets of training images (emnist-digits-train-images-idx3-ubyte,"
-                + " emnist-letters-train-images-idx3-ubyte): name the file to train on");
+        .withMessageContainingAll(
+            folder + ": ",
+            "emnist-digits-train-images-idx3-ubyte, emnist-letters-train-images-idx3-ubyte");
     assertThat(IdxDataset.open(digits).name()).isEqualTo("emnist-digits");
   }
 
@@ -101,7 +100,7 @@ final class IdxDatasetTest {
 
     assertThatIOException()
         .isThrownBy(() -> IdxDataset.open(folder))
-        .withMessageStartingWith(folder + " holds no training images")
+        .withMessageContaining(folder + ": ")
         .withMessageContaining(
             "train-images-idx3-ubyte, train-images.idx3-ubyte or emnist-<split>");
   }
@@ -110,22 +109,19 @@ final class IdxDatasetTest {
   void open_ofNothing_saysSo() {
     assertThatIOException()
         .isThrownBy(() -> IdxDataset.open(folder.resolve("absent")))
-        .withMessageContaining("absent does not exist");
+        .withMessageContaining("absent: it does not exist");
   }
 
   @Test
   void open_whenTheImagesFileHoldsLabels_saysWhatItFound() throws IOException {
     Path file = write(MNIST, idx(LABELS, new byte[2], 2));
 
-    refused(
-        file,
-        "has the magic number 0x00000801 (labels); expected 0x00000803 (images): is it mislabelled?");
+    refused(file, "0x00000801 (labels); expected 0x00000803 (images)");
   }
 
   @Test
   void open_ofSomethingElse_isRefused() throws IOException {
-    refused(
-        write(MNIST, "<!DOCTYPE html>".getBytes(UTF_8)), "has the magic number 0x3C21444F (nei");
+    refused(write(MNIST, "<!DOCTYPE html>".getBytes(UTF_8)), "0x3C21444F");
   }
 
   @ParameterizedTest
@@ -133,7 +129,7 @@ final class IdxDatasetTest {
   void open_whenImagesAreMissing_saysHowManyBytesWereThere(String name) throws IOException {
     Path file = write(name, Arrays.copyOf(twoImages(), 16 + 11));
 
-    refused(file, "ends after 11 bytes of data; expected 2x2x3: it is truncated");
+    refused(file, "truncated after 11 bytes of data; expected 2x2x3");
   }
 
   @ParameterizedTest
@@ -141,7 +137,7 @@ final class IdxDatasetTest {
   void open_whenTheHeaderIsCut_isRefused(int length) throws IOException {
     Path file = write(MNIST, Arrays.copyOf(twoImages(), length));
 
-    refused(file, "ends after " + length + " bytes; expected an IDX header of 16");
+    refused(file, "truncated after " + length + " bytes; expected an IDX header of 16");
   }
 
   @ParameterizedTest
@@ -149,19 +145,19 @@ final class IdxDatasetTest {
   void open_whenBytesFollow_isRefused(String name) throws IOException {
     Path file = write(name, Arrays.copyOf(twoImages(), 16 + 13));
 
-    refused(file, "goes on after 12 bytes of data; expected 2x2x3");
+    refused(file, "after 12 bytes of data; expected 2x2x3");
   }
 
   @Test
   void open_whenTheHeaderPromisesTerabytes_takesNoMemoryForThem() throws IOException {
     Path file = write(MNIST, idx(IMAGES, new byte[100], Integer.MAX_VALUE, 4096, 4096));
 
-    refused(file, "ends after 100 bytes of data; expected 2147483647x4096x4096");
+    refused(file, "truncated after 100 bytes of data; expected 2147483647x4096x4096");
   }
 
   @Test
   void open_whenADimensionIsNegative_isRefused() throws IOException {
-    refused(write(MNIST, idx(IMAGES, TWO_IMAGES, 2, -2, 3)), "has -2 as dimension 2 of 3");
+    refused(write(MNIST, idx(IMAGES, TWO_IMAGES, 2, -2, 3)), "-2 as dimension 2 of 3");
   }
 
   @Test
@@ -175,7 +171,7 @@ final class IdxDatasetTest {
     for (int length : new int[] {5, 12, whole.length - 9, whole.length - 1}) {
       Path file = Files.write(folder.resolve(MNIST + ".gz"), Arrays.copyOf(whole, length));
 
-      refused(file, "is damaged gzip (");
+      refused(file, "damaged gzip (");
     }
   }
 
@@ -184,7 +180,7 @@ final class IdxDatasetTest {
     byte[] whole = gzip(twoImages());
     whole[whole.length - 8] ^= 1;
 
-    refused(Files.write(folder.resolve(MNIST + ".gz"), whole), "is damaged gzip (");
+    refused(Files.write(folder.resolve(MNIST + ".gz"), whole), "damaged gzip (");
   }
 
   @Test
@@ -192,7 +188,7 @@ final class IdxDatasetTest {
     write(MNIST, twoImages());
     Path labels = write("train-labels-idx1-ubyte.gz", idx(LABELS, new byte[3], 3));
 
-    refused(labels, "has 3 labels; expected 2, one for each image in " + folder.resolve(MNIST));
+    refused(labels, "3 labels; expected 2, one for each image in " + folder.resolve(MNIST));
   }
 
   @Test
@@ -200,7 +196,7 @@ final class IdxDatasetTest {
     write(MNIST + ".gz", twoImages());
     Path labels = write("train-labels-idx1-ubyte", idx(LABELS, new byte[1], 2));
 
-    refused(labels, "ends after 1 bytes of data; expected 2");
+    refused(labels, "truncated after 1 bytes of data; expected 2");
   }
 
   @Test
@@ -208,7 +204,7 @@ final class IdxDatasetTest {
     write(MNIST, twoImages());
     Path labels = write("train-labels-idx1-ubyte", twoImages());
 
-    refused(labels, "has the magic number 0x00000803 (images); expected 0x00000801 (labels)");
+    refused(labels, "0x00000803 (images); expected 0x00000801 (labels)");
   }
 
   @Test
@@ -254,7 +250,7 @@ final class IdxDatasetTest {
   private void refused(Path file, String message) {
     assertThatIOException()
         .isThrownBy(() -> IdxDataset.open(folder))
-        .withMessageStartingWith(file.toString())
+        .withMessageContaining(file + ": ")
         .withMessageContaining(message);
   }
 

@@ -17,7 +17,7 @@ final class ImageFilesTest {
   }
 
   @Test
-  void picturesBesideTheFolders_meanNoClasses() {
+  void imagesBesideTheFolders_meanNoClasses() {
     ImageFiles files = of("cat/1.png", "dog/1.png", "stray.png");
 
     assertThat(files.classes()).isEmpty();
@@ -27,24 +27,24 @@ final class ImageFilesTest {
 
   @Test
   void aLoneFolder_isPassedThrough() {
-    assertThat(of("pictures/all/a.png", "pictures/all/b.png").classes()).isEmpty();
+    assertThat(of("images/all/a.png", "images/all/b.png").classes()).isEmpty();
     assertThat(of("pets/cat/1.png", "pets/dog/1.png").classes()).containsExactly("cat", "dog");
   }
 
   @Test
-  void trainAndTest_divideThePictures() {
+  void trainAndTest_divideTheImages() {
     ImageFiles files =
         of("d/extra/9.png", "d/test/dog/3.png", "d/train/cat/1.png", "d/train/dog/2.png");
 
     assertThat(files.training()).containsExactly("d/train/cat/1.png", "d/train/dog/2.png");
     assertThat(files.test()).containsExactly("d/test/dog/3.png");
-    assertThat(files.aside()).containsExactly("d/extra/9.png");
+    assertThat(files.skipped()).containsExactly("d/extra/9.png");
     assertThat(files.classes()).containsExactly("cat", "dog");
     assertThat(files.label("d/test/dog/3.png")).isEqualTo(1);
   }
 
   @Test
-  void trainAndVal_divideThePictures_whereThereIsNoTest() {
+  void trainAndVal_divideTheImages_whereThereIsNoTest() {
     assertThat(of("train/a.png", "val/b.png").test()).containsExactly("val/b.png");
     assertThat(of("test/c.png", "train/a.png", "val/b.png").test()).containsExactly("test/c.png");
   }
@@ -56,22 +56,22 @@ final class ImageFilesTest {
   }
 
   @Test
-  void otherFiles_arePassedOver_butNotPicturesOfUnreadableKinds() {
+  void otherFiles_areSkipped_butNotImagesOfUnreadableFormats() {
     ImageFiles files = of("LICENSE", "a.webp", "labels.csv", "z.png");
 
     assertThat(files.training()).containsExactly("a.webp", "z.png");
-    assertThat(files.aside()).containsExactly("LICENSE", "labels.csv");
+    assertThat(files.skipped()).containsExactly("LICENSE", "labels.csv");
   }
 
   @Test
-  void noFiles_areNoPictures() {
+  void noFiles_areNoImages() {
     assertThat(of().training()).isEmpty();
   }
 
   @Test
   void some_ofManyNames_saysHowManyMore() {
-    assertThat(ImageFiles.some(List.of("a", "b", "c"), 2)).isEqualTo("a, b, and 1 more");
-    assertThat(ImageFiles.some(List.of("a", "b"), 2)).isEqualTo("a, b");
+    assertThat(ImageFiles.summarize(List.of("a", "b", "c"), 2)).isEqualTo("a, b, and 1 more");
+    assertThat(ImageFiles.summarize(List.of("a", "b"), 2)).isEqualTo("a, b");
   }
 
   private static ImageFiles of(String... names) {

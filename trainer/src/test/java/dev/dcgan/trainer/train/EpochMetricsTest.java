@@ -12,30 +12,30 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 
-class EpochReportTest {
+class EpochMetricsTest {
 
   @Test
-  void add_readsNoFiguresBeforeEnoughStepsAreThere() throws NonFiniteException {
-    Steps observer = new Steps();
+  void add_readsNoMetricsBeforeEnoughStepsAreThere() throws NonFiniteException {
+    Steps listener = new Steps();
     try (NDManager manager = NDManager.newBaseManager(Device.cpu());
-        EpochReport report = new EpochReport(1, 3, observer)) {
-      NDArray first = figures(manager, 1);
+        EpochMetrics report = new EpochMetrics(1, 3, listener)) {
+      NDArray first = metrics(manager, 1);
       assertThat(report.add(new StepMetrics(1, 8, first))).isEqualTo(Next.CONTINUE);
-      assertThat(report.add(new StepMetrics(2, 8, figures(manager, 2)))).isEqualTo(Next.CONTINUE);
-      assertThat(observer.steps).isEmpty();
+      assertThat(report.add(new StepMetrics(2, 8, metrics(manager, 2)))).isEqualTo(Next.CONTINUE);
+      assertThat(listener.steps).isEmpty();
 
-      assertThat(report.add(new StepMetrics(3, 8, figures(manager, 3)))).isEqualTo(Next.STOP);
+      assertThat(report.add(new StepMetrics(3, 8, metrics(manager, 3)))).isEqualTo(Next.STOP);
 
-      assertThat(observer.steps).extracting(Step::step).containsExactly(1L, 2L, 3L);
-      assertThat(observer.steps)
-          .extracting(step -> step.figures().generatorGradient())
+      assertThat(listener.steps).extracting(Step::step).containsExactly(1L, 2L, 3L);
+      assertThat(listener.steps)
+          .extracting(step -> step.metrics().generatorGradientNorm())
           .containsExactly(6f, 7f, 8f);
       assertThat(manager.getManagedArrays()).isEmpty();
     }
   }
 
-  /** Six figures from {@code first} on. */
-  private static NDArray figures(NDManager manager, int first) {
+  /** Six metrics from {@code first} on. */
+  private static NDArray metrics(NDManager manager, int first) {
     return manager.arange((float) first, first + 6, 1);
   }
 

@@ -10,7 +10,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.data.Batches.Noise;
+import dev.dcgan.trainer.data.DataLoader.Noise;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -29,11 +29,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 @Timeout(60)
-final class BatchesTest {
+final class DataLoaderTest {
 
   private static final ImageShape SHAPE = new ImageShape(1, 2, 1);
 
-  /** Picture i has the pixels (i, 255 - i). */
+  /** Image i has the pixels (i, 255 - i). */
   private static class Numbers implements ImageDataset {
 
     private final int size;
@@ -64,7 +64,7 @@ final class BatchesTest {
     }
   }
 
-  /** Numbers of which picture 0 waits for a latch. */
+  /** Numbers of which image 0 waits for a latch. */
   private static final class Waiting extends Numbers {
 
     private final CountDownLatch gate;
@@ -101,8 +101,8 @@ final class BatchesTest {
   void batches_comeInTheOrderOfEachEpoch_withASmallerLast() throws IOException {
     int[][] orders = {{4, 2, 0, 1, 3}, {0, 1, 2, 3, 4}};
     List<String> batches = new ArrayList<>();
-    try (Batches all =
-        new Batches(new Numbers(5), 2, Noise.NONE, epoch -> orders[epoch - 1], 1, 2, 0)) {
+    try (DataLoader all =
+        new DataLoader(new Numbers(5), 2, Noise.NONE, epoch -> orders[epoch - 1], 1, 2, 0)) {
       while (all.hasNext()) {
         Batch batch = all.next();
         batches.add(
@@ -126,7 +126,7 @@ final class BatchesTest {
   @Test
   void batches_fromALaterStep_areThoseThatWouldHaveCome() throws IOException {
     List<List<Integer>> batches = new ArrayList<>();
-    try (Batches rest = inOrder(new Numbers(5), 2, 3, 3, 1)) {
+    try (DataLoader rest = inOrder(new Numbers(5), 2, 3, 3, 1)) {
       while (rest.hasNext()) {
         batches.add(numbers(rest.next()));
       }
@@ -136,14 +136,14 @@ final class BatchesTest {
   }
 
   @Test
-  void batch_hasThePicturesNormalised_fromTheBuffersStartToItsLimit() throws IOException {
+  void batch_hasTheImagesNormalized_fromTheBuffersStartToItsLimit() throws IOException {
     ImageDataset digits = new DigitsDataset(3, 1);
     float[] expected = new float[2 * digits.shape().values()];
-    digits.copyNormalised(2, expected, 0);
-    digits.copyNormalised(0, expected, digits.shape().values());
+    digits.copyNormalized(2, expected, 0);
+    digits.copyNormalized(0, expected, digits.shape().values());
 
-    try (Batches batches =
-        new Batches(digits, 2, Noise.NONE, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
+    try (DataLoader batches =
+        new DataLoader(digits, 2, Noise.NONE, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
       Batch batch = batches.next();
 
       assertThat(batch.size()).isEqualTo(2);
@@ -156,7 +156,7 @@ final class BatchesTest {
   }
 
   @Test
-  void batch_hasItsNoiseBehindItsPictures_drawnByTheReaders() throws IOException {
+  void batch_hasItsNoiseBehindItsImages_drawnByTheReaders() throws IOException {
     Set<Thread> threads = Collections.synchronizedSet(new HashSet<>());
     Noise noise =
         new Noise() {
@@ -174,8 +174,8 @@ final class BatchesTest {
           }
         };
     List<String> seen = new ArrayList<>();
-    try (Batches batches =
-        new Batches(new Numbers(3), 2, noise, epoch -> new int[] {0, 1, 2}, 1, 2, 0)) {
+    try (DataLoader batches =
+        new DataLoader(new Numbers(3), 2, noise, epoch -> new int[] {0, 1, 2}, 1, 2, 0)) {
       while (batches.hasNext()) {
         Batch batch = batches.next();
         float[] values = new float[batch.values().remaining() / Float.BYTES];
@@ -198,7 +198,7 @@ final class BatchesTest {
   @Test
   void batch_isReadByTheEngineAsItIs_smallerOnesToo() throws IOException {
     try (NDManager manager = NDManager.newBaseManager();
-        Batches batches = inOrder(new Numbers(3), 2, 1, 1, 0)) {
+        DataLoader batches = inOrder(new Numbers(3), 2, 1, 1, 0)) {
       for (int n : new int[] {2, 1}) {
         Batch batch = batches.next();
         float[] expected = new float[n * SHAPE.values()];
@@ -213,11 +213,11 @@ final class BatchesTest {
 
   @Test
   void batchesReadySooner_waitForTheirTurn() throws IOException {
-    // Picture 0 comes only after picture 7, of the last batch that may be read ahead.
+    // Image 0 comes only after image 7, of the last batch that may be read ahead.
     Waiting data = new Waiting(30, new CountDownLatch(1));
     int[] order = IntStream.concat(IntStream.range(0, 3), IntStream.range(6, 30)).toArray();
     List<Integer> seen = new ArrayList<>();
-    try (Batches batches = new Batches(data, 3, Noise.NONE, epoch -> order, 1, 1, 0)) {
+    try (DataLoader batches = new DataLoader(data, 3, Noise.NONE, epoch -> order, 1, 1, 0)) {
       while (batches.hasNext()) {
         seen.addAll(numbers(batches.next()));
       }
@@ -228,12 +228,12 @@ final class BatchesTest {
 
   @Test
   void reading_runsNoFurtherAheadThanItsBuffers() throws Exception {
-    int ahead = Batches.AHEAD * 2;
+    int ahead = DataLoader.MAX_PREFETCHED * 2;
     CountDownLatch gate = new CountDownLatch(1);
     Waiting data = new Waiting(100, gate);
-    // The last picture that may be read before the first batch is asked for is picture 0.
+    // The last image that may be read before the first batch is requested is image 0.
     int[] order = IntStream.range(0, 100).map(i -> (i + 100 - (ahead - 1)) % 100).toArray();
-    try (Batches batches = new Batches(data, 2, Noise.NONE, epoch -> order, 1, 1, 0)) {
+    try (DataLoader batches = new DataLoader(data, 2, Noise.NONE, epoch -> order, 1, 1, 0)) {
       data.reached.await();
       assertThat(data.read).hasSizeLessThan(ahead);
       gate.countDown();
@@ -241,14 +241,14 @@ final class BatchesTest {
       for (int i = 0; batches.hasNext(); i++) {
         buffers.add(batches.next().values());
         // Counting this batch: what is lent, and what waits.
-        assertThat(data.read.size()).isLessThanOrEqualTo((i + 1 + Batches.AHEAD) * 2);
+        assertThat(data.read.size()).isLessThanOrEqualTo((i + 1 + DataLoader.MAX_PREFETCHED) * 2);
       }
-      assertThat(buffers).hasSize(Batches.AHEAD + 1);
+      assertThat(buffers).hasSize(DataLoader.MAX_PREFETCHED + 1);
     }
   }
 
   @Test
-  void failureOfAPicture_surfacesAtItsBatch() throws IOException {
+  void failureOfAnImage_surfacesAtItsBatch() throws IOException {
     ImageDataset failing =
         new Numbers(9) {
           @Override
@@ -259,7 +259,7 @@ final class BatchesTest {
             super.copyPixels(index, target, offset);
           }
         };
-    try (Batches batches = inOrder(failing, 3, 1, 1, 0)) {
+    try (DataLoader batches = inOrder(failing, 3, 1, 1, 0)) {
       assertThat(numbers(batches.next())).containsExactly(0, 1, 2);
       assertThatIOException().isThrownBy(batches::next).withMessage("five.png is gone");
     }
@@ -268,7 +268,7 @@ final class BatchesTest {
   @Test
   void close_interruptsAReaderThatHangs() throws Exception {
     Waiting hanging = new Waiting(5, new CountDownLatch(2));
-    Batches batches = inOrder(hanging, 2, 1, 1, 0);
+    DataLoader batches = inOrder(hanging, 2, 1, 1, 0);
     hanging.reached.await();
 
     batches.close();
@@ -279,7 +279,7 @@ final class BatchesTest {
 
   @Test
   void next_ofAnInterruptedThread_saysSoAndStaysInterrupted() {
-    try (Batches batches = inOrder(new Waiting(5, new CountDownLatch(2)), 2, 1, 1, 0)) {
+    try (DataLoader batches = inOrder(new Waiting(5, new CountDownLatch(2)), 2, 1, 1, 0)) {
       Thread.currentThread().interrupt();
 
       assertThatThrownBy(batches::next).isInstanceOf(InterruptedIOException.class);
@@ -297,14 +297,14 @@ final class BatchesTest {
     assertThatIllegalArgumentException().isThrownBy(() -> inOrder(data, 2, 1, 1, -1));
   }
 
-  private static Batches inOrder(
+  private static DataLoader inOrder(
       ImageDataset data, int batchSize, int firstEpoch, int lastEpoch, int firstStep) {
     int[] order = IntStream.range(0, data.size()).toArray();
-    return new Batches(
+    return new DataLoader(
         data, batchSize, Noise.NONE, epoch -> order, firstEpoch, lastEpoch, firstStep);
   }
 
-  /** Which pictures a batch holds, told by their pixels. */
+  /** The images of a batch, identified by their pixels. */
   private static List<Integer> numbers(Batch batch) {
     return IntStream.range(0, batch.size())
         .mapToObj(i -> Math.round(batch.values().asFloatBuffer().get(2 * i) * 127.5f + 127.5f))

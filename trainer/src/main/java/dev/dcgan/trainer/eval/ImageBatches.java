@@ -6,14 +6,17 @@ import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.Random;
 
-/** Pictures by the batch. */
-final class PixelBlocks {
+/** Helpers to read and convert images in batches. */
+final class ImageBatches {
 
-  private PixelBlocks() {}
+  private ImageBatches() {}
 
-  /** A fixed permutation of 0..n-1 for each seed (Fisher-Yates): folders may be sorted by class. */
-  static int[] order(int n, long seed) {
-    Random random = new Random(seed); // Its sequence is part of its specification.
+  /**
+   * A permutation of 0..n-1 determined by the seed (Fisher-Yates), because datasets may be sorted by
+   * class.
+   */
+  static int[] permutation(int n, long seed) {
+    Random random = new Random(seed); // Random specifies its sequence.
     int[] order = new int[n];
     for (int i = 0; i < n; i++) {
       int j = random.nextInt(i + 1);
@@ -24,10 +27,9 @@ final class PixelBlocks {
   }
 
   /**
-   * The pictures {@code order[first..first + n)}: uint8 (n, height, width, channels).
+   * Reads the images {@code order[first..first + n)}: uint8 (n, height, width, channels).
    *
-   * @throws InterruptedIOException the thread is interrupted; who goes through many pictures ends
-   *     by it
+   * @throws InterruptedIOException if the thread is interrupted, so that loops over many batches end
    */
   static byte[] pixels(ImageDataset data, int[] order, int first, int n) throws IOException {
     requireUninterrupted();
@@ -39,18 +41,18 @@ final class PixelBlocks {
     return pixels;
   }
 
-  /** Throws where the thread is interrupted. */
+  /** Fails if the thread is interrupted. */
   static void requireUninterrupted() throws InterruptedIOException {
     if (Thread.currentThread().isInterrupted()) {
-      throw new InterruptedIOException("interrupted between pictures");
+      throw new InterruptedIOException("interrupted while reading images");
     }
   }
 
-  /** From uint8 (n, height, width, channels) to (n, channels, height, width) in [0, 255]. */
+  /** Converts uint8 (n, height, width, channels) to float32 (n, channels, height, width), [0, 255]. */
   static float[] planes(byte[] pixels, int n, ImageShape shape) {
     if (pixels.length != n * shape.values()) {
       throw new IllegalArgumentException(
-          "%d bytes for %d pictures of %s; expected %d"
+          "%d bytes for %d images of %s; expected %d"
               .formatted(pixels.length, n, shape, n * shape.values()));
     }
     int channels = shape.channels();

@@ -10,18 +10,18 @@ import java.util.Arrays;
 import java.util.List;
 import org.jspecify.annotations.Nullable;
 
-/** Decoded pictures, in memory or in a scratch file. */
-final class StoredImages implements ImageDataset, Closeable {
+/** A dataset of decoded images, in memory or in a scratch file. */
+final class StoredDataset implements ImageDataset, Closeable {
 
   private final String name;
   private final ImageShape shape;
   private final int classes;
   private final int[] labels;
-  private final List<byte[]> inMemory; // none where they are in the file
+  private final List<byte[]> inMemory; // empty if they are in the file
   private final @Nullable ScratchFile file;
   private final String sha256;
 
-  private StoredImages(Writer writer, String name, int classes) {
+  private StoredDataset(Writer writer, String name, int classes) {
     this.name = name;
     this.classes = classes;
     shape = writer.shape;
@@ -31,7 +31,7 @@ final class StoredImages implements ImageDataset, Closeable {
     sha256 = writer.digest.hex();
   }
 
-  /** Takes pictures one by one. Not thread-safe. */
+  /** Collects images one by one. Not thread-safe. */
   static final class Writer implements Closeable {
 
     private final ImageShape shape;
@@ -39,18 +39,18 @@ final class StoredImages implements ImageDataset, Closeable {
     private final @Nullable ScratchFile file;
     private final Sha256 digest = new Sha256();
 
-    // Mutable state; the collections are too.
+    // Mutable state, as are the collections
     private int[] labels = new int[1024];
     private int size;
     private boolean finished;
 
-    /** Into memory where {@code folder} is null, else into a scratch file there. */
+    /** Collects in memory if {@code folder} is null, otherwise in a scratch file there. */
     Writer(ImageShape shape, @Nullable Path folder) throws IOException {
       this.shape = shape;
       file = folder == null ? null : ScratchFile.create(folder, shape.values());
     }
 
-    /** Appends a picture: uint8, (height, width, channels), not to be changed any more. */
+    /** Appends an image, uint8 (height, width, channels); the array must not change afterwards. */
     void add(byte[] pixels, int label) throws IOException {
       if (file == null) {
         inMemory.add(pixels);
@@ -69,19 +69,19 @@ final class StoredImages implements ImageDataset, Closeable {
     }
 
     /**
-     * The pictures added, at least one. They own the scratch file then.
+     * Returns the dataset of the added images, at least one; it owns the scratch file.
      *
-     * @param classes that the labels tell apart; 0 to leave labels out
+     * @param classes the number of classes; 0 to drop the labels
      */
-    StoredImages finish(String name, int classes) throws IOException {
+    StoredDataset finish(String name, int classes) throws IOException {
       if (file != null) {
         file.seal();
       }
       finished = true;
-      return new StoredImages(this, name, classes);
+      return new StoredDataset(this, name, classes);
     }
 
-    /** Drops what was added, unless it was finished. */
+    /** Discards the images unless {@link #finish} was called. */
     @Override
     public void close() throws IOException {
       if (file != null && !finished) {
@@ -124,7 +124,7 @@ final class StoredImages implements ImageDataset, Closeable {
     }
   }
 
-  /** Known since the pictures were decoded. */
+  /** Computed while the images were decoded. */
   @Override
   public String sha256() {
     return sha256;

@@ -5,30 +5,30 @@ import static org.assertj.core.api.Assertions.within;
 
 import org.junit.jupiter.api.Test;
 
-class ClassFiguresTest {
+class ClassMetricsTest {
 
   @Test
-  void of_picturesInTheDataOwnShares_hasNoDivergence() {
-    ClassFigures figures = ClassFigures.of(probabilities(0, 0, 0, 1), new double[] {0.75, 0.25});
+  void of_imagesInTheDataOwnShares_hasNoDivergence() {
+    ClassMetrics metrics = ClassMetrics.of(probabilities(0, 0, 0, 1), new double[] {0.75, 0.25});
 
-    assertThat(figures.divergence()).isZero();
-    assertThat(figures.covered()).isEqualTo(2);
-    assertThat(figures.confidence()).isCloseTo(0.9, within(1e-6));
+    assertThat(metrics.klDivergence()).isZero();
+    assertThat(metrics.modesCovered()).isEqualTo(2);
+    assertThat(metrics.confidence()).isCloseTo(0.9, within(1e-6));
   }
 
   @Test
-  void of_picturesOfOneClass_divergesByTheLogarithmOfItsShare() {
-    ClassFigures figures = ClassFigures.of(probabilities(1, 1, 1), new double[] {0.75, 0.25});
+  void of_imagesOfOneClass_divergesByTheLogarithmOfItsShare() {
+    ClassMetrics metrics = ClassMetrics.of(probabilities(1, 1, 1), new double[] {0.75, 0.25});
 
-    assertThat(figures.divergence()).isCloseTo(Math.log(4), within(1e-12));
-    assertThat(figures.covered()).isEqualTo(1);
+    assertThat(metrics.klDivergence()).isCloseTo(Math.log(4), within(1e-12));
+    assertThat(metrics.modesCovered()).isEqualTo(1);
   }
 
   @Test
   void of_otherShares_divergesByTheKnownFigure() {
-    ClassFigures figures = ClassFigures.of(probabilities(0, 1, 1, 1), new double[] {0.5, 0.5});
+    ClassMetrics metrics = ClassMetrics.of(probabilities(0, 1, 1, 1), new double[] {0.5, 0.5});
 
-    assertThat(figures.divergence())
+    assertThat(metrics.klDivergence())
         .isCloseTo(0.25 * Math.log(0.5) + 0.75 * Math.log(1.5), within(1e-12));
   }
 
@@ -41,8 +41,8 @@ class ClassFiguresTest {
     twice[1] = 1;
     double[] halves = {0.5, 0.5};
 
-    assertThat(ClassFigures.of(probabilities(once), halves).covered()).isEqualTo(1);
-    assertThat(ClassFigures.of(probabilities(twice), halves).covered()).isEqualTo(2);
+    assertThat(ClassMetrics.of(probabilities(once), halves).modesCovered()).isEqualTo(1);
+    assertThat(ClassMetrics.of(probabilities(twice), halves).modesCovered()).isEqualTo(2);
   }
 
   /** 0.9 for the class of each row, of two. */

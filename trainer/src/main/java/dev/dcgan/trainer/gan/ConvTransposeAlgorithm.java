@@ -10,17 +10,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Ways to compute a transposed convolution, as TorchScript, since DJL's PyTorch engine has no
- * operator for it ({@code NDArrayEx.deconvolution} throws); their results differ by rounding alone.
+ * Algorithms for a transposed convolution as TorchScript, because DJL's PyTorch engine has no operator
+ * for it ({@code NDArrayEx.deconvolution} throws). Their results differ by rounding only.
  *
- * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
- * #PRODUCT} and {@link #TOOM_COOK} leave the result's channels next to each other in memory
- * ("channels last"), and {@link #BIAS_APART} keeps them so: there batch normalisation and
- * convolutions are fastest on a CPU.
+ * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link #GEMM}
+ * and {@link #TOOM_COOK} return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS} preserves it:
+ * batch normalization and convolutions are fastest in that layout on a CPU.
  */
-enum Formulation {
-  /** PyTorch's own operator: on a GPU the fastest, and everywhere what the others must equal. */
-  PLAIN {
+enum ConvTransposeAlgorithm {
+  /** PyTorch's operator: the fastest on a GPU, and the reference for the others. */
+  NATIVE {
     @Override
     String source(Layer layer, int side) {
       return "return torch.conv_transpose2d(x, weight, bias, [%1$d, %1$d], [%2$d, %2$d])"
@@ -29,10 +28,10 @@ enum Formulation {
   },
 
   /**
-   * PyTorch's operator without the bias, which is added afterwards: on the CPU, where oneDNN does
-   * the work, the operator with bias takes a third longer.
+   * PyTorch's operator without bias, and an addition: with a bias the operator takes a third longer
+   * on the CPU, where oneDNN computes it.
    */
-  BIAS_APART {
+  NATIVE_SEPARATE_BIAS {
     @Override
     String source(Layer layer, int side) {
       return """
@@ -42,8 +41,8 @@ enum Formulation {
     }
   },
 
-  /** The input is one pixel: the output is its product with the kernels, each tap a column. */
-  PRODUCT {
+  /** For an input of one pixel: the output is one matrix product with the kernels. */
+  GEMM {
     @Override
     String source(Layer layer, int side) {
       return """
@@ -60,11 +59,11 @@ enum Formulation {
   },
 
   /**
-   * The output has few channels, too few for a convolution's inner loops, and the kernel is twice
-   * the stride: one product makes every input pixel's patch, and the four quarters of the patches
-   * are added where they fall, each in a cell of stride x stride pixels.
+   * For outputs of few channels, too few for a convolution's inner loops, and a kernel of twice the
+   * stride: a matrix product computes each input pixel's patch, and col2im adds the patches up, one
+   * quarter of a patch (stride x stride pixels) at a time.
    */
-  PATCHES {
+  GEMM_COL2IM {
     @Override
     String source(Layer layer, int side) {
       return """
@@ -93,8 +92,9 @@ enum Formulation {
   },
 
   /**
-   * Stride 1: the product of two polynomials in two variables, by its values at as many points as
-   * it has coefficients ({@link ToomCook}). 3x3 pixels and 4x4 taps take 36 products for 144.
+   * For stride 1: the transposed convolution is a product of two polynomials in two variables,
+   * computed by evaluation and interpolation ({@link ToomCook}). For a 3x3 input and a 4x4 kernel it
+   * takes 36 multiplications instead of 144.
    */
   TOOM_COOK {
     @Override
@@ -104,10 +104,10 @@ enum Formulation {
           n = torch.size(x, 0)
           pixels = torch.reshape(torch.permute(x, [0, 2, 3, 1]), [n, %1$d, %2$d])
           taps = torch.t(torch.reshape(weight, [%2$d * %3$d, %4$d]))
-          values = torch.bmm(torch.expand(pixels_at, [n, %5$d, %1$d]), pixels)
-          factors = torch.reshape(torch.mm(taps_at, taps), [%5$d, %2$d, %3$d])
+          values = torch.bmm(torch.expand(input_evaluation, [n, %5$d, %1$d]), pixels)
+          factors = torch.reshape(torch.mm(kernel_evaluation, taps), [%5$d, %2$d, %3$d])
           products = torch.transpose(torch.bmm(torch.transpose(values, 0, 1), factors), 0, 1)
-          y = torch.bmm(torch.expand(coefficients, [n, %5$d, %5$d]), products)
+          y = torch.bmm(torch.expand(interpolation, [n, %5$d, %5$d]), products)
           y = torch.add(y, bias)
           return torch.permute(torch.reshape(y, [n, %6$d, %6$d, %3$d]), [0, 3, 1, 2])"""
           .formatted(
@@ -121,29 +121,29 @@ enum Formulation {
 
     @Override
     List<String> constantNames() {
-      return List.of("pixels_at", "taps_at", "coefficients");
+      return List.of("input_evaluation", "kernel_evaluation", "interpolation");
     }
 
     @Override
     NDList constants(NDManager manager, Layer layer, int side) {
       ToomCook toomCook = new ToomCook(side, layer.kernel());
       int points = layer.outputSide(side) * layer.outputSide(side);
-      NDArray pixelsAt =
-          manager.create(toomCook.firstAt(), new Shape(1, points, (long) side * side));
-      NDArray tapsAt =
+      NDArray inputEvaluation =
+          manager.create(toomCook.firstEvaluation(), new Shape(1, points, (long) side * side));
+      NDArray kernelEvaluation =
           manager.create(
-              toomCook.secondAt(), new Shape(points, (long) layer.kernel() * layer.kernel()));
-      NDArray coefficients = manager.create(toomCook.coefficients(), new Shape(1, points, points));
-      return new NDList(pixelsAt, tapsAt, coefficients);
+              toomCook.secondEvaluation(), new Shape(points, (long) layer.kernel() * layer.kernel()));
+      NDArray interpolation = manager.create(toomCook.interpolation(), new Shape(1, points, points));
+      return new NDList(inputEvaluation, kernelEvaluation, interpolation);
     }
   };
 
-  private static final int FEW_CHANNELS = 4;
+  private static final int MAX_COL2IM_CHANNELS = 4;
 
-  /** The function's body, of the arguments x, weight, bias and {@link #constantNames}. */
+  /** The function's body; its arguments are x, weight, bias and {@link #constantNames}. */
   abstract String source(Layer layer, int side);
 
-  /** What the function takes after x, weight and bias, and is no part of the gradient. */
+  /** The names of the arguments after bias, which need no gradient. */
   List<String> constantNames() {
     return List.of();
   }
@@ -153,25 +153,25 @@ enum Formulation {
     return new NDList();
   }
 
-  /** The function as a part of a script. */
+  /** The algorithm as a TorchScript function. */
   final Function function(String name, Layer layer, int side) {
     List<String> arguments = new ArrayList<>(List.of("x", "weight", "bias"));
     arguments.addAll(constantNames());
     return Function.ofTensors(name, arguments, source(layer, side));
   }
 
-  /** The fastest on a CPU for a layer whose input is {@code side} x {@code side}. */
-  static Formulation fastestOnCpu(Layer layer, int side) {
+  /** The fastest algorithm on a CPU for a layer whose input is {@code side} x {@code side}. */
+  static ConvTransposeAlgorithm fastestOnCpu(Layer layer, int side) {
     if (side == 1 && layer.padding() == 0) {
-      return PRODUCT;
+      return GEMM;
     }
     if (layer.stride() == 1
         && layer.padding() == 0
-        && layer.outputSide(side) <= ToomCook.MOST_POINTS) {
+        && layer.outputSide(side) <= ToomCook.MAX_POINTS) {
       return TOOM_COOK;
     }
-    return layer.out() <= FEW_CHANNELS && layer.kernel() == 2 * layer.stride()
-        ? PATCHES
-        : BIAS_APART;
+    return layer.out() <= MAX_COL2IM_CHANNELS && layer.kernel() == 2 * layer.stride()
+        ? GEMM_COL2IM
+        : NATIVE_SEPARATE_BIAS;
   }
 }

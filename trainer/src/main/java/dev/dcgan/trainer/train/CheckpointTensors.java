@@ -17,49 +17,49 @@ import java.util.Map;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
-/** Networks and optimisers to and from a checkpoint's named tensors. */
-final class Tensors {
+/** Maps networks and optimizers to and from a checkpoint's named tensors. */
+final class CheckpointTensors {
 
   private static final String GENERATOR = "generator.";
-  private static final String AVERAGE = "average.generator.";
+  private static final String EMA = "average.generator.";
   private static final String DISCRIMINATOR = "discriminator.";
   private static final String MOMENTS = "adam.";
 
-  private Tensors() {}
+  private CheckpointTensors() {}
 
-  /** Every array that a checkpoint holds, in its order. */
+  /** All arrays of a checkpoint, in its order. */
   static Map<String, NDArray> arrays(
       Generator generator,
       Adam generatorAdam,
       Discriminator discriminator,
       Adam discriminatorAdam,
-      @Nullable Generator average) {
+      @Nullable Generator ema) {
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     put(arrays, GENERATOR, arrays(generator));
     put(arrays, DISCRIMINATOR, arrays(discriminator));
     put(arrays, MOMENTS + GENERATOR, generatorAdam.moments());
     put(arrays, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
-    if (average != null) {
-      put(arrays, AVERAGE, arrays(average));
+    if (ema != null) {
+      put(arrays, EMA, arrays(ema));
     }
     return arrays;
   }
 
-  /** The arrays as a checkpoint's tensors: no values are copied. */
+  /** The arrays as tensors of a checkpoint; values are not copied. */
   static Map<String, Tensor> of(Map<String, NDArray> arrays) {
     Map<String, Tensor> tensors = new LinkedHashMap<>();
     arrays.forEach((name, array) -> tensors.put(name, Tensor.of(array)));
     return tensors;
   }
 
-  /** The name of an array with a value that is NaN or infinite; empty: there is none. */
+  /** Finds the name of an array with a NaN or infinite value. */
   static Optional<String> findNonFinite(NDManager manager, Map<String, NDArray> arrays) {
     try (NDManager scope = manager.newSubManager()) {
-      // Both propagate NaN. All are read at once: a GPU is waited for once.
+      // min and max propagate NaN. All are read at once, to synchronize with a GPU only once.
       NDList extremes = new NDList();
       for (NDArray array : arrays.values()) {
-        extremes.add(in(scope, array.min()));
-        extremes.add(in(scope, array.max()));
+        extremes.add(attach(scope, array.min()));
+        extremes.add(attach(scope, array.max()));
       }
       float[] values = HostCopies.floats(NDArrays.stack(extremes));
       int i = 0;
@@ -73,15 +73,15 @@ final class Tensors {
     }
   }
 
-  private static NDArray in(NDManager scope, NDArray array) {
+  private static NDArray attach(NDManager scope, NDArray array) {
     array.attach(scope);
     return array;
   }
 
   /**
-   * Gives both networks their weights, and both optimisers their moments.
+   * Restores both networks' weights and both optimizers' moments.
    *
-   * @throws IOException a tensor is missing or of another shape
+   * @throws IOException if a tensor is missing or has another shape
    */
   static void restore(
       Map<String, Tensor> tensors,
@@ -90,34 +90,34 @@ final class Tensors {
       Discriminator discriminator,
       Adam discriminatorAdam)
       throws IOException {
-    take(tensors, GENERATOR, arrays(generator));
-    take(tensors, DISCRIMINATOR, arrays(discriminator));
-    take(tensors, MOMENTS + GENERATOR, generatorAdam.moments());
-    take(tensors, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
+    assign(tensors, GENERATOR, arrays(generator));
+    assign(tensors, DISCRIMINATOR, arrays(discriminator));
+    assign(tensors, MOMENTS + GENERATOR, generatorAdam.moments());
+    assign(tensors, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
   }
 
-  /** Gives {@code average} the averaged weights; as {@link #restore}. */
-  static void restoreAverage(Map<String, Tensor> tensors, Generator average) throws IOException {
-    take(tensors, AVERAGE, arrays(average));
+  /** Restores the EMA weights; see {@link #restore}. */
+  static void restoreEma(Map<String, Tensor> tensors, Generator ema) throws IOException {
+    assign(tensors, EMA, arrays(ema));
   }
 
-  /** Gives a generator the weights to publish: the averaged ones where there are any. */
+  /** Restores the weights to publish: the EMA weights if there are any. */
   static void restorePublished(Map<String, Tensor> tensors, Generator generator)
       throws IOException {
-    boolean averaged = tensors.keySet().stream().anyMatch(name -> name.startsWith(AVERAGE));
-    take(tensors, averaged ? AVERAGE : GENERATOR, arrays(generator));
+    boolean hasEma = tensors.keySet().stream().anyMatch(name -> name.startsWith(EMA));
+    assign(tensors, hasEma ? EMA : GENERATOR, arrays(generator));
   }
 
-  private static void take(Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays)
+  private static void assign(Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays)
       throws IOException {
     for (Map.Entry<String, NDArray> entry : arrays.entrySet()) {
       Tensor tensor = tensors.get(prefix + entry.getKey());
       NDArray array = entry.getValue();
       if (tensor == null || !tensor.fits(array)) {
         throw new IOException(
-            "the checkpoint has %s for %s; expected shape %s"
+            "cannot restore the checkpoint: it has %s for %s; expected shape %s"
                 .formatted(
-                    tensor == null ? "nothing" : "shape " + Arrays.toString(tensor.shape()),
+                    tensor == null ? "no tensor" : "shape " + Arrays.toString(tensor.shape()),
                     prefix + entry.getKey(),
                     array.getShape()));
       }

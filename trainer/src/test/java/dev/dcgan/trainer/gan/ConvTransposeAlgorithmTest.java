@@ -22,23 +22,23 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class FormulationTest {
+class ConvTransposeAlgorithmTest {
 
   @Test
   void fastestOnCpu_isOtherThanPlainWhereItPays() {
     assertThat(fastest(Architecture.mnist28(64, 128)))
         .containsExactly(
-            Formulation.PRODUCT,
-            Formulation.TOOM_COOK,
-            Formulation.BIAS_APART,
-            Formulation.PATCHES);
+            ConvTransposeAlgorithm.GEMM,
+            ConvTransposeAlgorithm.TOOM_COOK,
+            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
+            ConvTransposeAlgorithm.GEMM_COL2IM);
     assertThat(fastest(Architecture.paper(64, 3, 100, 128)))
         .containsExactly(
-            Formulation.PRODUCT,
-            Formulation.BIAS_APART,
-            Formulation.BIAS_APART,
-            Formulation.BIAS_APART,
-            Formulation.PATCHES);
+            ConvTransposeAlgorithm.GEMM,
+            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
+            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
+            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
+            ConvTransposeAlgorithm.GEMM_COL2IM);
   }
 
   /**
@@ -71,7 +71,7 @@ class FormulationTest {
     int latent = architecture.latentSize();
     NDArray z = manager.create(Latents.of(5, 0, n * latent), new Shape(n, latent, 1, 1));
     // Against any fixed direction; the scales of mnist28 start near 0, and would leave nothing.
-    generator.parameters().forEach(FormulationTest::spread);
+    generator.parameters().forEach(ConvTransposeAlgorithmTest::spread);
     NDArray probe =
         manager.create(
             Latents.of(6, 0, n * architecture.shape().values()),
@@ -98,7 +98,7 @@ class FormulationTest {
         TorchScript.run(
                 TorchScript.load(manager, functions),
                 new NDList(z, probe),
-                generator.learned(),
+                generator.trainable(),
                 generator.statistics(),
                 generator.constants())
             .toFloatArray();
@@ -132,11 +132,11 @@ class FormulationTest {
   }
 
   /**
-   * Batch normalisation takes the mean away: the gradient is 0, and what is computed is rounding.
+   * Batch normalization takes the mean away: the gradient is 0, and what is computed is rounding.
    */
   private static boolean isBiasBeforeBatchNorm(Architecture architecture, String name) {
     int block = Integer.parseInt(name.substring(0, 2));
-    int layer = (block - 1) / 3; // A transposed convolution, batch normalisation, ReLU.
+    int layer = (block - 1) / 3; // A transposed convolution, batch normalization, ReLU.
     return name.endsWith("_bias") && architecture.generator().get(layer).batchNorm();
   }
 
@@ -152,13 +152,13 @@ class FormulationTest {
     return difference / largest;
   }
 
-  private static List<Formulation> fastest(Architecture architecture) {
-    List<Formulation> formulations = new ArrayList<>();
+  private static List<ConvTransposeAlgorithm> fastest(Architecture architecture) {
+    List<ConvTransposeAlgorithm> algorithms = new ArrayList<>();
     int side = 1;
     for (Layer layer : architecture.generator()) {
-      formulations.add(Formulation.fastestOnCpu(layer, side));
+      algorithms.add(ConvTransposeAlgorithm.fastestOnCpu(layer, side));
       side = layer.outputSide(side);
     }
-    return formulations;
+    return algorithms;
   }
 }

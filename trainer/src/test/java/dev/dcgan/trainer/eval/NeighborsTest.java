@@ -8,7 +8,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 
 /** Distances, and what precision, recall and memorisation make of them. */
-class NeighboursTest {
+class NeighborsTest {
 
   @Test
   void distances_acrossBlocks_areThoseOfTheDifferences() {
@@ -25,7 +25,7 @@ class NeighboursTest {
           assertThat(squared).hasSize(3000);
           for (int j = 0; j < squared.length; j += 499) {
             assertThat((double) squared[j])
-                .isCloseTo(Distances.exact(from, index, to, j), within(1e-5));
+                .isCloseTo(Distances.ofRows(from, index, to, j), within(1e-5));
           }
         });
 
@@ -37,26 +37,26 @@ class NeighboursTest {
     assertThatThrownBy(
             () -> Distances.visit(uniform(2, 3, 1), uniform(2, 4, 1), (index, squared) -> {}))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessageContaining("3 and of 4");
+        .hasMessageContaining("3 values; expected 4");
   }
 
   @Test
-  void manifold_coversWhatLiesWithinTheThirdNeighboursDistance() {
-    // The third neighbours' distances are 3, 2, 2, 3 and, of the outlier, 19.
+  void manifold_coversWhatLiesWithinTheThirdNeighborsDistance() {
+    // The third neighbors' distances are 3, 2, 2, 3 and, of the outlier, 19.
     Manifold manifold = new Manifold(line(0, 1, 2, 3, 20));
 
-    assertThat(manifold.share(line(-2.9f))).isEqualTo(1);
-    assertThat(manifold.share(line(-3.1f))).isEqualTo(0);
-    assertThat(manifold.share(line(38.9f))).isEqualTo(1);
-    assertThat(manifold.share(line(39.1f))).isEqualTo(0);
-    assertThat(manifold.share(line(-100, 0.5f, 100, 200))).isEqualTo(0.25);
+    assertThat(manifold.fractionInside(line(-2.9f))).isEqualTo(1);
+    assertThat(manifold.fractionInside(line(-3.1f))).isEqualTo(0);
+    assertThat(manifold.fractionInside(line(38.9f))).isEqualTo(1);
+    assertThat(manifold.fractionInside(line(39.1f))).isEqualTo(0);
+    assertThat(manifold.fractionInside(line(-100, 0.5f, 100, 200))).isEqualTo(0.25);
   }
 
   @Test
-  void manifold_ofFewPoints_takesTheFarthestNeighbour() {
+  void manifold_ofFewPoints_takesTheFarthestNeighbor() {
     Manifold manifold = new Manifold(line(0, 1));
 
-    assertThat(manifold.share(line(1.9f, 2.1f))).isEqualTo(0.5);
+    assertThat(manifold.fractionInside(line(1.9f, 2.1f))).isEqualTo(0.5);
     assertThatThrownBy(() -> new Manifold(line(0)))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContaining("at least 2");
@@ -71,8 +71,8 @@ class NeighboursTest {
     }
     Matrix collapsed = new Matrix(100, 2, copies);
 
-    assertThat(new Manifold(real).share(collapsed)).isEqualTo(1);
-    assertThat(new Manifold(collapsed).share(real)).isLessThan(0.02);
+    assertThat(new Manifold(real).fractionInside(collapsed)).isEqualTo(1);
+    assertThat(new Manifold(collapsed).fractionInside(real)).isLessThan(0.02);
   }
 
   @Test
@@ -84,16 +84,16 @@ class NeighboursTest {
     }
     Matrix besides = new Matrix(200, 2, moved);
 
-    assertThat(new Manifold(real).share(besides)).isZero();
-    assertThat(new Manifold(besides).share(real)).isZero();
+    assertThat(new Manifold(real).fractionInside(besides)).isZero();
+    assertThat(new Manifold(besides).fractionInside(real)).isZero();
   }
 
   @Test
-  void medianDistance_isThatToTheNearestTrainingPicture() {
-    NearestNeighbours neighbours = new NearestNeighbours(line(0, 10, 20));
+  void medianDistance_isThatToTheNearestTrainingImage() {
+    NearestNeighbors neighbors = new NearestNeighbors(line(0, 10, 20));
 
-    assertThat(neighbours.medianDistance(line(1, 12, 23))).isEqualTo(2);
-    assertThat(neighbours.medianDistance(line(1, 12, 23, 24))).isEqualTo(2.5);
+    assertThat(neighbors.medianDistance(line(1, 12, 23))).isEqualTo(2);
+    assertThat(neighbors.medianDistance(line(1, 12, 23, 24))).isEqualTo(2.5);
   }
 
   @Test
@@ -104,7 +104,7 @@ class NeighboursTest {
     }
     Matrix training = new Matrix(50, 64, values);
 
-    assertThat(new NearestNeighbours(training).medianDistance(training.first(20))).isZero();
+    assertThat(new NearestNeighbors(training).medianDistance(training.first(20))).isZero();
   }
 
   private static Matrix line(float... points) {

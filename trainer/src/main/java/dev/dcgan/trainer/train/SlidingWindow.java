@@ -1,14 +1,14 @@
 package dev.dcgan.trainer.train;
 
-/** The last so many values of a series. */
-final class Window {
+/** The last values of a series. */
+final class SlidingWindow {
 
   private final double[] values;
 
   // Mutable state
   private long count;
 
-  Window(int size) {
+  SlidingWindow(int size) {
     values = new double[size];
   }
 
@@ -16,14 +16,14 @@ final class Window {
     values[(int) (count++ % values.length)] = value;
   }
 
-  /** Whether as many values have come as it holds. */
+  /** Whether the window is full. */
   boolean isFull() {
     return count >= values.length;
   }
 
   /**
-   * The mean of a full window; summed afresh, since a running sum would keep the rounding errors of
-   * large values long gone.
+   * The mean of a full window. It is summed each time: a running sum would keep the rounding errors of
+   * large values that have left the window.
    */
   double mean() {
     double sum = 0;

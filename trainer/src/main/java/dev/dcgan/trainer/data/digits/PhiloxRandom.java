@@ -2,13 +2,10 @@ package dev.dcgan.trainer.data.digits;
 
 import dev.dcgan.latent.Philox;
 
-/**
- * The random numbers of one picture, in the order drawn; they depend on (seed, index) alone. Not
- * thread-safe.
- */
-final class RandomDraws {
+/** A random number generator for one image, determined by (seed, index) alone. Not thread-safe. */
+final class PhiloxRandom {
 
-  // Keeps these counters apart from the latent law's, which count blocks from 0.
+  // Keeps these counters apart from those of the latents, which count blocks from 0.
   private static final long DOMAIN = 0x6469676974730000L; // "digits"
 
   private final long seed;
@@ -19,13 +16,13 @@ final class RandomDraws {
   private long blocks;
   private int used = 4;
 
-  RandomDraws(long seed, long index) {
+  PhiloxRandom(long seed, long index) {
     this.seed = seed;
     this.index = index;
   }
 
   /** 32 random bits. */
-  int bits() {
+  int nextBits() {
     if (used == words.length) {
       Philox.block(seed, DOMAIN + blocks++, index, words);
       used = 0;
@@ -35,11 +32,11 @@ final class RandomDraws {
 
   /** Uniform in (low, high). */
   double uniform(double low, double high) {
-    return low + (high - low) * ((bits() & 0xFFFFFFFFL) + 0.5) * 0x1p-32;
+    return low + (high - low) * ((nextBits() & 0xFFFFFFFFL) + 0.5) * 0x1p-32;
   }
 
-  /** Nearly normal, and never beyond three deviations: the sum of three uniforms. */
-  double around(double mean, double deviation) {
+  /** Approximately normal and within three standard deviations: the sum of three uniforms. */
+  double approximatelyNormal(double mean, double deviation) {
     return mean + deviation * (uniform(-1, 1) + uniform(-1, 1) + uniform(-1, 1));
   }
 }

@@ -1,0 +1,83 @@
+package dev.dcgan.trainer.data;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.source.ImageSource;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Decodes image sources into a {@link DatasetSplit}.
+ *
+ * @param target the network's image shape
+ * @param onProgress called for each image that was decoded or found unreadable
+ */
+record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProgress) {
+
+  private static final Logger log = LoggerFactory.getLogger(DatasetBuilder.class);
+
+  /**
+   * Decodes all images of the sources, which stay the caller's to close.
+   *
+   * @param test the dataset's own test split; null if it has none
+   */
+  DatasetSplit build(String name, ImageSource training, @Nullable ImageSource test)
+      throws IOException {
+    int total = Math.addExact(training.size(), test == null ? 0 : test.size());
+    Path folder = scratchFolder((long) total * target.values());
+    try (ParallelDecoder decoder = new ParallelDecoder(name, target, total, options, onProgress);
+        StoredDataset.Writer trained = new StoredDataset.Writer(target, folder);
+        StoredDataset.Writer heldOut = new StoredDataset.Writer(target, folder)) {
+      if (test == null) {
+        int interval = options.heldOutInterval();
+        decoder.decode(
+            training,
+            (position, pixels, label) ->
+                (interval > 0 && position % interval == interval - 1 ? heldOut : trained)
+                    .add(pixels, label));
+      } else {
+        decoder.decode(training, (position, pixels, label) -> trained.add(pixels, label));
+        decoder.decode(test, (position, pixels, label) -> heldOut.add(pixels, label));
+      }
+      decoder.finish(trained.size());
+      int classes = classes(training, test);
+      StoredDataset images = trained.finish(name, classes);
+      return heldOut.size() == 0
+          ? new DatasetSplit(images, images, false)
+          : new DatasetSplit(images, heldOut.finish(name, classes), true);
+    }
+  }
+
+  /** The larger number of classes of the two splits; 0 if one of them has no labels. */
+  private static int classes(ImageSource training, @Nullable ImageSource test) {
+    if (test == null) {
+      return training.classes();
+    }
+    int fewer = Math.min(training.classes(), test.classes());
+    return fewer == 0 ? 0 : Math.max(training.classes(), test.classes());
+  }
+
+  /** The folder for so many bytes of decoded images; null if they fit in memory. */
+  private @Nullable Path scratchFolder(long bytes) throws IOException {
+    if (bytes <= options.memoryBytes()) {
+      return null;
+    }
+    Path folder = options.scratchFolder();
+    if (!Files.isDirectory(folder)) {
+      throw new IOException(
+          "cannot store decoded images: %s is not a folder; expected one with space for %d bytes: set it by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
+              .formatted(folder, bytes));
+    }
+    long free = Files.getFileStore(folder).getUsableSpace();
+    if (free < bytes) {
+      throw new IOException(
+          "cannot store decoded images: %s has space for %d bytes; expected %d: set another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
+              .formatted(folder, free, bytes));
+    }
+    log.info("decoded images are stored in a scratch file: size_mib={} folder={}", bytes >> 20, folder);
+    return folder;
+  }
+}
