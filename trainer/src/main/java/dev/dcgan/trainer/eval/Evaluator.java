@@ -2,6 +2,7 @@ package dev.dcgan.trainer.eval;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
 import java.io.IOException;
@@ -17,12 +18,6 @@ import org.slf4j.LoggerFactory;
  * needs of the dataset is made when it is first asked. For one thread; holds native memory.
  */
 public final class Evaluator implements AutoCloseable {
-
-  /** Makes images from latents (n, latentSize): uint8 (n, height, width, channels). */
-  @FunctionalInterface
-  public interface ImageSource {
-    byte[] pixels(float[] latents, int n) throws IOException;
-  }
 
   private static final Logger log = LoggerFactory.getLogger("evaluate");
   private static final long SEED = 0x7175616c697479L; // "quality"
@@ -107,7 +102,8 @@ public final class Evaluator implements AutoCloseable {
    *
    * @throws IOException the features' model does not run, or pictures cannot be read
    */
-  public Optional<QualityReport> measure(ImageSource generator, int latentSize) throws IOException {
+  public Optional<QualityReport> measure(ImageGenerator<byte[]> generator, int latentSize)
+      throws IOException {
     if (!isPossible()) {
       if (!told) {
         log.info(
@@ -118,7 +114,7 @@ public final class Evaluator implements AutoCloseable {
       return Optional.empty();
     }
     return Optional.of(
-        meter().measure((first, n) -> generator.pixels(latents(first, n, latentSize), n)));
+        meter().measure((first, n) -> generator.generate(latents(first, n, latentSize), n)));
   }
 
   private QualityMeter meter() throws IOException {

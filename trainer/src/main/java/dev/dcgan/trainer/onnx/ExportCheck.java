@@ -11,6 +11,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -34,19 +35,6 @@ public final class ExportCheck {
 
   /** How far pixels may be from the network's, in grey levels. */
   public static final int PIXEL_TOLERANCE = 1;
-
-  /** The network that was exported. */
-  @FunctionalInterface
-  public interface Network {
-
-    /**
-     * Generates n images.
-     *
-     * @param latents (n, latent), row-major
-     * @return (n, channels, height, width), row-major, in [-1, 1]
-     */
-    float[] images(float[] latents, int n);
-  }
 
   /**
    * What was found.
@@ -93,7 +81,8 @@ public final class ExportCheck {
    * @throws IOException the model does not run, differs from the network by more than the
    *     tolerances (the message has both figures), or lets batch size change an image
    */
-  public static Result check(byte[] onnx, ImageShape shape, int latentSize, Network network)
+  public static Result check(
+      byte[] onnx, ImageShape shape, int latentSize, ImageGenerator<float[]> network)
       throws IOException {
     // The environment is the process's own and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -105,14 +94,14 @@ public final class ExportCheck {
     }
   }
 
-  private Result against(Network network) throws IOException, OrtException {
+  private Result against(ImageGenerator<float[]> network) throws IOException, OrtException {
     float[] latents = new float[POINTS.size() * latentSize];
     for (int i = 0; i < POINTS.size(); i++) {
       Point point = POINTS.get(i);
       Latents.fill(point.seed(), point.index(), latents, i * latentSize, latentSize);
     }
     Images found = run(latents);
-    Images expected = expected(network.images(latents, POINTS.size()));
+    Images expected = expected(network.generate(latents, POINTS.size()));
     float floats = maxDifference(found.floats(), expected.floats());
     int pixels = maxDifference(found.pixels(), expected.pixels());
     // Negated, so that NaN fails too.

@@ -123,7 +123,7 @@ public record SafetensorsFile(String kind, int version) {
       if (!found.equals(expected)) {
         throw damaged(file, "SHA-256 %s; its header says %s".formatted(found, expected));
       }
-      return new Content(strings(metadata), tensors(header, file, start, channel.position()));
+      return new Content(strings(metadata), tensors(header, file, start, channel.size()));
     } catch (RuntimeException e) {
       // Gson, buffers and records tell of a malformed header each by exceptions of their own.
       throw new DamagedFileException(
@@ -194,7 +194,7 @@ public record SafetensorsFile(String kind, int version) {
               "%s of shape %s at bytes %d to %d of %d"
                   .formatted(entry.getKey(), Arrays.toString(shape), first, last, end - start));
         }
-        tensors.put(entry.getKey(), new StoredTensor(file, start + first, shape));
+        tensors.put(entry.getKey(), new StoredTensor(file, end, start + first, shape));
       }
     }
     return tensors;
@@ -203,14 +203,20 @@ public record SafetensorsFile(String kind, int version) {
   /**
    * A tensor in a file.
    *
+   * @param fileSize of the file that was verified, bytes
    * @param start of its values, from the file's beginning
    */
   @SuppressWarnings("ArrayRecordComponent") // Passed from hand to hand, never compared.
-  record StoredTensor(Path file, long start, long[] shape) implements Tensor {
+  record StoredTensor(Path file, long fileSize, long start, long[] shape) implements Tensor {
 
     @Override
     public void read(long first, ByteBuffer into) throws IOException {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+        if (channel.size() != fileSize) {
+          // Another header would put the values elsewhere.
+          throw new DamagedFileException(
+              file + " was cut short or replaced after it was verified; read it again", null);
+        }
         channel.position(start + first * Float.BYTES);
         while (into.hasRemaining()) {
           if (channel.read(into) < 0) {
