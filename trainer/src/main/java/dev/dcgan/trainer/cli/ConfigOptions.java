@@ -19,11 +19,13 @@ import java.util.Map;
 import java.util.function.Predicate;
 import java.util.function.UnaryOperator;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Model.OptionSpec;
 import picocli.CommandLine.Spec;
 
 /** The options of a run's config, generated from {@link ConfigFields}: one for each field. */
+@Command // Required of a mixin that has no annotated option.
 public final class ConfigOptions {
 
   private static final List<String> PATHS = List.of("data", "features");

@@ -43,7 +43,7 @@ public final class ConfigFields {
                   "N",
                   "Number of unreadable files to tolerate and skip.",
                   range(0, Integer.MAX_VALUE))
-              .withDefaultText("1% of the files, at least 1"),
+              .withDefaultText("one in 100, at least 1"),
           field(
                   "evaluation_images",
                   "N",
@@ -92,14 +92,14 @@ public final class ConfigFields {
                   "Learning rate of the generator.",
                   ConfigFields::rate)
               .withDefault(preset -> preset.generatorLearningRate)
-              .withDefaultText("--learning-rate"),
+              .withDefaultText("that of --learning-rate"),
           field(
                   "discriminator_learning_rate",
                   "RATE",
                   "Learning rate of the discriminator.",
                   ConfigFields::rate)
               .withDefault(preset -> preset.discriminatorLearningRate)
-              .withDefaultText("--learning-rate"),
+              .withDefaultText("that of --learning-rate"),
           field("beta1", "DECAY", "Adam's decay rate of the first moment.", below(1))
               .withDefault(0.5f),
           field("beta2", "DECAY", "Adam's decay rate of the second moment.", below(1))
