@@ -51,7 +51,7 @@ pkill -KILL -P $! 2>/dev/null || true
 kill -KILL $! 2>/dev/null || true
 wait $! 2>/dev/null || true
 train killed 2>&1 | tee "$work/resumed.log" | tail -n 2
-grep -q 'carrying on from' "$work/resumed.log" || fail "the killed run was not resumed: it had ended, or had no checkpoint"
+grep -q 'resuming from' "$work/resumed.log" || fail "the killed run was not resumed: it had ended, or had no checkpoint"
 [ "$(weights whole)" = "$(weights killed)" ] || fail "the weights differ after a kill and a resume"
 echo "    the same model.onnx: $(weights whole | cut -c1-16)..."
 

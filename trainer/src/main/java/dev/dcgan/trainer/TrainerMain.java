@@ -14,7 +14,7 @@ import picocli.CommandLine.Command;
 /** The trainer's command line. */
 @Command(
     name = "trainer",
-    description = "Trains a DCGAN on pictures and publishes its generator.",
+    description = "Trains a DCGAN on images and publishes its generator.",
     mixinStandardHelpOptions = true,
     subcommands = {
       TrainCommand.class,

@@ -8,18 +8,20 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 
 /**
- * A run at the end of a step: everything that carries on from there needs.
+ * The state of a run at the end of a step: everything that resuming from there needs.
  *
- * <p>The tensors hold no values of their own. Those of a run that trains are valid until its next
- * step; those of a file, as long as the file is there.
+ * <p>The tensors hold no values of their own. Those of a training run are valid until its next
+ * step, those of a file as long as the file exists.
  *
  * @param architecture of the networks
  * @param hyperparameters of the run
- * @param dataset that it learns from
+ * @param dataset that it is trained on
  * @param epoch epochs completed
  * @param step steps completed, over all epochs
  * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights
- *     where there are any, by name
+ *     if there are any, by name
+ * @param quality the generator's quality metrics, by name; empty if it was not evaluated at this
+ *     step
  */
 public record Checkpoint(
     Architecture architecture,
@@ -27,14 +29,33 @@ public record Checkpoint(
     Dataset dataset,
     int epoch,
     long step,
-    Map<String, Tensor> tensors) {
+    Map<String, Tensor> tensors,
+    Map<String, Double> quality) {
 
   public Checkpoint {
     tensors = Collections.unmodifiableMap(new LinkedHashMap<>(tensors));
+    quality = Collections.unmodifiableMap(new LinkedHashMap<>(quality));
+  }
+
+  /** A checkpoint whose generator was not evaluated. */
+  public Checkpoint(
+      Architecture architecture,
+      Hyperparameters hyperparameters,
+      Dataset dataset,
+      int epoch,
+      long step,
+      Map<String, Tensor> tensors) {
+    this(architecture, hyperparameters, dataset, epoch, step, tensors, Map.of());
+  }
+
+  /** The same checkpoint with the quality metrics of its generator. */
+  public Checkpoint withQuality(Map<String, Double> measured) {
+    return new Checkpoint(
+        architecture, hyperparameters, dataset, epoch, step, tensors, measured);
   }
 
   /**
-   * Which pictures a run learns from.
+   * The images that a run is trained on.
    *
    * @param sha256 over the decoded images, in order
    */
@@ -42,7 +63,7 @@ public record Checkpoint(
 
     @Override
     public String toString() {
-      return "%d pictures of %s (SHA-256 %s)".formatted(images, name, sha256);
+      return "%d images of %s (SHA-256 %s)".formatted(images, name, sha256);
     }
   }
 }

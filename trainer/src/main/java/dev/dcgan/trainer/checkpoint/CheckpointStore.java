@@ -17,13 +17,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A run's folder of checkpoints, {@code step-NNNNNNNN.safetensors}: the newest few, and the best.
+ * A run's folder of checkpoints, {@code step-NNNNNNNN.safetensors}: the newest few and the best.
  *
- * <p>For one thread at a time, of the process that has the run.
+ * <p>For one thread at a time, of the process that has locked the run.
  */
 public final class CheckpointStore {
 
-  private static final Logger log = LoggerFactory.getLogger("checkpoint");
+  private static final Logger log = LoggerFactory.getLogger(CheckpointStore.class);
   private static final Pattern NAME = Pattern.compile("step-[0-9]{8,}\\.safetensors");
 
   private final Path folder;
@@ -39,7 +39,7 @@ public final class CheckpointStore {
    * Opens a folder.
    *
    * @param keep how many of the newest to keep, 1 or more
-   * @param best the name of the file that is kept beside them; empty: none yet
+   * @param best the name of the file that is kept besides; empty: none yet
    */
   public CheckpointStore(Path folder, int keep, String best) {
     this.folder = folder;
@@ -48,9 +48,10 @@ public final class CheckpointStore {
   }
 
   /**
-   * Writes a checkpoint, whole or not at all, then removes what is no longer to be kept.
+   * Writes a checkpoint, whole or not at all, then removes those that are no longer kept. It
+   * replaces an earlier checkpoint of the same step.
    *
-   * @throws IOException it was not written; those before are untouched
+   * @throws IOException the write failed; existing checkpoints are unchanged
    */
   public Path save(Checkpoint checkpoint) throws IOException {
     Path file = folder.resolve("step-%08d.safetensors".formatted(checkpoint.step()));
@@ -59,13 +60,13 @@ public final class CheckpointStore {
     return file;
   }
 
-  /** Keeps {@code file} until another is better. */
+  /** Keeps {@code file} until another one is the best. */
   public void keepAsBest(Path file) throws IOException {
     best = file;
     prune();
   }
 
-  /** The files that are kept, oldest first. */
+  /** The kept files, oldest first. */
   public List<Path> files() throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
       // Longer numbers are later ones.
@@ -82,10 +83,10 @@ public final class CheckpointStore {
   }
 
   /**
-   * The newest that is whole. Those that are damaged are named in the log and set aside, as {@code
-   * .damaged}, so that they do not count among the newest.
+   * The newest undamaged checkpoint. Damaged ones are logged and renamed to {@code .damaged}, so
+   * that they do not count among the newest.
    *
-   * @throws IOException one cannot be read, or is of a newer format
+   * @throws IOException a checkpoint cannot be read, or is of a newer format
    */
   public Optional<Kept> newest() throws IOException {
     List<Path> files = files();
@@ -97,7 +98,7 @@ public final class CheckpointStore {
         log.warn(
             "{}; {}",
             e.getMessage(),
-            i > 0 ? "carrying on from the one before" : "there is none before it");
+            i > 0 ? "using the checkpoint before it" : "there is no checkpoint before it");
         Files.move(
             file,
             file.resolveSibling(file.getFileName() + ".damaged"),
@@ -107,7 +108,7 @@ public final class CheckpointStore {
     return Optional.empty();
   }
 
-  /** Removes what a process that was killed left half written. */
+  /** Removes the temporary files of a process that was killed while it wrote. */
   public void sweep() throws IOException {
     List<Path> leftovers;
     try (Stream<Path> files = Files.list(folder)) {

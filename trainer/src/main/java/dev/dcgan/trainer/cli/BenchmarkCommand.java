@@ -19,12 +19,12 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 
-/** {@code trainer benchmark}: how fast training is on this machine, and where the time goes. */
+/** {@code trainer benchmark}: the training speed of this machine, by phase of a step. */
 @Command(
     name = "benchmark",
     description = {
-      "Times training steps on noise and, on a CPU, the same steps with every layer computed by",
-      "PyTorch's own operator, in turn (on a GPU every layer is); prints the medians of the turns."
+      "Measures training steps on noise and, on a CPU, in turn the same steps with PyTorch's own",
+      "operator for every layer, which a GPU uses anyway; prints the medians of the turns."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false,
@@ -34,21 +34,21 @@ public final class BenchmarkCommand implements Settings.Command {
   @Option(
       names = "--preset",
       paramLabel = "NAME",
-      description = "The networks to train, as of trainer train.",
+      description = "The networks to train, see trainer train.",
       defaultValue = "mnist28")
   private String preset = "mnist28";
 
   @Option(
       names = "--width",
       paramLabel = "N",
-      description = "Channels that the generator is multiples of. Default: the preset's",
+      description = "Base number of generator channels (ngf). Default: the preset's",
       converter = UnsignedConverter.class)
   private @Nullable Integer width;
 
   @Option(
       names = "--batch-size",
       paramLabel = "N",
-      description = "Pictures in a batch.",
+      description = "Images per batch.",
       defaultValue = "128",
       converter = UnsignedConverter.class)
   private int batchSize = 128;
@@ -56,7 +56,7 @@ public final class BenchmarkCommand implements Settings.Command {
   @Option(
       names = "--steps",
       paramLabel = "N",
-      description = "Steps in a turn.",
+      description = "Steps per turn.",
       defaultValue = "10",
       converter = UnsignedConverter.class)
   private int steps = 10;
@@ -64,7 +64,7 @@ public final class BenchmarkCommand implements Settings.Command {
   @Option(
       names = "--turns",
       paramLabel = "N",
-      description = "Turns of each.",
+      description = "Turns of each variant.",
       defaultValue = "7",
       converter = UnsignedConverter.class)
   private int turns = 7;
@@ -72,18 +72,18 @@ public final class BenchmarkCommand implements Settings.Command {
   @Option(
       names = "--device",
       paramLabel = "DEVICE",
-      description = "auto, cpu, cuda or cuda:N; auto is cuda where it works.",
+      description = "auto, cpu, cuda or cuda:N; auto is cuda if it works, else cpu.",
       defaultValue = "auto")
   private String device = "auto";
 
   @Option(
       names = "--precision",
       paramLabel = "PRECISION",
-      description = "fp32 or tf32, as of trainer train.",
+      description = "fp32 or tf32, see trainer train.",
       defaultValue = "fp32")
   private String precision = "fp32";
 
-  @Option(names = "--deterministic", description = "Deterministic algorithms only, on CUDA.")
+  @Option(names = "--deterministic", description = "On CUDA, use deterministic algorithms only.")
   private boolean deterministic;
 
   @Override
@@ -155,7 +155,7 @@ public final class BenchmarkCommand implements Settings.Command {
     return 0;
   }
 
-  /** A table of medians; {@code plain} is empty where there is nothing to compare with. */
+  /** Prints the medians; {@code plain} is empty on a GPU. */
   private static void print(
       List<Measurement> ours, List<Measurement> plain, double peak, double operationsPerImage) {
     String head = plain.isEmpty() ? "" : "%11s %8s".formatted("plain", "ratio");

@@ -12,10 +12,11 @@ import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.eval.Evaluator;
 import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.onnx.PublishedOnnxGenerator;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunStore;
-import dev.dcgan.trainer.session.TrainingSession;
+import dev.dcgan.trainer.session.TrainingInputs;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.trainer.train.TrainedGenerator;
@@ -31,12 +32,12 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code trainer evaluate}: how good a generator is, beside what real pictures score. */
+/** {@code trainer evaluate}: quality metrics beside their real-vs-real baseline. */
 @Command(
     name = "evaluate",
     description = {
-      "Measures the generator of a checkpoint or of a published model against held-out pictures.",
-      "A checkpoint in its run's folder is measured by the run's own pictures."
+      "Evaluates the generator of a checkpoint or of a published model against held-out images.",
+      "A checkpoint in its run's folder is evaluated with the run's own images."
     },
     mixinStandardHelpOptions = true,
     sortOptions = false,
@@ -52,42 +53,42 @@ public final class EvaluateCommand implements Settings.Command {
   @Option(
       names = "--model",
       paramLabel = "NAME",
-      description = "A published model, instead of a checkpoint.")
+      description = "A published model instead of a checkpoint.")
   private @Nullable String model;
 
   @Option(
       names = "--model-version",
       paramLabel = "N",
-      description = "Of the published model. Default: the newest")
+      description = "Version of the published model. Default: the newest")
   private @Nullable Long version;
 
   @Option(
       names = "--repository",
       paramLabel = "DIR",
-      description = "Where the model was published.",
+      description = "Folder where the model was published.",
       defaultValue = "models")
   private Path repository = Path.of("models");
 
   @Option(
       names = "--runs",
       paramLabel = "DIR",
-      description = "Where the runs are; the data's classifier is kept there.",
+      description = "Folder of the runs, which caches the classifier.",
       defaultValue = "runs")
   private Path runs = Path.of("runs");
 
-  @Mixin private DataOptions data = new DataOptions();
+  @Mixin private ConfigOptions data = ConfigOptions.ofData();
 
   @Override
   public void check(Problems problems) {
     problems.require(
         (checkpoint == null) != (model == null),
-        "expected --checkpoint <file> or --model <name>, one of them");
+        "expected one of --checkpoint <file> and --model <name>");
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
     problems.requireMatches(
         "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
-    data.check(problems);
+    data.checkPaths(problems);
     problems.requireNoTelemetry("bin/trainer");
   }
 
@@ -129,7 +130,7 @@ public final class EvaluateCommand implements Settings.Command {
     ModelRepository models = new ModelRepository(repository);
     List<Long> versions = models.versions(name);
     if (versions.isEmpty()) {
-      throw new IOException("%s holds no model '%s'".formatted(repository, name));
+      throw new IOException("%s has no model '%s'".formatted(repository, name));
     }
     ModelBundle bundle = models.open(name, version == null ? versions.get(0) : version);
     try (PublishedOnnxGenerator generator = PublishedOnnxGenerator.open(bundle)) {
@@ -143,23 +144,23 @@ public final class EvaluateCommand implements Settings.Command {
   }
 
   private Optional<QualityReport> measure(
-      RunConfig ofRun,
+      RunConfig runConfig,
       ImageShape shape,
-      Evaluator.ImageSource generator,
+      ImageGenerator<byte[]> generator,
       int latentSize,
       TrainingDevice device)
       throws IOException {
-    RunConfig.Builder asked = ofRun.toBuilder();
-    if (data.isGiven()) {
-      asked.clearData().clearDataset().clearImages();
-    } else if (ofRun.getData().isEmpty() && ofRun.getDataset().isEmpty()) {
-      throw new IOException("which pictures to measure by? name them with --data or --dataset");
+    RunConfig.Builder config = runConfig.toBuilder();
+    if (data.namesImages()) {
+      config.clearData().clearDataset().clearImages();
+    } else if (runConfig.getData().isEmpty() && runConfig.getDataset().isEmpty()) {
+      throw new IOException("cannot evaluate: no images are named; give --data or --dataset");
     }
-    data.addTo(asked);
-    RunConfig config = TrainingConfig.withDataDefaults(asked);
-    try (DatasetSplit pictures = TrainingSession.openPictures(config, shape, Path.of(""), () -> {});
+    data.addTo(config);
+    RunConfig complete = TrainingConfig.withDataDefaults(config);
+    try (DatasetSplit images = TrainingInputs.openImages(complete, shape, Path.of(""), () -> {});
         Evaluator quality =
-            Evaluator.of(config, pictures, Path.of(""), RunStore.cache(runs), device, () -> {})) {
+            Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
       return quality.measure(generator, latentSize);
     }
   }

@@ -10,20 +10,20 @@ import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** Where, and as what, a command publishes. */
+/** The repository and name to publish to. */
 final class PublishOptions {
 
   @Option(
       names = "--repository",
       paramLabel = "DIR",
-      description = "Where the model is published.",
+      description = "Folder where the model is published.",
       defaultValue = "models")
   private Path repository = Path.of("models");
 
   @Option(
       names = "--model",
       paramLabel = "NAME",
-      description = "The name to publish under. Default: the run's, which is its preset's")
+      description = "The name to publish under. Default: the run's, else its preset's")
   private @Nullable String model;
 
   void check(Problems problems) {
@@ -32,26 +32,26 @@ final class PublishOptions {
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
-  /** Empty where none was given. */
+  /** The model's name; empty: none was given. */
   String model() {
     return model == null ? "" : model;
   }
 
   /**
-   * Where to publish.
+   * Creates the repository's folder.
    *
-   * @throws IOException it cannot be written: better known before the training than after
+   * @throws IOException it cannot be written, which must be known before training
    */
   ModelRepository repository() throws IOException {
     try {
       DurableFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
-          "--repository %s: cannot be made (%s); choose another".formatted(repository, e), e);
+          "--repository %s: cannot create the folder: %s; choose another".formatted(repository, e), e);
     }
     if (!Files.isWritable(repository)) {
       throw new IOException(
-          "--repository %s: cannot be written; choose another".formatted(repository));
+          "--repository %s: the folder is not writable; choose another".formatted(repository));
     }
     return new ModelRepository(repository);
   }

@@ -1,19 +1,17 @@
 package dev.dcgan.trainer.cli;
 
 import dev.dcgan.model.DurableFiles;
-import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.Problems;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
-import dev.dcgan.trainer.publish.ModelPublisher;
+import dev.dcgan.trainer.metrics.DiskMetrics;
+import dev.dcgan.trainer.metrics.TrainerMetrics;
+import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.service.TrainerServer;
-import dev.dcgan.trainer.session.DiskMetrics;
-import dev.dcgan.trainer.session.TrainerMetrics;
 import dev.dcgan.trainer.session.TrainingSession;
-import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
@@ -31,52 +29,53 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code trainer serve}. */
+/** {@code trainer serve}: runs the trainer service. */
 @Command(
     name = "serve",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Serves TrainerService: trains what callers ask for, one run at a time.",
-      "A run that the end of the program interrupts goes on when it is started again.",
-      "If the GPU or its memory fails, the program ends with exit code 75: start it again.",
+      "Serves dcgan.v1.TrainerService: queues runs and trains them one at a time.",
+      "A run that the end of the process interrupts is continued at the next start.",
+      "If the GPU or its memory fails, the process ends with exit code 75: start it again.",
       "Every option has an environment variable: --data-root, DCGAN_DATA_ROOT."
     })
 public final class ServeCommand implements Settings.Command {
 
-  private static final Logger log = LoggerFactory.getLogger("serve");
+  private static final Logger log = LoggerFactory.getLogger(ServeCommand.class);
 
-  @Option(names = "--port", description = "gRPC; 0 for any free one.")
+  @Option(names = "--port", description = "gRPC port; 0: any free port.")
   private int port = 50061;
 
   @Option(
       names = "--http-port",
-      description = "HTTP: /metrics, /healthz, /readyz; 0 for any free one.")
+      description = "HTTP port of /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9401;
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
 
-  @Option(names = "--runs", paramLabel = "DIR", description = "Where the runs' folders go.")
+  @Option(names = "--runs", paramLabel = "DIR", description = "Folder of the runs.")
   private Path runs = Path.of("runs");
 
-  @Option(names = "--repository", paramLabel = "DIR", description = "Where models are published.")
+  @Option(names = "--repository", paramLabel = "DIR", description = "Folder where models are published.")
   private Path repository = Path.of("models");
 
   @Option(
       names = "--data-root",
       paramLabel = "DIR",
       description =
-          "The folder that callers may name data in. Without it they have the drawn digits alone.")
+          "Folder whose files callers may name as data. Default: none, only the drawn digits")
   private @Nullable Path dataRoot;
 
   @Option(
       names = "--device",
       description =
-          "Of runs that name none: auto, cpu, cuda or cuda:N; auto is cuda where it works. Tried at start.")
+          "Device of runs that name none: auto, cpu, cuda or cuda:N; auto is cuda if it works, else"
+              + " cpu. Tested at start.")
   private String device = "auto";
 
-  @Option(names = "--max-queued-runs", description = "Runs that may wait; more are refused.")
+  @Option(names = "--max-queued-runs", description = "Maximum number of queued runs; more are refused.")
   private int maxQueuedRuns = 100;
 
   @Option(
@@ -105,8 +104,8 @@ public final class ServeCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
-    // Starts the engine: a library that does not load, or a device that does not work, ends it
-    // here.
+    // Loads the engine: the program ends here if a library does not load or the device does not
+    // work.
     TrainingDevice where = TrainingDevice.select(device);
     DurableFiles.createFolder(runs);
     DurableFiles.createFolder(repository);
@@ -115,8 +114,8 @@ public final class ServeCommand implements Settings.Command {
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
     metrics.device(where.toString(), device);
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", repository));
-    AtomicReference<@Nullable NativeFailureException> failure = new AtomicReference<>();
-    TrainingSession training =
+    AtomicReference<@Nullable String> failure = new AtomicReference<>();
+    TrainingSession session =
         new TrainingSession(
             models,
             Path.of(""),
@@ -128,12 +127,8 @@ public final class ServeCommand implements Settings.Command {
         TrainerServer.start(
             new TrainerServer.Config(
                 runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls.tls()),
-            training::train,
-            (checkpoint, model, run, quality) -> {
-              ModelBundle bundle = new ModelPublisher(models, model).publish(checkpoint, run, quality);
-              metrics.published();
-              return bundle.manifest().getModel();
-            },
+            session::train,
+            new CheckpointPublisher(models, metrics::published),
             registry,
             failed -> {
               failure.set(failed);
@@ -146,11 +141,11 @@ public final class ServeCommand implements Settings.Command {
         runs,
         where);
     shutdown.await();
-    NativeFailureException failed = failure.get();
+    String failed = failure.get();
     if (failed == null) {
-      log.info("ending: the run under way keeps a checkpoint and goes on at the next start");
+      log.info("shutting down: the active run writes a checkpoint and is continued at the next start");
     } else {
-      log.error("ending with exit code {}: {}", Shutdown.TRY_AGAIN, failed.getMessage());
+      log.error("shutting down with exit code {}: {}", Shutdown.TRY_AGAIN, failed);
     }
     server.drain(drainGrace);
     log.info("ended");

@@ -1,7 +1,5 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.trainer.config.InvalidConfigException;
-
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.OneLine;
@@ -9,14 +7,17 @@ import dev.dcgan.server.Problems;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
+import dev.dcgan.trainer.metrics.DiskMetrics;
+import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
-import dev.dcgan.trainer.session.DiskMetrics;
-import dev.dcgan.trainer.session.StopSignal;
-import dev.dcgan.trainer.session.TrainerMetrics;
+import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.Outcome;
+import dev.dcgan.trainer.session.TrainingInputs;
 import dev.dcgan.trainer.session.TrainingSession;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
@@ -39,23 +40,23 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code trainer train}: pictures in, a published model out. */
+/** {@code trainer train}: trains on images and publishes the model. */
 @Command(
     name = "train",
-    description = "Trains on pictures, then exports, checks and publishes the generator.",
+    description = "Trains on images, then exports, checks and publishes the generator.",
     mixinStandardHelpOptions = true,
     sortOptions = false,
     showDefaultValues = true)
 public final class TrainCommand implements Settings.Command {
 
-  private static final Logger log = LoggerFactory.getLogger("train");
+  private static final Logger log = LoggerFactory.getLogger(TrainCommand.class);
 
   @Mixin private ConfigOptions options = new ConfigOptions();
 
   @Option(
       names = "--runs",
       paramLabel = "DIR",
-      description = "Where the run's folder goes: samples, checkpoints, events.",
+      description = "Folder of the runs, with their samples, checkpoints and events.",
       defaultValue = "runs")
   private Path runs = Path.of("runs");
 
@@ -63,18 +64,18 @@ public final class TrainCommand implements Settings.Command {
       names = "--resume",
       paramLabel = "RUN",
       description =
-          "Carry on with a run that was interrupted, by its id; its own config counts, not the options here, but"
-              + " for a --device other than auto, which moves it.")
+          "Continue the interrupted run of this id with its own config; of the other options only a"
+              + " --device other than auto applies, which moves the run.")
   private @Nullable String resume;
 
   @Option(
       names = "--run",
       paramLabel = "NAME",
       description =
-          "The run's id. A run of that id that was interrupted goes on, where the options here are its own; one that"
-              + " succeeded is done. Interrupted, by a signal or by a failure of the GPU or its memory, the exit code"
-              + " is 75, and where something else is in the way 1: start the same command again. It is 65 where the"
-              + " run has failed or was stopped for good.")
+          "The run's id. An interrupted run of this id is continued if the options are its own; a"
+              + " successful one is done. Exit code 75: interrupted, by a signal or a failure of the"
+              + " GPU or its memory; 1: prevented by something else. In both cases start the same"
+              + " command again. Exit code 65: the run has failed or was stopped for good.")
   private @Nullable String name;
 
   @Mixin private PublishOptions publish = new PublishOptions();
@@ -82,7 +83,7 @@ public final class TrainCommand implements Settings.Command {
   @Option(
       names = "--http-port",
       paramLabel = "PORT",
-      description = "Of /metrics, /healthz, /readyz; 0 for any free one.",
+      description = "HTTP port of /metrics, /healthz and /readyz; 0: any free port.",
       defaultValue = "9401")
   private int httpPort;
 
@@ -90,7 +91,7 @@ public final class TrainCommand implements Settings.Command {
   public void check(Problems problems) {
     options.check(problems);
     problems.require(
-        resume == null || RunStore.isId(resume), "--resume '%s': no run's id".formatted(resume));
+        resume == null || RunStore.isId(resume), "--resume '%s': not a run id".formatted(resume));
     problems.require(
         name == null || RunStore.isId(name),
         "--run '%s': expected lower-case letters, digits, '.', '-' and '_', at most 101"
@@ -106,12 +107,12 @@ public final class TrainCommand implements Settings.Command {
   public Integer call() throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
-    StopSignal control = new StopSignal();
-    Shutdown.onSignal(control::interrupt);
+    StopSignal stop = new StopSignal();
+    Shutdown.onSignal(stop::interrupt);
     RunStore store = new RunStore(runs, InstantSource.system());
     Optional<RunDirectory> found = find(store);
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
-    TrainingSession training =
+    TrainingSession session =
         new TrainingSession(
             publish.repository(),
             Path.of(""),
@@ -120,23 +121,24 @@ public final class TrainCommand implements Settings.Command {
             Boolean.getBoolean("dcgan.terminal"),
             name != null);
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
-        RunRecords.Hold begun = found.isPresent() ? lock(found.get()) : null) {
-      if (begun != null && isDone(begun.record().run())) {
+        RunRecords.Hold resumed = found.isPresent() ? lock(found.get()) : null) {
+      if (resumed != null && isDone(resumed.record().run())) {
         return 0;
       }
-      TrainingConfig plan =
-          plan(begun != null ? moved(begun.record().run()) : options.config(publish.model()));
-      String trainedOn = begun != null ? begun.record().run().getDevice() : "";
-      try (TrainingSession.Means means = training.prepare(plan, trainedOn, control)) {
-        metrics.device(means.device().toString(), plan.config().getDevice());
+      TrainingConfig config =
+          complete(
+              resumed != null ? moved(resumed.record().run()) : options.config(publish.model()));
+      String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
+      try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
+        metrics.device(inputs.device().toString(), config.config().getDevice());
         endpoint.setReadiness(Readiness.READY);
         log.info("metrics on port {}", endpoint.port());
-        if (begun != null) {
-          noteMove(begun.record(), plan);
-          return train(training, begun.record(), plan, means, control);
+        if (resumed != null) {
+          noteMove(resumed.record(), config);
+          return exitCode(session.train(resumed.record(), config, inputs, stop), resumed.record());
         }
-        try (RunRecords.Hold created = lock(create(store, plan))) {
-          return train(training, created.record(), plan, means, control);
+        try (RunRecords.Hold created = lock(create(store, config))) {
+          return exitCode(session.train(created.record(), config, inputs, stop), created.record());
         }
       }
     } catch (InterruptedIOException e) {
@@ -146,14 +148,13 @@ public final class TrainCommand implements Settings.Command {
       if (name == null) {
         throw e;
       }
-      log.error("{}; start the same command again", OneLine.of(e));
-      return Shutdown.TRY_AGAIN;
+      return tryAgain(OneLine.of(e));
     }
   }
 
   /**
-   * The run's config, with the device that the command line names, if it names one: a run that was
-   * trained on a GPU which does not come back can be moved.
+   * The run's config with the device that the command line names, if it names one: a run whose GPU
+   * is gone for good can be moved.
    */
   private RunConfig moved(Run run) {
     String device = options.config("").getDevice();
@@ -162,29 +163,29 @@ public final class TrainCommand implements Settings.Command {
         : run.getConfig().toBuilder().setDevice(device).build();
   }
 
-  private static void noteMove(RunRecord record, TrainingConfig plan) throws IOException {
+  private static void noteMove(RunRecord record, TrainingConfig config) throws IOException {
     String was = record.run().getConfig().getDevice();
-    String device = plan.config().getDevice();
+    String device = config.config().getDevice();
     if (!was.equals(device)) {
       log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
       record.update(run -> run.getConfigBuilder().setDevice(device));
     }
   }
 
-  /** The run to go on with; empty: a new one. */
+  /** The run to continue; empty: a new one. */
   private Optional<RunDirectory> find(RunStore store) throws IOException {
     if (resume == null) {
       return name == null ? Optional.empty() : store.find(name);
     }
     Optional<RunDirectory> found = store.find(resume);
     if (found.isEmpty()) {
-      throw new IOException("--resume %s: no such run in %s".formatted(resume, runs));
+      throw new IOException("cannot resume run %s: there is no such run in %s".formatted(resume, runs));
     }
     return found;
   }
 
-  private RunDirectory create(RunStore store, TrainingConfig plan) throws IOException {
-    Run draft = Run.newBuilder().setConfig(plan.config()).build();
+  private RunDirectory create(RunStore store, TrainingConfig config) throws IOException {
+    Run draft = Run.newBuilder().setConfig(config.config()).build();
     return name == null ? store.create(draft) : store.create(name, draft);
   }
 
@@ -193,29 +194,27 @@ public final class TrainCommand implements Settings.Command {
         .lock(folder)
         .orElseThrow(
             () ->
-                new IOException(
-                    "run %s is in another process's hands; it goes on there"
-                        .formatted(folder.id())));
+                new IOException("run %s is locked by another process".formatted(folder.id())));
   }
 
   /**
-   * Whether nothing is left to do for a run that was found.
+   * Whether an existing run has succeeded already.
    *
-   * @throws IOException it cannot go on, or not as this command line says
+   * @throws IOException it cannot be continued, or not with these options
    */
   private boolean isDone(Run run) throws IOException {
     if (name != null) {
-      // Both complete: an older program's run may lack what was not yet a setting.
-      RunConfig was = plan(run.getConfig()).config();
-      // Another device is allowed: it moves the run.
+      // Both are completed: the config of an older program's run may lack a field.
+      RunConfig was = complete(run.getConfig()).config();
+      // Another device is no difference: it moves the run.
       RunConfig is =
-          plan(options.config(publish.model())).config().toBuilder()
+          complete(options.config(publish.model())).config().toBuilder()
               .setDevice(was.getDevice())
               .build();
       List<String> differences = ConfigOptions.differences(was, is);
       if (!differences.isEmpty()) {
         throw new IOException(
-            "--run %s: that run was created with other settings: %s; set them as they were, or choose another name"
+            "cannot continue run %s: it was created with other settings: %s; restore them, or choose another --run"
                 .formatted(name, String.join(", ", differences)));
       }
       if (run.getState() == RunState.RUN_STATE_SUCCEEDED) {
@@ -225,7 +224,7 @@ public final class TrainCommand implements Settings.Command {
     }
     if (RunRecord.isEnd(run.getState())) {
       throw failure(
-          "run %s has %s (%s); only what was interrupted goes on"
+          "run %s has %s (%s); only an interrupted run can be continued"
               .formatted(run.getId(), RunRecord.name(run.getState()), run.getReason()));
     }
     return false;
@@ -240,54 +239,47 @@ public final class TrainCommand implements Settings.Command {
     return ", and has published %s/%d".formatted(last.getName(), last.getVersion());
   }
 
-  private static TrainingConfig plan(RunConfig config) throws IOException {
+  private static TrainingConfig complete(RunConfig config) throws IOException {
     try {
       return TrainingConfig.of(config);
     } catch (InvalidConfigException e) {
-      // The command line's was checked: this is an older program's run.
-      throw new IOException("the run's config is not valid: " + e.getMessage(), e);
+      // The command line was checked, so this is the config of an older program's run.
+      throw new IOException("the run's config is invalid: " + e.getMessage(), e);
     }
   }
 
-  private int train(
-      TrainingSession training, RunRecord record, TrainingConfig plan, TrainingSession.Means means, StopSignal control)
-      throws IOException {
-    try {
-      training.train(record, plan, means, control);
-    } catch (NativeFailureException e) {
-      if (!record.hasEnded()) {
-        throw new NativeFailureException(e.kind(), advice(record));
+  /** The exit code of an outcome; a failure is thrown, with its message. */
+  private int exitCode(Outcome outcome, RunRecord record) throws IOException {
+    return switch (outcome.kind()) {
+      case SUCCEEDED -> 0;
+      case INTERRUPTED -> interrupted();
+      case STOPPED, FAILED -> throw failure(outcome.reason());
+      case RETRY -> {
+        if (!outcome.deviceFailed()) {
+          throw new IOException(outcome.reason());
+        }
+        String id = record.folder().id();
+        String message = "run %s was %s".formatted(id, outcome.reason());
+        if (name == null) {
+          throw new IOException(
+              "%s; continue it with `trainer train --resume %s`".formatted(message, id));
+        }
+        yield tryAgain(message);
       }
-    }
-    Run run = record.run();
-    if (record.hasEnded() && record.isUnwritten()) {
-      // On the disk it is still RUNNING: the same command is to be started again.
-      throw new IOException(
-          "run %s has %s, but that could not be written in %s: see above why, make room, and start the same command again"
-              .formatted(run.getId(), RunRecord.name(run.getState()), record.folder()));
-    }
-    return switch (run.getState()) {
-      case RUN_STATE_SUCCEEDED -> 0;
-      case RUN_STATE_STOPPED, RUN_STATE_FAILED -> throw failure(run.getReason());
-      default -> interrupted();
     };
   }
 
-  /** What happened to a run, and how to continue it. */
-  private String advice(RunRecord record) {
-    String id = record.folder().id();
-    String happened = "run %s was %s".formatted(id, record.run().getReason());
-    return name == null
-        ? "%s; continue it with `trainer train --resume %s`".formatted(happened, id)
-        : happened;
+  private static int tryAgain(String reason) {
+    log.error("{}; start the same command again", reason);
+    return Shutdown.TRY_AGAIN;
   }
 
-  /** Of a run that is at its end: by its name the same command would come to it again. */
+  /** The failure of a run that has ended: a command that names the run would find it again. */
   private IOException failure(String message) {
     return name == null ? new IOException(message) : new FinalFailureException(message);
   }
 
-  /** Who named the run starts the same command again, and must be told to; others are at rest. */
+  /** A command that names the run is to be started again; otherwise nothing is left to do. */
   private int interrupted() {
     return name == null ? 0 : Shutdown.TRY_AGAIN;
   }

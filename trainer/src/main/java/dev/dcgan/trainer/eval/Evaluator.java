@@ -2,6 +2,7 @@ package dev.dcgan.trainer.eval;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
 import java.io.IOException;
@@ -20,12 +21,6 @@ import org.slf4j.LoggerFactory;
  * memory.
  */
 public final class Evaluator implements AutoCloseable {
-
-  /** Generates images uint8 (n, height, width, channels) from latents (n, latentSize). */
-  @FunctionalInterface
-  public interface ImageSource {
-    byte[] pixels(float[] latents, int n) throws IOException;
-  }
 
   private static final Logger log = LoggerFactory.getLogger(Evaluator.class);
   private static final long SEED = 0x7175616c697479L; // "quality"
@@ -110,7 +105,8 @@ public final class Evaluator implements AutoCloseable {
    *
    * @throws IOException if the feature model fails or images cannot be read
    */
-  public Optional<QualityReport> measure(ImageSource generator, int latentSize) throws IOException {
+  public Optional<QualityReport> measure(ImageGenerator<byte[]> generator, int latentSize)
+      throws IOException {
     if (!isPossible()) {
       if (!loggedImpossible) {
         log.info(
@@ -121,7 +117,7 @@ public final class Evaluator implements AutoCloseable {
       return Optional.empty();
     }
     return Optional.of(
-        meter().measure((first, n) -> generator.pixels(latents(first, n, latentSize), n)));
+        meter().measure((first, n) -> generator.generate(latents(first, n, latentSize), n)));
   }
 
   private QualityMeter meter() throws IOException {

@@ -11,6 +11,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -33,19 +34,6 @@ public final class ExportCheck {
 
   /** The maximum difference of a pixel from the network's, in grey levels. */
   public static final int PIXEL_TOLERANCE = 1;
-
-  /** The network that was exported. */
-  @FunctionalInterface
-  public interface Network {
-
-    /**
-     * Generates n images.
-     *
-     * @param latents (n, latent), row-major
-     * @return (n, channels, height, width), row-major, in [-1, 1]
-     */
-    float[] images(float[] latents, int n);
-  }
 
   /**
    * The result of a passed check.
@@ -92,7 +80,8 @@ public final class ExportCheck {
    * @throws IOException if the model does not run, differs from the network by more than the
    *     tolerances (the message has both differences), or its images depend on the batch size
    */
-  public static Result check(byte[] onnx, ImageShape shape, int latentSize, Network network)
+  public static Result check(
+      byte[] onnx, ImageShape shape, int latentSize, ImageGenerator<float[]> network)
       throws IOException {
     // The environment is shared by the process and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -104,14 +93,14 @@ public final class ExportCheck {
     }
   }
 
-  private Result compare(Network network) throws IOException, OrtException {
+  private Result compare(ImageGenerator<float[]> network) throws IOException, OrtException {
     float[] latents = new float[POINTS.size() * latentSize];
     for (int i = 0; i < POINTS.size(); i++) {
       Point point = POINTS.get(i);
       Latents.fill(point.seed(), point.index(), latents, i * latentSize, latentSize);
     }
     Images actual = run(latents);
-    Images expected = withPixels(network.images(latents, POINTS.size()));
+    Images expected = withPixels(network.generate(latents, POINTS.size()));
     float floats = maxDifference(actual.floats(), expected.floats());
     int pixels = maxDifference(actual.pixels(), expected.pixels());
     // Negated, so that NaN fails.

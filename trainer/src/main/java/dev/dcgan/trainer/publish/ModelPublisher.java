@@ -8,6 +8,7 @@ import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.trainer.onnx.ExportCheck;
 import dev.dcgan.trainer.onnx.GeneratorExporter;
+import dev.dcgan.trainer.publish.CheckpointPublisher.Reuse;
 import dev.dcgan.trainer.train.TrainedGenerator;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
@@ -19,49 +20,25 @@ import java.util.Optional;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/**
- * Hands a checkpoint's generator over: exports it, compares the export with the network, publishes
- * it.
- */
-public final class ModelPublisher {
+/** Exports a checkpoint's generator, checks the export against the network and publishes it. */
+final class ModelPublisher {
 
-  private static final Logger log = LoggerFactory.getLogger("publish");
+  private static final Logger log = LoggerFactory.getLogger(ModelPublisher.class);
 
   private final ModelRepository repository;
-  private final String model;
 
-  public ModelPublisher(ModelRepository repository, String model) {
+  ModelPublisher(ModelRepository repository) {
     this.repository = repository;
-    this.model = model;
   }
 
   /**
-   * Publishes as the next version of the model; where this run has published these bytes as the
-   * newest version already, that one stands.
+   * Publishes the generator as the next version of the model, or finds the version that this run
+   * has published with the same bytes.
    *
-   * @param quality what was measured of the generator, by name
    * @throws IOException the export differs from the network, or the repository cannot be written;
    *     nothing was published
    */
-  public ModelBundle publish(Checkpoint checkpoint, String runId, Map<String, Double> quality)
-      throws IOException {
-    List<Long> versions = repository.versions(model);
-    return publish(checkpoint, runId, quality, versions.subList(0, Math.min(1, versions.size())));
-  }
-
-  /**
-   * As {@link #publish}; where this run has published these bytes at all, that version stands,
-   * whatever others published since. For a run, which may come to the same point twice; who asks
-   * for an older model's return gets it as a new version.
-   */
-  public ModelBundle publishOnce(Checkpoint checkpoint, String runId, Map<String, Double> quality)
-      throws IOException {
-    return publish(checkpoint, runId, quality, repository.versions(model));
-  }
-
-  /** Publishes, where none of the versions is this run's with the same bytes. */
-  private ModelBundle publish(
-      Checkpoint checkpoint, String runId, Map<String, Double> quality, List<Long> versions)
+  ModelVersion publish(Checkpoint checkpoint, String model, String runId, Reuse reuse)
       throws IOException {
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
       GeneratorWeights weights = generator.weights();
@@ -69,27 +46,29 @@ public final class ModelPublisher {
       ExportCheck.Result check =
           ExportCheck.check(onnx, weights.shape(), weights.latentSize(), generator::images);
       log.info(
-          "the export agrees with the network: at most {} apart in float, {} in grey levels",
+          "the exported model agrees with the network: the largest difference is {} in float and {}"
+              + " in grey levels",
           "%.1e".formatted(check.maxDifference()),
           check.maxPixelDifference());
-      Optional<ModelBundle> before = publishedBefore(onnx, runId, versions);
-      if (before.isPresent()) {
-        log.info("{} is this generator already", before.get());
-        return before.get();
+      Optional<ModelBundle> earlier = published(model, onnx, runId, reuse);
+      if (earlier.isPresent()) {
+        log.info("{} is this generator already", earlier.get());
+        return earlier.get().manifest().getModel();
       }
-      ModelManifest manifest =
-          manifest(checkpoint, weights, runId, check).putAllQuality(quality).build();
-      ModelBundle bundle = repository.publish(manifest, onnx);
+      ModelBundle bundle =
+          repository.publish(manifest(checkpoint, weights, model, runId, check), onnx);
       log.info("published {} in {}", bundle, bundle.folder());
-      return bundle;
+      return bundle.manifest().getModel();
     }
   }
 
-  /** A run that could take no note of what it published comes here twice. */
-  private Optional<ModelBundle> publishedBefore(byte[] onnx, String runId, List<Long> versions)
+  /** The version of these bytes; a run that could not record it comes here twice. */
+  private Optional<ModelBundle> published(String model, byte[] onnx, String runId, Reuse reuse)
       throws IOException {
     String sha256 = new Sha256().add(onnx).hex();
-    for (long version : versions) {
+    List<Long> versions = repository.versions(model); // The newest first.
+    int count = reuse == Reuse.ANY ? versions.size() : Math.min(1, versions.size());
+    for (long version : versions.subList(0, count)) {
       try {
         ModelManifest manifest = repository.describe(model, version).manifest();
         if (manifest.getOrigin().getRunId().equals(runId)
@@ -97,14 +76,14 @@ public final class ModelPublisher {
           return Optional.of(repository.open(model, version));
         }
       } catch (IOException e) {
-        // Whatever is wrong with it, or being removed, is not what this run published.
+        // A version that is damaged or being removed is not the one that this run published.
         log.debug("{}/{} cannot be read", model, version, e);
       }
     }
     return Optional.empty();
   }
 
-  /** Nothing of when and where: the same run twice gives the same file. */
+  /** Neither time nor place: the same run gives the same bytes. */
   private static Map<String, String> metadata(Checkpoint checkpoint) {
     return Map.of(
         "epoch", Integer.toString(checkpoint.epoch()),
@@ -112,8 +91,12 @@ public final class ModelPublisher {
         "dataset_sha256", checkpoint.dataset().sha256());
   }
 
-  private ModelManifest.Builder manifest(
-      Checkpoint checkpoint, GeneratorWeights weights, String runId, ExportCheck.Result check) {
+  private static ModelManifest manifest(
+      Checkpoint checkpoint,
+      GeneratorWeights weights,
+      String model,
+      String runId,
+      ExportCheck.Result check) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(model))
         .setOnnxOpset(GeneratorExporter.OPSET)
@@ -133,7 +116,9 @@ public final class ModelPublisher {
                 .setPrecision(checkpoint.hyperparameters().precision().label())
                 .setDeterministic(checkpoint.hyperparameters().deterministic()))
         .putQuality("export_max_difference", check.maxDifference())
+        .putAllQuality(checkpoint.quality())
         .addAllGolden(check.golden())
-        .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE);
+        .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
+        .build();
   }
 }

@@ -22,20 +22,20 @@ import java.util.List;
  */
 final class EventLog implements Closeable {
 
-  /** Reading begins at one of the lines whose place is known: every so many. */
+  /** Reading starts at a line whose position is known: one in so many. */
   static final int LINES_PER_MARK = 256;
 
   private final Path file;
 
-  // Mutable state. Not a channel: an interrupt would close that for good.
+  // Mutable state. Not a channel, which an interrupt would close for good.
   @GuardedBy("this") private final RandomAccessFile out;
 
-  /** Where line {@code i * LINES_PER_MARK} begins, bytes. */
+  /** The positions of the lines {@code i * LINES_PER_MARK}, bytes. */
   @GuardedBy("this") private final List<Long> marks = new ArrayList<>();
 
   @GuardedBy("this") private long lines;
 
-  /** Of the last whole line, bytes. */
+  /** The end of the last whole line, bytes. */
   @GuardedBy("this") private long end;
 
   private EventLog(Path file, RandomAccessFile out) {
@@ -44,7 +44,7 @@ final class EventLog implements Closeable {
   }
 
   /**
-   * Opens the file, or makes it; a last line that a crash has cut short is taken away.
+   * Opens or creates the file; a last line that a crash has truncated is removed.
    *
    * @throws IOException the file cannot be read or written
    */
@@ -52,7 +52,7 @@ final class EventLog implements Closeable {
     return open(file, new RandomAccessFile(file.toFile(), "rw"));
   }
 
-  /** Likewise, appending through {@code out}, which the log owns. */
+  /** As {@link #open(Path)}; appends through {@code out}, which the log owns. */
   static EventLog open(Path file, RandomAccessFile out) throws IOException {
     EventLog log = new EventLog(file, out);
     try {
@@ -69,11 +69,11 @@ final class EventLog implements Closeable {
    *
    * @param json without line breaks
    * @return the event's number
-   * @throws IOException it was not appended (a full disk); the log is as before
+   * @throws IOException the event was not appended; the log is unchanged
    */
   synchronized long append(String json) throws IOException {
     if (json.indexOf('\n') >= 0 || json.indexOf('\r') >= 0) {
-      throw new IllegalArgumentException("an event has a line break; expected one line of JSON");
+      throw new IllegalArgumentException("cannot append an event: it has a line break; expected one line of JSON");
     }
     byte[] line = (json + '\n').getBytes(StandardCharsets.UTF_8);
     try {
@@ -92,12 +92,12 @@ final class EventLog implements Closeable {
    *
    * @param from number of the first
    * @param max how many at most, 1 or more
-   * @return the events from there; fewer than asked for, or none, where the log ends
+   * @return the events from there; fewer than {@code max} at the end of the log
    */
   List<String> read(long from, int max) throws IOException {
     if (from < 0 || max < 1) {
       throw new IllegalArgumentException(
-          "%d events from number %d; expected 1 or more, from 0 or more".formatted(max, from));
+          "cannot read %d events from number %d; expected 1 or more, from 0 or more".formatted(max, from));
     }
     long start;
     long count;
@@ -111,7 +111,7 @@ final class EventLog implements Closeable {
     return read(start, from % LINES_PER_MARK, count);
   }
 
-  /** How many events there are. */
+  /** The number of events. */
   synchronized long size() {
     return lines;
   }
@@ -127,7 +127,7 @@ final class EventLog implements Closeable {
     out.close();
   }
 
-  /** Without the lock: these lines are in the file, and stay as they are. */
+  /** Reads without the lock: lines in the file never change. */
   private List<String> read(long start, long skipped, long count) throws IOException {
     try (FileInputStream in = new FileInputStream(file.toFile())) {
       in.skipNBytes(start);
@@ -146,7 +146,7 @@ final class EventLog implements Closeable {
   private String line(BufferedReader reader) throws IOException {
     String line = reader.readLine();
     if (line == null) {
-      throw new IOException(file + " has fewer lines than were written; something cut it short");
+      throw new IOException(file + " is damaged: it has fewer lines than were written");
     }
     return line;
   }

@@ -1,20 +1,20 @@
 package dev.dcgan.trainer.run;
 
-/** What was asked for cannot be done; the message is for whoever asked. */
+/** A request that cannot be served; the message is for its caller. */
 public final class RequestException extends Exception {
 
   private static final long serialVersionUID = 1L;
 
-  /** What kind of answer it is. */
+  /** Why it cannot be served. */
   public enum Why {
     NOT_FOUND,
     /** The run is not in a state that allows it. */
     WRONG_STATE,
-    /** The request id was used for something else. */
+    /** The request id was used for another request. */
     ALREADY_EXISTS,
-    /** Too much waits already. */
+    /** The queue is full. */
     FULL,
-    /** The program is ending. */
+    /** The service is shutting down. */
     ENDING
   }
 
@@ -26,7 +26,7 @@ public final class RequestException extends Exception {
   }
 
   public static RequestException ending() {
-    return new RequestException(Why.ENDING, "the service is ending; try again later");
+    return new RequestException(Why.ENDING, "the service is shutting down; try again later");
   }
 
   public Why why() {

@@ -19,27 +19,27 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a run leaves on the disk.
+ * The files of a run.
  *
  * <pre>
  *   run.json                 config and state: JSON form of dcgan.v1.Run
  *   metrics.jsonl            its events, one a line: JSON form of dcgan.v1.RunEvent
  *   checkpoints/             step-NNNNNNNN.safetensors
- *   samples/epoch-NNN.png    the same latents each time
+ *   samples/epoch-NNN.png    sample grids, always of the same latents
  *   real-vs-generated.png
  *   tensorboard/             event files
  * </pre>
  */
 public record RunDirectory(Path path) {
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Logger log = LoggerFactory.getLogger(RunDirectory.class);
   private static final int FORMAT_VERSION = 1;
   private static final String RUN_FILE = "run.json";
 
   /**
-   * Fills a new run's folder.
+   * Creates the files of a new run.
    *
-   * @param begin the checkpoint that the run is to begin with; null: it begins anew
+   * @param begin the checkpoint that the run starts from; null: it starts from new weights
    */
   static RunDirectory create(Path path, Run draft, @Nullable Path begin, Instant now)
       throws IOException {
@@ -47,7 +47,7 @@ public record RunDirectory(Path path) {
     Files.createDirectories(folder.checkpoints());
     Files.createDirectories(folder.samples());
     if (begin != null) {
-      // Before run.json, which makes this a run: it must never be found without its beginning.
+      // Before run.json, which makes this a run: it must never be found without its checkpoint.
       link(folder.checkpoints().resolve(begin.getFileName()), begin);
     }
     folder.write(
@@ -59,7 +59,7 @@ public record RunDirectory(Path path) {
     return folder;
   }
 
-  /** The run that a checkpoint's file, {@code <run>/checkpoints/<file>}, lies in. */
+  /** The run of a checkpoint's file, {@code <run>/checkpoints/<file>}. */
   public static Optional<RunDirectory> of(Path checkpoint) {
     Path checkpoints = checkpoint.toAbsolutePath().normalize().getParent();
     Path run = checkpoints == null ? null : checkpoints.getParent();
@@ -78,9 +78,9 @@ public record RunDirectory(Path path) {
   }
 
   /**
-   * The run as it was last written.
+   * Reads run.json.
    *
-   * @throws IOException damaged, or of a newer format; the message names the file
+   * @throws IOException the file is damaged or of a newer format
    */
   public Run read() throws IOException {
     Path file = path.resolve(RUN_FILE);
@@ -98,7 +98,7 @@ public record RunDirectory(Path path) {
     return run.setId(id()).build();
   }
 
-  /** Replaces run.json, whole or not at all. */
+  /** Replaces run.json atomically. */
   public void write(Run run) throws IOException {
     String json =
         JsonFormat.printer().print(run.toBuilder().setFormatVersion(FORMAT_VERSION).build());
@@ -106,20 +106,20 @@ public record RunDirectory(Path path) {
   }
 
   /**
-   * Takes the run for this process until the lock is closed or the process dies.
+   * Locks the run until the lock is closed or the process ends.
    *
-   * @return empty where another has it, or another part of this one
+   * @return empty if it is locked already, by another process or by this one
    */
   public Optional<RunLock> tryLock() throws IOException {
     return RunLock.tryLock(path.resolve(".lock"));
   }
 
-  /** One file under two names; checkpoints are replaced, never changed. */
+  /** Links a checkpoint: such a file is replaced, never changed. */
   private static void link(Path link, Path file) throws IOException {
     try {
       Files.createLink(link, file);
     } catch (UnsupportedOperationException | FileSystemException e) {
-      log.debug("{} cannot be linked; copying it", file, e);
+      log.debug("cannot link {}; copying it", file, e);
       Files.copy(file, link);
     }
   }
@@ -132,7 +132,7 @@ public record RunDirectory(Path path) {
     return path.resolve("checkpoints");
   }
 
-  /** What is in {@link #checkpoints}, of a run that nobody trains or for reading alone. */
+  /** The checkpoints of a run that is not training, or for reading only. */
   public CheckpointStore keptCheckpoints(Run run) {
     return new CheckpointStore(
         checkpoints(), run.getConfig().getKeepCheckpoints(), run.getBestCheckpoint());

@@ -8,12 +8,13 @@ import java.nio.file.StandardOpenOption;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
+import org.jspecify.annotations.Nullable;
 
 /**
- * Says that a run is in this process's hands, until it is closed or the process dies.
+ * The lock of a run, held until it is closed or the process ends.
  *
- * <p>Locks of files are the process's: to close any channel of a file lets go of them all (POSIX,
- * fcntl). So a file that is locked here already is not opened a second time.
+ * <p>File locks belong to the process: closing any channel of a file releases all its locks (POSIX,
+ * fcntl). So a file that is locked already is not opened a second time.
  */
 public final class RunLock implements AutoCloseable {
 
@@ -27,18 +28,18 @@ public final class RunLock implements AutoCloseable {
     this.channel = channel;
   }
 
-  /** Takes the lock; empty where somebody has it. */
+  /** Locks; empty if it is locked already. */
   static Optional<RunLock> tryLock(Path file) throws IOException {
     Path key = file.toAbsolutePath().normalize();
     if (!held.add(key)) {
       return Optional.empty();
     }
-    Optional<RunLock> taken = Optional.empty();
+    Optional<RunLock> locked = Optional.empty();
     try {
-      taken = lock(key);
-      return taken;
+      locked = lock(key);
+      return locked;
     } finally {
-      if (taken.isEmpty()) {
+      if (locked.isEmpty()) {
         held.remove(key);
       }
     }
@@ -47,13 +48,12 @@ public final class RunLock implements AutoCloseable {
   private static Optional<RunLock> lock(Path file) throws IOException {
     FileChannel channel =
         FileChannel.open(file, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
-    boolean locked = false;
+    @Nullable FileLock lock = null;
     try {
-      FileLock lock = channel.tryLock();
-      locked = lock != null;
-      return locked ? Optional.of(new RunLock(file, channel)) : Optional.empty();
+      lock = channel.tryLock();
+      return lock == null ? Optional.empty() : Optional.of(new RunLock(file, channel));
     } finally {
-      if (!locked) {
+      if (lock == null) {
         channel.close();
       }
     }

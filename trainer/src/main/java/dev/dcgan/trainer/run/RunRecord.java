@@ -17,11 +17,11 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 
 /**
- * The one owner of a run's run.json and metrics.jsonl while it is of interest to this process.
+ * The only writer of a run's run.json and metrics.jsonl in this process.
  *
- * <p>Thread-safe: any thread may write, read and listen. Most writing is the training thread's;
- * others end a run that waits, or note what they published of it. Listeners are called on the
- * writing thread and must only take note.
+ * <p>Thread-safe: any thread may write, read and listen. Most writes come from the training thread;
+ * other threads end a queued run or record a publication. Listeners are called on the writing
+ * thread and must not block.
  */
 public final class RunRecord implements AutoCloseable {
 
@@ -61,7 +61,7 @@ public final class RunRecord implements AutoCloseable {
     };
   }
 
-  /** {@code SUCCEEDED}, for people. */
+  /** The state without its prefix, {@code SUCCEEDED}. */
   public static String name(RunState state) {
     return state.name().substring("RUN_STATE_".length());
   }
@@ -70,15 +70,15 @@ public final class RunRecord implements AutoCloseable {
     return isEnd(run().getState());
   }
 
-  /** How far it is: kept in memory, and on the disk with the next {@link #update}. */
+  /** Sets the progress in memory; the next {@link #update} writes it to disk. */
   public synchronized void progress(Progress progress) {
     run = run.toBuilder().setProgress(progress).build();
   }
 
   /**
-   * Changes the run, and run.json.
+   * Changes the run and run.json.
    *
-   * @throws IOException run.json is as it was; the run has changed nonetheless
+   * @throws IOException run.json is unchanged; the run in memory has changed nonetheless
    */
   public synchronized void update(Consumer<Run.Builder> change) throws IOException {
     Run.Builder changed = run.toBuilder();
@@ -89,15 +89,15 @@ public final class RunRecord implements AutoCloseable {
     unwritten = false;
   }
 
-  /** Whether the last {@link #update} is not on the disk. */
+  /** Whether the last {@link #update} is not on disk. */
   public synchronized boolean isUnwritten() {
     return unwritten;
   }
 
   /**
-   * Goes to another state, on the disk and as an event.
+   * Changes the state, on disk and as an event.
    *
-   * @throws IllegalStateException it has ended: ends are final
+   * @throws IllegalStateException the run has ended, which is final
    */
   public synchronized void state(RunState state, String reason) throws IOException {
     if (isEnd(run.getState())) {
@@ -115,7 +115,7 @@ public final class RunRecord implements AutoCloseable {
             }
           });
     } finally {
-      // Under the lock too: who sees that the run has ended finds the event that says so.
+      // Under the lock too: whoever sees that the run has ended finds the event.
       event(
           RunEvent.newBuilder()
               .setStateChanged(
@@ -123,7 +123,7 @@ public final class RunRecord implements AutoCloseable {
     }
   }
 
-  /** Appends an event, with the time of now. */
+  /** Appends an event with the current time. */
   public void event(RunEvent.Builder event) throws IOException {
     log.append(JsonFormat.printer().omittingInsignificantWhitespace().print(event.setTime(now())));
     listeners.forEach(Runnable::run);

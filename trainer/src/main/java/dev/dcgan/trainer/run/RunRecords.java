@@ -10,20 +10,17 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/**
- * The records that are in use: each is open once, however many use it, until the last one closes
- * its hold. Thread-safe.
- */
+/** Shares open records: each is open once and closed with its last hold. Thread-safe. */
 public final class RunRecords {
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Logger log = LoggerFactory.getLogger(RunRecords.class);
 
   private final InstantSource clock;
 
   // Mutable state
   @GuardedBy("this") private final Map<String, Use> uses = new HashMap<>();
 
-  /** A record and how many hold it; the count is guarded by the {@link RunRecords}. */
+  /** A record and the number of its holds, guarded by the {@link RunRecords}. */
   private static final class Use {
     final RunRecord record;
     int holds;
@@ -37,7 +34,7 @@ public final class RunRecords {
     this.clock = clock;
   }
 
-  /** A record that stays open until the hold is closed, which is to be done once. */
+  /** Keeps a record open; to be closed exactly once. */
   public final class Hold implements AutoCloseable {
 
     private final RunRecord record;
@@ -61,15 +58,15 @@ public final class RunRecords {
     }
   }
 
-  /** Opens to read, or to note something in a run that is locked already. */
+  /** Opens a record to read it, or to write to a run that this process has locked. */
   public Hold share(RunDirectory folder) throws IOException {
     return new Hold(acquire(folder), null);
   }
 
   /**
-   * Opens and locks.
+   * Locks a run and opens its record.
    *
-   * @return empty where somebody has the run, in this process or in another
+   * @return empty if the run is locked already, by another process or by this one
    */
   public Optional<Hold> lock(RunDirectory folder) throws IOException {
     Optional<RunLock> lock = folder.tryLock();
@@ -103,7 +100,7 @@ public final class RunRecords {
     try {
       record.close();
     } catch (IOException e) {
-      log.warn("the events of {} could not be closed", record.folder(), e);
+      log.warn("cannot close the events of {}", record.folder(), e);
     }
   }
 
@@ -111,7 +108,7 @@ public final class RunRecords {
     try {
       lock.close();
     } catch (IOException e) {
-      log.warn("a run could not be unlocked", e);
+      log.warn("cannot unlock a run", e);
     }
   }
 }

@@ -21,10 +21,10 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The folder with a folder for each run. Thread-safe; any number of processes may share it. */
+/** The folder of all runs. Thread-safe; any number of processes may share it. */
 public final class RunStore {
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Logger log = LoggerFactory.getLogger(RunStore.class);
   private static final Pattern ID = Pattern.compile("[a-z0-9][a-z0-9._-]{0,100}");
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
@@ -37,28 +37,29 @@ public final class RunStore {
     this.clock = clock;
   }
 
-  /** Whether {@code id} may name a run: nothing that leads out of the folder. */
+  /** Whether {@code id} is a valid run id; such an id cannot lead out of the folder. */
   public static boolean isId(String id) {
     return ID.matcher(id).matches();
   }
 
-  /** Where what runs share and can be made again lies: classifiers. */
+  /** The folder of what runs share and can recreate: classifiers. */
   public static Path cache(Path root) {
     return root.resolve(".cache");
   }
 
   /**
-   * Makes a queued run's folder, {@code <UTC time>-<model>}; two runs made in one second get a
-   * number each.
+   * Creates a queued run, {@code <UTC time>-<model>}; a number tells runs of one second apart.
    *
-   * @param draft config and what else is known; id, state and times are filled in here
+   * @param draft the config and what else is known; id, state and times are set here
    */
   public RunDirectory create(Run draft) throws IOException {
     return create(draft, null);
   }
 
   /**
-   * {@link #create(Run)}, with the checkpoint that the run is to begin with; null: it begins anew.
+   * As {@link #create(Run)}.
+   *
+   * @param begin the checkpoint that the run starts from; null: it starts from new weights
    */
   public RunDirectory create(Run draft, @Nullable Path begin) throws IOException {
     DurableFiles.createFolder(root);
@@ -67,7 +68,7 @@ public final class RunStore {
     for (int n = 1; ; n++) {
       String id = n == 1 ? name : name + "-" + n;
       try {
-        Path folder = Files.createDirectory(root.resolve(id)); // By one process alone.
+        Path folder = Files.createDirectory(root.resolve(id)); // Only one process succeeds.
         DurableFiles.syncFolder(root);
         return RunDirectory.create(folder, draft, begin, now);
       } catch (FileAlreadyExistsException e) {
@@ -77,18 +78,18 @@ public final class RunStore {
   }
 
   /**
-   * Makes a queued run's folder of a given id. One that a process left without a run, because it
-   * was killed, is filled.
+   * Creates a queued run with a given id. The folder may exist without a run, if a process was
+   * killed while it created it.
    *
-   * @throws IOException there is such a run, or it is being made
+   * @throws IOException there is such a run, or another process is creating it
    */
   public RunDirectory create(String id, Run draft) throws IOException {
     RunDirectory folder = new RunDirectory(DurableFiles.createFolder(root.resolve(id)));
-    // The lock: of several that come at once, one makes the run.
+    // Of several processes at once, the one with the lock creates the run.
     try (RunLock lock = folder.tryLock().orElse(null)) {
       if (lock == null || folder.exists()) {
         throw new IOException(
-            "run %s was made by another process just now; start again to go on with it"
+            "cannot create run %s: another process has just created it; start again to continue it"
                 .formatted(id));
       }
       return RunDirectory.create(folder.path(), draft, null, clock.instant());

@@ -11,14 +11,14 @@ import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Work beside the training that takes seconds, one piece at a time on a thread of its own.
+ * Runs tasks that take seconds, one at a time on a thread of its own, beside the training.
  *
- * <p>Thread-safe. At most {@value #MOST_WAITING} pieces wait; more are refused. One whose future is
- * cancelled while it waits is not begun.
+ * <p>Thread-safe. At most {@value #MAX_QUEUED} tasks are queued; more are refused. A task whose
+ * future is cancelled while it is queued is not started.
  */
 final class BackgroundTasks {
 
-  private static final int MOST_WAITING = 16;
+  private static final int MAX_QUEUED = 16;
 
   private final ThreadPoolExecutor thread =
       new ThreadPoolExecutor(
@@ -26,41 +26,41 @@ final class BackgroundTasks {
           1,
           0,
           TimeUnit.SECONDS,
-          new ArrayBlockingQueue<>(MOST_WAITING),
-          Threads.named("errand"));
+          new ArrayBlockingQueue<>(MAX_QUEUED),
+          Threads.named("background"));
 
-  // Mutable state; written once, by whoever ends the program.
+  // Mutable state; written once, by the thread that ends the program.
   private volatile boolean closing;
 
-  /** Queues a piece of work; what it throws is what the future fails with. */
-  <T> CompletableFuture<T> submit(Callable<T> errand) throws RequestException {
+  /** Queues a task; the future fails with what the task throws. */
+  <T> CompletableFuture<T> submit(Callable<T> task) throws RequestException {
     CompletableFuture<T> result = new CompletableFuture<>();
     try {
-      thread.execute(() -> run(errand, result));
+      thread.execute(() -> run(task, result));
     } catch (RejectedExecutionException e) {
       if (closing) {
         throw RequestException.ending();
       }
       throw new RequestException(
           RequestException.Why.FULL,
-          "%d such requests wait already; try again later".formatted(MOST_WAITING));
+          "%d such requests are queued already; try again later".formatted(MAX_QUEUED));
     }
     return result;
   }
 
-  private <T> void run(Callable<T> errand, CompletableFuture<T> result) {
+  private <T> void run(Callable<T> task, CompletableFuture<T> result) {
     if (closing) {
       result.completeExceptionally(RequestException.ending());
     } else if (!result.isDone()) {
       try {
-        result.complete(errand.call());
+        result.complete(task.call());
       } catch (Exception | Error e) {
         result.completeExceptionally(e);
       }
     }
   }
 
-  /** Refuses what waits, and waits for what is under way; returns whether that ended in time. */
+  /** Refuses queued tasks and waits for the active one; returns whether it ended in time. */
   boolean close(Duration grace) throws InterruptedException {
     closing = true;
     thread.shutdown();

@@ -10,30 +10,28 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The folder that callers may name files in.
+ * The folder whose files callers may name.
  *
- * @param folder null: none, callers have the drawn digits alone
+ * @param folder null: none, callers can only use the drawn digits
  */
 record DataRoot(@Nullable Path folder) {
 
-  /**
-   * The config with its paths found; what is wrong with one is added, and the path left as it is.
-   */
-  RunConfig resolve(RunConfig asked, List<ConfigViolation> wrong) {
-    RunConfig.Builder config = asked.toBuilder();
-    if (!asked.getData().isEmpty()) {
-      config.setData(resolve("data", asked.getData(), wrong));
+  /** The config with absolute paths; an invalid path stays as it is, with a violation added. */
+  RunConfig resolve(RunConfig requested, List<ConfigViolation> wrong) {
+    RunConfig.Builder config = requested.toBuilder();
+    if (!requested.getData().isEmpty()) {
+      config.setData(resolve("data", requested.getData(), wrong));
     }
-    if (!asked.getFeatures().isEmpty()) {
-      config.setFeatures(resolve("features", asked.getFeatures(), wrong));
+    if (!requested.getFeatures().isEmpty()) {
+      config.setFeatures(resolve("features", requested.getFeatures(), wrong));
     }
     return config.build();
   }
 
-  private String resolve(String field, String asked, List<ConfigViolation> wrong) {
+  private String resolve(String field, String requested, List<ConfigViolation> wrong) {
     String problem;
     try {
-      Path path = Path.of(asked);
+      Path path = Path.of(requested);
       if (folder == null) {
         problem = "this service was started without --data-root and reads no files of callers";
       } else if (path.isAbsolute()) {
@@ -41,7 +39,7 @@ record DataRoot(@Nullable Path folder) {
       } else if (hasParent(path)) {
         problem = "expected a path without '..'";
       } else {
-        // The real one: no link leads out of the folder unseen.
+        // The real path: a link must not lead out of the folder.
         Path real = folder.resolve(path).toRealPath();
         if (real.startsWith(folder.toRealPath())) {
           return real.toString();
@@ -53,8 +51,8 @@ record DataRoot(@Nullable Path folder) {
     } catch (IOException e) {
       problem = "no such file or folder in the service's --data-root";
     }
-    wrong.add(new ConfigViolation(field, "'%s': %s".formatted(asked, problem)));
-    return asked;
+    wrong.add(new ConfigViolation(field, "'%s': %s".formatted(requested, problem)));
+    return requested;
   }
 
   private static boolean hasParent(Path path) {

@@ -9,33 +9,32 @@ import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 
 /**
- * One watcher of a run: sends it the run's events from an index on, as fast as it takes them, until
- * the run has ended.
+ * Sends a subscriber the events of a run from an index on, until the run has ended.
  *
- * <p>Nothing waits for a watcher: events are read from the record, a few at a time, when the
- * watcher is ready for them, so a slow one costs no memory and never delays the run. {@link #wake},
- * {@link #cancel} and {@link #close} only take note and may be called by any thread; reading and
- * sending are done on the executor, which must run one task at a time.
+ * <p>Back-pressure: a few events at a time are read from the record when the subscriber is ready,
+ * so a slow subscriber costs no memory and never delays the run. {@link #wake}, {@link #cancel} and
+ * {@link #close} do not block and may be called by any thread; events are read and sent on the
+ * executor, which must run one task at a time.
  */
 final class EventSubscription {
 
-  /** The watcher. Called on the executor. */
+  /** The subscriber. Called on the executor. */
   interface Sink {
-    /** Whether another event can be sent without being kept in memory. */
+    /** Whether another event can be sent without buffering it. */
     boolean isReady();
 
     void deliver(RunEvent event);
 
-    /** The run has ended, and all its events were sent. */
+    /** The run has ended and all its events were sent. */
     void complete();
 
     void fail(Exception cause);
 
-    /** The watch has ended in one way or the other; called once, before the watcher hears of it. */
+    /** The subscription has ended; called once, before {@link #complete} or {@link #fail}. */
     void ended();
   }
 
-  private static final int EVENTS_AT_ONCE = 64;
+  private static final int BATCH_SIZE = 64;
 
   private final RunRecord record;
   private final Executor executor;
@@ -46,7 +45,7 @@ final class EventSubscription {
   // Mutable state
   private volatile boolean cancelled;
   private volatile boolean closing;
-  // Of the executor's tasks
+  // Used by the executor's tasks only
   private long next;
   private boolean ended;
 
@@ -62,22 +61,22 @@ final class EventSubscription {
     wake();
   }
 
-  /** There may be something to do: an event has come, or the watcher is ready. */
+  /** An event was appended or the subscriber became ready. */
   void wake() {
     if (scheduled.compareAndSet(false, true)) {
       executor.execute(this::run);
     }
   }
 
-  /** Nobody watches any more. */
+  /** The subscriber is gone. */
   void cancel() {
     cancelled = true;
     wake();
   }
 
   /**
-   * The program ends: what is there is sent, of which a watcher that is not ready gets what is sent
-   * at once, and nothing more is waited for.
+   * The service shuts down: existing events are sent, one batch only to a subscriber that is not
+   * ready, and the subscription ends without waiting for more.
    */
   void close() {
     closing = true;
@@ -85,7 +84,7 @@ final class EventSubscription {
   }
 
   private void run() {
-    // First: what comes from here on is for the next task.
+    // First, so that a later wake schedules another task.
     scheduled.set(false);
     if (ended) {
       return;
@@ -105,14 +104,14 @@ final class EventSubscription {
   }
 
   private void send() throws IOException {
-    // Before reading: then the last event is among those read.
+    // Before reading, so that the last event is among those read.
     boolean last = record.hasEnded();
-    List<RunEvent> events = record.events(next, EVENTS_AT_ONCE);
+    List<RunEvent> events = record.events(next, BATCH_SIZE);
     for (RunEvent event : events) {
       sink.deliver(event);
     }
     next += events.size();
-    if (events.size() == EVENTS_AT_ONCE && (sink.isReady() || !closing)) {
+    if (events.size() == BATCH_SIZE && (sink.isReady() || !closing)) {
       wake();
     } else if (last) {
       end();

@@ -16,8 +16,8 @@ import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
-import dev.dcgan.trainer.session.StopSignal;
-import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
@@ -43,50 +43,45 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The service's runs: those that wait, the one under way, and those that have ended.
+ * The service's runs: queued, active and ended.
  *
- * <p>Thread-safe. Three kinds of thread: runs are trained on the {@link RunScheduler}'s; checkpoints
- * are read and published on that of the {@link BackgroundTasks}, beside the training; all else is done on
- * the caller's, and takes no longer than to read or write small files. Runs that wait or are under
- * way are locked, so that no other process takes them up.
+ * <p>Thread-safe. Runs are trained on the thread of the {@link RunScheduler}; checkpoints are read
+ * and published on that of the {@link BackgroundTasks}; everything else happens on the caller's
+ * thread and only reads or writes small files. Queued and active runs are locked, so that no other
+ * process continues them.
  */
 final class RunManager {
 
-  /** Does the training. */
+  /** Trains runs. */
+  @FunctionalInterface
   public interface Trainer {
 
     /**
-     * Carries a run to its end on the calling thread, from the newest whole checkpoint in its
-     * folder where there is one.
-     *
-     * <p>What goes wrong is the run's end, FAILED and why. Only after {@link StopSignal#interrupt}
-     * may the run be left RUNNING. The caller holds the run's lock.
-     *
-     * @throws NativeFailureException the device or its memory failed: the run is left to be
-     *     continued by another process, and no other run may be trained in this one
+     * Trains a run that is locked by the caller, from its newest undamaged checkpoint if it has
+     * one, and writes the outcome into its record.
      */
-    void train(RunRecord record, TrainingConfig plan, StopSignal control) throws NativeFailureException;
+    Outcome train(RunRecord record, TrainingConfig config, StopSignal stop);
   }
 
   /**
    * Some runs, newest first.
    *
-   * @param next what asks for those after them; empty: there are none
+   * @param next the token of the next page; empty: there is none
    */
   record Page(List<Run> runs, String next) {}
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
-  private static final int LONGEST_REQUEST_ID = 128;
+  private static final Logger log = LoggerFactory.getLogger(RunManager.class);
+  private static final int MAX_REQUEST_ID_LENGTH = 128;
 
   private final RunStore store;
   private final RunRecords records;
   private final DataRoot dataRoot;
-  private final String device; // Of runs that are asked for without one.
-  private final RunScheduler queue;
-  private final BackgroundTasks errands = new BackgroundTasks();
-  private final CheckpointPublisher publications;
+  private final String device; // Of runs that name none.
+  private final RunScheduler scheduler;
+  private final BackgroundTasks tasks = new BackgroundTasks();
+  private final CheckpointPublisher publisher;
   private final RunStateMetrics metrics;
-  // Runs whose run.json could not be read, and was named in the log.
+  // Runs whose run.json cannot be read, which was logged.
   private final Set<String> damaged = ConcurrentHashMap.newKeySet();
 
   // Mutable state
@@ -97,21 +92,20 @@ final class RunManager {
       InstantSource clock,
       DataRoot dataRoot,
       String device,
-      RunScheduler queue,
-      CheckpointPublisher publications) {
+      RunScheduler scheduler,
+      CheckpointPublisher publisher) {
     this.store = store;
     this.records = new RunRecords(clock);
     this.dataRoot = dataRoot;
     this.device = device;
-    this.queue = queue;
-    this.publications = publications;
-    this.metrics = queue.metrics();
+    this.scheduler = scheduler;
+    this.publisher = publisher;
+    this.metrics = scheduler.metrics();
   }
 
   /**
-   * Finds the runs there are, and queues those that a former process of the service left
-   * unfinished, however many: first what was under way, then by age. To be called before anything
-   * else.
+   * Finds the existing runs, and queues those that an earlier process of the service has not
+   * ended, however many: first those that were active, then by age. To be called first.
    *
    * @throws IOException the folder of runs cannot be read
    */
@@ -134,25 +128,25 @@ final class RunManager {
     begun.addAll(queued);
     for (RunDirectory folder : begun) {
       try {
-        takeUp(folder);
+        resume(folder);
       } catch (IOException e) {
-        log.warn("run {} cannot be taken up: {}", folder.id(), OneLine.of(e));
+        log.warn("cannot continue run {}: {}", folder.id(), OneLine.of(e));
       }
     }
   }
 
-  /** Begins to train. */
+  /** Starts to train. */
   void begin() {
-    queue.start();
+    scheduler.start();
   }
 
-  /** Queues a run; the same request id again answers with the run that it started. */
+  /** Queues a run; a repeated request id returns the run that it started. */
   synchronized Run start(String requestId, RunConfig config)
       throws RequestException, InvalidConfigException, IOException {
-    // What this program does not know does not survive on the disk, where it is compared with.
-    RunConfig asked =
+    // Unknown fields are not stored, and a repeated request is compared with what is stored.
+    RunConfig requested =
         config.toBuilder().setUnknownFields(UnknownFieldSet.getDefaultInstance()).build();
-    Optional<Run> earlier = earlier(requestId, "", asked);
+    Optional<Run> earlier = earlier(requestId, "", requested);
     if (earlier.isPresent()) {
       return earlier.get();
     }
@@ -160,27 +154,27 @@ final class RunManager {
     checkRequestId(requestId, wrong);
     List<ConfigViolation> ofConfig = new ArrayList<>();
     RunConfig.Builder here = RunConfig.newBuilder().setDevice(device);
-    TrainingConfig plan = plan(here.mergeFrom(dataRoot.resolve(asked, ofConfig)).build(), ofConfig);
+    TrainingConfig plan = plan(here.mergeFrom(dataRoot.resolve(requested, ofConfig)).build(), ofConfig);
     for (ConfigViolation violation : ofConfig) {
       wrong.add(new ConfigViolation("config." + violation.field(), violation.description()));
     }
     if (plan == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
-    queue.requireRoom();
-    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(asked), plan, null);
+    scheduler.requireRoom();
+    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(requested), plan, null);
   }
 
-  /** The run of that id, as it is now. */
+  /** The run of that id. */
   Run get(String id) throws RequestException, IOException {
-    Optional<RunScheduler.Job> job = queue.find(id);
+    Optional<RunScheduler.Job> job = scheduler.find(id);
     return job.isPresent() ? job.get().record().run() : find(id).read();
   }
 
   /**
    * At most {@code size} runs, newest first.
    *
-   * @param after a former page's {@code next}; empty: from the newest on
+   * @param after the token of the page; empty: the first page
    */
   Page list(int size, String after) throws IOException {
     List<Run> runs = new ArrayList<>();
@@ -204,17 +198,17 @@ final class RunManager {
   /** Opens a run to read its events; the caller closes the hold. */
   RunRecords.Hold watch(String id) throws RequestException, IOException {
     RunDirectory folder = find(id);
-    // Not opened then: the file of events is one process's at a time.
-    if (queue.find(id).isEmpty() && !RunRecord.isEnd(folder.read().getState())) {
-      throw elsewhere(id, "watch");
+    // Only one process at a time may open the file of events.
+    if (scheduler.find(id).isEmpty() && !RunRecord.isEnd(folder.read().getState())) {
+      throw ownedElsewhere(id, "watch");
     }
     return records.share(folder);
   }
 
-  /** Ends a run that waits; asks one under way to end; answers with one that has ended as it is. */
+  /** Ends a queued run, requests that the active run ends; an ended run is returned as it is. */
   Run stop(String id) throws RequestException, IOException {
     RunDirectory folder = find(id);
-    Optional<Run> stopped = queue.stop(id);
+    Optional<Run> stopped = scheduler.stop(id);
     if (stopped.isPresent()) {
       return stopped.get();
     }
@@ -222,27 +216,27 @@ final class RunManager {
     if (RunRecord.isEnd(run.getState())) {
       return run;
     }
-    // `trainer train` began it, and has left it or is still at it.
+    // `trainer train` started it, and is still training it or was interrupted.
     try (RunRecords.Hold hold = lock(folder, "stop")) {
       if (!hold.record().hasEnded()) {
         metrics.follow(hold.record());
-        hold.record().state(RunState.RUN_STATE_STOPPED, "stopped as asked; nobody was at it");
+        hold.record().state(RunState.RUN_STATE_STOPPED, "stopped on request; the run was not active");
       }
       return hold.record().run();
     }
   }
 
   /**
-   * Queues a new run that carries on from the newest whole checkpoint of one that STOPPED or
+   * Queues a new run that starts from the newest undamaged checkpoint of one that STOPPED or
    * FAILED.
    *
-   * @param epochs in place of the run's own
+   * @param epochs replaces the epochs of the old run's config
    * @return fails with {@link RequestException}, {@link InvalidConfigException} or {@link
    *     IOException}
    */
   CompletableFuture<Run> resume(String requestId, String id, OptionalInt epochs)
       throws RequestException {
-    return errands.submit(() -> resumeNow(requestId, id, epochs));
+    return tasks.submit(() -> resumeNow(requestId, id, epochs));
   }
 
   /**
@@ -255,53 +249,53 @@ final class RunManager {
    */
   CompletableFuture<ModelVersion> publish(String id, String checkpoint, String model)
       throws RequestException {
-    return errands.submit(() -> publishNow(id, checkpoint, model));
+    return tasks.submit(() -> publishNow(id, checkpoint, model));
   }
 
   /**
-   * Interrupts the run under way, which keeps a checkpoint and goes on when the service starts
-   * again, and finishes the publication under way.
+   * Interrupts the active run, which writes a checkpoint and is continued when the service starts
+   * again, and waits for the active publication.
    *
-   * @return whether that took no longer than {@code grace}
+   * @return whether both ended within {@code grace}
    */
   boolean close(Duration grace) throws InterruptedException {
     long start = System.nanoTime();
-    boolean trained = queue.close(grace);
+    boolean trained = scheduler.close(grace);
     Duration left = grace.minusNanos(System.nanoTime() - start);
-    return errands.close(left.isNegative() ? Duration.ZERO : left) && trained;
+    return tasks.close(left.isNegative() ? Duration.ZERO : left) && trained;
   }
 
-  private void takeUp(RunDirectory folder) throws IOException {
+  private void resume(RunDirectory folder) throws IOException {
     Optional<RunRecords.Hold> hold = records.lock(folder);
     if (hold.isEmpty()) {
-      log.info("run {} is in another process's hands", folder.id());
+      log.info("run {} is locked by another process", folder.id());
       return;
     }
     RunRecord record = hold.get().record();
     metrics.follow(record);
-    move(record);
+    moveToOwnDevice(record);
     List<ConfigViolation> wrong = new ArrayList<>();
     TrainingConfig plan = plan(record.run().getConfig(), wrong);
     if (plan != null && !record.hasEnded()) {
-      log.info("run {} goes on", folder.id());
-      queue.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
+      log.info("run {} is queued again", folder.id());
+      scheduler.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
       return;
     }
     try (RunRecords.Hold done = hold.get()) {
       if (!done.record().hasEnded()) {
-        done.record().state(RunState.RUN_STATE_FAILED, "its config is not valid: " + wrong);
+        done.record().state(RunState.RUN_STATE_FAILED, "its config is invalid: " + wrong);
       }
     }
   }
 
   /**
-   * Moves a run whose caller named no device to the service's, if the service was given one: for
-   * {@code --device cpu}, where the GPU that a run was trained on will not come back.
+   * Moves a run whose caller named no device to the service's device, if that was given. {@code
+   * --device cpu} thus continues a run whose GPU is gone for good.
    */
-  private void move(RunRecord record) throws IOException {
+  private void moveToOwnDevice(RunRecord record) throws IOException {
     Run run = record.run();
     String was = run.getConfig().getDevice();
-    // Of a resumed run only the device is known, not who named it.
+    // For a resumed run it is not known whether its caller named the device.
     boolean named =
         run.getResumedFrom().isEmpty()
             ? !run.getAsked().getDevice().isEmpty()
@@ -314,10 +308,10 @@ final class RunManager {
 
   private Run resumeNow(String requestId, String id, OptionalInt epochs)
       throws RequestException, InvalidConfigException, IOException {
-    RunConfig.Builder asked = RunConfig.newBuilder();
-    epochs.ifPresent(asked::setEpochs);
+    RunConfig.Builder requested = RunConfig.newBuilder();
+    epochs.ifPresent(requested::setEpochs);
     synchronized (this) {
-      Optional<Run> earlier = earlier(requestId, id, asked.build());
+      Optional<Run> earlier = earlier(requestId, id, requested.build());
       if (earlier.isPresent()) {
         return earlier.get();
       }
@@ -332,29 +326,29 @@ final class RunManager {
     }
     List<ConfigViolation> wrong = new ArrayList<>();
     checkRequestId(requestId, wrong);
-    TrainingConfig plan = plan(old.getConfig().toBuilder().mergeFrom(asked.build()).build(), wrong);
+    TrainingConfig plan = plan(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
     CheckpointStore.Kept from = newestWhole(find(id), old);
     if (plan != null && plan.hyperparameters().epochs() < from.checkpoint().epoch()) {
       wrong.add(
           new ConfigViolation(
               "epochs",
-              "%d: expected %d, which the run has done, or more"
+              "%d: expected at least %d, which the run has completed"
                   .formatted(plan.hyperparameters().epochs(), from.checkpoint().epoch())));
     }
     if (plan == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
     synchronized (this) {
-      // Another call with this id may have come through meanwhile.
-      Optional<Run> earlier = earlier(requestId, id, asked.build());
+      // Another call with this id may have been served meanwhile.
+      Optional<Run> earlier = earlier(requestId, id, requested.build());
       if (earlier.isPresent()) {
         return earlier.get();
       }
-      queue.requireRoom();
+      scheduler.requireRoom();
       return enqueue(
           Run.newBuilder()
               .setRequestId(requestId)
-              .setAsked(asked)
+              .setAsked(requested)
               .setResumedFrom(id)
               .addCheckpoints(from.file().getFileName().toString()),
           plan,
@@ -372,7 +366,7 @@ final class RunManager {
         () ->
             new RequestException(
                 Why.WRONG_STATE,
-                "run %s has no whole checkpoint to carry on from; start a new one"
+                "run %s has no undamaged checkpoint to resume from; start a new run"
                     .formatted(folder.id())));
   }
 
@@ -380,27 +374,27 @@ final class RunManager {
       throws RequestException, InvalidConfigException, IOException {
     RunDirectory folder = find(id);
     try (RunRecords.Hold hold =
-        queue.find(id).isPresent() ? records.share(folder) : lock(folder, "publish")) {
-      return publications.publish(hold.record(), checkpoint, model);
+        scheduler.find(id).isPresent() ? records.share(folder) : lock(folder, "publish")) {
+      return publisher.publish(hold.record(), checkpoint, model);
     }
   }
 
   /**
-   * The run that the request id started before, if it did.
+   * The run that this request id has started.
    *
-   * @throws RequestException that one was another
+   * @throws RequestException it was for a different request
    */
-  @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig asked)
+  @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
       throws RequestException, IOException {
     String id = requests.get(requestId);
     if (id == null || store.find(id).isEmpty()) {
       return Optional.empty();
     }
     Run run = get(id);
-    if (!run.getAsked().equals(asked) || !run.getResumedFrom().equals(resumedFrom)) {
+    if (!run.getAsked().equals(requested) || !run.getResumedFrom().equals(resumedFrom)) {
       throw new RequestException(
           Why.ALREADY_EXISTS,
-          "request id '%s' started run %s, which was asked for differently; choose another id"
+          "request id '%s' has started run %s with a different request; choose another id"
               .formatted(requestId, id));
     }
     return Optional.of(run);
@@ -418,22 +412,22 @@ final class RunManager {
     }
     Run run = folder.read();
     remember(run);
-    // Empty: another service, which has just been started, found the run and has taken it.
+    // Empty: another service that has just started found the run and locked it.
     if (hold.isPresent()) {
       metrics.found(run.getState());
       metrics.follow(hold.get().record());
-      queue.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
+      scheduler.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
     }
     return run;
   }
 
-  /** Nobody was told of the run: it must not come to life when the service starts again. */
+  /** Fails a run that no caller knows of, so that the next start does not train it. */
   private static void abandon(RunDirectory folder, IOException failure) {
     try {
       folder.write(
           folder.read().toBuilder()
               .setState(RunState.RUN_STATE_FAILED)
-              .setReason("it could not be queued: " + OneLine.of(failure))
+              .setReason("cannot queue the run: " + OneLine.of(failure))
               .build());
     } catch (IOException e) {
       failure.addSuppressed(e);
@@ -448,7 +442,7 @@ final class RunManager {
 
   private Optional<Run> read(RunDirectory folder) {
     try {
-      Optional<RunScheduler.Job> job = queue.find(folder.id());
+      Optional<RunScheduler.Job> job = scheduler.find(folder.id());
       return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
     } catch (IOException e) {
       if (damaged.add(folder.id())) {
@@ -468,29 +462,29 @@ final class RunManager {
       throws RequestException, IOException {
     Optional<RunRecords.Hold> hold = records.lock(folder);
     if (hold.isEmpty()) {
-      throw elsewhere(folder.id(), purpose);
+      throw ownedElsewhere(folder.id(), purpose);
     }
     return hold.get();
   }
 
-  private static RequestException elsewhere(String id, String purpose) {
+  private static RequestException ownedElsewhere(String id, String purpose) {
     return new RequestException(
         Why.WRONG_STATE,
-        "run %s is not this service's to %s: another process began it, and it has not ended"
+        "cannot %2$s run %1$s: it is not a run of this service and has not ended"
             .formatted(id, purpose));
   }
 
   private static void checkRequestId(String requestId, List<ConfigViolation> wrong) {
-    if (requestId.length() > LONGEST_REQUEST_ID) {
+    if (requestId.length() > MAX_REQUEST_ID_LENGTH) {
       wrong.add(
           new ConfigViolation(
               "request_id",
               "%d characters: expected at most %d"
-                  .formatted(requestId.length(), LONGEST_REQUEST_ID)));
+                  .formatted(requestId.length(), MAX_REQUEST_ID_LENGTH)));
     }
   }
 
-  /** The plan; null where the config is wrong, as has been added then. */
+  /** The complete config; null if it is invalid, which is added to {@code wrong}. */
   private static @Nullable TrainingConfig plan(RunConfig config, List<ConfigViolation> wrong) {
     try {
       return TrainingConfig.of(config);

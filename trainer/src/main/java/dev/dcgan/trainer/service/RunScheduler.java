@@ -6,8 +6,8 @@ import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.run.RequestException;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
-import dev.dcgan.trainer.session.StopSignal;
-import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
@@ -23,20 +23,19 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Runs that wait, and the one under way; trained in the order in which they came, one at a time, on
- * a thread of the queue's own.
+ * Trains queued runs in their order of arrival, one at a time, on a thread of its own.
  *
- * <p>Thread-safe. A job that was added is the queue's: it closes the job's hold when the run has
- * ended, or with {@link #close}. While a run trains the lock is free; it is held while run.json is
- * written, which takes milliseconds.
+ * <p>Thread-safe. The scheduler owns a job that was added: it closes the job's hold when the run
+ * has ended, or in {@link #close}. The lock is free while a run trains; it is held while run.json
+ * is written, which takes milliseconds.
  *
- * <p>When the device or its memory fails, the queue trains no other run and takes none: the process
- * must end and be started again. The run stays RUNNING on the disk, those that wait stay QUEUED.
+ * <p>If the device or its memory fails, the scheduler trains no other run and accepts none: the
+ * process must end and be started again. The run stays RUNNING on disk, queued runs stay QUEUED.
  */
 final class RunScheduler {
 
-  /** A run of which this process has the lock. */
-  record Job(RunRecords.Hold hold, TrainingConfig plan, StopSignal control) {
+  /** A run that this process has locked. */
+  record Job(RunRecords.Hold hold, TrainingConfig config, StopSignal stop) {
 
     RunRecord record() {
       return hold.record();
@@ -47,38 +46,38 @@ final class RunScheduler {
     }
   }
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Logger log = LoggerFactory.getLogger(RunScheduler.class);
   private static final String FAULT = "a fault of this program; its log has the cause";
 
   private final RunManager.Trainer trainer;
-  private final int maxWaiting;
+  private final int maxQueued;
   private final RunStateMetrics metrics;
-  private final Consumer<NativeFailureException> onNativeFailure;
+  private final Consumer<String> onDeviceFailure;
   private final Thread worker;
 
   // Mutable state
-  @GuardedBy("this") private final Map<String, Job> live = new HashMap<>();
+  @GuardedBy("this") private final Map<String, Job> jobs = new HashMap<>();
 
-  @GuardedBy("this") private final Deque<Job> waiting = new ArrayDeque<>();
+  @GuardedBy("this") private final Deque<Job> queued = new ArrayDeque<>();
 
-  @GuardedBy("this") private @Nullable Job underWay;
+  @GuardedBy("this") private @Nullable Job active;
 
   @GuardedBy("this") private boolean closing;
 
   /**
-   * A queue that trains nothing before {@link #start}.
+   * A scheduler that trains nothing before {@link #start}.
    *
-   * @param onNativeFailure called at most once, on the training thread, after the run was left
+   * @param onDeviceFailure receives the reason, at most once, on the training thread
    */
   RunScheduler(
       RunManager.Trainer trainer,
-      int maxWaiting,
+      int maxQueued,
       RunStateMetrics metrics,
-      Consumer<NativeFailureException> onNativeFailure) {
+      Consumer<String> onDeviceFailure) {
     this.trainer = trainer;
-    this.maxWaiting = maxWaiting;
+    this.maxQueued = maxQueued;
     this.metrics = metrics;
-    this.onNativeFailure = onNativeFailure;
+    this.onDeviceFailure = onDeviceFailure;
     worker = Threads.named("training").newThread(this::work);
   }
 
@@ -91,100 +90,93 @@ final class RunScheduler {
   }
 
   /**
-   * Requires that another run may wait. Who adds it afterwards must see to it that nobody else does
-   * in between.
+   * Requires room for another run. The caller must prevent that another run is added before its
+   * own.
    */
   synchronized void requireRoom() throws RequestException {
     if (closing) {
       throw RequestException.ending();
     }
-    if (waiting.size() >= maxWaiting) {
+    if (queued.size() >= maxQueued) {
       throw new RequestException(
           RequestException.Why.FULL,
-          "%d runs wait already of at most %d; try again when one has ended"
-              .formatted(waiting.size(), maxWaiting));
+          "%d runs are queued of at most %d; try again when one has ended"
+              .formatted(queued.size(), maxQueued));
     }
   }
 
-  /** Adds a run, whether there is room or not: those that a crash interrupted are not refused. */
+  /** Adds a run even if the queue is full: runs that a crash interrupted are not refused. */
   synchronized void add(Job job) {
-    live.put(job.id(), job);
-    waiting.add(job);
+    jobs.put(job.id(), job);
+    queued.add(job);
     notifyAll();
   }
 
-  /** The job of that run, if it waits or is under way. */
+  /** The job of a queued or active run. */
   synchronized Optional<Job> find(String id) {
-    return Optional.ofNullable(live.get(id));
+    return Optional.ofNullable(jobs.get(id));
   }
 
   /**
-   * Ends the run at once if it waits, or asks it to end.
+   * Ends a queued run at once; requests that the active run ends.
    *
-   * @return the run after that; empty where it neither waits nor is under way
+   * @return the run after that; empty if it is neither queued nor active
    */
   synchronized Optional<Run> stop(String id) throws IOException {
-    Job job = live.get(id);
+    Job job = jobs.get(id);
     if (job == null) {
       return Optional.empty();
     }
-    if (waiting.contains(job)) {
-      job.record().state(RunState.RUN_STATE_STOPPED, "stopped while it waited");
-      waiting.remove(job);
-      let(job);
+    if (queued.contains(job)) {
+      job.record().state(RunState.RUN_STATE_STOPPED, "stopped while it was queued");
+      queued.remove(job);
+      release(job);
     } else {
-      job.control().stop("stopped as asked");
+      job.stop().stop("stopped on request");
     }
     return Optional.of(job.record().run());
   }
 
   private void work() {
     for (Job job = take(); job != null; job = take()) {
-      log.info("run {} begins", job.id());
-      Optional<NativeFailureException> failure = Optional.empty();
+      log.info("run {} starts", job.id());
+      Outcome outcome;
       try {
-        trainer.train(job.record(), job.plan(), job.control());
-      } catch (NativeFailureException e) {
-        failure = Optional.of(e);
-        suspend(job);
+        outcome = trainer.train(job.record(), job.config(), job.stop());
       } catch (RuntimeException | Error e) {
-        // Whatever it was: the thread must live, others wait for it.
+        // Whatever it was, the thread must live: other runs are queued.
         log.error("run {} failed by a fault of this program", job.id(), e);
-        fail(job);
+        outcome = Outcome.failed(FAULT);
       }
-      settle(job, failure.isPresent());
-      failure.ifPresent(onNativeFailure);
-    }
-  }
-
-  /** Leaves the run to the next process, and begins no other in this one. */
-  private synchronized void suspend(Job job) {
-    closing = true;
-    if (!job.record().hasEnded()) {
-      log.error("run {} was {}", job.id(), job.record().run().getReason());
+      settle(job, outcome);
+      if (outcome.deviceFailed()) {
+        onDeviceFailure.accept("run %s was %s".formatted(job.id(), outcome.reason()));
+      }
     }
   }
 
   private synchronized @Nullable Job take() {
     try {
-      while (waiting.isEmpty() && !closing) {
+      while (queued.isEmpty() && !closing) {
         wait();
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       closing = true;
     }
-    underWay = closing ? null : waiting.poll();
-    return underWay;
+    active = closing ? null : queued.poll();
+    return active;
   }
 
-  private synchronized void settle(Job job, boolean suspended) {
-    underWay = null;
-    if (!job.record().hasEnded()
-        && !suspended
-        && job.control().asked() != StopSignal.Ask.INTERRUPT) {
-      log.error("run {} was left without an end", job.id());
+  private synchronized void settle(Job job, Outcome outcome) {
+    active = null;
+    closing |= outcome.deviceFailed();
+    if (outcome.state().isPresent() && !job.record().hasEnded()) {
+      // Its training ended by a fault that left no end in the record.
       fail(job);
+    }
+    if (!job.record().hasEnded() && !outcome.reason().isEmpty()) {
+      log.warn("run {} was {}", job.id(), outcome.reason());
     }
     if (job.record().hasEnded()) {
       Run run = job.record().run();
@@ -195,45 +187,42 @@ final class RunScheduler {
         log.info("run {} is {}", job.id(), state);
       }
     }
-    let(job);
+    release(job);
   }
 
-  @GuardedBy("this") private void let(Job job) {
-    live.remove(job.id());
+  @GuardedBy("this") private void release(Job job) {
+    jobs.remove(job.id());
     job.hold().close();
   }
 
   private static void fail(Job job) {
-    if (!job.record().hasEnded()) {
-      try {
-        job.record().state(RunState.RUN_STATE_FAILED, FAULT);
-      } catch (IOException e) {
-        log.error("the end of run {} could not be written", job.id(), e);
-      }
+    try {
+      job.record().state(RunState.RUN_STATE_FAILED, FAULT);
+    } catch (IOException e) {
+      log.error("cannot write the end of run {}", job.id(), e);
     }
   }
 
   /**
-   * Interrupts the run under way and waits until it is left; those that wait stay QUEUED on the
-   * disk.
+   * Interrupts the active run and waits for it; queued runs stay QUEUED on disk.
    *
-   * @return whether it ended in time; otherwise it goes on until the process ends
+   * @return whether it ended in time; otherwise it continues until the process ends
    */
   boolean close(Duration grace) throws InterruptedException {
     synchronized (this) {
       closing = true;
-      if (underWay != null) {
-        underWay.control().interrupt();
+      if (active != null) {
+        active.stop().interrupt();
       }
       notifyAll();
     }
-    // Join's 0 would be for ever.
+    // join(0) would wait for ever.
     worker.join(Math.max(1, grace.toMillis()));
     synchronized (this) {
-      for (Job job : waiting) {
-        let(job);
+      for (Job job : queued) {
+        release(job);
       }
-      waiting.clear();
+      queued.clear();
     }
     return !worker.isAlive();
   }

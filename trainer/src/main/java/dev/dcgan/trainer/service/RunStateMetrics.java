@@ -8,9 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.atomic.AtomicReference;
 
-/**
- * What Prometheus sees of the service's runs. Thread-safe; of a size that does not grow with them.
- */
+/** The Prometheus metrics of the service's runs: their number by state. Thread-safe. */
 final class RunStateMetrics {
 
   private static final List<RunState> STATES =
@@ -33,12 +31,12 @@ final class RunStateMetrics {
     STATES.forEach(state -> runs.labelValues(label(state)).set(0));
   }
 
-  /** There is another run, in that state. */
+  /** Counts a run that was found or created. */
   void found(RunState state) {
     runs.labelValues(label(state)).inc();
   }
 
-  /** Counts the run in the state that it is in, from now on to its end. */
+  /** Follows the state of a run that is counted already. */
   void follow(RunRecord record) {
     AtomicReference<RunState> last = new AtomicReference<>(record.run().getState());
     record.addListener(

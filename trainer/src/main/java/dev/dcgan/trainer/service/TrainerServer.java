@@ -6,7 +6,6 @@ import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
-import dev.dcgan.trainer.torch.NativeFailureException;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.nio.file.Path;
@@ -19,18 +18,18 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The running service and its parts. */
+/** The trainer service: gRPC server, HTTP server and runs. */
 public final class TrainerServer {
 
   /**
    * What a service is started with.
    *
    * @param runs the folder of runs
-   * @param dataRoot the folder that callers may name files in; null: none
-   * @param device of runs that are asked for without one
-   * @param maxQueuedRuns that may wait
-   * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics and /readyz; 0 for any free one
+   * @param dataRoot the folder whose files callers may name; null: none
+   * @param device of runs that name none
+   * @param maxQueuedRuns the capacity of the queue
+   * @param port of gRPC; 0: any free port
+   * @param httpPort of /metrics and /readyz; 0: any free port
    * @param tls of gRPC; null: plain text
    */
   public record Config(
@@ -58,21 +57,21 @@ public final class TrainerServer {
   }
 
   /**
-   * Starts to serve, and to train what a former process left unfinished.
+   * Starts to serve, and to train the runs that an earlier process has not ended.
    *
-   * @param onNativeFailure called at most once, when the device or its memory has failed: the
-   *     caller must {@link #drain} and end the process
-   * @throws IOException a port cannot be bound, or the runs or the files of TLS cannot be read
+   * @param onDeviceFailure receives the reason, at most once, when the device or its memory has
+   *     failed: the caller must {@link #drain} and end the process
+   * @throws IOException a port cannot be bound, or the runs or the TLS files cannot be read
    */
   public static TrainerServer start(
       Config config,
       RunManager.Trainer trainer,
-      CheckpointPublisher.Target target,
+      CheckpointPublisher publisher,
       PrometheusRegistry registry,
-      Consumer<NativeFailureException> onNativeFailure)
+      Consumer<String> onDeviceFailure)
       throws IOException {
     InstantSource clock = InstantSource.system();
-    // The ports first: one that is taken must be known before a run begins.
+    // The ports first: no run must start if a port is taken.
     HttpEndpoint endpoint = HttpEndpoint.start(config.httpPort(), registry);
     try {
       RunManager runs =
@@ -82,8 +81,8 @@ public final class TrainerServer {
               new DataRoot(config.dataRoot()),
               config.device(),
               new RunScheduler(
-                  trainer, config.maxQueuedRuns(), new RunStateMetrics(registry), onNativeFailure),
-              new CheckpointPublisher(target));
+                  trainer, config.maxQueuedRuns(), new RunStateMetrics(registry), onDeviceFailure),
+              publisher);
       runs.recover();
       TrainerService service = new TrainerService(runs);
       GrpcServer server =
@@ -113,17 +112,17 @@ public final class TrainerServer {
   }
 
   /**
-   * Ends: no longer ready, the run under way interrupted with a checkpoint, its watchers told of
-   * all that it did, the calls under way answered.
+   * Shuts down: readiness ends, the active run writes a checkpoint and is interrupted, its
+   * subscribers receive all its events, active calls are finished.
    *
-   * @param grace how long all of it may take; what is left then is cut off, and the run goes on
-   *     from an older checkpoint
+   * @param grace for all of it; afterwards calls are cancelled, and the run is continued later from
+   *     an older checkpoint
    */
   public void drain(Duration grace) throws InterruptedException {
     long start = System.nanoTime();
     server.setReady(false);
     if (!runs.close(grace)) {
-      log.warn("the run under way was not left in {} s", grace.toSeconds());
+      log.warn("the active run did not end within {} s", grace.toSeconds());
     }
     service.endWatches();
     Duration left = grace.minusNanos(System.nanoTime() - start);

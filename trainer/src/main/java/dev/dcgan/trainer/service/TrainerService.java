@@ -37,24 +37,24 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The gRPC adapter: asks {@link RunManager}, and tells callers what came of it. Thread-safe; handlers
- * read and write small files at most. All watchers are served on one thread of the service's own.
+ * The gRPC adapter of {@link RunManager}. Thread-safe; handlers read and write small files at most.
+ * One thread of its own serves all subscriptions.
  *
- * <p>At the end: {@link #endWatches}, then the server's, then {@link #close}.
+ * <p>To shut down, call {@link #endWatches}, then shut down the server, then {@link #close}.
  */
 final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
     implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(TrainerService.class);
-  private static final int PAGE = 100;
-  private static final int LARGEST_PAGE = 1000;
-  private static final Duration RETRY = Duration.ofMinutes(1);
+  private static final int DEFAULT_PAGE_SIZE = 100;
+  private static final int MAX_PAGE_SIZE = 1000;
+  private static final Duration RETRY_DELAY = Duration.ofMinutes(1);
 
   private final RunManager runs;
-  private final ExecutorService watcher = Executors.newSingleThreadExecutor(Threads.named("watch"));
-  private final Set<EventSubscription> watches = ConcurrentHashMap.newKeySet();
+  private final ExecutorService subscriptionThread = Executors.newSingleThreadExecutor(Threads.named("watch"));
+  private final Set<EventSubscription> subscriptions = ConcurrentHashMap.newKeySet();
 
-  // Mutable state; written once, by whoever ends the program.
+  // Mutable state; written once, by the thread that ends the program.
   private volatile boolean ending;
 
   TrainerService(RunManager runs) {
@@ -63,17 +63,17 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
 
   @Override
   public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
-    answer(observer, () -> runs.start(request.getRequestId(), request.getConfig()));
+    respond(observer, () -> runs.start(request.getRequestId(), request.getConfig()));
   }
 
   @Override
   public void getRun(GetRunRequest request, StreamObserver<Run> observer) {
-    answer(observer, () -> runs.get(request.getRunId()));
+    respond(observer, () -> runs.get(request.getRunId()));
   }
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
-    answer(
+    respond(
         observer,
         () -> {
           RunManager.Page page = runs.list(pageSize(request), pageToken(request));
@@ -95,18 +95,18 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
       }
       watch(runs.watch(request.getRunId()), request.getFromIndex(), call);
     } catch (Exception e) {
-      observer.onError(told(e));
+      observer.onError(toStatus(e));
     }
   }
 
   @Override
   public void stopRun(StopRunRequest request, StreamObserver<Run> observer) {
-    answer(observer, () -> runs.stop(request.getRunId()));
+    respond(observer, () -> runs.stop(request.getRunId()));
   }
 
   @Override
   public void resumeRun(ResumeRunRequest request, StreamObserver<Run> observer) {
-    answerLater(
+    respondLater(
         observer,
         () ->
             runs.resume(
@@ -119,30 +119,31 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
   @Override
   public void publishModel(
       PublishModelRequest request, StreamObserver<PublishModelResponse> observer) {
-    answerLater(
+    respondLater(
         observer,
         () -> runs.publish(request.getRunId(), request.getCheckpoint(), request.getModel()),
         model -> PublishModelResponse.newBuilder().setModel(model).build());
   }
 
-  /** Sends watchers what is there, and ends their calls. */
+  /** Sends subscribers the existing events and ends their calls. */
   void endWatches() {
     ending = true;
-    watches.forEach(EventSubscription::close);
+    subscriptions.forEach(EventSubscription::close);
   }
 
-  /** Call when no call is under way any more. */
+  /** To be called when no call is active any more. */
   @Override
   public void close() {
-    watcher.shutdown();
+    subscriptionThread.shutdown();
   }
 
   private void watch(
       RunRecords.Hold hold, long fromIndex, ServerCallStreamObserver<RunEvent> call) {
-    // The two know each other: the watch ends by itself, and then is no longer one of ours.
+    // The subscription ends by itself and then removes itself.
     class Caller implements EventSubscription.Sink {
 
-      private final EventSubscription watch = new EventSubscription(hold.record(), fromIndex, watcher, this);
+      private final EventSubscription subscription =
+          new EventSubscription(hold.record(), fromIndex, subscriptionThread, this);
 
       @Override
       public boolean isReady() {
@@ -161,64 +162,64 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
 
       @Override
       public void fail(Exception cause) {
-        call.onError(told(cause));
+        call.onError(toStatus(cause));
       }
 
       @Override
       public void ended() {
-        watches.remove(watch);
+        subscriptions.remove(subscription);
         hold.close();
       }
     }
 
-    EventSubscription watch = new Caller().watch;
-    watches.add(watch);
-    call.setOnReadyHandler(watch::wake);
-    call.setOnCancelHandler(watch::cancel);
-    watch.start();
+    EventSubscription subscription = new Caller().subscription;
+    subscriptions.add(subscription);
+    call.setOnReadyHandler(subscription::wake);
+    call.setOnCancelHandler(subscription::cancel);
+    subscription.start();
     if (ending) {
-      watch.close();
+      subscription.close();
     }
   }
 
   private static int pageSize(ListRunsRequest request) {
     long size = Integer.toUnsignedLong(request.getPageSize());
-    if (size > LARGEST_PAGE) {
+    if (size > MAX_PAGE_SIZE) {
       throw Errors.invalidArgument(
-          "page_size", "%d: expected at most %d".formatted(size, LARGEST_PAGE));
+          "page_size", "%d: expected at most %d".formatted(size, MAX_PAGE_SIZE));
     }
-    return size == 0 ? PAGE : (int) size;
+    return size == 0 ? DEFAULT_PAGE_SIZE : (int) size;
   }
 
   private static String pageToken(ListRunsRequest request) {
     String token = request.getPageToken();
     if (!token.isEmpty() && !RunStore.isId(token)) {
       throw Errors.invalidArgument(
-          "page_token", "'%s': expected an answer's next_page_token".formatted(token));
+          "page_token", "'%s': expected the next_page_token of a response".formatted(token));
     }
     return token;
   }
 
-  private static <T> void answer(StreamObserver<T> observer, Callable<T> call) {
-    T answer;
+  private static <T> void respond(StreamObserver<T> observer, Callable<T> call) {
+    T response;
     try {
-      answer = call.call();
+      response = call.call();
     } catch (Exception e) {
-      observer.onError(told(e));
+      observer.onError(toStatus(e));
       return;
     }
-    observer.onNext(answer);
+    observer.onNext(response);
     observer.onCompleted();
   }
 
-  /** What a caller that has gone no longer waits for is not begun. */
-  private static <T, A> void answerLater(
-      StreamObserver<A> observer, Callable<CompletableFuture<T>> call, Function<T, A> answer) {
+  /** A task whose caller has cancelled while it is queued is not started. */
+  private static <T, A> void respondLater(
+      StreamObserver<A> observer, Callable<CompletableFuture<T>> call, Function<T, A> toResponse) {
     CompletableFuture<T> future;
     try {
       future = call.call();
     } catch (Exception e) {
-      observer.onError(told(e));
+      observer.onError(toStatus(e));
       return;
     }
     ((ServerCallStreamObserver<A>) observer).setOnCancelHandler(() -> future.cancel(false));
@@ -226,15 +227,15 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
         future.whenComplete(
             (result, failure) -> {
               if (failure != null) {
-                observer.onError(told(failure));
+                observer.onError(toStatus(failure));
                 return;
               }
-              observer.onNext(answer.apply(result));
+              observer.onNext(toResponse.apply(result));
               observer.onCompleted();
             });
   }
 
-  private static StatusRuntimeException told(Throwable failure) {
+  private static StatusRuntimeException toStatus(Throwable failure) {
     if (failure instanceof StatusRuntimeException status) {
       return status;
     }
@@ -250,7 +251,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
         case NOT_FOUND -> Errors.notFound(message);
         case WRONG_STATE -> Errors.failedPrecondition(message);
         case ALREADY_EXISTS -> Errors.alreadyExists(message);
-        case FULL -> Errors.overloaded(message, RETRY);
+        case FULL -> Errors.overloaded(message, RETRY_DELAY);
         case ENDING -> Errors.unavailable(message);
       };
     }

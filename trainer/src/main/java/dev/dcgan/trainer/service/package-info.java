@@ -1,3 +1,3 @@
-/** The trainer as a gRPC service: runs that wait, the run that trains, and those who watch it. */
+/** The trainer as a gRPC service: queued runs, the active run and its subscribers. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.service;

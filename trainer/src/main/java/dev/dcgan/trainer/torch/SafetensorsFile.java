@@ -122,7 +122,7 @@ public record SafetensorsFile(String kind, int version) {
       if (!found.equals(expected)) {
         throw damaged(file, "its SHA-256 is %s; expected %s".formatted(found, expected));
       }
-      return new Content(strings(metadata), tensors(header, file, start, channel.position()));
+      return new Content(strings(metadata), tensors(header, file, start, channel.size()));
     } catch (RuntimeException e) {
       // Gson, buffers and records throw different exceptions for a malformed header.
       throw new DamagedFileException(
@@ -193,7 +193,7 @@ public record SafetensorsFile(String kind, int version) {
               "%s of shape %s at bytes %d to %d of %d"
                   .formatted(entry.getKey(), Arrays.toString(shape), first, last, end - start));
         }
-        tensors.put(entry.getKey(), new StoredTensor(file, start + first, shape));
+        tensors.put(entry.getKey(), new StoredTensor(file, end, start + first, shape));
       }
     }
     return tensors;
@@ -202,14 +202,20 @@ public record SafetensorsFile(String kind, int version) {
   /**
    * A tensor in a file.
    *
-   * @param start the offset of its values from the beginning of the file
+   * @param fileSize of the file that was verified, bytes
+   * @param start of its values, from the file's beginning
    */
   @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
-  record StoredTensor(Path file, long start, long[] shape) implements Tensor {
+  record StoredTensor(Path file, long fileSize, long start, long[] shape) implements Tensor {
 
     @Override
     public void read(long first, ByteBuffer into) throws IOException {
       try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+        if (channel.size() != fileSize) {
+          // Another header would put the values elsewhere.
+          throw new DamagedFileException(
+              file + " was cut short or replaced after it was verified; read it again", null);
+        }
         channel.position(start + first * Float.BYTES);
         while (into.hasRemaining()) {
           if (channel.read(into) < 0) {

@@ -75,7 +75,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRun_onSigterm_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+  void train_namedRun_onSigterm_isContinuedToTheSameWeights()
       throws Exception {
     try (Trainer trainer = start(QUICK, LONG, "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
@@ -92,7 +92,7 @@ class TrainerMainTest {
 
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("carrying on from", "published mnist28/1");
+      assertThat(trainer.output()).contains("resuming from", "published mnist28/1");
     }
     assertThat(models().open("mnist28", 1).readModel())
         .isEqualTo(models().open("undisturbed", 1).readModel());
@@ -110,7 +110,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRun_outOfMemory_endsWith75_andTheSameCommandGoesOnToTheSameWeights()
+  void train_namedRun_outOfMemory_isContinuedToTheSameWeights()
       throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=4", "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
@@ -222,7 +222,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRunThatWasKilled_goesOn_butNotWithOtherSettings() throws Exception {
+  void train_killedRun_isContinued_notWithOtherSettings() throws Exception {
     Path settings =
         Files.writeString(folder.resolve("0"), "# index 0\n--beta1 0.4 --model sweep-0\n");
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
@@ -236,21 +236,21 @@ class TrainerMainTest {
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
       assertThat(trainer.output().lines())
-          .containsExactly(
-              "error: --run sweep-0: that run was created with other settings: --max-unreadable 3"
-                  + " (was not given), --beta1 0.6 (was 0.4); set them as they were, or choose"
-                  + " another name");
+          .singleElement()
+          .asString()
+          .startsWith("error: cannot continue run sweep-0: ")
+          .contains("--max-unreadable 3 (was not given), --beta1 0.6 (was 0.4);");
     }
     Files.writeString(settings, "--beta1=0.4\n--model=sweep-0\n");
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("carrying on from");
+      assertThat(trainer.output()).contains("resuming from");
     }
     assertThat(models().versions("sweep-0")).containsExactly(1L);
   }
 
   @Test
-  void train_whereTheEndCannotBeWritten_isNoSuccess_andTheNextStartPublishesNothingTwice()
+  void train_whoseEndCannotBeWritten_publishesNothingTwice()
       throws Exception {
     Path file = folder.resolve("runs/sweep-5/run.json");
     byte[] before;
@@ -293,7 +293,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRunOfAnOlderProgram_takesWhatItLacksAsTheDefault() throws Exception {
+  void train_runOfAnOlderProgram_isCompletedWithDefaults() throws Exception {
     RunConfig older =
         RunConfig.newBuilder()
             .setDevice("cpu")
@@ -309,7 +309,7 @@ class TrainerMainTest {
 
     try (Trainer trainer = start(QUICK, "--run=sweep-4", "--label-smoothing=0.1")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
-      assertThat(trainer.output()).contains("other settings: --label-smoothing 0.1 (was 0.0); set");
+      assertThat(trainer.output()).contains("other settings: --label-smoothing 0.1 (was 0.0);");
     }
     try (Trainer trainer = start(QUICK, "--run=sweep-4", "--epochs=10")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
@@ -324,7 +324,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_ofANamedRunThatFailed_saysSoAgain_andThatThereIsNoUse() throws Exception {
+  void train_namedRunThatFailed_endsWith65EachTime() throws Exception {
     String[] options = {"--epochs=3", "--learning-rate=1e30", "--run=sweep-1"};
     try (Trainer trainer = start(QUICK, options)) {
       assertThat(trainer.exitCode()).isEqualTo(65);
@@ -344,12 +344,12 @@ class TrainerMainTest {
     try (Trainer trainer = start(QUICK, options)) {
       assertThat(trainer.exitCode()).isEqualTo(65);
       assertThat(trainer.output())
-          .startsWith("error: run sweep-1 has STOPPED (collapsed); only what was interrupted");
+          .startsWith("error: run sweep-1 has STOPPED (collapsed); only an interrupted run");
     }
   }
 
   @Test
-  void train_ofANamedRunThatCouldNotPublish_isTriedAgain_andPublishesOnceItCan() throws Exception {
+  void train_namedRunThatCouldNotPublish_publishesLater() throws Exception {
     Files.createDirectory(folder.resolve("models"));
     Path inTheWay = Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
     String[] options = {"--epochs=2", "--run=sweep-6"};
@@ -365,14 +365,14 @@ class TrainerMainTest {
     try (Trainer trainer = start(QUICK, options)) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output())
-          .contains("carrying on from", "published mnist28/1")
+          .contains("resuming from", "published mnist28/1")
           .doesNotContain("epoch 2/2: ");
     }
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
   }
 
   @Test
-  void train_whatWouldBeANamedRun_isCheckedFirst() throws Exception {
+  void train_namedRun_isCheckedFirst() throws Exception {
     try (Trainer trainer = start(QUICK, "--run=../sweep", "--resume=sweep")) {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
@@ -390,7 +390,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void evaluate_measuresACheckpointByItsRunsPictures_andAModelByTheNamedOnes() throws Exception {
+  void evaluate_ofACheckpoint_usesItsRunsImages() throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=1", "--evaluation-images=100")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
     }
@@ -404,7 +404,7 @@ class TrainerMainTest {
     try (Trainer trainer =
         start(List.of("evaluate"), "--model=mnist28", "--images=64", "--evaluation-images=100")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
-      assertThat(trainer.output()).contains("error: which pictures to measure by?");
+      assertThat(trainer.output()).contains("error: cannot evaluate: no images are named");
     }
     try (Trainer trainer =
         start(
@@ -419,7 +419,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void benchmark_printsEachPhase_andTheRatioToThePlainFormulation() throws Exception {
+  void benchmark_printsEachPhase_andTheRatio() throws Exception {
     try (Trainer trainer =
         start(List.of("benchmark"), "--width=8", "--batch-size=16", "--steps=2", "--turns=2")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
@@ -437,7 +437,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_whenItDiverges_saysSoInOneLine_andPublishesNothing() throws Exception {
+  void train_whenItDiverges_publishesNothing() throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=3", "--learning-rate=1e30")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
       assertThat(trainer.output().lines().toList())
@@ -511,7 +511,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void serve_onADeviceThatDoesNotWork_saysSoInOneLine_andDoesNotBegin() throws Exception {
+  void serve_onADeviceThatDoesNotWork_doesNotStart() throws Exception {
     try (Trainer trainer =
         start(List.of("serve"), "--device=cuda:99", "--port=0", "--http-port=0")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
@@ -537,7 +537,7 @@ class TrainerMainTest {
       assertThat(lock).isNotNull();
       assertThat(trainer.exitCode()).isEqualTo(1);
       assertThat(trainer.output())
-          .contains("error: run " + run.id() + " is in another process's hands")
+          .contains("error: run " + run.id() + " is locked by another process")
           .doesNotContain("\tat ");
     }
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
@@ -636,7 +636,7 @@ class TrainerMainTest {
       process.toHandle().destroy();
     }
 
-    /** As a machine that fails does: the process has no say in it. */
+    /** Sends SIGKILL. */
     void kill() throws InterruptedException {
       process.toHandle().destroyForcibly();
       process.waitFor();

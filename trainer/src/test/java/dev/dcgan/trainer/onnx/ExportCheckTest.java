@@ -11,6 +11,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.trainer.gan.GeneratorWeights;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
@@ -50,7 +51,7 @@ final class ExportCheckTest {
     for (GoldenVector vector : golden) {
       float[] z = Latents.of(vector.getSeed(), vector.getIndex(), 8);
       assertThat(vector.getLatent().toByteArray()).isEqualTo(ModelBundle.littleEndian(z).array());
-      float[] image = generator.images(z, 1);
+      float[] image = generator.generate(z, 1);
       byte[] pixels = vector.getPixels().toByteArray();
       assertThat(pixels).hasSize(28 * 28);
       for (int i = 0; i < pixels.length; i++) {
@@ -82,9 +83,9 @@ final class ExportCheckTest {
   @Test
   void check_againstAnotherNetwork_namesBothDifferences() {
     LoopGenerator generator = LoopGenerator.grey();
-    ExportCheck.Network off =
+    ImageGenerator<float[]> off =
         (latents, n) -> {
-          float[] images = generator.images(latents, n);
+          float[] images = generator.generate(latents, n);
           images[images.length - 1] -= 0.1f;
           return images;
         };
@@ -97,9 +98,9 @@ final class ExportCheckTest {
   @Test
   void check_againstANetworkOfNaN_refuses() {
     LoopGenerator generator = LoopGenerator.grey();
-    ExportCheck.Network broken =
+    ImageGenerator<float[]> broken =
         (latents, n) -> {
-          float[] images = generator.images(latents, n);
+          float[] images = generator.generate(latents, n);
           images[5] = Float.NaN;
           return images;
         };
@@ -121,7 +122,7 @@ final class ExportCheckTest {
   @Test
   void check_ofAModelWhoseImagesDependOnTheirBatch_refuses() throws IOException {
     LoopGenerator generator = LoopGenerator.grey();
-    ExportCheck.Network mixing = (latents, n) -> generator.images(lessTheirMean(latents, n), n);
+    ImageGenerator<float[]> mixing = (latents, n) -> generator.generate(lessTheirMean(latents, n), n);
 
     assertThatIOException()
         .isThrownBy(() -> check(mixing(onnx(generator)), generator.weights(), mixing))
@@ -153,7 +154,7 @@ final class ExportCheckTest {
   }
 
   private static ExportCheck.Result check(
-      byte[] onnx, GeneratorWeights weights, ExportCheck.Network network) throws IOException {
+      byte[] onnx, GeneratorWeights weights, ImageGenerator<float[]> network) throws IOException {
     return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), network);
   }
 

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.onnx;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.GeneratorWeights;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.gan.GeneratorWeights.BatchNorm;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
 import java.util.List;
@@ -9,7 +10,7 @@ import java.util.Random;
 import org.jspecify.annotations.Nullable;
 
 /** The generator as plain loops in double, batch normalization unfolded: what the model must do. */
-record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
+record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]> {
 
   /** The layers of mnist28, narrow, with random weights and statistics. */
   static LoopGenerator grey() {
@@ -70,7 +71,7 @@ record LoopGenerator(GeneratorWeights weights) implements ExportCheck.Network {
   }
 
   @Override
-  public float[] images(float[] latents, int n) {
+  public float[] generate(float[] latents, int n) {
     int latent = weights.latentSize();
     int size = weights.shape().values();
     float[] images = new float[n * size];

@@ -167,7 +167,7 @@ class EventLogTest {
 
       assertThatIOException()
           .isThrownBy(() -> log.read(0, 1))
-          .withMessageStartingWith(file + " has fewer lines than were written");
+          .withMessageStartingWith(file + " is damaged");
     }
   }
 

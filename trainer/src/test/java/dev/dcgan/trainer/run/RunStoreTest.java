@@ -54,12 +54,12 @@ class RunStoreTest {
 
     assertThatIOException()
         .isThrownBy(() -> store.create("sweep-3", Run.getDefaultInstance()))
-        .withMessageStartingWith("run sweep-3 was made by another process just now");
+        .withMessageStartingWith("cannot create run sweep-3: another process");
     try (RunLock lock = new RunDirectory(unfinished).tryLock().orElseThrow()) {
       assertThat(lock).isNotNull();
       assertThatIOException()
           .isThrownBy(() -> store.create("sweep-4", DRAFT))
-          .withMessageStartingWith("run sweep-4 was made by another process just now");
+          .withMessageStartingWith("cannot create run sweep-4: another process");
     }
 
     assertThat(run.read().getConfig().getSeed()).isEqualTo(3);

@@ -126,7 +126,7 @@ class EventSubscriptionTest {
     runAll();
 
     assertThat(watcher.events).hasSize(100);
-    assertThat(watcher.heard).containsExactly("ended", "the service is ending; try again later");
+    assertThat(watcher.heard).containsExactly("ended", "the service is shutting down; try again later");
   }
 
   @Test
@@ -140,7 +140,7 @@ class EventSubscriptionTest {
 
     // It may be unready for a moment only: what is sent at once it gets, more would pile up.
     assertThat(watcher.events).hasSize(64);
-    assertThat(watcher.heard).containsExactly("ended", "the service is ending; try again later");
+    assertThat(watcher.heard).containsExactly("ended", "the service is shutting down; try again later");
   }
 
   private EventSubscription watch(long from) {

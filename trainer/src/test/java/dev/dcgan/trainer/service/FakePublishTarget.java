@@ -4,7 +4,6 @@ import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
-import java.util.Map;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.Semaphore;
@@ -13,7 +12,7 @@ import org.jspecify.annotations.Nullable;
 /** Publishes into a list; the test may hold it back. */
 final class FakePublishTarget implements CheckpointPublisher.Target {
 
-  record Published(Checkpoint checkpoint, String model, String run, Map<String, Double> quality) {}
+  record Published(Checkpoint checkpoint, String model, String run) {}
 
   final BlockingQueue<Published> published = new LinkedBlockingQueue<>();
   final Semaphore begun = new Semaphore(0);
@@ -22,7 +21,7 @@ final class FakePublishTarget implements CheckpointPublisher.Target {
 
   @Override
   public ModelVersion publish(
-      Checkpoint checkpoint, String model, String runId, Map<String, Double> quality)
+      Checkpoint checkpoint, String model, String runId, CheckpointPublisher.Reuse reuse)
       throws IOException {
     begun.release();
     try {
@@ -34,7 +33,7 @@ final class FakePublishTarget implements CheckpointPublisher.Target {
     if (thrown != null) {
       throw thrown;
     }
-    published.add(new Published(checkpoint, model, runId, quality));
+    published.add(new Published(checkpoint, model, runId));
     return ModelVersion.newBuilder().setName(model).setVersion(published.size()).build();
   }
 }

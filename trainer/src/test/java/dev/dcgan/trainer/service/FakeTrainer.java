@@ -4,37 +4,38 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.run.RunRecord;
-import dev.dcgan.trainer.session.StopSignal;
-import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Trains nothing: each run goes on, looking at its control between its "steps" as the real one
+ * Trains nothing: each run continues, checking its stop signal between "steps" as the real one
  * does, until the test ends it.
  */
 final class FakeTrainer implements RunManager.Trainer {
 
-  /** Something that the training thread is to do; returns whether the run goes on. */
+  /** Something for the training thread to do; empty: the run continues. */
   private interface Work {
-    boolean on(Session session) throws IOException;
+    Optional<Outcome> on(Session session) throws IOException;
   }
 
-  /** A run under way. */
+  /** An active run. */
   static final class Session {
 
     final RunRecord record;
-    final TrainingConfig plan;
+    final TrainingConfig config;
     private final BlockingQueue<Work> work = new LinkedBlockingQueue<>();
 
-    private Session(RunRecord record, TrainingConfig plan) {
+    private Session(RunRecord record, TrainingConfig config) {
       this.record = record;
-      this.plan = plan;
+      this.config = config;
     }
 
     String id() {
@@ -42,16 +43,16 @@ final class FakeTrainer implements RunManager.Trainer {
     }
 
     void succeed() {
-      end(RunState.RUN_STATE_SUCCEEDED, "");
+      end(Outcome.succeeded());
     }
 
     void fail(String reason) {
-      end(RunState.RUN_STATE_FAILED, reason);
+      end(Outcome.failed(reason));
     }
 
     /** Returns without having ended the run. */
     void forget() {
-      work.add(session -> false);
+      work.add(session -> Optional.of(Outcome.succeeded()));
     }
 
     void breakDown() {
@@ -65,7 +66,7 @@ final class FakeTrainer implements RunManager.Trainer {
       work.add(
           session -> {
             session.record.update(run -> run.setReason("interrupted"));
-            throw new NativeFailureException(NativeFailureException.Kind.DEVICE_LOST, "lost");
+            return Optional.of(Outcome.deviceFailed("interrupted: lost"));
           });
     }
 
@@ -73,34 +74,35 @@ final class FakeTrainer implements RunManager.Trainer {
       work.add(
           session -> {
             session.record.event(event);
-            return true;
+            return Optional.empty();
           });
     }
 
-    private void end(RunState state, String reason) {
-      work.add(
-          session -> {
-            session.record.state(state, reason);
-            return false;
-          });
+    private void end(Outcome outcome) {
+      work.add(session -> Optional.of(session.write(outcome)));
     }
 
-    private void train(StopSignal control) throws IOException, InterruptedException {
+    private Outcome write(Outcome outcome) throws IOException {
+      record.state(outcome.state().orElseThrow(), outcome.reason());
+      return outcome;
+    }
+
+    private Outcome train(StopSignal stop) throws IOException, InterruptedException {
       while (true) {
-        // What the test has asked for so far comes first: what ends the run came after it.
+        // What the test has queued so far comes first: what ends the run came after it.
         Work next = work.poll(1, TimeUnit.MILLISECONDS);
         if (next != null) {
-          if (!next.on(this)) {
-            return;
+          Optional<Outcome> outcome = next.on(this);
+          if (outcome.isPresent()) {
+            return outcome.get();
           }
           continue;
         }
-        if (control.asked() == StopSignal.Ask.STOP) {
-          record.state(RunState.RUN_STATE_STOPPED, control.reason());
-          return;
+        if (stop.requested() == StopSignal.Request.STOP) {
+          return write(Outcome.stopped(stop.reason()));
         }
-        if (control.asked() == StopSignal.Ask.INTERRUPT) {
-          return;
+        if (stop.requested() == StopSignal.Request.INTERRUPT) {
+          return Outcome.interrupted("");
         }
       }
     }
@@ -109,21 +111,19 @@ final class FakeTrainer implements RunManager.Trainer {
   private final BlockingQueue<Session> begun = new LinkedBlockingQueue<>();
 
   @Override
-  public void train(RunRecord record, TrainingConfig plan, StopSignal control)
-      throws NativeFailureException {
-    Session session = new Session(record, plan);
+  public Outcome train(RunRecord record, TrainingConfig config, StopSignal stop) {
+    Session session = new Session(record, config);
     try {
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
       }
       begun.add(session);
-      session.train(control);
-    } catch (NativeFailureException e) {
-      throw e;
+      return session.train(stop);
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
+      return Outcome.interrupted("");
     }
   }
 

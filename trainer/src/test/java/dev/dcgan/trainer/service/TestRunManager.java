@@ -10,7 +10,6 @@ import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.torch.HostTensor;
-import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import io.prometheus.metrics.expositionformats.PrometheusTextFormatWriter;
@@ -43,7 +42,7 @@ public final class TestRunManager {
   final FakeTrainer trainer = new FakeTrainer();
   final FakePublishTarget target = new FakePublishTarget();
   final PrometheusRegistry registry = new PrometheusRegistry();
-  final CompletableFuture<NativeFailureException> failed = new CompletableFuture<>();
+  final CompletableFuture<String> failed = new CompletableFuture<>();
   final RunStore store;
   final RunManager runs;
 
@@ -56,7 +55,7 @@ public final class TestRunManager {
             new DataRoot(dataRoot),
             "cuda:1",
             new RunScheduler(trainer, MAX_QUEUED, new RunStateMetrics(registry), failed::complete),
-            new CheckpointPublisher(target));
+            new CheckpointPublisher(target, () -> {}));
   }
 
   static TestRunManager start(Path folder, @Nullable Path dataRoot) throws IOException {

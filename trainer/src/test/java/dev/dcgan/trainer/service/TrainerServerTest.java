@@ -11,9 +11,9 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.cli.client.RunsCommand;
 import dev.dcgan.trainer.cli.client.StartCommand;
 import dev.dcgan.trainer.cli.client.WatchCommand;
+import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.service.FakeTrainer.Session;
-import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
@@ -65,7 +65,7 @@ class TrainerServerTest {
   @TempDir private Path folder;
 
   private final FakeTrainer trainer = new FakeTrainer();
-  private final CompletableFuture<NativeFailureException> failed = new CompletableFuture<>();
+  private final CompletableFuture<String> failed = new CompletableFuture<>();
   private TrainerServer server;
   private ManagedChannel channel;
   private TrainerServiceBlockingStub stub;
@@ -115,15 +115,14 @@ class TrainerServerTest {
   }
 
   @Test
-  void aLostDevice_isToldToTheProgram_andTheNextLifeGoesOnWithAllRuns() throws Exception {
+  void aLostDevice_isReported_andTheNextStartContinuesAllRuns() throws Exception {
     Run run = begin();
     Session session = trainer.next();
     Run waiting = begin();
 
     session.loseDevice();
 
-    assertThat(failed.get(30, TimeUnit.SECONDS).kind())
-        .isEqualTo(NativeFailureException.Kind.DEVICE_LOST);
+    assertThat(failed.get(30, TimeUnit.SECONDS)).contains(run.getId(), "lost");
     assertThatExceptionOfType(StatusRuntimeException.class)
         .isThrownBy(this::begin)
         .satisfies(e -> assertThat(e.getStatus().getCode()).isEqualTo(Code.UNAVAILABLE));
@@ -138,7 +137,7 @@ class TrainerServerTest {
   }
 
   @Test
-  void aPortThatIsTaken_isSaidBeforeARunBegins() throws Exception {
+  void aPortInUse_isReportedBeforeARunStarts() throws Exception {
     begin();
     trainer.next().succeed();
     new RunStore(folder, TestRunManager.CLOCK)
@@ -154,7 +153,7 @@ class TrainerServerTest {
   }
 
   @Test
-  void commandStart_printsTheIdOfARun_ofItsOptionsAndDataOfTheService() throws Exception {
+  void commandStart_startsARunWithItsOptions_andPrintsItsId() throws Exception {
     Files.createDirectory(folder.resolve("faces"));
 
     Ended started =
@@ -171,7 +170,7 @@ class TrainerServerTest {
     assertThat(started.exitCode()).isZero();
     Session session = trainer.next();
     assertThat(started.output()).isEqualTo(session.id() + "\n");
-    assertThat(session.plan.config())
+    assertThat(session.config.config())
         .returns(folder.resolve("faces").toRealPath().toString(), RunConfig::getData)
         .returns("paper64", RunConfig::getPreset)
         .returns(3, RunConfig::getEpochs)
@@ -306,7 +305,7 @@ class TrainerServerTest {
     return TrainerServer.start(
         new TrainerServer.Config(folder, folder, "cpu", MAX_QUEUED, port, httpPort, tls),
         trainer,
-        new FakePublishTarget(),
+        new CheckpointPublisher(new FakePublishTarget(), () -> {}),
         new PrometheusRegistry(),
         failed::complete);
   }

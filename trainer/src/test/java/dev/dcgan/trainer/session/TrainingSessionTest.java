@@ -1,27 +1,27 @@
 package dev.dcgan.trainer.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
-import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import ai.djl.engine.EngineException;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.ImageDataset;
-import dev.dcgan.trainer.publish.ModelPublisher;
+import dev.dcgan.trainer.metrics.TrainerMetrics;
+import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.run.StopSignal;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.ModelManifest;
+import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
@@ -57,7 +57,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 /** Whole runs, of a narrow generator on few digits: 4 steps an epoch. */
 class TrainingSessionTest {
 
-  private static final int ANY = -1; // No picture can be read.
+  private static final int ANY = -1; // No image can be read.
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
@@ -76,7 +76,7 @@ class TrainingSessionTest {
   void train_leavesAllThatARunLeaves_andPublishesTheLastWithItsQuality() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(3));
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     Run ended = run.read();
     assertThat(ended.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
@@ -164,7 +164,7 @@ class TrainingSessionTest {
 
   @Test
   void train_showsInTheMetricsThatItReadsPictures_withNothingOfTheRunBefore() throws Exception {
-    train(create(config -> {}), control -> {});
+    train(create(config -> {}), stop -> {});
     RunDirectory run = create(config -> config.clearImages().setData("absent"));
     List<String> scraped = new ArrayList<>();
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
@@ -261,8 +261,8 @@ class TrainingSessionTest {
 
   @Test
   void train_sameConfigTwice_publishesTheSameBytes() throws Exception {
-    train(create(config -> config.setModel("a").setEmaDecay(0.9f)), control -> {});
-    train(create(config -> config.setModel("b").setEmaDecay(0.9f)), control -> {});
+    train(create(config -> config.setModel("a").setEmaDecay(0.9f)), stop -> {});
+    train(create(config -> config.setModel("b").setEmaDecay(0.9f)), stop -> {});
 
     assertThat(models.open("b", 1).readModel()).isEqualTo(models.open("a", 1).readModel());
   }
@@ -273,11 +273,11 @@ class TrainingSessionTest {
         asked -> asked.setEpochs(3).setEmaDecay(0.9f).setCheckpointEvery(3);
     RunDirectory undisturbed = create(config);
     RunDirectory interrupted = create(config.andThen(asked -> asked.setModel("interrupted")));
-    train(undisturbed, control -> {});
+    train(undisturbed, stop -> {});
 
     train(interrupted, StopSignal::interrupt);
     Run between = interrupted.read();
-    train(interrupted, control -> {});
+    train(interrupted, stop -> {});
 
     assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     assertThat(between.getReason()).isEqualTo("interrupted at step 1");
@@ -295,10 +295,10 @@ class TrainingSessionTest {
   void train_interruptedBeforeThePicturesAreRead_leavesTheRunAsItIs() throws Exception {
     RunDirectory run = create(config -> {});
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      StopSignal control = new StopSignal();
-      control.interrupt();
+      StopSignal stop = new StopSignal();
+      stop.interrupt();
 
-      training().train(record, TrainingConfig.of(record.run().getConfig()), control);
+      training().train(record, TrainingConfig.of(record.run().getConfig()), stop);
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
@@ -309,22 +309,22 @@ class TrainingSessionTest {
   @Test
   void train_interruptedAtTheEndOfTheLastEpoch_measuresAndPublishesWhenItGoesOn() throws Exception {
     RunDirectory undisturbed = create(config -> {});
-    train(undisturbed, control -> {});
+    train(undisturbed, stop -> {});
     RunDirectory interrupted = create(config -> config.setModel("interrupted"));
     try (RunRecord record = RunRecord.open(interrupted, InstantSource.system())) {
-      StopSignal control = new StopSignal();
+      StopSignal stop = new StopSignal();
       record.addListener(
           () -> {
             if (record.run().getProgress().getStep() == 8) {
-              control.interrupt();
+              stop.interrupt();
             }
           });
 
-      train(record, control);
+      train(record, stop);
     }
     Run between = interrupted.read();
 
-    train(interrupted, control -> {});
+    train(interrupted, stop -> {});
 
     assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     assertThat(between.getEpochsCompleted()).isEqualTo(1);
@@ -340,7 +340,7 @@ class TrainingSessionTest {
   void train_stopped_keepsACheckpoint_andIsOver() throws Exception {
     RunDirectory run = create(config -> {});
 
-    train(run, control -> control.stop("asked to"));
+    train(run, stop -> stop.stop("asked to"));
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
     assertThat(run.read().getReason()).isEqualTo("asked to at step 1");
@@ -352,7 +352,7 @@ class TrainingSessionTest {
   void train_whenTheNewestCheckpointIsDamaged_carriesOnFromTheOneBefore() throws Exception {
     Consumer<RunConfig.Builder> config = asked -> asked.setCheckpointEvery(1);
     RunDirectory undisturbed = create(config);
-    train(undisturbed, control -> {});
+    train(undisturbed, stop -> {});
     RunDirectory damaged = create(config.andThen(asked -> asked.setModel("damaged")));
     train(damaged, StopSignal::interrupt);
     train(damaged, StopSignal::interrupt);
@@ -361,7 +361,7 @@ class TrainingSessionTest {
     bytes[bytes.length / 2] ^= 1;
     Files.write(newest, bytes);
 
-    train(damaged, control -> {});
+    train(damaged, stop -> {});
 
     assertThat(events(damaged).stream().filter(RunEvent::hasContinued))
         .extracting(event -> event.getContinued().getCheckpoint())
@@ -376,10 +376,10 @@ class TrainingSessionTest {
     RunDirectory run = create(config -> config.setEpochs(3));
     Files.createDirectories(run.checkpoints().resolve("step-00000008.safetensors/in the way"));
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
-    assertThat(scrape()).contains("trainer_write_failures_total{what=\"a checkpoint\"} 1.0\n");
+    assertThat(scrape()).contains("trainer_write_failures_total{what=\"checkpoint\"} 1.0\n");
     assertThat(CheckpointFile.read(run.checkpoints().resolve("step-00000012.safetensors")).epoch())
         .isEqualTo(3);
   }
@@ -389,11 +389,11 @@ class TrainingSessionTest {
     RunDirectory run = create(config -> {});
     Files.createDirectories(run.samples().resolve("epoch-001.png/in the way"));
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     assertThat(scrape())
-        .contains("trainer_write_failures_total{what=\"a sheet of samples\"} 1.0\n");
+        .contains("trainer_write_failures_total{what=\"sample_grid\"} 1.0\n");
   }
 
   @Test
@@ -405,10 +405,10 @@ class TrainingSessionTest {
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       Files.delete(file);
       Files.createDirectories(file.resolve("in the way"));
-      StopSignal control = new StopSignal();
-      control.interrupt();
+      StopSignal stop = new StopSignal();
+      stop.interrupt();
 
-      train(record, control);
+      train(record, stop);
 
       assertThat(record.run().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     }
@@ -416,7 +416,7 @@ class TrainingSessionTest {
     Files.delete(file);
     Files.write(file, json);
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
   }
@@ -425,7 +425,7 @@ class TrainingSessionTest {
   void train_whenItDiverges_failsWithWhatBecameNonFinite() throws Exception {
     RunDirectory run = create(config -> config.setLearningRate(1e30f));
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
     assertThat(run.read().getReason())
@@ -442,7 +442,7 @@ class TrainingSessionTest {
     Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
     RunDirectory run = create(config -> {});
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
     assertThat(run.read().getReason())
@@ -458,9 +458,10 @@ class TrainingSessionTest {
     Files.writeString(inTheWay, "a file in the way");
     RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      assertThatIOException()
-          .isThrownBy(() -> train(training(true), record, new StopSignal()))
-          .withMessageContaining("mnist28");
+      Outcome outcome = train(training(true), record, new StopSignal());
+      assertThat(outcome.kind()).isEqualTo(Outcome.Kind.RETRY);
+      assertThat(outcome.deviceFailed()).isFalse();
+      assertThat(outcome.reason()).contains("mnist28");
     }
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     assertThat(run.read().getReason()).contains("mnist28");
@@ -491,16 +492,17 @@ class TrainingSessionTest {
 
   @ParameterizedTest
   @ValueSource(ints = {0, 9, 18, 27, 36, 45})
-  void train_outOfMemory_isLeftRunning_andGoesOnToTheSameWeights(int picture) throws Exception {
+  void train_outOfMemory_isLeftRunning_andGoesOnToTheSameWeights(int image) throws Exception {
     // Two batches a step: the second fails within a step, the first before it.
     Consumer<RunConfig.Builder> config =
         asked -> asked.setBatchSize(8).setDiscriminatorSteps(2).setEpochs(3).setPublish("never");
     RunDirectory undisturbed = create(config);
-    train(undisturbed, control -> {});
+    train(undisturbed, stop -> {});
     RunDirectory run = create(config);
 
-    assertThat(failing(run, picture, "CUDA out of memory. Tried to allocate 2.00 GiB.").kind())
-        .isEqualTo(NativeFailureException.Kind.OUT_OF_MEMORY);
+    Outcome outcome = failing(run, image, "CUDA out of memory. Tried to allocate 2.00 GiB.");
+    assertThat(outcome.kind()).isEqualTo(Outcome.Kind.RETRY);
+    assertThat(outcome.deviceFailed()).isTrue();
 
     Run between = run.read();
     assertThat(between.getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
@@ -509,7 +511,7 @@ class TrainingSessionTest {
     assertThat(between.getDeviceFailure())
         .returns("out_of_memory", DeviceFailure::getKind)
         .returns(1, DeviceFailure::getAttempts);
-    train(run, control -> {});
+    train(run, stop -> {});
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     Path last = Path.of("step-00000012.safetensors");
     assertThat(run.checkpoints().resolve(last))
@@ -549,7 +551,7 @@ class TrainingSessionTest {
     failing(run, 0, lost, 2);
 
     assertThat(run.read().getDeviceFailure().getAttempts()).isEqualTo(1);
-    train(run, control -> {});
+    train(run, stop -> {});
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     assertThat(scrape()).contains("trainer_device_failures{reason=\"device_lost\"} 0.0\n");
   }
@@ -557,10 +559,10 @@ class TrainingSessionTest {
   @Test
   void train_aNativeFailureOnTheCpu_otherThanOfMemory_isAFaultOfTheProgram() throws Exception {
     RunDirectory run = create(config -> {});
-    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
+    TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
-        TrainingSession.Means means = failing(plan, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
-      training(true).train(record, plan, means, new StopSignal());
+        TrainingInputs inputs = failing(config, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
+      training(true).train(record, config, inputs, new StopSignal());
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
@@ -570,13 +572,14 @@ class TrainingSessionTest {
   @Test
   void train_outOfMemory_whenItWasAskedToStop_isStopped() throws Exception {
     RunDirectory run = create(config -> {});
-    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
-    StopSignal control = new StopSignal();
-    control.stop("asked to");
+    TrainingConfig config = TrainingConfig.of(run.read().getConfig());
+    StopSignal stop = new StopSignal();
+    stop.stop("asked to");
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
-        TrainingSession.Means means = failing(plan, ANY, "CUDA out of memory.", 1)) {
-      assertThatExceptionOfType(NativeFailureException.class)
-          .isThrownBy(() -> training().train(record, plan, means, control));
+        TrainingInputs inputs = failing(config, ANY, "CUDA out of memory.", 1)) {
+      Outcome outcome = training().train(record, config, inputs, stop);
+      assertThat(outcome.kind()).isEqualTo(Outcome.Kind.STOPPED);
+      assertThat(outcome.deviceFailed()).isTrue();
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
@@ -598,9 +601,8 @@ class TrainingSessionTest {
                   NativeFailureException.Kind.DEVICE_LOST, "cuda:0 worked before");
             });
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
-      assertThatExceptionOfType(NativeFailureException.class)
-          .isThrownBy(() -> training.train(record, plan, new StopSignal()));
+      TrainingConfig config = TrainingConfig.of(record.run().getConfig());
+      assertThat(training.train(record, config, new StopSignal()).deviceFailed()).isTrue();
     }
 
     assertThat(run.read())
@@ -617,10 +619,10 @@ class TrainingSessionTest {
             .setDevice("cuda:63") // Which no machine has.
             .build());
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
-      assertThatExceptionOfType(NativeFailureException.class)
-          .isThrownBy(() -> training().train(record, plan, new StopSignal()))
-          .withMessageContainingAll("cuda:63", "--device cpu");
+      TrainingConfig config = TrainingConfig.of(record.run().getConfig());
+      Outcome outcome = training().train(record, config, new StopSignal());
+      assertThat(outcome.deviceFailed()).isTrue();
+      assertThat(outcome.reason()).contains("cuda:63", "--device cpu");
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
@@ -633,7 +635,7 @@ class TrainingSessionTest {
       throws Exception {
     RunDirectory run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     List<Double> distances =
         events(run).stream()
@@ -662,7 +664,7 @@ class TrainingSessionTest {
   @Test
   void train_publishBest_doesSoAtTheEnd_whereItFailedAfterItsEpoch() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(6).setPublish("best"));
-    train(run, control -> {});
+    train(run, stop -> {});
     ModelManifest published = models.open("mnist28", models.versions("mnist28").get(0)).manifest();
     // As where its epoch is completed, but it could not be published then, and the run went on.
     Files.move(folder.resolve("models"), folder.resolve("others"));
@@ -672,7 +674,7 @@ class TrainingSessionTest {
             .clearPublished()
             .setBestUnpublished(true)
             .build());
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     ModelManifest late = models.open("mnist28", 1).manifest();
@@ -685,10 +687,10 @@ class TrainingSessionTest {
   @Test
   void train_publishBest_leavesAloneWhatWasPublished_andRemovedSince() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
-    train(run, control -> {});
+    train(run, stop -> {});
     Files.move(folder.resolve("models"), folder.resolve("others"));
     run.write(run.read().toBuilder().setState(RunState.RUN_STATE_RUNNING).build());
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     assertThat(models.models()).isEmpty();
@@ -696,8 +698,8 @@ class TrainingSessionTest {
 
   @Test
   void train_publishEvery_andNever() throws Exception {
-    train(create(config -> config.setEpochs(3).setPublish("every 2")), control -> {});
-    train(create(config -> config.setPublish("never").setModel("never")), control -> {});
+    train(create(config -> config.setEpochs(3).setPublish("every 2")), stop -> {});
+    train(create(config -> config.setPublish("never").setModel("never")), stop -> {});
 
     assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
     assertThat(models.open("mnist28", 1).manifest().getOrigin().getEpochs()).isEqualTo(2);
@@ -709,7 +711,7 @@ class TrainingSessionTest {
   void train_thatCouldNotNoteWhatItPublished_publishesItOnce_thoughAnotherCameBetween()
       throws Exception {
     RunDirectory run = create(config -> {});
-    train(run, control -> {});
+    train(run, stop -> {});
     Run done = run.read();
     run.write(
         done.toBuilder()
@@ -717,10 +719,10 @@ class TrainingSessionTest {
             .setEpochsCompleted(1)
             .clearPublished()
             .build());
-    train(create(config -> config.setSeed(2)), control -> {});
+    train(create(config -> config.setSeed(2)), stop -> {});
     assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
 
-    train(run, control -> {});
+    train(run, stop -> {});
 
     assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
@@ -730,17 +732,24 @@ class TrainingSessionTest {
   @Test
   void publish_asAsked_putsAnOlderModelOnTopAgain_butNotTwice() throws Exception {
     RunDirectory run = create(config -> config.setPublish("every 1"));
-    train(run, control -> {});
+    train(run, stop -> {});
     assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
-    ModelPublisher publisher = new ModelPublisher(models, "mnist28");
-    Checkpoint first = CheckpointFile.read(run.checkpoints().resolve("step-00000004.safetensors"));
+    CheckpointPublisher publisher = new CheckpointPublisher(models, () -> {});
+    Path first = run.checkpoints().resolve("step-00000004.safetensors");
 
-    publisher.publish(first, run.id(), Map.of());
-    publisher.publish(first, run.id(), Map.of());
+    publisher.publish(first, "");
+    publisher.publish(first, "");
 
     assertThat(models.versions("mnist28")).containsExactly(3L, 2L, 1L);
     assertThat(models.open("mnist28", 3).readModel())
         .isEqualTo(models.open("mnist28", 1).readModel());
+    assertThat(models.open("mnist28", 3).manifest().getQualityMap())
+        .as("the quality is the checkpoint's")
+        .isEqualTo(models.open("mnist28", 1).manifest().getQualityMap());
+    assertThat(run.read().getPublishedList())
+        .as("recorded in the run, once")
+        .extracting(ModelVersion::getVersion)
+        .containsExactly(1L, 2L, 3L);
   }
 
   @Test
@@ -808,56 +817,54 @@ class TrainingSessionTest {
         .setEvaluationImages(100);
   }
 
-  private void train(RunDirectory run, Consumer<StopSignal> ask) throws Exception {
-    StopSignal control = new StopSignal();
-    ask.accept(control);
+  private void train(RunDirectory run, Consumer<StopSignal> request) throws Exception {
+    StopSignal stop = new StopSignal();
+    request.accept(stop);
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      train(record, control);
+      train(record, stop);
     }
   }
 
-  /** With the pictures read: what was asked counts from the first step on. */
-  private void train(RunRecord record, StopSignal control) throws Exception {
-    train(training(), record, control);
+  /** With the images read, so that the request counts from the first step on. */
+  private void train(RunRecord record, StopSignal stop) throws Exception {
+    train(training(), record, stop);
   }
 
-  private static void train(TrainingSession training, RunRecord record, StopSignal control)
+  private static Outcome train(TrainingSession training, RunRecord record, StopSignal stop)
       throws Exception {
-    TrainingConfig plan = TrainingConfig.of(record.run().getConfig());
-    try (TrainingSession.Means means =
-        training.prepare(plan, record.run().getDevice(), new StopSignal())) {
-      training.train(record, plan, means, control);
+    TrainingConfig config = TrainingConfig.of(record.run().getConfig());
+    try (TrainingInputs inputs =
+        training.prepare(config, record.run().getDevice(), new StopSignal())) {
+      return training.train(record, config, inputs, stop);
     }
   }
 
-  private NativeFailureException failing(RunDirectory run, int picture, String message)
+  private Outcome failing(RunDirectory run, int image, String message)
       throws Exception {
-    return failing(run, picture, message, 2);
+    return failing(run, image, message, 2);
   }
 
-  /** Trains until PyTorch fails, when a picture is read the given time. */
-  private NativeFailureException failing(RunDirectory run, int picture, String message, int time)
+  /** Trains until PyTorch fails, when an image is read the given time. */
+  private Outcome failing(RunDirectory run, int image, String message, int time)
       throws Exception {
-    TrainingConfig plan = TrainingConfig.of(run.read().getConfig());
+    TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
-        TrainingSession.Means means = failing(plan, picture, message, time)) {
-      return catchThrowableOfType(
-          NativeFailureException.class,
-          () -> training().train(record, plan, means, new StopSignal()));
+        TrainingInputs inputs = failing(config, image, message, time)) {
+      return training().train(record, config, inputs, new StopSignal());
     }
   }
 
-  private static TrainingSession.Means failing(TrainingConfig plan, int picture, String message, int time)
+  private static TrainingInputs failing(TrainingConfig config, int image, String message, int time)
       throws IOException {
-    return new TrainingSession.Means(TrainingDevice.select("cpu"), pictures(plan, picture, message, time));
+    return new TrainingInputs(TrainingDevice.select("cpu"), images(config, image, message, time));
   }
 
-  /** The pictures of a run; PyTorch fails when one of them is read the given time. */
-  private static DatasetSplit pictures(TrainingConfig plan, int picture, String message, int time)
+  /** The images of a run; PyTorch fails when one of them is read the given time. */
+  private static DatasetSplit images(TrainingConfig config, int image, String message, int time)
       throws IOException {
-    DatasetSplit pictures =
-        TrainingSession.openPictures(plan.config(), plan.architecture().shape(), Path.of(""), () -> {});
-    ImageDataset training = pictures.training();
+    DatasetSplit images =
+        TrainingInputs.openImages(config.config(), config.architecture().shape(), Path.of(""), () -> {});
+    ImageDataset training = images.training();
     AtomicInteger reads = new AtomicInteger();
     ImageDataset watched =
         new ImageDataset() {
@@ -893,7 +900,7 @@ class TrainingSessionTest {
 
           @Override
           public void copyNormalized(int index, float[] target, int offset) throws IOException {
-            if (picture == ANY || (index == picture && reads.incrementAndGet() == time)) {
+            if (image == ANY || (index == image && reads.incrementAndGet() == time)) {
               throw new EngineException(message);
             }
             training.copyNormalized(index, target, offset);
@@ -904,7 +911,7 @@ class TrainingSessionTest {
             return training.sha256();
           }
         };
-    return new DatasetSplit(watched, pictures.heldOut(), pictures.disjoint());
+    return new DatasetSplit(watched, images.heldOut(), images.disjoint());
   }
 
   private TrainingSession training() {

@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.cli.client;
 
-import dev.dcgan.trainer.session.ProgressEstimator;
+import dev.dcgan.trainer.run.ProgressEstimator;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
@@ -11,7 +11,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** Runs and what happens in them, as lines for people. */
+/** Formats runs and events as text. */
 final class RunLines {
 
   private static final String FRECHET = "frechet_distance";
@@ -20,7 +20,7 @@ final class RunLines {
 
   private RunLines() {}
 
-  /** A table with a line for each run. */
+  /** A table of runs. */
   static List<String> table(List<Run> runs) {
     List<List<String>> rows = new ArrayList<>();
     rows.add(HEAD);
@@ -34,7 +34,7 @@ final class RunLines {
     return rows.stream().map(row -> line(row, widths)).toList();
   }
 
-  /** What is worth a line; a step, or a checkpoint, is not. */
+  /** An event as a line; steps and checkpoints have none. */
   static Optional<String> line(RunEvent event, int epochs) {
     String line =
         switch (event.getEventCase()) {
@@ -44,7 +44,7 @@ final class RunLines {
           case WARNED -> warned(event.getWarned());
           case MODEL_PUBLISHED -> published(event.getModelPublished(), epochs);
           case CONTINUED ->
-              "carrying on from step %d, epoch %d/%d"
+              "resuming from step %d, epoch %d/%d"
                   .formatted(
                       event.getContinued().getStep(), event.getContinued().getEpoch(), epochs);
           case STEP, CHECKPOINT_KEPT, EVENT_NOT_SET -> "";
@@ -60,19 +60,19 @@ final class RunLines {
   private static List<String> row(Run run) {
     Progress progress = run.getProgress();
     boolean running = run.getState() == RunState.RUN_STATE_RUNNING;
-    boolean paced = running && progress.getImagesPerSecond() > 0;
+    boolean hasSpeed = running && progress.getImagesPerSecond() > 0;
     return List.of(
         run.getId(),
         name(run.getState()),
         progress.getEpoch() + "/" + run.getConfig().getEpochs(),
         Long.toString(progress.getStep()),
-        paced ? Long.toString(Math.round(progress.getImagesPerSecond())) : "-",
-        paced ? ProgressEstimator.text(progress.getSecondsLeft()) : "-",
+        hasSpeed ? Long.toString(Math.round(progress.getImagesPerSecond())) : "-",
+        hasSpeed ? ProgressEstimator.text(progress.getSecondsLeft()) : "-",
         run.containsQuality(FRECHET) ? "%.2f".formatted(run.getQualityOrThrow(FRECHET)) : "-",
         run.getReason());
   }
 
-  /** Names to the left, figures to the right, and nothing after the last word. */
+  /** Aligns text to the left and numbers to the right. */
   private static String line(List<String> row, int[] widths) {
     StringBuilder line = new StringBuilder();
     for (int i = 0; i < widths.length; i++) {
@@ -119,7 +119,7 @@ final class RunLines {
   private static String warned(RunEvent.Warned warned) {
     return "%s at step %d: %s"
         .formatted(
-            warned.getCleared() ? "better" : "warning", warned.getStep(), warned.getMessage());
+            warned.getCleared() ? "resolved" : "warning", warned.getStep(), warned.getMessage());
   }
 
   private static String published(RunEvent.ModelPublished published, int epochs) {

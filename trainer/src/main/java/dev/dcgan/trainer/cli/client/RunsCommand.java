@@ -22,16 +22,16 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code trainer runs}: how the runs are doing. */
+/** {@code trainer runs}: lists runs. */
 @Command(
     name = "runs",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
-    description = "Lists runs, newest first: those of a service, or those in a folder.")
+    description = "Lists the runs of a service or in a folder, newest first.")
 public final class RunsCommand implements Settings.Command {
 
-  private static final Logger log = LoggerFactory.getLogger("runs");
+  private static final Logger log = LoggerFactory.getLogger(RunsCommand.class);
   private static final String DEFAULT_TARGET = "localhost:50061";
 
   @Option(
@@ -43,16 +43,16 @@ public final class RunsCommand implements Settings.Command {
   @Option(
       names = "--runs",
       paramLabel = "DIR",
-      description = "The folder of runs to read instead; --target wins.")
+      description = "Read this folder of runs instead; ignored with --target.")
   private @Nullable Path runs;
 
-  @Option(names = "--limit", description = "At most so many runs.")
+  @Option(names = "--limit", description = "Maximum number of runs.")
   private int limit = 50;
 
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to wait for each answer. Default: 30s")
+      description = "Timeout of each call. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();

@@ -12,14 +12,14 @@ import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
-/** {@code trainer start}: asks a service for a run. */
+/** {@code trainer start}: starts a run of a service. */
 @Command(
     name = "start",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Asks a service for a run, and prints its id: trainer watch $(trainer start --epochs 10).",
+      "Starts a run of a service and prints its id: trainer watch $(trainer start --epochs 10).",
       "--data and --features are paths below the service's --data-root."
     })
 public final class StartCommand implements Settings.Command {
@@ -39,7 +39,7 @@ public final class StartCommand implements Settings.Command {
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to wait for the service's answer. Default: 30s")
+      description = "Timeout of the call. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();

@@ -4,7 +4,7 @@ import com.google.protobuf.Any;
 import com.google.rpc.BadRequest;
 import com.google.rpc.BadRequest.FieldViolation;
 import dev.dcgan.server.Target;
-import dev.dcgan.trainer.cli.ConfigOptions;
+import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
@@ -28,10 +28,10 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
-/** Calls a trainer's service, and says in one line what went wrong. */
+/** Calls a trainer service; errors are one line. */
 final class TrainerClient implements AutoCloseable {
 
-  private static final int LARGEST_PAGE = 1000;
+  private static final int MAX_PAGE_SIZE = 1000;
 
   private final Target target;
   private final ManagedChannel channel;
@@ -46,17 +46,17 @@ final class TrainerClient implements AutoCloseable {
   }
 
   /**
-   * Prepares to call; connects with the first call.
+   * Creates a client, which connects with its first call.
    *
-   * @param timeout how long to wait for an answer; of a watch, none
+   * @param timeout of each call except a watch, which has none
    */
   static TrainerClient of(Target target, Duration timeout) throws IOException {
     ManagedChannel channel =
         target.open(
             (address, credentials) ->
                 Grpc.newChannelBuilder(address, credentials)
-                    // A watch may be silent for hours: this is how it hears that the service's
-                    // machine is gone. More often than every 5 minutes servers do not allow.
+                    // A watch may be silent for hours: keep-alive detects that the machine of the
+                    // service is gone. Servers allow it once in 5 minutes.
                     .keepAliveTime(6, TimeUnit.MINUTES));
     return new TrainerClient(target, channel, timeout);
   }
@@ -66,14 +66,14 @@ final class TrainerClient implements AutoCloseable {
       return stub.withDeadlineAfter(timeout)
           .getRun(GetRunRequest.newBuilder().setRunId(id).build());
     } catch (StatusException e) {
-      throw told(e);
+      throw toException(e);
     }
   }
 
   /**
-   * Asks for a run.
+   * Starts a run.
    *
-   * @throws IOException among others, all that the service finds wrong with it, in one line
+   * @throws IOException the call failed; the message has every violation of the config
    */
   Run start(RunConfig config) throws IOException {
     try {
@@ -82,8 +82,8 @@ final class TrainerClient implements AutoCloseable {
     } catch (StatusException e) {
       String wrong = violations(e);
       throw wrong.isEmpty()
-          ? told(e)
-          : new IOException(target.address() + " refused the run: " + wrong, e);
+          ? toException(e)
+          : new IOException(target.address() + " rejected the run: " + wrong, e);
     }
   }
 
@@ -95,17 +95,17 @@ final class TrainerClient implements AutoCloseable {
       do {
         ListRunsResponse page =
             stub.withDeadlineAfter(timeout)
-                .listRuns(request.setPageSize(Math.min(limit - runs.size(), LARGEST_PAGE)).build());
+                .listRuns(request.setPageSize(Math.min(limit - runs.size(), MAX_PAGE_SIZE)).build());
         runs.addAll(page.getRunsList());
         request.setPageToken(page.getNextPageToken());
       } while (runs.size() < limit && !request.getPageToken().isEmpty());
     } catch (StatusException e) {
-      throw told(e);
+      throw toException(e);
     }
     return runs;
   }
 
-  /** Hands over the run's events from the first to the last, as they come; then returns. */
+  /** Passes on the run's events, from the first to the last; returns when the run has ended. */
   void watch(String id, Consumer<RunEvent> receiver) throws IOException, InterruptedException {
     BlockingClientCall<?, RunEvent> events =
         stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).build());
@@ -114,7 +114,7 @@ final class TrainerClient implements AutoCloseable {
         receiver.accept(event);
       }
     } catch (StatusException e) {
-      throw told(e);
+      throw toException(e);
     }
   }
 
@@ -123,7 +123,7 @@ final class TrainerClient implements AutoCloseable {
     channel.shutdownNow();
   }
 
-  /** By the options that set the fields; empty: something else is wrong. */
+  /** The violations by option; empty: something else is wrong. */
   private static String violations(StatusException e) throws IOException {
     List<String> wrong = new ArrayList<>();
     com.google.rpc.Status status = StatusProto.fromThrowable(e);
@@ -131,7 +131,7 @@ final class TrainerClient implements AutoCloseable {
       if (detail.is(BadRequest.class)) {
         for (FieldViolation violation : detail.unpack(BadRequest.class).getFieldViolationsList()) {
           wrong.add(
-              ConfigOptions.option(violation.getField().replaceFirst("^config\\.", ""))
+              ConfigField.option(violation.getField().replaceFirst("^config\\.", ""))
                   + " "
                   + violation.getDescription());
         }
@@ -140,10 +140,10 @@ final class TrainerClient implements AutoCloseable {
     return String.join("; ", wrong);
   }
 
-  private IOException told(StatusException e) {
+  private IOException toException(StatusException e) {
     if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
       return new IOException(
-          "no answer from %s within %d ms; try later, or a longer --timeout"
+          "no response from %s within %d ms; try again later, or give a longer --timeout"
               .formatted(target.address(), timeout.toMillis()),
           e);
     }

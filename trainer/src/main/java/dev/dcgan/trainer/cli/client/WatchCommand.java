@@ -19,15 +19,15 @@ import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 
-/** {@code trainer watch}: what happens in a run, from its beginning to its end. */
+/** {@code trainer watch}: shows the events of a run. */
 @Command(
     name = "watch",
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Shows a run of a service: what has happened, then what happens, until it ends.",
-      "The exit code is 1 where the run FAILED, 0 where it SUCCEEDED or was STOPPED."
+      "Shows the events of a run of a service, from the first until the run ends.",
+      "The exit code is 1 if the run FAILED, 0 if it SUCCEEDED or was STOPPED."
     })
 public final class WatchCommand implements Settings.Command {
 
@@ -37,7 +37,7 @@ public final class WatchCommand implements Settings.Command {
   @Parameters(
       paramLabel = "RUN",
       arity = "1",
-      description = "The run's id, as `trainer runs` has it.")
+      description = "The run's id, see `trainer runs`.")
   private String run = "";
 
   @Option(names = "--target", description = "The service's host:port.")
@@ -46,7 +46,7 @@ public final class WatchCommand implements Settings.Command {
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "How long to wait for the service's first answer. Default: 30s")
+      description = "Timeout of the first response. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
@@ -58,7 +58,7 @@ public final class WatchCommand implements Settings.Command {
 
   @Override
   public void check(Problems problems) {
-    problems.require(run.isEmpty() || RunStore.isId(run), "'%s' is no run's id".formatted(run));
+    problems.require(run.isEmpty() || RunStore.isId(run), "RUN '%s': not a run id".formatted(run));
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     tls.check(problems);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);

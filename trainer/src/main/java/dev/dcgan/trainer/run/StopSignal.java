@@ -1,41 +1,42 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.run;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import org.jspecify.annotations.Nullable;
 
-/** How a run under way is asked to end. Thread-safe. */
+/** The request to end an active run. Thread-safe. */
 public final class StopSignal {
 
-  public enum Ask {
+  /** What was requested. */
+  public enum Request {
     NONE,
-    /** Keep a checkpoint and stay RUNNING on the disk: the run goes on in another process. */
+    /** Write a checkpoint and leave the run RUNNING on disk: another process continues it. */
     INTERRUPT,
-    /** Keep a checkpoint and end as STOPPED. */
+    /** Write a checkpoint and end the run as STOPPED. */
     STOP
   }
 
-  /** Work that leaves nothing behind where it is broken off. */
+  /** Work that leaves nothing behind if it is aborted. */
   @FunctionalInterface
-  interface Work<T> {
+  public interface Work<T> {
     T run() throws IOException;
   }
 
   // Mutable state
-  @GuardedBy("this") private Ask asked = Ask.NONE;
+  @GuardedBy("this") private Request requested = Request.NONE;
 
   @GuardedBy("this") private String reason = "";
 
   @GuardedBy("this") private @Nullable Thread interruptible;
 
-  // Of the work under way. Not to be told by what was asked: a stop may have followed.
+  // Of the current work. The request does not say it: a stop may have followed the interruption.
   @GuardedBy("this") private boolean interrupted;
 
-  /** Asks to go on in another process; where it was asked to stop already, it stops. */
+  /** Requests that another process continues the run. It has no effect after {@link #stop}. */
   public synchronized void interrupt() {
-    if (asked == Ask.NONE) {
-      asked = Ask.INTERRUPT;
+    if (requested == Request.NONE) {
+      requested = Request.INTERRUPT;
       if (interruptible != null) {
         interrupted = true;
         interruptible.interrupt();
@@ -44,17 +45,17 @@ public final class StopSignal {
   }
 
   /**
-   * Does, on the caller's thread, what takes long and comes again when the run goes on: {@link
-   * #interrupt} interrupts that thread meanwhile, and no longer.
+   * Does long work on the caller's thread that is repeated when the run is continued. {@link
+   * #interrupt} interrupts that thread while the work runs, and at no other time.
    *
-   * @throws InterruptedIOException interrupted, before or meanwhile
+   * @throws InterruptedIOException the signal came before the work or while it ran
    */
-  <T> T interruptibly(Work<T> work) throws IOException {
+  public <T> T interruptibly(Work<T> work) throws IOException {
     begin();
     try {
       return work.run();
     } catch (IOException e) {
-      // Whatever it says: files are closed under a thread that is interrupted.
+      // Any exception may be the interruption's effect: it closes the file that a thread reads.
       if (isInterrupted()) {
         throw interrupted(e);
       }
@@ -65,7 +66,7 @@ public final class StopSignal {
   }
 
   private synchronized void begin() throws InterruptedIOException {
-    if (asked == Ask.INTERRUPT) {
+    if (requested == Request.INTERRUPT) {
       throw interrupted(null);
     }
     interruptible = Thread.currentThread();
@@ -75,7 +76,7 @@ public final class StopSignal {
     interruptible = null;
     if (interrupted) {
       interrupted = false;
-      // What follows keeps a checkpoint: an interrupted thread could not write it.
+      // A checkpoint is written next, and an interrupted thread cannot write it.
       var unused = Thread.interrupted();
     }
   }
@@ -90,18 +91,19 @@ public final class StopSignal {
     return e;
   }
 
-  /** Asks to stop, for good; the first reason counts. */
+  /** Requests that the run ends for good. The first reason counts. */
   public synchronized void stop(String why) {
-    if (asked != Ask.STOP) {
-      asked = Ask.STOP;
+    if (requested != Request.STOP) {
+      requested = Request.STOP;
       reason = why;
     }
   }
 
-  public synchronized Ask asked() {
-    return asked;
+  public synchronized Request requested() {
+    return requested;
   }
 
+  /** Why the run is to stop; empty unless STOP was requested. */
   public synchronized String reason() {
     return reason;
   }

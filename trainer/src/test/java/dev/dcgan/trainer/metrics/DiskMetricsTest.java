@@ -1,4 +1,4 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.metrics;
 
 import static org.assertj.core.api.Assertions.assertThat;
 

@@ -1,5 +1,6 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.session.listener;
 
+import dev.dcgan.trainer.run.ProgressEstimator;
 import dev.dcgan.trainer.train.TrainingListener.Epoch;
 import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingListener.Step;
@@ -13,31 +14,32 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * How far training is: on a terminal a bar for each epoch, elsewhere a line every half minute;
- * either way a line for each epoch. Used by the training thread alone.
+ * Shows progress: a bar for each epoch on a terminal, otherwise a log line every half minute. Both
+ * have a log line for each epoch.
  */
-final class ConsoleProgress implements AutoCloseable {
+final class ConsoleListener implements SessionListener {
 
-  private static final Logger log = LoggerFactory.getLogger("train");
+  private static final Logger log = LoggerFactory.getLogger(ConsoleListener.class);
   private static final long LINE_EVERY_NANOS = TimeUnit.SECONDS.toNanos(30);
 
   private final int epochs;
   private final int stepsPerEpoch;
   private final boolean terminal;
-  private final ProgressEstimator pace;
+  private final ProgressEstimator progress;
 
   // Mutable state
   private long lastLine = System.nanoTime();
   private @Nullable ProgressBar bar;
 
-  ConsoleProgress(int epochs, int stepsPerEpoch, ProgressEstimator pace, boolean terminal) {
+  ConsoleListener(int epochs, int stepsPerEpoch, ProgressEstimator progress, boolean terminal) {
     this.epochs = epochs;
     this.stepsPerEpoch = stepsPerEpoch;
-    this.pace = pace;
+    this.progress = progress;
     this.terminal = terminal;
   }
 
-  void onStep(Step step) {
+  @Override
+  public void onStep(Step step) {
     if (terminal) {
       bar(step.epoch()).step().setExtraMessage(losses(step.metrics()));
     } else if (System.nanoTime() - lastLine > LINE_EVERY_NANOS) {
@@ -50,26 +52,27 @@ final class ConsoleProgress implements AutoCloseable {
           stepsPerEpoch,
           losses(step.metrics()),
           Math.round(step.images() / step.seconds()),
-          pace.left(step.step()));
+          progress.left(step.step()));
     }
   }
 
-  void onEpoch(Epoch epoch) {
+  @Override
+  public void onEpoch(Epoch epoch) {
     close();
     lastLine = System.nanoTime();
-    Metrics figures = epoch.metrics();
+    Metrics metrics = epoch.metrics();
     log.info(
         "epoch {}/{}: {}, D(x) {}, D(G(z)) {}, {} images/s, {} left",
         epoch.epoch(),
         epochs,
-        losses(figures),
-        "%.3f".formatted(figures.realScore()),
-        "%.3f".formatted(figures.fakeScore()),
+        losses(metrics),
+        "%.3f".formatted(metrics.realScore()),
+        "%.3f".formatted(metrics.fakeScore()),
         Math.round(epoch.imagesPerSecond()),
-        pace.left(epoch.step()));
+        progress.left(epoch.step()));
   }
 
-  /** Takes the bar off the terminal. */
+  /** Removes the bar from the terminal. */
   @Override
   public void close() {
     if (bar != null) {
@@ -86,21 +89,21 @@ final class ConsoleProgress implements AutoCloseable {
               .setInitialMax(stepsPerEpoch)
               .setStyle(ProgressBarStyle.ASCII)
               .setUnit(" steps", 1)
-              .setConsumer(new OneLine())
+              .setConsumer(new BarConsumer())
               .clearDisplayOnFinish()
               .build();
     }
     return bar;
   }
 
-  private static String losses(Metrics figures) {
-    return "loss D %.3f, G %.3f".formatted(figures.discriminatorLoss(), figures.generatorLoss());
+  private static String losses(Metrics metrics) {
+    return "loss D %.3f, G %.3f".formatted(metrics.discriminatorLoss(), metrics.generatorLoss());
   }
 
-  /** Leaves no empty line where the bar was, as the library's own would for each epoch. */
-  private static final class OneLine extends ConsoleProgressBarConsumer {
+  /** Leaves no empty line in place of the bar, as the library's own consumer does. */
+  private static final class BarConsumer extends ConsoleProgressBarConsumer {
 
-    OneLine() {
+    BarConsumer() {
       super(System.err);
     }
 

@@ -1,8 +1,8 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.run;
 
 import java.time.Duration;
 
-/** How fast a run is and how long it will take, at the pace since it was started or carried on. */
+/** Estimates how long a run still takes, at its speed since this process started it. */
 public final class ProgressEstimator {
 
   private final long firstStep;
@@ -12,30 +12,31 @@ public final class ProgressEstimator {
   /**
    * Starts the clock.
    *
-   * @param firstStep done before
-   * @param steps of the whole run
+   * @param firstStep the steps that were done before
+   * @param steps the steps of the whole run
    */
-  ProgressEstimator(long firstStep, long steps) {
+  public ProgressEstimator(long firstStep, long steps) {
     this.firstStep = firstStep;
     this.steps = steps;
   }
 
-  long steps() {
+  /** The steps of the whole run. */
+  public long steps() {
     return steps;
   }
 
   /** Seconds from the end of {@code step} to the end of the run. */
-  double secondsLeft(long step) {
+  public double secondsLeft(long step) {
     double seconds = (System.nanoTime() - start) / 1e9;
     return seconds / Math.max(1, step - firstStep) * (steps - step);
   }
 
-  /** {@link #secondsLeft} for the eye: {@code 2 h 05 min}, {@code 3 min 20 s}. */
-  String left(long step) {
+  /** {@link #secondsLeft} as text: {@code 2 h 05 min}, {@code 3 min 20 s}. */
+  public String left(long step) {
     return text(secondsLeft(step));
   }
 
-  /** Seconds for the eye: {@code 2 h 05 min}, {@code 3 min 20 s}. */
+  /** Seconds as text: {@code 2 h 05 min}, {@code 3 min 20 s}. */
   public static String text(double seconds) {
     Duration left = Duration.ofSeconds(Math.round(seconds));
     return left.toHours() > 0

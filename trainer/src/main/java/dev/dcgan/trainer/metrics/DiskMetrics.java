@@ -1,4 +1,4 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.metrics;
 
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.core.metrics.Gauge;
@@ -13,28 +13,27 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
 /**
- * How much room there is where the trainer writes. Thread-safe.
+ * The size of the disks that the trainer writes to. Thread-safe.
  *
- * <p>Each folder is asked by a thread of its own, which dies with the process: a network's disk
- * that hangs keeps its last figure, and holds up neither a scrape nor the others' figures.
+ * <p>A daemon thread per folder measures it, so that a network file system that hangs keeps its
+ * last value and delays neither a scrape nor the other folders.
  */
 public final class DiskMetrics {
 
-  private static final int SECONDS = 15; // Between two questions: a scrape's usual interval.
+  private static final int INTERVAL_SECONDS = 15; // The usual interval of scrapes.
 
   private final Gauge free;
   private final Gauge size;
 
   DiskMetrics(PrometheusRegistry registry) {
-    free = gauge(registry, "trainer_disk_free_bytes", "Room left on the folder's file system.");
+    free = gauge(registry, "trainer_disk_free_bytes", "Free space of the folder's file system.");
     size = gauge(registry, "trainer_disk_size_bytes", "Size of the folder's file system.");
   }
 
   /**
-   * Registers them, and measures from now on.
+   * Registers the metrics and starts to measure.
    *
-   * @param folders by the name that they have in the metrics; one that is not there yet counts as
-   *     the nearest folder above it
+   * @param folders by their label; one that does not exist yet counts as its nearest parent
    */
   public static void register(PrometheusRegistry registry, Map<String, Path> folders) {
     DiskMetrics metrics = new DiskMetrics(registry);
@@ -43,11 +42,11 @@ public final class DiskMetrics {
           var unused =
               Executors.newSingleThreadScheduledExecutor(Threads.named("disk-" + label))
                   .scheduleWithFixedDelay(
-                      () -> metrics.measure(label, folder), 0, SECONDS, TimeUnit.SECONDS);
+                      () -> metrics.measure(label, folder), 0, INTERVAL_SECONDS, TimeUnit.SECONDS);
         });
   }
 
-  /** Waits for the disk. */
+  /** Measures once; blocks as long as the disk does. */
   void measure(String label, Path folder) {
     try {
       FileStore store = Files.getFileStore(existing(folder));
@@ -55,7 +54,7 @@ public final class DiskMetrics {
       free.labelValues(label).set((double) store.getUsableSpace());
       size.labelValues(label).set(total);
     } catch (IOException e) {
-      // A disk that answers with an error has no figure.
+      // A disk that fails has no value.
       free.remove(label);
       size.remove(label);
     }

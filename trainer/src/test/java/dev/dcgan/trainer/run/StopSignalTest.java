@@ -1,4 +1,4 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.run;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -11,13 +11,13 @@ import org.junit.jupiter.api.Test;
 
 class StopSignalTest {
 
-  private final StopSignal control = new StopSignal();
+  private final StopSignal signal = new StopSignal();
 
   @Test
   void interruptibly_interruptedMeanwhile_breaksOff_andLeavesTheThreadFitToWrite() {
-    assertThatThrownBy(() -> control.interruptibly(this::interruptAndWait))
+    assertThatThrownBy(() -> signal.interruptibly(this::interruptAndWait))
         .isInstanceOf(InterruptedIOException.class)
-        .hasRootCauseMessage("broken off");
+        .hasRootCauseMessage("aborted");
 
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
   }
@@ -26,13 +26,13 @@ class StopSignalTest {
   void interruptibly_interruptedAtItsVeryEnd_keepsTheResult_andLeavesTheThreadFitToWrite()
       throws Exception {
     String result =
-        control.interruptibly(
+        signal.interruptibly(
             () -> {
-              control.interrupt();
-              return "pictures";
+              signal.interrupt();
+              return "images";
             });
 
-    assertThat(result).isEqualTo("pictures");
+    assertThat(result).isEqualTo("images");
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
   }
 
@@ -40,39 +40,39 @@ class StopSignalTest {
   void interruptibly_interruptedAndThenStopped_breaksOff_andLeavesTheThreadFitToWrite() {
     assertThatThrownBy(
             () ->
-                control.interruptibly(
+                signal.interruptibly(
                     () -> {
-                      control.interrupt();
-                      control.stop("asked to");
-                      throw new IOException("broken off");
+                      signal.interrupt();
+                      signal.stop("asked to");
+                      throw new IOException("aborted");
                     }))
         .isInstanceOf(InterruptedIOException.class)
-        .hasRootCauseMessage("broken off");
+        .hasRootCauseMessage("aborted");
 
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
-    assertThat(control.asked()).isEqualTo(StopSignal.Ask.STOP);
+    assertThat(signal.requested()).isEqualTo(StopSignal.Request.STOP);
   }
 
   @Test
   void interruptibly_interruptedAndStoppedAtItsVeryEnd_keepsTheResult() throws Exception {
     String result =
-        control.interruptibly(
+        signal.interruptibly(
             () -> {
-              control.interrupt();
-              control.stop("asked to");
-              return "pictures";
+              signal.interrupt();
+              signal.stop("asked to");
+              return "images";
             });
 
-    assertThat(result).isEqualTo("pictures");
+    assertThat(result).isEqualTo("images");
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
   }
 
   @Test
   void interruptibly_interruptedBefore_doesNothing() {
     AtomicBoolean done = new AtomicBoolean();
-    control.interrupt();
+    signal.interrupt();
 
-    assertThatThrownBy(() -> control.interruptibly(() -> done.getAndSet(true)))
+    assertThatThrownBy(() -> signal.interruptibly(() -> done.getAndSet(true)))
         .isInstanceOf(InterruptedIOException.class);
 
     assertThat(done).isFalse();
@@ -84,7 +84,7 @@ class StopSignalTest {
 
     assertThatThrownBy(
             () ->
-                control.interruptibly(
+                signal.interruptibly(
                     () -> {
                       throw failure;
                     }))
@@ -93,20 +93,20 @@ class StopSignalTest {
 
   @Test
   void interrupt_afterwards_leavesTheThreadAlone() throws Exception {
-    control.interruptibly(() -> "pictures");
+    signal.interruptibly(() -> "images");
 
-    control.interrupt();
+    signal.interrupt();
 
     assertThat(Thread.currentThread().isInterrupted()).isFalse();
-    assertThat(control.asked()).isEqualTo(StopSignal.Ask.INTERRUPT);
+    assertThat(signal.requested()).isEqualTo(StopSignal.Request.INTERRUPT);
   }
 
   @Test
   void stop_doesNotBreakOff() throws Exception {
     boolean interrupted =
-        control.interruptibly(
+        signal.interruptibly(
             () -> {
-              control.stop("asked to");
+              signal.stop("asked to");
               return Thread.currentThread().isInterrupted();
             });
 
@@ -114,13 +114,13 @@ class StopSignalTest {
   }
 
   private Void interruptAndWait() throws IOException {
-    control.interrupt();
+    signal.interrupt();
     try {
-      new CountDownLatch(1).await(); // For ever, but for the interruption.
+      new CountDownLatch(1).await(); // Until it is interrupted.
       throw new AssertionError("nobody counts down");
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new IOException("broken off");
+      throw new IOException("aborted");
     }
   }
 }

@@ -1,4 +1,4 @@
-package dev.dcgan.trainer.session;
+package dev.dcgan.trainer.metrics;
 
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.torch.NativeFailureException;
@@ -16,7 +16,7 @@ import io.prometheus.metrics.model.snapshots.Unit;
 import java.time.InstantSource;
 import java.util.List;
 
-/** What Prometheus sees of training. */
+/** The Prometheus metrics of training. Updated by the training thread. */
 public final class TrainerMetrics {
 
   private final InstantSource clock;
@@ -48,37 +48,37 @@ public final class TrainerMetrics {
   private final Counter warnings;
   private final Gauge warning;
   private final Counter published;
-  private final List<Gauge> ofTheRun;
+  private final List<Gauge> perRun;
 
   // Mutable state, of the training thread
-  private long failedAt;
+  private long failedStep;
 
   public TrainerMetrics(PrometheusRegistry registry, InstantSource clock) {
     this.clock = clock;
     discriminatorLoss =
-        gauge(registry, "trainer_discriminator_loss", "The discriminator's loss in the last step.");
+        gauge(registry, "trainer_discriminator_loss", "Discriminator loss of the last step.");
     generatorLoss =
-        gauge(registry, "trainer_generator_loss", "The generator's loss in the last step.");
-    realScore = gauge(registry, "trainer_real_score", "D(x), mean over the last step's pictures.");
-    fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the last step's fakes.");
-    epoch = gauge(registry, "trainer_epoch", "The epoch under way, from 1.");
-    epochs = gauge(registry, "trainer_epochs", "The epochs that the run is to have.");
+        gauge(registry, "trainer_generator_loss", "Generator loss of the last step.");
+    realScore = gauge(registry, "trainer_real_score", "D(x), mean over the real images of the last step.");
+    fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the generated images of the last step.");
+    epoch = gauge(registry, "trainer_epoch", "Current epoch, from 1.");
+    epochs = gauge(registry, "trainer_epochs", "Epochs of the current run.");
     progress =
         gauge(
             registry,
             "trainer_progress_ratio",
-            "The share of the run's steps that are done, to 1.");
+            "Share of the run's steps that are done, 0 to 1.");
     remaining =
-        gauge(registry, "trainer_remaining_seconds", "Until the run ends, at its pace so far.");
+        gauge(registry, "trainer_remaining_seconds", "Estimated time until the run ends.");
     progressTime =
         gauge(
             registry,
             "trainer_last_progress_timestamp_seconds",
-            "When the run last got on, by a step, pictures read or measured, in Unix time.");
+            "Time of the last progress, by a step or by images read or evaluated, in Unix time.");
     run =
         Info.builder()
             .name("trainer_run_info")
-            .help("The run under way.")
+            .help("The current run.")
             .labelNames("run", "model", "preset")
             .register(registry);
     device =
@@ -91,17 +91,17 @@ public final class TrainerMetrics {
         Gauge.builder()
             .name("trainer_device_failures")
             .help(
-                "How often in a row the device or its memory has interrupted the run under way"
-                    + " without progress in between, by reason.")
+                "Consecutive interruptions of the current run by the device or its memory without"
+                    + " progress in between, by reason.")
             .labelNames("reason")
             .register(registry);
     clearDeviceFailures();
-    steps = counter(registry, "trainer_steps_total", "Training steps done.");
-    images = counter(registry, "trainer_images_total", "Real pictures that training has seen.");
+    steps = counter(registry, "trainer_steps_total", "Training steps.");
+    images = counter(registry, "trainer_images_total", "Real images that were trained on.");
     stepSeconds =
         Histogram.builder()
             .name("trainer_step_seconds")
-            .help("Time of one step: both networks, forward and back.")
+            .help("Duration of a step: forward and backward pass of both networks.")
             .unit(Unit.SECONDS)
             .classicOnly()
             .classicUpperBounds(
@@ -111,59 +111,59 @@ public final class TrainerMetrics {
         gauge(
             registry,
             "trainer_discriminator_gradient_norm",
-            "The Euclidean norm of the discriminator's gradient in the last step.");
+            "Euclidean norm of the discriminator's gradient in the last step.");
     generatorGradient =
         gauge(
             registry,
             "trainer_generator_gradient_norm",
-            "The Euclidean norm of the generator's gradient in the last step.");
+            "Euclidean norm of the generator's gradient in the last step.");
     diversity =
         gauge(
             registry,
             "trainer_diversity",
-            "How much the sheet's pictures differ, relative to real ones.");
+            "Diversity of the sample grid, relative to real images.");
     quality =
         Gauge.builder()
             .name("trainer_quality")
-            .help("The last measurement of quality, by figure.")
+            .help("Quality of the generator at its last evaluation, by metric.")
             .labelNames("figure")
             .register(registry);
     realQuality =
         Gauge.builder()
             .name("trainer_quality_real")
-            .help("What real pictures score by the same measure, by figure.")
+            .help("Real-vs-real baseline of the quality, by metric.")
             .labelNames("figure")
             .register(registry);
     checkpoints = counter(registry, "trainer_checkpoints_total", "Checkpoints written.");
     checkpointSeconds =
-        counter(registry, "trainer_checkpoint_seconds_total", "Time spent on checkpoints.");
+        counter(registry, "trainer_checkpoint_seconds_total", "Time spent writing checkpoints.");
     checkpointTime =
         gauge(
             registry,
             "trainer_last_checkpoint_timestamp_seconds",
-            "When the last checkpoint was written, in Unix time.");
+            "Time of the last checkpoint, in Unix time.");
     evaluationSeconds =
-        counter(registry, "trainer_evaluation_seconds_total", "Time spent measuring quality.");
+        counter(registry, "trainer_evaluation_seconds_total", "Time spent evaluating.");
     writeFailures =
         Counter.builder()
             .name("trainer_write_failures_total")
-            .help("What could not be written: a checkpoint, an event, a sheet of samples ...")
+            .help("Writes that failed, by what could not be written.")
             .labelNames("what")
             .register(registry);
     warnings =
         Counter.builder()
             .name("trainer_warnings_total")
-            .help("Troubles that watchdogs noticed, by kind.")
+            .help("Warnings of the training monitor, by kind.")
             .labelNames("kind")
             .register(registry);
     warning =
         Gauge.builder()
             .name("trainer_warning")
-            .help("1 while a watchdog's trouble lasts, by kind.")
+            .help("1 while a warning of the training monitor lasts, by kind.")
             .labelNames("kind")
             .register(registry);
-    published = counter(registry, "trainer_models_published_total", "Models published.");
-    ofTheRun =
+    published = counter(registry, "trainer_models_published_total", "Published model versions.");
+    perRun =
         List.of(
             discriminatorLoss,
             generatorLoss,
@@ -179,37 +179,37 @@ public final class TrainerMetrics {
   }
 
   /** A checkpoint was written. */
-  void checkpointKept(double seconds) {
+  public void checkpointKept(double seconds) {
     checkpoints.inc();
     checkpointSeconds.inc(seconds);
     checkpointTime.set(now());
   }
 
-  /** {@code what} could not be written. */
-  void writeFailed(String what) {
+  /** {@code what}, an identifier, could not be written. */
+  public void writeFailed(String what) {
     writeFailures.labelValues(what).inc();
   }
 
-  /** Quality was measured. */
-  void measured(QualityReport report, double seconds) {
+  /** The generator was evaluated. */
+  public void measured(QualityReport report, double seconds) {
     report.metrics().forEach((name, value) -> quality.labelValues(name).set(value));
     report.baselineMetrics().forEach((name, value) -> realQuality.labelValues(name).set(value));
     evaluationSeconds.inc(seconds);
     progressed();
   }
 
-  /** Something was done of what takes long beside the steps: a picture read, some measured. */
-  void progressed() {
+  /** Images were read or evaluated, which may take long without a step. */
+  public void progressed() {
     progressTime.set(now());
   }
 
-  /** Of the sheet's pictures, relative to real ones. */
-  void diversity(double relative) {
+  /** The diversity of the sample grid, relative to real images. */
+  public void diversity(double relative) {
     diversity.set(relative);
   }
 
-  /** A watchdog barked, or became quiet again; what lasts already is not counted again. */
-  void warned(String kind, boolean begins) {
+  /** A warning begins or ends; one that lasts already is not counted again. */
+  public void warned(String kind, boolean begins) {
     GaugeDataPoint lasts = warning.labelValues(kind);
     if (begins && lasts.get() == 0) {
       warnings.labelValues(kind).inc();
@@ -217,34 +217,32 @@ public final class TrainerMetrics {
     lasts.set(begins ? 1 : 0);
   }
 
+  /** A run has recorded a new version. */
   public void published() {
     published.inc();
   }
 
-  /**
-   * Another run begins, or goes on, at its pictures: of the last one nothing is left but the
-   * counters. What this one has not yet is NaN.
-   */
-  void begin(Run begun) {
+  /** A run starts or continues: gauges are NaN until it has values, counters keep theirs. */
+  public void begin(Run begun) {
     quality.clear();
     realQuality.clear();
     warning.clear();
-    ofTheRun.forEach(gauge -> gauge.set(Double.NaN));
+    perRun.forEach(gauge -> gauge.set(Double.NaN));
     epochs.set(begun.getConfig().getEpochs());
     deviceFailed(begun.getDeviceFailure());
     progressed();
     run.setLabelValues(begun.getId(), begun.getConfig().getModel(), begun.getConfig().getPreset());
   }
 
-  /** The device that is used, and the choice that was requested. */
+  /** The device that is used, and the {@code --device} that was requested. */
   public void device(String used, String requested) {
     device.setLabelValues(used, requested);
   }
 
-  /** The last failure of the device in the run under way; without attempts: there was none. */
-  void deviceFailed(DeviceFailure failure) {
+  /** The last failure of the device in the current run; without attempts there was none. */
+  public void deviceFailed(DeviceFailure failure) {
     clearDeviceFailures();
-    failedAt = failure.getStep();
+    failedStep = failure.getStep();
     if (failure.getAttempts() > 0) {
       deviceFailures.labelValues(failure.getKind()).set(failure.getAttempts());
     }
@@ -256,26 +254,32 @@ public final class TrainerMetrics {
     }
   }
 
-  /** The run came to an end, or was interrupted. */
-  void end(Run ended) {
+  /** The run has ended or was interrupted. */
+  public void end(Run ended) {
     run.remove(ended.getId(), ended.getConfig().getModel(), ended.getConfig().getPreset());
     remaining.set(Double.NaN);
   }
 
-  void onStep(Step step, ProgressEstimator pace) {
-    progress.set((double) step.step() / pace.steps());
-    remaining.set(pace.secondsLeft(step.step()));
+  /**
+   * A step is done.
+   *
+   * @param done the share of the run's steps that are done
+   * @param secondsLeft until the run ends
+   */
+  public void onStep(Step step, double done, double secondsLeft) {
+    progress.set(done);
+    remaining.set(secondsLeft);
     progressed();
-    if (step.step() > failedAt) {
+    if (step.step() > failedStep) {
       clearDeviceFailures();
     }
-    Metrics figures = step.metrics();
-    discriminatorLoss.set(figures.discriminatorLoss());
-    generatorLoss.set(figures.generatorLoss());
-    realScore.set(figures.realScore());
-    fakeScore.set(figures.fakeScore());
-    discriminatorGradient.set(figures.discriminatorGradientNorm());
-    generatorGradient.set(figures.generatorGradientNorm());
+    Metrics metrics = step.metrics();
+    discriminatorLoss.set(metrics.discriminatorLoss());
+    generatorLoss.set(metrics.generatorLoss());
+    realScore.set(metrics.realScore());
+    fakeScore.set(metrics.fakeScore());
+    discriminatorGradient.set(metrics.discriminatorGradientNorm());
+    generatorGradient.set(metrics.generatorGradientNorm());
     epoch.set(step.epoch());
     steps.inc();
     images.inc(step.images());

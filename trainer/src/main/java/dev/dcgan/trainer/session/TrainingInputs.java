@@ -1,0 +1,57 @@
+package dev.dcgan.trainer.session;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.server.OneLine;
+import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.data.DatasetOptions;
+import dev.dcgan.trainer.data.Datasets;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.v1.RunConfig;
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.OptionalInt;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** What a run needs of the machine: a device and the images. */
+public record TrainingInputs(TrainingDevice device, DatasetSplit images) implements AutoCloseable {
+
+  private static final Logger log = LoggerFactory.getLogger(TrainingInputs.class);
+
+  /**
+   * Opens the images that a complete config names.
+   *
+   * @param root the folder of relative paths
+   * @param onProgress called for each image that was read
+   */
+  public static DatasetSplit openImages(
+      RunConfig config, ImageShape shape, Path root, Runnable onProgress) throws IOException {
+    if (!config.getDataset().isEmpty()) {
+      return DigitsDataset.split(config.getImages(), config.getSeed());
+    }
+    DatasetOptions defaults = DatasetOptions.defaults();
+    return Datasets.open(
+        root.resolve(config.getData()),
+        shape,
+        new DatasetOptions(
+            config.getHeldOut(),
+            config.hasChannels(),
+            config.hasMaxUnreadable()
+                ? OptionalInt.of(config.getMaxUnreadable())
+                : OptionalInt.empty(),
+            defaults.memoryBytes(),
+            defaults.scratchFolder()),
+        onProgress);
+  }
+
+  /** Closes the images; a failure is logged, for it changes nothing about the run. */
+  @Override
+  public void close() {
+    try {
+      images.close();
+    } catch (IOException e) {
+      log.warn("cannot close the images: {}", OneLine.of(e));
+    }
+  }
+}
