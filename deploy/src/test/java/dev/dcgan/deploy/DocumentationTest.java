@@ -32,7 +32,7 @@ class DocumentationTest {
   private static final Pattern TABLE =
       Pattern.compile(
           "(?m)^\\| (`(?:trainer|sampler) .*?) \\| default \\| meaning \\|\n\\|[-|]+\\|\n((?:\\|.*\n)+)");
-  private static final Pattern ROW = Pattern.compile("\\| `(--[a-z0-9-]+)[^`]*` \\| (.*?) \\| .+ \\|");
+  private static final Pattern ROW = Pattern.compile("\\| `(--[a-z0-9-]+)[^`]*` \\|(.*?)\\| .+ \\|");
   private static final Pattern CODE = Pattern.compile("`([^`]*)`");
   private static final Pattern LINK = Pattern.compile("\\]\\((?!https?:)([^)#]*)(?:#([^)]*))?\\)");
   private static final Pattern HEADING = Pattern.compile("(?m)^#+ (.*)$");
@@ -53,7 +53,7 @@ class DocumentationTest {
           assertThat(options.add(option)).as("%s %s has one row", command, option).isTrue();
           if (!DryRun.options(main, List.of(name)).contains(option)) {
             problems.add("%s has no option %s".formatted(command, option));
-          } else if (!agree(row.group(2), DryRun.defaultText(main, name, option))) {
+          } else if (!agree(row.group(2).strip(), DryRun.defaultText(main, name, option))) {
             problems.add(
                 "%s %s: the default is '%s'"
                     .formatted(command, option, DryRun.defaultText(main, name, option)));
