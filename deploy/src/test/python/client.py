@@ -1,7 +1,8 @@
-"""A client in another language: stubs that protoc generated, Debian's python3-grpcio.
+"""A Python client with stubs that protoc generated.
 
-Usage: client.py host:port folder-with-the-stubs
-Prints count, shape, and the SHA-256 of the RAW pixels of images 3 to 9 of seed 2**64 - 1, unary and streamed.
+Usage: client.py HOST:PORT STUBS_FOLDER
+Prints the count, the shape and the SHA-256 of the RAW pixels of images 3 to 9 of seed 2**64 - 1, from Generate and
+from GenerateStream.
 """
 
 import hashlib

@@ -1,7 +1,7 @@
-"""The Open Inference Protocol as Triton's Python client speaks it: raw tensors both ways, outputs by name.
+"""A client of the Open Inference Protocol that sends what Triton's Python client sends: raw tensors, outputs by name.
 
-Usage: infer.py host:port folder-with-the-stubs
-Compares what ModelInfer gives for the latents of images 3 to 9 of seed 42 with what Generate gives.
+Usage: infer.py HOST:PORT STUBS_FOLDER
+Compares the images of ModelInfer for the latents of images 3 to 9 of seed 42 with those of Generate.
 """
 
 import struct
@@ -26,28 +26,28 @@ with grpc.insecure_channel(sys.argv[1]) as channel:
     model = triton.ModelReady(pb.ModelReadyRequest(name="mnist28"), timeout=60).ready
     other = triton.ModelReady(pb.ModelReadyRequest(name="resnet"), timeout=60).ready
     print(f"live {live}, ready {ready}, model {model}, other {other}")
-    known = triton.ModelMetadata(pb.ModelMetadataRequest(name="mnist28"), timeout=60)
-    print(known.platform, *map(text, known.inputs), *map(text, known.outputs))
+    metadata = triton.ModelMetadata(pb.ModelMetadataRequest(name="mnist28"), timeout=60)
+    print(metadata.platform, *map(text, metadata.inputs), *map(text, metadata.outputs))
 
-    asked = dict(seed=42, first_index=3, count=7)
-    got = sampler.GetLatents(sampler_pb2.GetLatentsRequest(**asked), timeout=60)
-    request = pb.ModelInferRequest(model_name="mnist28", model_version=str(got.model.version), id="call-1")
-    request.inputs.add(name="z", datatype="FP32", shape=[7, got.latent_size])
-    request.raw_input_contents.append(struct.pack(f"<{len(got.latents)}f", *got.latents))
+    selection = dict(seed=42, first_index=3, count=7)
+    latents = sampler.GetLatents(sampler_pb2.GetLatentsRequest(**selection), timeout=60)
+    request = pb.ModelInferRequest(model_name="mnist28", model_version=str(latents.model.version), id="call-1")
+    request.inputs.add(name="z", datatype="FP32", shape=[7, latents.latent_size])
+    request.raw_input_contents.append(struct.pack(f"<{len(latents.latents)}f", *latents.latents))
     request.outputs.add(name="pixels")
     request.outputs.add(name="image")
-    answer = triton.ModelInfer(request, timeout=60)
-    print(f"{answer.model_name}/{answer.model_version}", answer.id, *map(text, answer.outputs))
+    response = triton.ModelInfer(request, timeout=60)
+    print(f"{response.model_name}/{response.model_version}", response.id, *map(text, response.outputs))
 
     def generate(image_format):
         return sampler.Generate(
-            sampler_pb2.GenerateRequest(version=got.model.version, format=image_format, **asked), timeout=60
+            sampler_pb2.GenerateRequest(version=latents.model.version, format=image_format, **selection), timeout=60
         )
 
     pixels = generate(sampler_pb2.IMAGE_FORMAT_RAW).pixels
     floats = generate(sampler_pb2.IMAGE_FORMAT_FLOAT).floats  # NHWC, which for one channel is NCHW
-    print("pixels as Generate gives them:", answer.raw_output_contents[0] == pixels)
-    print("floats as Generate gives them:", answer.raw_output_contents[1] == floats)
+    print("pixels equal those of Generate:", response.raw_output_contents[0] == pixels)
+    print("floats equal those of Generate:", response.raw_output_contents[1] == floats)
     request.inputs[0].datatype = "FP64"
     try:
         triton.ModelInfer(request, timeout=60)

@@ -11,19 +11,19 @@ import java.util.stream.Stream;
 import java.util.stream.StreamSupport;
 
 /**
- * A dashboard as Grafana keeps it.
+ * A dashboard as Grafana stores it.
  *
- * @param json all of it
+ * @param json the whole file
  */
 public record Dashboard(JsonObject json) {
 
   private static final Path FOLDER = Path.of("grafana/dashboards");
 
   /**
-   * A rectangle of the grid, which is 24 wide.
+   * A rectangle of the grid, which is 24 columns wide.
    *
-   * @param x of its left edge
-   * @param y of its upper edge
+   * @param x the left edge
+   * @param y the upper edge
    */
   public record Place(int x, int y, int w, int h) {
 
@@ -32,7 +32,7 @@ public record Dashboard(JsonObject json) {
     }
   }
 
-  /** A panel, or the heading of a row of them. */
+  /** A panel, or the heading of a row. */
   public record Panel(JsonObject json) {
 
     public String type() {
@@ -56,7 +56,7 @@ public record Dashboard(JsonObject json) {
           place.get("h").getAsInt());
     }
 
-    /** Of its fields: unit, colours, thresholds ... */
+    /** The defaults of its fields: unit, colors, thresholds ... */
     public JsonObject defaults() {
       return json.getAsJsonObject("fieldConfig").getAsJsonObject("defaults");
     }
@@ -66,7 +66,7 @@ public record Dashboard(JsonObject json) {
     }
   }
 
-  /** One of a panel's queries. */
+  /** A query of a panel. */
   public record Target(JsonObject json) {
 
     public String refId() {
@@ -77,13 +77,13 @@ public record Dashboard(JsonObject json) {
       return string(json, "expr");
     }
 
-    /** What a series is called, with its labels as {@code {{label}}}. */
+    /** The legend of a series, with labels as {@code {{label}}}. */
     public String legend() {
       return string(json, "legendFormat");
     }
   }
 
-  /** Those of the folder, by name. */
+  /** All dashboards of the folder, by name. */
   public static List<Dashboard> all() throws IOException {
     try (Stream<Path> files = Files.list(FOLDER)) {
       return files.sorted().map(Dashboard::read).toList();
@@ -102,29 +102,29 @@ public record Dashboard(JsonObject json) {
     return string(json, "title");
   }
 
-  /** The last part of its address. */
+  /** The last part of the address of the dashboard. */
   public String uid() {
     return string(json, "uid");
   }
 
-  /** Headings and panels, as they stand. */
+  /** Headings and panels in the order of the file. */
   public List<Panel> everything() {
     return objects(json, "panels").map(Panel::new).toList();
   }
 
-  /** Without the headings. */
+  /** The panels without the headings. */
   public List<Panel> panels() {
     return everything().stream().filter(panel -> !panel.isHeading()).toList();
   }
 
-  /** Template variables that are looked up in Prometheus, in order: each may need those before. */
+  /** The template variables that query Prometheus, in order: each may use those before it. */
   public List<JsonObject> variables() {
     return objects(json.getAsJsonObject("templating"), "list")
         .filter(variable -> string(variable, "type").equals("query"))
         .toList();
   }
 
-  /** Annotations that are queries to Prometheus. */
+  /** The annotations that query Prometheus. */
   public List<JsonObject> annotations() {
     return objects(json.getAsJsonObject("annotations"), "list")
         .filter(annotation -> annotation.has("expr"))

@@ -24,14 +24,12 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/**
- * The dashboards as files: what an operator is to find on each panel, and that Grafana finds them.
- */
+/** Tests the files of the dashboards: what each panel documents, and that Grafana finds them. */
 class DashboardsTest {
 
   private static final Path PROVISIONING = Path.of("grafana/provisioning");
   private static final Pattern VARIABLE = Pattern.compile("\\$\\{?(\\w+)");
-  // Grafana's own begin with two.
+  // The variables of Grafana itself begin with two underscores.
   private static final Pattern OURS = Pattern.compile("\\$\\{?(?!__)(\\w+)");
 
   static List<Dashboard> dashboards() throws IOException {
@@ -39,7 +37,7 @@ class DashboardsTest {
   }
 
   @Test
-  void dashboards_areTheSamplersAndTheTrainers() throws IOException {
+  void dashboards_areOnePerProgram() throws IOException {
     assertThat(dashboards())
         .extracting(Dashboard::uid)
         .containsExactly("dcgan-sampler", "dcgan-trainer");
@@ -47,7 +45,7 @@ class DashboardsTest {
 
   @ParameterizedTest
   @MethodSource("dashboards")
-  void ids_areUnique_andPanelsDoNotOverlap(Dashboard dashboard) {
+  void panels_haveUniqueIds_andDoNotOverlap(Dashboard dashboard) {
     Set<Integer> ids = new HashSet<>();
     List<Panel> before = new ArrayList<>();
     for (Panel panel : dashboard.everything()) {
@@ -66,20 +64,20 @@ class DashboardsTest {
 
   @ParameterizedTest
   @MethodSource("dashboards")
-  void panels_sayWhatTheyShow_inWhatUnit_fromWhere(Dashboard dashboard) {
+  void panels_haveDescription_unit_andDataSource(Dashboard dashboard) {
     for (Panel panel : dashboard.panels()) {
       assertThat(panel.title()).isNotBlank();
-      // A sentence of what it is, and what is good or to be done.
+      // What the panel shows, which values are good, and what to do.
       assertThat(string(panel.json(), "description"))
           .as(panel.title())
           .hasSizeGreaterThan(40)
           .endsWith(".");
       assertThat(string(panel.defaults(), "unit")).as("unit of %s", panel.title()).isNotBlank();
-      assertFromTheVariable(panel.json());
+      assertUsesDataSourceVariable(panel.json());
       assertThat(panel.targets()).as(panel.title()).isNotEmpty();
       assertThat(panel.targets()).extracting(Target::refId).doesNotHaveDuplicates();
       for (Target target : panel.targets()) {
-        assertFromTheVariable(target.json());
+        assertUsesDataSourceVariable(target.json());
         assertThat(target.expression()).as(panel.title()).isNotBlank();
         if (!panel.type().equals("table")) {
           assertThat(target.legend()).as("legend of %s", panel.title()).isNotBlank();
@@ -97,12 +95,12 @@ class DashboardsTest {
 
   @ParameterizedTest
   @MethodSource("dashboards")
-  void variables_areAllUsed_andAllDefined(Dashboard dashboard) {
+  void variables_areDefined_andUsed(Dashboard dashboard) {
     Set<String> defined = new TreeSet<>();
     Dashboard.objects(dashboard.json().getAsJsonObject("templating"), "list")
         .forEach(
             variable -> {
-              // A variable knows those before it alone.
+              // A variable may use only those before it.
               assertThat(defined).containsAll(names(OURS, variable.toString()));
               defined.add(string(variable, "name"));
             });
@@ -115,7 +113,7 @@ class DashboardsTest {
         .annotations()
         .forEach(
             annotation -> {
-              assertFromTheVariable(annotation);
+              assertUsesDataSourceVariable(annotation);
               assertThat(defined).containsAll(names(OURS, annotation.toString()));
             });
     assertThat(names(VARIABLE, dashboard.json().toString()))
@@ -126,7 +124,7 @@ class DashboardsTest {
 
   @ParameterizedTest
   @MethodSource("dashboards")
-  void rates_areTakenOverGrafanasRateInterval(Dashboard dashboard) {
+  void rates_useTheRateInterval(Dashboard dashboard) {
     for (Panel panel : dashboard.panels()) {
       for (Target target : panel.targets()) {
         assertThat(target.expression())
@@ -136,9 +134,9 @@ class DashboardsTest {
     }
   }
 
-  /** Epochs are counted from 1 while they are under way: a run would end short of its end. */
+  /** Epochs are counted from 1, so that a ratio of epochs would be wrong at the end of a run. */
   @Test
-  void progress_isOfSteps() throws IOException {
+  void progress_countsSteps() throws IOException {
     assertThat(dashboards())
         .flatExtracting(Dashboard::panels)
         .filteredOn(panel -> panel.title().equals("Progress"))
@@ -156,7 +154,7 @@ class DashboardsTest {
   }
 
   @Test
-  void provisioning_namesTheDataSource_andTheFolderOfTheDashboards() throws IOException {
+  void provisioning_namesDataSource_andDashboards() throws IOException {
     JsonNode source = yaml("datasources/prometheus.yaml").at("/datasources/0");
     assertThat(source.get("type").asText()).isEqualTo("prometheus");
     assertThat(source.get("url").asText()).isEqualTo("http://prometheus:9090");
@@ -180,7 +178,7 @@ class DashboardsTest {
     return new YAMLMapper().readTree(PROVISIONING.resolve(file).toFile());
   }
 
-  private static void assertFromTheVariable(JsonObject of) {
+  private static void assertUsesDataSourceVariable(JsonObject of) {
     JsonObject source = of.getAsJsonObject("datasource");
     assertThat(string(source, "type")).isEqualTo("prometheus");
     assertThat(string(source, "uid")).isEqualTo("${datasource}");

@@ -18,27 +18,27 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** That {@link KubernetesTest} finds what is wrong: one mistake at a time, in what is right. */
+/** Tests that {@link KubernetesTest} finds mistakes, planted one at a time in valid objects. */
 @TestInstance(Lifecycle.PER_CLASS)
 class PlantedMistakesTest {
 
   private static final String POD = "/spec/template/spec/";
   private static final String CONTAINER = POD + "containers/0/";
 
-  private final List<ObjectNode> right = new ArrayList<>();
+  private final List<ObjectNode> valid = new ArrayList<>();
 
   @TempDir private Path scratch;
 
   @BeforeAll
   void render() throws Exception {
     Kustomize.assumeHere();
-    right.addAll(Rendered.alone("overlays/gpu", List.of("prometheus-operator")));
+    valid.addAll(Rendered.alone("overlays/gpu", List.of("prometheus-operator")));
     for (String job : List.of("train", "sweep", "export")) {
-      right.addAll(Rendered.alone("jobs/" + job, List.of("gpu", "annotations")));
+      valid.addAll(Rendered.alone("jobs/" + job, List.of("gpu", "annotations")));
     }
   }
 
-  /** An object, a field of it (a JSON pointer), what is put there, and what must be said. */
+  /** An object, a field (a JSON pointer), its planted value, and the expected problem. */
   static Stream<Arguments> mistakes() {
     return Stream.of(
         // Types
@@ -54,6 +54,11 @@ class PlantedMistakesTest {
             "fast",
             "/spec/volumeClaimTemplates/0/spec/storageClass: unknown field"),
         arguments("PodMonitor dcgan", "/spec/jobLable", "x", "/spec/jobLable: unknown field"),
+        arguments(
+            "PodMonitor dcgan",
+            "/spec/podMetricsEndpoints/0/relabelings/0/replacement",
+            "$1",
+            "relabelings: job is 'sampler' for Deployment sampler"),
         arguments(
             "PrometheusRule dcgan",
             "/spec/groups/0/rules/0/serverity",
@@ -248,21 +253,21 @@ class PlantedMistakesTest {
 
   @ParameterizedTest(name = "{0} {1} = {2}")
   @MethodSource("mistakes")
-  void mistake_isFound(String object, String field, String value, String said) throws Exception {
+  void mistake_isFound(String object, String field, String value, String problem) throws Exception {
     List<ObjectNode> trees = new ArrayList<>();
-    right.forEach(tree -> trees.add(tree.deepCopy()));
-    ObjectNode wrong =
+    valid.forEach(tree -> trees.add(tree.deepCopy()));
+    ObjectNode target =
         trees.stream()
             .filter(tree -> (Manifests.name(tree) + "-").startsWith(object + "-"))
             .findFirst()
             .orElseThrow();
-    plant(wrong, field, value);
-    assertThat(trees).isNotEqualTo(right);
+    plant(target, field, value);
+    assertThat(trees).isNotEqualTo(valid);
 
     List<String> problems = new Inspection(scratch).problems(trees);
 
     assertThat(problems)
-        .anySatisfy(line -> assertThat(line).startsWith(object.split("-", 2)[0]).contains(said));
+        .anySatisfy(line -> assertThat(line).startsWith(object.split("-", 2)[0]).contains(problem));
   }
 
   private static void plant(ObjectNode tree, String field, String value) throws Exception {

@@ -14,6 +14,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
@@ -24,10 +25,11 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The scrape configs, the rules, and that promtool's tests of the rules are whole. */
+/** Tests the scrape configurations, the rules, and that the promtool tests cover every rule. */
 class PrometheusTest {
 
   private static final Path FOLDER = Path.of("prometheus").toAbsolutePath();
+  private static final String RUNBOOK = "https://git.example.com/dcgan/deploy/RUNBOOK.md";
   private static final Pattern TESTED =
       Pattern.compile("ALERTS\\{alertname=\"(\\w+)\", alertstate=\"firing\"}");
   private static final Pattern TEMPLATE_LABEL = Pattern.compile("\\$labels\\.(\\w+)");
@@ -58,18 +60,18 @@ class PrometheusTest {
   }
 
   @Test
-  void config_labelsBothPrograms_byNamespaceAndPod() throws Exception {
+  void config_labelsBothPrograms() throws Exception {
     Path config = FOLDER.resolve("prometheus.yml");
 
-    assertThat(targets(config, "sampler"))
-        .containsExactly("http://sampler:9402/metrics sampler compose/sampler");
-    assertThat(targets(config, "trainer"))
-        .containsExactly("http://trainer:9401/metrics trainer compose/trainer");
+    assertThat(targets(config, "dcgan-sampler"))
+        .containsExactly("http://sampler:9402/metrics dcgan-sampler compose/sampler");
+    assertThat(targets(config, "dcgan-trainer"))
+        .containsExactly("http://trainer:9401/metrics dcgan-trainer compose/trainer");
   }
 
-  /** Debian's Prometheus cannot ask Kubernetes: what that would find is put into its place. */
+  /** Static targets take the place of service discovery, which needs a cluster. */
   @Test
-  void kubernetesConfig_takesPodsThatSaySo_withTheSameLabels() throws Exception {
+  void kubernetesConfig_scrapesAnnotatedPods_withTheSameLabels() throws Exception {
     JsonNode config = yaml.readTree(FOLDER.resolve("prometheus-kubernetes.yml").toFile());
     assertThat(config.at("/rule_files"))
         .isEqualTo(yaml.readTree(FOLDER.resolve("prometheus.yml").toFile()).at("/rule_files"));
@@ -93,31 +95,31 @@ class PrometheusTest {
     promtool("check", "config", changed.toString());
     assertThat(targets(changed, "pods"))
         .containsExactlyInAnyOrder(
-            "http://10.0.0.1:9402/metrics sampler dcgan/sampler-1",
-            "http://[fd00::2]:9401/metrics trainer dcgan/trainer-0");
+            "http://10.0.0.1:9402/metrics dcgan-sampler dcgan/sampler-1",
+            "http://[fd00::2]:9401/metrics dcgan-trainer dcgan/trainer-0");
   }
 
   @Test
-  void alert_saysHowBad_whatWithFigures_andWhatToDo() throws IOException {
-    assertThat(alerts()).isNotEmpty();
+  void alert_hasSeverity_texts_andRunbookSection() throws IOException {
+    List<String> sections =
+        found(Pattern.compile("(?m)^### (\\w+)$"), Files.readString(Path.of("RUNBOOK.md"))).toList();
+    assertThat(sections).containsExactlyInAnyOrderElementsOf(alerts().keySet());
     for (JsonNode alert : alerts().values()) {
       String name = alert.path("alert").asText();
       assertThat(alert.at("/labels/severity").asText()).as(name).isIn("critical", "warning");
       JsonNode annotations = alert.path("annotations");
       assertThat(names(annotations))
           .as(name)
-          .containsExactlyInAnyOrder("summary", "description", "runbook");
+          .containsExactlyInAnyOrder("summary", "description", "runbook_url");
       assertThat(annotations.path("summary").asText()).as(name).isNotBlank().doesNotContain("\n");
       assertThat(annotations.path("description").asText()).as(name).contains("{{ $labels.");
-      assertThat(annotations.path("runbook").asText().lines())
-          .as(name)
-          .hasSizeBetween(1, 3)
-          .noneMatch(String::isBlank);
+      assertThat(annotations.path("runbook_url").asText())
+          .isEqualTo(RUNBOOK + "#" + name.toLowerCase(Locale.ROOT));
     }
   }
 
   @Test
-  void alert_hasACaseThatFires_andOneThatDoesNot() throws IOException {
+  void alert_hasFiringAndSilentCase() throws IOException {
     Map<String, List<JsonNode>> cases = alertCases();
 
     assertThat(cases.keySet()).containsExactlyInAnyOrderElementsOf(alerts().keySet());
@@ -128,9 +130,9 @@ class PrometheusTest {
         });
   }
 
-  /** A label that an alert has not got would be an empty word in its text. */
+  /** A label that the alert does not have would be empty in its texts. */
   @Test
-  void alert_namesLabelsThatItHasWhenItFires() throws IOException {
+  void alertTexts_nameOnlyExistingLabels() throws IOException {
     Map<String, JsonNode> alerts = alerts();
     alertCases()
         .forEach(
@@ -149,7 +151,7 @@ class PrometheusTest {
   }
 
   @Test
-  void recordingRule_isUsedByAnotherRule_andItsValuesAreTested() throws IOException {
+  void recordingRule_isUsed_andTested() throws IOException {
     List<String> used = rules().map(rule -> rule.path("expr").asText()).toList();
     String tests = Files.readString(FOLDER.resolve("tests/recording.test.yml"));
 
@@ -165,7 +167,7 @@ class PrometheusTest {
 
   @Test
   void readme_listsEveryAlert() throws IOException {
-    String readme = Files.readString(Path.of("../README.md"));
+    String readme = Files.readString(Path.of("README.md"));
 
     assertThat(found(Pattern.compile("(?m)^\\| `((?:Sampler|Trainer|Dcgan)\\w+)`"), readme))
         .containsExactlyInAnyOrderElementsOf(alerts().keySet());
@@ -178,7 +180,7 @@ class PrometheusTest {
     return Program.run(FOLDER, command);
   }
 
-  /** What Prometheus would scrape: URL, job, namespace/pod. */
+  /** The targets that Prometheus would scrape: URL, job, namespace/pod. */
   private static List<String> targets(Path config, String job) throws Exception {
     JsonNode found =
         yaml.readTree(
@@ -201,7 +203,7 @@ class PrometheusTest {
     return targets;
   }
 
-  /** As Prometheus finds it: an absent annotation is an absent label, here an empty one. */
+  /** A pod as service discovery describes it; an empty label stands for an absent annotation. */
   private static Map<String, Object> pod(
       String name, String app, String phase, String ip, String port, String scrape, String path) {
     return Map.of(
@@ -219,7 +221,7 @@ class PrometheusTest {
             "__meta_kubernetes_pod_annotation_prometheus_io_path", path));
   }
 
-  /** promtool's cases by the alert that they are of. */
+  /** The promtool cases by alert. */
   private static Map<String, List<JsonNode>> alertCases() throws IOException {
     Map<String, List<JsonNode>> cases = new HashMap<>();
     for (Path file : files("tests")) {

@@ -32,6 +32,7 @@ import io.fabric8.kubernetes.api.model.networking.v1.NetworkPolicyPort;
 import io.fabric8.kubernetes.api.model.policy.v1.PodDisruptionBudget;
 import io.fabric8.openshift.api.model.monitoring.v1.PodMetricsEndpoint;
 import io.fabric8.openshift.api.model.monitoring.v1.PodMonitor;
+import io.fabric8.openshift.api.model.monitoring.v1.RelabelConfig;
 import java.util.ArrayList;
 import java.util.HashSet;
 import java.util.List;
@@ -42,14 +43,19 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 
-/** That what objects name is there: pods by their labels, ports, claims, keys, accounts. */
+/**
+ * Checks that the objects that other objects refer to exist: pods by label, ports, claims, keys and
+ * service accounts.
+ */
 final class ReferenceCheck {
 
-  /** What operators make themselves. */
+  /** Secrets that operators create. */
   private static final Set<String> SECRETS = Set.of("dcgan-tls");
 
-  /** As which rules and dashboards know the programs. */
-  private static final Set<String> JOBS = Set.of("sampler", "trainer");
+  /** The job labels that the rules and dashboards select by. */
+  private static final Set<String> JOBS = Set.of("dcgan-sampler", "dcgan-trainer");
+
+  private static final String POD_LABEL = "__meta_kubernetes_pod_label_";
 
   private static final String PROMETHEUS = "prometheus.io/";
 
@@ -296,7 +302,7 @@ final class ReferenceCheck {
     }
   }
 
-  /** The pods that a selector means: those of one object. */
+  /** The pods that a selector selects, which must be those of one object. */
   private List<Pods> selected(HasMetadata object, String field, Map<String, String> selector) {
     List<Pods> pods = manifests.pods(selector);
     if (selector.isEmpty() || pods.size() != 1) {
@@ -385,11 +391,26 @@ final class ReferenceCheck {
         }
       }
       for (Pods pods : watched.values()) {
-        String job = pods.labels().getOrDefault(monitor.getSpec().getJobLabel(), "");
+        String job = job(endpoint, pods);
         if (!JOBS.contains(job)) {
-          add(name, "spec/jobLabel: job is '%s' for %s", job, pods.owner());
+          add(name, "relabelings: job is '%s' for %s", job, pods.owner());
         }
       }
     }
+  }
+
+  /** The job label that the relabeling sets: $1 in its replacement is the value of a pod label. */
+  private static String job(PodMetricsEndpoint endpoint, Pods pods) {
+    for (RelabelConfig relabeling : endpoint.getRelabelings()) {
+      if ("job".equals(relabeling.getTargetLabel())) {
+        String source = relabeling.getSourceLabels().get(0);
+        return pods.labels().entrySet().stream()
+            .filter(label -> source.equals(POD_LABEL + label.getKey().replaceAll("[./-]", "_")))
+            .map(label -> relabeling.getReplacement().replace("$1", label.getValue()))
+            .findFirst()
+            .orElse("");
+      }
+    }
+    return "";
   }
 }

@@ -9,15 +9,15 @@ import java.util.Map;
 import java.util.regex.Pattern;
 
 /**
- * What types alone don't say: words that are one of a few, fields that must be there, and forms of
- * names and numbers, as an API server validates them.
+ * Checks what the types do not: enumerated values, required fields, and the form of names and
+ * numbers, as an API server validates them.
  */
 final class ValueCheck {
 
   private static final String DNS_LABEL = "[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?";
   private static final String LABEL_VALUE = "([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?";
 
-  /** Path of a text to what it may be; paths begin with the kind. */
+  /** The path of a text, which begins with the kind, and its allowed values. */
   private static final Map<Pattern, Pattern> TEXTS =
       patterns(
           ".*/metadata/name", DNS_LABEL,
@@ -111,8 +111,8 @@ final class ValueCheck {
           "NetworkPolicy/spec", "podSelector policyTypes",
           "NetworkPolicy/spec/ingress/\\d+", "from ports",
           "NetworkPolicy/spec/ingress/\\d+/ports/\\d+", "port protocol",
-          "PodMonitor/spec", "jobLabel selector podMetricsEndpoints",
-          "PodMonitor/spec/podMetricsEndpoints/\\d+", "port path",
+          "PodMonitor/spec", "selector podMetricsEndpoints",
+          "PodMonitor/spec/podMetricsEndpoints/\\d+", "port path relabelings",
           "PrometheusRule/spec", "groups",
           "PrometheusRule/spec/groups/\\d+", "name rules",
           "PrometheusRule/spec/groups/\\d+/rules/\\d+", "expr");

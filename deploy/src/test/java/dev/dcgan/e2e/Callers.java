@@ -25,8 +25,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Callers of all kinds, until closed: single calls and streams, of many sizes and formats, and ones
- * with mistakes; more of them and fewer by turns. Each has a thread of its own.
+ * Clients that call until they are closed: unary calls and streams of many sizes and formats, and
+ * invalid calls. Their rate rises and falls. Each client has its own thread.
  */
 final class Callers implements AutoCloseable {
 
@@ -41,7 +41,7 @@ final class Callers implements AutoCloseable {
 
   private final ManagedChannel channel;
   private final SamplerServiceBlockingStub stub;
-  private final URI picture;
+  private final URI imageUrl;
   private final HttpClient http = HttpClient.newHttpClient();
   private final ExecutorService threads = Executors.newFixedThreadPool(5);
   private final long start = System.nanoTime();
@@ -59,7 +59,7 @@ final class Callers implements AutoCloseable {
     channel =
         Grpc.newChannelBuilder("localhost:" + port, InsecureChannelCredentials.create()).build();
     stub = SamplerServiceGrpc.newBlockingStub(channel);
-    picture = URI.create("http://localhost:" + httpPort + "/v1/images?seed=");
+    imageUrl = URI.create("http://localhost:" + httpPort + "/v1/images?seed=");
   }
 
   static Callers on(int port, int httpPort) {
@@ -73,8 +73,8 @@ final class Callers implements AutoCloseable {
     return callers;
   }
 
-  /** Whether calls have ended well, and in each of the ways that mistakes end. */
-  synchronized boolean hasAllEnds() {
+  /** Whether calls have ended with OK and with each code of an invalid call. */
+  synchronized boolean hasAllOutcomes() {
     return codes.containsAll(
         List.of(
             Status.Code.OK,
@@ -100,7 +100,7 @@ final class Callers implements AutoCloseable {
             } catch (StatusRuntimeException e) {
               code = e.getStatus().getCode();
             } catch (IOException | InterruptedException e) {
-              break; // It ends.
+              break; // The client was closed.
             }
             synchronized (this) {
               codes.add(code);
@@ -114,7 +114,7 @@ final class Callers implements AutoCloseable {
         });
   }
 
-  /** From 0.15 to 1, and back every minute and a half. */
+  /** A factor between 0.15 and 1, with a period of 90 seconds. */
   private double intensity() {
     double seconds = (System.nanoTime() - start) / 1e9;
     double wave = 0.5 - 0.5 * Math.cos(2 * Math.PI * seconds / 90);
@@ -142,7 +142,7 @@ final class Callers implements AutoCloseable {
         .forEachRemaining(chunk -> {});
   }
 
-  /** What is asked for now and then, some of it wrong. */
+  /** Calls that are made rarely; some are invalid. */
   private void rare(int number) throws IOException, InterruptedException {
     switch (number % 6) {
       case 0 -> stub.generate(GenerateRequest.newBuilder().setCount(1_000_000).build());
@@ -162,11 +162,11 @@ final class Callers implements AutoCloseable {
       }
       case 4 ->
           http.send(
-              HttpRequest.newBuilder(URI.create(picture + "" + number)).build(),
+              HttpRequest.newBuilder(URI.create(imageUrl + "" + number)).build(),
               HttpResponse.BodyHandlers.discarding());
       default ->
           http.send(
-              HttpRequest.newBuilder(URI.create(picture + "none")).build(),
+              HttpRequest.newBuilder(URI.create(imageUrl + "none")).build(),
               HttpResponse.BodyHandlers.discarding());
     }
   }

@@ -16,7 +16,6 @@ import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
-import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.URI;
@@ -38,9 +37,7 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.MethodOrderer;
@@ -50,18 +47,15 @@ import org.junit.jupiter.api.TestMethodOrder;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * The packaged programs from end to end: train on drawn digits, publish, serve over a real socket,
- * and compare what callers get with the network that was trained.
+ * Tests the packaged programs from end to end: train on drawn digits, publish, serve over a real
+ * socket, and compare the images that clients get with the trained network.
  */
 @TestMethodOrder(MethodOrderer.OrderAnnotation.class)
 class EndToEndIT {
 
   private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
   private static final Path SAMPLER = Path.of("../sampler/target/sampler/bin/sampler");
-  private static final Path PROTOS = Path.of("../proto/api/src/main/proto");
   private static final Path PYTHON_CLIENT = Path.of("src/test/python/client.py");
-  // Debian's: another Python on the PATH would not have Debian's packages.
-  private static final String PYTHON = "/usr/bin/python3";
 
   @TempDir private static Path folder;
   private static final HttpClient http = HttpClient.newHttpClient();
@@ -123,9 +117,9 @@ class EndToEndIT {
   }
 
   @Test
-  void train_startsWithoutNoise_andLeavesWhatItSays() throws IOException {
+  void train_logsOnlyItsOwnLines_andWritesSamples() throws IOException {
     assertThat(trainerOutput.lines())
-        .as("nothing but the program's own log lines")
+        .as("only the log lines of the program")
         .allMatch(line -> line.matches("\\S+ INFO +(train|evaluate|publish): .*"));
     Path run = onlyEntry(folder.resolve("runs"));
     assertThat(run.resolve("real-vs-generated.png")).isNotEmptyFile();
@@ -134,7 +128,7 @@ class EndToEndIT {
   }
 
   @Test
-  void serve_startsWithoutNoise() {
+  void serve_logsOnlyItsOwnLines() {
     assertThat(sampler.output().lines())
         .allMatch(
             line ->
@@ -143,14 +137,13 @@ class EndToEndIT {
   }
 
   @Test
-  void generate_equalsTheTrainersNetwork_withinOneGreyLevel() throws Exception {
-    assertServesTheNetworkOf(onlyEntry(folder.resolve("runs")));
+  void generate_equalsTrainedNetwork_withinOneGreyLevel() throws Exception {
+    assertServesNetworkOf(onlyEntry(folder.resolve("runs")));
   }
 
   @Test
   @Order(Integer.MAX_VALUE - 1)
-  void train_onTheRealMnist_publishesTheNextVersion_whichTheRunningSamplerServes()
-      throws Exception {
+  void train_onRealMnist_publishesVersionThatIsServed() throws Exception {
     Path mnist =
         Path.of(
                 Optional.ofNullable(System.getenv("DCGAN_TEST_DATA")).orElse("../../shared/data"),
@@ -172,13 +165,13 @@ class EndToEndIT {
             "--http-port=0"));
 
     sampler.awaitLine("serving mnist28/2 on cpu");
-    assertServesTheNetworkOf(onlyEntry(folder.resolve("mnist-runs")));
+    assertServesNetworkOf(onlyEntry(folder.resolve("mnist-runs")));
   }
 
-  /** RAW images of the sampler against the run's own network, image by image. */
-  private static void assertServesTheNetworkOf(Path run) throws IOException {
+  /** Compares RAW images of the sampler with the network of the run. */
+  private static void assertServesNetworkOf(Path run) throws IOException {
     int n = 64;
-    GenerateResponse answer = stub.generate(raw(42, 100, n));
+    GenerateResponse response = stub.generate(raw(42, 100, n));
     Checkpoint checkpoint = CheckpointFile.read(newestCheckpoint(run));
     int latentSize = checkpoint.architecture().latentSize();
     float[] latents = new float[n * latentSize];
@@ -191,7 +184,7 @@ class EndToEndIT {
       images = generator.images(latents, n);
     }
 
-    byte[] pixels = answer.getPixels().toByteArray();
+    byte[] pixels = response.getPixels().toByteArray();
     assertThat(pixels).hasSize(images.length);
     for (int i = 0; i < pixels.length; i++) {
       double expected = Math.rint((images[i] + 1) * 127.5);
@@ -205,7 +198,7 @@ class EndToEndIT {
   }
 
   @Test
-  void image_isTheSame_alone_amongOthers_fromAnOffset_andStreamed() throws Exception {
+  void image_doesNotDependOnRequest() throws Exception {
     int n = 100;
     byte[] whole = stub.generate(raw(7, 0, n)).getPixels().toByteArray();
 
@@ -226,10 +219,10 @@ class EndToEndIT {
         calls.add(() -> stub.generate(raw(7, index, 1)).getPixels().toByteArray());
         calls.add(() -> stub.generate(raw(1000 + index, 0, 3)).getPixels().toByteArray());
       }
-      List<Future<byte[]>> answers = callers.invokeAll(calls);
+      List<Future<byte[]>> responses = callers.invokeAll(calls);
       for (int i = 0; i < n; i++) {
-        assertThat(answers.get(2 * i).get())
-            .as("image %d, asked alone among other calls", i)
+        assertThat(responses.get(2 * i).get())
+            .as("image %d, requested alone among other calls", i)
             .isEqualTo(Arrays.copyOfRange(whole, i * 784, (i + 1) * 784));
       }
     } finally {
@@ -238,13 +231,17 @@ class EndToEndIT {
   }
 
   @Test
-  void generate_fromPython_getsTheSameBytes() throws Exception {
-    Path stubs = pythonStubs();
+  void generate_fromPython_returnsSameBytes() throws Exception {
+    Path stubs = PythonStubs.generate(folder);
 
     String output =
         Program.run(
             folder,
-            List.of(PYTHON, PYTHON_CLIENT.toAbsolutePath().toString(), target, stubs.toString()));
+            List.of(
+                PythonStubs.PYTHON,
+                PYTHON_CLIENT.toAbsolutePath().toString(),
+                target,
+                stubs.toString()));
 
     String digest =
         HexFormat.of()
@@ -255,14 +252,14 @@ class EndToEndIT {
   }
 
   @Test
-  void infer_fromPython_asTritonsClientSends_getsTheSameBytes() throws Exception {
-    Path stubs = pythonStubs();
+  void infer_fromPython_returnsSameBytes() throws Exception {
+    Path stubs = PythonStubs.generate(folder);
 
     String output =
         Program.run(
             folder,
             List.of(
-                PYTHON,
+                PythonStubs.PYTHON,
                 Path.of("src/test/python/infer.py").toAbsolutePath().toString(),
                 target,
                 stubs.toString()));
@@ -273,45 +270,26 @@ class EndToEndIT {
             "live True, ready True, model True, other False",
             "onnxruntime_onnx z FP32 [-1, 64] image FP32 [-1, 1, 28, 28] pixels UINT8 [-1, 28, 28, 1]",
             "mnist28/" + version + " call-1 pixels UINT8 [7, 28, 28, 1] image FP32 [7, 1, 28, 28]",
-            "pixels as Generate gives them: True",
-            "floats as Generate gives them: True",
+            "pixels equal those of Generate: True",
+            "floats equal those of Generate: True",
             "INVALID_ARGUMENT");
   }
 
   @Test
-  void readmesPythonExample_makesTheSheet() throws Exception {
-    Path stubs = pythonStubs();
-    Matcher block =
-        Pattern.compile("```python\n(.*?)```", Pattern.DOTALL)
-            .matcher(Files.readString(Path.of("../README.md")));
-    assertThat(block.find()).isTrue();
-    String code = block.group(1);
-    assertThat(code).contains("\"localhost:50051\"", "\"arithmetic.png\"");
-    Path script =
-        Files.writeString(folder.resolve("readme.py"), code.replace("localhost:50051", target));
-
-    Program.run(folder, List.of("env", "PYTHONPATH=" + stubs, PYTHON, script.toString()));
-
-    BufferedImage sheet = ImageIO.read(folder.resolve("arithmetic.png").toFile());
-    assertThat(sheet.getWidth()).as("three means and what comes of them").isEqualTo(2 + 4 * 30);
-    assertThat(sheet.getHeight()).isEqualTo(2 + 30);
-  }
-
-  @Test
-  void model_passesOnnxsOwnChecker() throws Exception {
-    assumeRuns("python3-onnx", PYTHON, "-c", "import onnx");
+  void model_passesOnnxChecker() throws Exception {
+    assumeRuns("python3-onnx", PythonStubs.PYTHON, "-c", "import onnx");
 
     Program.run(
         folder,
         List.of(
-            PYTHON,
+            PythonStubs.PYTHON,
             "-c",
             "import onnx, sys; onnx.checker.check_model(onnx.load(sys.argv[1]), full_check=True)",
             "models/mnist28/1/model.onnx"));
   }
 
   @Test
-  void metrics_ofBothPrograms_passPromtool() throws Exception {
+  void metrics_passPromtool() throws Exception {
     assumeRuns("prometheus (promtool)", "promtool", "--version");
     stub.generate(raw(1, 0, 1));
 
@@ -325,19 +303,21 @@ class EndToEndIT {
             "sampler_queue_wait_seconds_bucket{",
             "sampler_execution_seconds_bucket{",
             "sampler_model_info{",
+            "grpc_server_started_total{",
+            "grpc_server_handled_total{",
             "grpc_server_handling_seconds_bucket{");
     checkMetrics(samplerMetrics);
   }
 
   @Test
-  void prometheus_scrapesTheSampler() throws Exception {
+  void prometheus_scrapesSampler() throws Exception {
     assumeRuns("prometheus", "prometheus", "--version");
     stub.generate(raw(1, 0, 5));
     Files.writeString(
         folder.resolve("prometheus.yml"),
         """
         scrape_configs:
-          - job_name: sampler
+          - job_name: dcgan-sampler
             scrape_interval: 200ms
             static_configs:
               - targets: ["localhost:%d"]
@@ -345,8 +325,8 @@ class EndToEndIT {
             .formatted(httpPort));
     Prometheus prometheus = Prometheus.start(folder);
     try {
-      assertThat(seen(prometheus, "sum(sampler_images_total) >= 5")).isNotEmpty();
-      assertThat(seen(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
+      assertThat(awaitSeries(prometheus, "sum(sampler_images_total) >= 5")).isNotEmpty();
+      assertThat(awaitSeries(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
           .extracting(series -> series.labels().get("provider"))
           .containsExactly("cpu");
     } finally {
@@ -356,32 +336,10 @@ class EndToEndIT {
 
   @Test
   @Order(Integer.MAX_VALUE)
-  void serve_onSigterm_endsWithZero() throws Exception {
+  void serve_onSigterm_exitsWithZero() throws Exception {
     sampler.terminate();
 
     assertThat(sampler.awaitExit()).as(sampler.output()).isZero();
-  }
-
-  /** What protoc makes for Python, where it and what that needs are there. */
-  private static Path pythonStubs() throws IOException, InterruptedException {
-    assumeRuns("python3-grpcio and python3-protobuf", PYTHON, "-c", "import grpc, google.protobuf");
-    assumeRuns("protobuf-compiler", "protoc", "--version");
-    assumeTrue(
-        Files.isExecutable(Path.of("/usr/bin/grpc_python_plugin")),
-        "protobuf-compiler-grpc is absent: not called from Python");
-    Path stubs = Files.createDirectories(folder.resolve("stubs"));
-    Program.run(
-        folder,
-        List.of(
-            "protoc",
-            "-I" + PROTOS.toAbsolutePath(),
-            "--plugin=protoc-gen-grpc_python=/usr/bin/grpc_python_plugin",
-            "--python_out=" + stubs,
-            "--grpc_python_out=" + stubs,
-            "dcgan/v1/model.proto",
-            "dcgan/v1/sampler.proto",
-            "inference/grpc_service.proto"));
-    return stubs;
   }
 
   private static GenerateRequest raw(long seed, long first, int count) {
@@ -418,15 +376,15 @@ class EndToEndIT {
   }
 
   private static String get(String url) throws IOException, InterruptedException {
-    HttpResponse<String> answer =
+    HttpResponse<String> response =
         http.send(
             HttpRequest.newBuilder(URI.create(url)).build(), HttpResponse.BodyHandlers.ofString());
-    assertThat(answer.statusCode()).isEqualTo(200);
-    return answer.body();
+    assertThat(response.statusCode()).isEqualTo(200);
+    return response.body();
   }
 
-  /** Asks until there is a result: a scrape must have come first. */
-  private static List<Prometheus.Series> seen(Prometheus prometheus, String expression)
+  /** Repeats the query until it has a result, which needs a scrape. */
+  private static List<Prometheus.Series> awaitSeries(Prometheus prometheus, String expression)
       throws IOException, InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(60);
     while (true) {

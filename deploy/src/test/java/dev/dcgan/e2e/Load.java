@@ -25,7 +25,7 @@ import java.util.TreeMap;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Callers that call again as soon as they were answered, and look at every byte of the answers.
+ * Closed-loop clients: each calls again as soon as it has a response, and compares every byte.
  * Thread-safe.
  */
 final class Load implements AutoCloseable {
@@ -44,15 +44,15 @@ final class Load implements AutoCloseable {
   // Mutable state
   @GuardedBy("this") private final Map<Integer, Integer> served = new TreeMap<>(); // By port.
 
-  @GuardedBy("this") private final List<String> lost = new ArrayList<>();
+  @GuardedBy("this") private final List<String> failures = new ArrayList<>();
 
   @GuardedBy("this") private int streams;
 
   private volatile boolean ended;
 
-  /** Begins; {@code expected} are all images that are asked for, from 0 on. */
+  /** Starts the clients; {@code expected} has all images that they request, from 0 on. */
   Load(Channel channel, ByteString expected, int images) {
-    stub = SamplerServiceGrpc.newBlockingStub(channel).withInterceptors(new Count());
+    stub = SamplerServiceGrpc.newBlockingStub(channel).withInterceptors(new ServerCounter());
     this.expected = expected;
     this.images = images;
     imageBytes = expected.size() / images;
@@ -64,35 +64,35 @@ final class Load implements AutoCloseable {
     callers.forEach(Thread::start);
   }
 
-  /** What went wrong: a line for each call that failed or had other bytes. */
-  synchronized List<String> lost() {
-    return List.copyOf(lost);
+  /** A line for each call that failed or returned other bytes. */
+  synchronized List<String> failures() {
+    return List.copyOf(failures);
   }
 
-  /** Streams that ended well. */
+  /** Streams that ended successfully. */
   synchronized int streams() {
     return streams;
   }
 
-  /** Calls that ended well, by the port of who answered. */
+  /** Calls that ended successfully, by the port of the server. */
   synchronized Map<Integer, Integer> served() {
     return Map.copyOf(served);
   }
 
-  /** Waits until one more call has ended well at that port. */
+  /** Waits until one more call to that port has ended successfully. */
   synchronized void awaitServed(int port) throws InterruptedException {
     int before = served.getOrDefault(port, 0);
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
     while (served.getOrDefault(port, 0) == before) {
       long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
       if (left <= 0) {
-        throw new AssertionError("no call to port " + port + " of " + served + "; lost: " + lost);
+        throw new AssertionError("no call to port " + port + " of " + served + "; failures: " + failures);
       }
       wait(left);
     }
   }
 
-  /** Lets the calls under way end, and makes no others. */
+  /** Waits for the calls in flight, and makes no others. */
   void end() throws InterruptedException {
     ended = true;
     for (Thread caller : callers) {
@@ -108,44 +108,44 @@ final class Load implements AutoCloseable {
         int next = first;
         if (streaming) {
           Iterator<GenerateResponse> chunks =
-              patient().generateStream(RollingRestartIT.raw(first, count));
+              withDeadline().generateStream(RollingRestartIT.raw(first, count));
           while (chunks.hasNext()) {
             next = check(next, chunks.next());
           }
         } else {
-          next = check(next, patient().generate(RollingRestartIT.raw(first, count)));
+          next = check(next, withDeadline().generate(RollingRestartIT.raw(first, count)));
         }
         if (next != first + count) {
-          throw new IllegalStateException("ended after image " + next);
+          throw new IllegalStateException("the call ended after image " + next);
         }
-        note(streaming);
+        recordEnd(streaming);
       } catch (RuntimeException e) {
-        lose("%d images from %d: %s".formatted(count, first, e));
+        recordFailure("%d images from %d: %s".formatted(count, first, e));
       }
     }
   }
 
-  private SamplerServiceBlockingStub patient() {
+  private SamplerServiceBlockingStub withDeadline() {
     return stub.withDeadlineAfter(PATIENCE_SECONDS, TimeUnit.SECONDS);
   }
 
-  private int check(int first, GenerateResponse answer) {
-    int next = first + answer.getCount();
-    if (!answer.getPixels().equals(expected.substring(first * imageBytes, next * imageBytes))) {
-      throw new IllegalStateException("other bytes than expected from image " + first);
+  private int check(int first, GenerateResponse response) {
+    int next = first + response.getCount();
+    if (!response.getPixels().equals(expected.substring(first * imageBytes, next * imageBytes))) {
+      throw new IllegalStateException("unexpected bytes from image " + first);
     }
     return next;
   }
 
-  private synchronized void note(boolean streaming) {
+  private synchronized void recordEnd(boolean streaming) {
     streams += streaming ? 1 : 0;
   }
 
-  private synchronized void lose(String what) {
-    lost.add(what);
+  private synchronized void recordFailure(String failure) {
+    failures.add(failure);
   }
 
-  private synchronized void serve(int port) {
+  private synchronized void recordServed(int port) {
     served.merge(port, 1, Integer::sum);
     notifyAll();
   }
@@ -155,8 +155,8 @@ final class Load implements AutoCloseable {
     ended = true;
   }
 
-  /** Sees who answered. */
-  private final class Count implements ClientInterceptor {
+  /** Counts calls by the port of the server. */
+  private final class ServerCounter implements ClientInterceptor {
 
     @Override
     public <Q, A> ClientCall<Q, A> interceptCall(
@@ -172,7 +172,7 @@ final class Load implements AutoCloseable {
                   if (status.isOk()
                       && call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR)
                           instanceof InetSocketAddress server) {
-                    serve(server.getPort());
+                    recordServed(server.getPort());
                   }
                   super.onClose(status, trailers);
                 }

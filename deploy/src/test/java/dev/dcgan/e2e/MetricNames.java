@@ -5,18 +5,18 @@ import java.util.TreeSet;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The metrics that are named: in queries, in prose and files, and in what /metrics serves. */
+/** Finds the names of metrics in queries, in prose and files, and in the text of /metrics. */
 final class MetricNames {
 
-  // What is no metric: strings, label matchers and ranges; labels that are grouped or joined by;
-  // numbers.
+  // Parts of a query that are not metrics: strings, label matchers and ranges; labels of groupings
+  // and joins; numbers.
   private static final Pattern NO_METRICS =
       Pattern.compile(
           "\\{(?:\"[^\"]*\"|[^}\"])*}|\"[^\"]*\"|\\[[^\\]]*]"
               + "|\\b(by|without|on|ignoring|group_left|group_right)\\s*\\([^)]*\\)"
               + "|\\b(offset|@)\\s*[^\\s)]+|\\b\\d[\\w.]*");
-  // A function or aggregation has its parenthesis, or comes before `by`, which leaves that of the
-  // operand.
+  // A function or aggregation is followed by a parenthesis, or by `by`, after which the parenthesis
+  // of the operand remains.
   private static final Pattern NAME = Pattern.compile("[a-zA-Z_:][\\w:]*(?!\\s*\\(|[\\w:])");
   private static final Set<String> WORDS =
       Set.of("and", "or", "unless", "bool", "offset", "group_left", "group_right", "inf", "nan");
@@ -27,17 +27,17 @@ final class MetricNames {
 
   private MetricNames() {}
 
-  /** Those of a PromQL expression. */
+  /** The metrics of a PromQL expression. */
   static Set<String> inQuery(String expression) {
     return all(NAME, NO_METRICS.matcher(expression).replaceAll(" "), 0);
   }
 
-  /** What begins as ours do, in any text. */
+  /** The words in any text that have a prefix of our metrics. */
   static Set<String> inText(String text) {
     return all(IN_PROSE, text, 0);
   }
 
-  /** Those that there are samples of, in Prometheus's text format. */
+  /** The metrics with samples in a text of Prometheus's exposition format. */
   static Set<String> served(String metrics) {
     return all(SAMPLE, metrics, 1);
   }

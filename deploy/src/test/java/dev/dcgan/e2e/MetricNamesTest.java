@@ -7,7 +7,7 @@ import org.junit.jupiter.api.Test;
 class MetricNamesTest {
 
   @Test
-  void inQuery_findsMetricsAlone() {
+  void inQuery_findsOnlyMetrics() {
     assertThat(
             MetricNames.inQuery(
                 """
@@ -18,13 +18,13 @@ class MetricNamesTest {
   }
 
   @Test
-  void inQuery_findsAMistypedName_whateverItBeginsWith() {
+  void inQuery_findsMisspelledName() {
     assertThat(MetricNames.inQuery("sum(rate(smapler_images_total{model=\"m\"}[1m]))"))
         .containsExactly("smapler_images_total");
   }
 
   @Test
-  void inText_findsWhatBeginsAsOursDo() {
+  void inText_findsNamesWithOurPrefixes() {
     assertThat(
             MetricNames.inText(
                 "name: sampler_queued_images # of `sampler` and trainer_quality_real."))
@@ -32,11 +32,11 @@ class MetricNamesTest {
   }
 
   @Test
-  void served_areTheSamples() {
+  void served_findsSamples() {
     assertThat(
             MetricNames.served(
                 """
-                # HELP a_total What.
+                # HELP a_total Help.
                 # TYPE a_total counter
                 a_total{b="c"} 1.0
                 d 2.0

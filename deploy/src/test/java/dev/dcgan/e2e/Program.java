@@ -13,7 +13,7 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** A running process, whose output (both streams) a thread collects. */
+/** A running process. A thread collects its standard output and error. */
 public final class Program implements AutoCloseable {
 
   private static final long PATIENCE_SECONDS = 120;
@@ -37,7 +37,7 @@ public final class Program implements AutoCloseable {
         new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start());
   }
 
-  /** Runs to the end; fails where the exit code is not 0. */
+  /** Runs a command and returns its output; fails if the exit code is not 0. */
   public static String run(Path folder, List<String> command)
       throws IOException, InterruptedException {
     try (Program program = start(folder, command)) {
@@ -49,8 +49,8 @@ public final class Program implements AutoCloseable {
     }
   }
 
-  /** Skips the test, by the name of what is absent, where the command does not end with 0. */
-  public static void assumeRuns(String what, String... command) throws InterruptedException {
+  /** Skips the test, naming what is absent, if the command does not exit with 0. */
+  public static void assumeRuns(String required, String... command) throws InterruptedException {
     boolean runs;
     try {
       run(Path.of("."), List.of(command));
@@ -58,10 +58,10 @@ public final class Program implements AutoCloseable {
     } catch (IOException | AssertionError e) {
       runs = false;
     }
-    assumeTrue(runs, what + " is absent");
+    assumeTrue(runs, required + " is absent");
   }
 
-  /** Waits for a line that the pattern is found in. */
+  /** Waits for a line in which the pattern is found. */
   Matcher awaitLine(String pattern) throws InterruptedException {
     Pattern compiled = Pattern.compile(pattern);
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
@@ -84,7 +84,7 @@ public final class Program implements AutoCloseable {
 
   /** Sends SIGTERM. */
   void terminate() {
-    process.toHandle().destroy(); // Process.destroy would close the output, too.
+    process.toHandle().destroy(); // Process.destroy would also close the output.
   }
 
   int awaitExit() throws InterruptedException {
@@ -99,7 +99,7 @@ public final class Program implements AutoCloseable {
     return String.join("\n", lines);
   }
 
-  /** Ends it, if need be; when this returns, it writes to its folder no more. */
+  /** Kills the process if it is running; when this returns, it no longer writes to its folder. */
   @Override
   public void close() {
     process.destroyForcibly().onExit().join();

@@ -18,33 +18,25 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
-/** A running Prometheus, Debian's, and what can be asked of it. */
+/** A running Prometheus server and its HTTP API. */
 final class Prometheus {
 
   /**
-   * A figure at a time.
+   * A sample.
    *
    * @param time in Unix seconds
    */
   record Point(double time, double value) {}
 
-  /** What a query gives for one set of labels, in order of time. */
+  /** The samples of one set of labels, in order of time. */
   record Series(Map<String, String> labels, List<Point> points) {
 
-    boolean hasFigures() {
+    boolean hasValues() {
       return points.stream().anyMatch(point -> Double.isFinite(point.value));
-    }
-
-    /** The last that is a figure; else NaN. */
-    double last() {
-      return points.stream()
-          .mapToDouble(Point::value)
-          .filter(Double::isFinite)
-          .reduce(Double.NaN, (before, value) -> value);
     }
   }
 
-  /** A stretch of time, in Unix seconds, looked at every so many. */
+  /** A range of time in Unix seconds, and the step of a query in seconds. */
   record Span(double start, double end, double step) {}
 
   private final HttpClient http = HttpClient.newHttpClient();
@@ -56,7 +48,7 @@ final class Prometheus {
     this.port = port;
   }
 
-  /** Starts on {@code prometheus.yml} of the folder, on any free port. */
+  /** Starts with {@code prometheus.yml} of the folder, on any free port. */
   static Prometheus start(Path folder) throws IOException, InterruptedException {
     Program program =
         Program.start(
@@ -78,9 +70,9 @@ final class Prometheus {
   }
 
   /**
-   * As a panel asks.
+   * Runs a range query, as a panel does.
    *
-   * @throws IllegalArgumentException the query is wrong; says what Prometheus says
+   * @throws IllegalArgumentException with the message of Prometheus, if the query is invalid
    */
   List<Series> range(String expression, Span span) throws IOException, InterruptedException {
     JsonObject data =
@@ -90,14 +82,14 @@ final class Prometheus {
                 expression)
             .getAsJsonObject();
     List<Series> found = new ArrayList<>();
-    for (JsonElement one : data.getAsJsonArray("result")) {
+    for (JsonElement series : data.getAsJsonArray("result")) {
       List<Point> points = new ArrayList<>();
-      for (JsonElement element : one.getAsJsonObject().getAsJsonArray("values")) {
+      for (JsonElement element : series.getAsJsonObject().getAsJsonArray("values")) {
         JsonArray point = element.getAsJsonArray();
         points.add(new Point(point.get(0).getAsDouble(), number(point.get(1).getAsString())));
       }
       Map<String, String> labels = new LinkedHashMap<>();
-      one.getAsJsonObject()
+      series.getAsJsonObject()
           .getAsJsonObject("metric")
           .entrySet()
           .forEach(label -> labels.put(label.getKey(), label.getValue().getAsString()));
@@ -106,7 +98,7 @@ final class Prometheus {
     return found;
   }
 
-  /** The values of a label, of the series that the selector finds; sorted. */
+  /** The sorted values of a label in the series that the selector matches. */
   List<String> labelValues(String label, String selector) throws IOException, InterruptedException {
     List<String> values = new ArrayList<>();
     get("label/" + label + "/values?match%5B%5D=" + encoded(selector), selector)
@@ -115,7 +107,7 @@ final class Prometheus {
     return values;
   }
 
-  /** All rules of all groups, as /api/v1/rules tells them. */
+  /** All rules of all groups, as /api/v1/rules returns them. */
   List<JsonObject> rules() throws IOException, InterruptedException {
     List<JsonObject> rules = new ArrayList<>();
     for (JsonElement group : get("rules", "rules").getAsJsonObject().getAsJsonArray("groups")) {
@@ -127,22 +119,22 @@ final class Prometheus {
     return rules;
   }
 
-  /** Ends, and has written its last when this returns. */
+  /** Stops the server; when it returns, the server no longer writes to its folder. */
   void stop() throws InterruptedException {
     program.close();
     program.awaitExit();
   }
 
-  private JsonElement get(String what, String asked) throws IOException, InterruptedException {
-    HttpResponse<String> answer =
+  private JsonElement get(String path, String query) throws IOException, InterruptedException {
+    HttpResponse<String> response =
         http.send(
-            HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/api/v1/" + what))
+            HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port + "/api/v1/" + path))
                 .timeout(Duration.ofMinutes(1))
                 .build(),
             HttpResponse.BodyHandlers.ofString());
-    JsonObject body = JsonParser.parseString(answer.body()).getAsJsonObject();
-    if (answer.statusCode() != 200) {
-      throw new IllegalArgumentException(asked + ": " + body.get("error").getAsString());
+    JsonObject body = JsonParser.parseString(response.body()).getAsJsonObject();
+    if (response.statusCode() != 200) {
+      throw new IllegalArgumentException(query + ": " + body.get("error").getAsString());
     }
     return body.get("data");
   }

@@ -13,8 +13,8 @@ import java.util.List;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Names the replicas on this machine, by their ports, as a cluster's DNS names the pods of a
- * headless Service; who has asked once is told of changes. Thread-safe.
+ * Resolves to the replicas on this machine, by port, as the DNS of a cluster resolves a headless
+ * Service to its pods. Channels are notified of changes. Thread-safe.
  */
 final class Replicas extends NameResolverProvider {
 
@@ -25,22 +25,22 @@ final class Replicas extends NameResolverProvider {
 
   @GuardedBy("this") private final List<NameResolver.Listener2> listeners = new ArrayList<>();
 
-  /** What a channel is made for. */
+  /** The target of a channel. */
   static String target() {
     return SCHEME + ":///sampler";
   }
 
   synchronized void add(int port) {
     ports.add(port);
-    listeners.forEach(this::tell);
+    listeners.forEach(this::publish);
   }
 
   synchronized void remove(int port) {
     ports.remove(Integer.valueOf(port));
-    listeners.forEach(this::tell);
+    listeners.forEach(this::publish);
   }
 
-  private synchronized void tell(NameResolver.Listener2 listener) {
+  private synchronized void publish(NameResolver.Listener2 listener) {
     List<EquivalentAddressGroup> addresses =
         ports.stream()
             .map(port -> new InetSocketAddress(InetAddress.getLoopbackAddress(), port))
@@ -52,18 +52,18 @@ final class Replicas extends NameResolverProvider {
             .build());
   }
 
-  private synchronized void listen(NameResolver.Listener2 listener) {
+  private synchronized void subscribe(NameResolver.Listener2 listener) {
     listeners.add(listener);
-    tell(listener);
+    publish(listener);
   }
 
-  private synchronized void leave(NameResolver.Listener2 listener) {
+  private synchronized void unsubscribe(NameResolver.Listener2 listener) {
     listeners.remove(listener);
   }
 
   @Override
   public NameResolver newNameResolver(URI uri, NameResolver.Args args) {
-    return new Asking();
+    return new Resolver();
   }
 
   @Override
@@ -81,8 +81,8 @@ final class Replicas extends NameResolverProvider {
     return SCHEME;
   }
 
-  /** One channel's; told of every change, it need not ask again. */
-  private final class Asking extends NameResolver {
+  /** The resolver of one channel. It is notified of every change and never polls. */
+  private final class Resolver extends NameResolver {
 
     private @Nullable Listener2 listener;
 
@@ -94,13 +94,13 @@ final class Replicas extends NameResolverProvider {
     @Override
     public void start(Listener2 listener) {
       this.listener = listener;
-      listen(listener);
+      subscribe(listener);
     }
 
     @Override
     public void shutdown() {
       if (listener != null) {
-        leave(listener);
+        unsubscribe(listener);
       }
     }
   }

@@ -34,7 +34,7 @@ import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * Replicas of the packaged sampler, replaced one by one as Kubernetes does with {@code maxSurge: 1}
+ * Replaces replicas of the packaged sampler one by one, as Kubernetes does with {@code maxSurge: 1}
  * and {@code maxUnavailable: 0}: a new one is ready before an old one gets SIGTERM.
  */
 @Timeout(value = 8, unit = TimeUnit.MINUTES)
@@ -42,21 +42,21 @@ class RollingRestartIT {
 
   private static final Path TRAINER = Path.of("../trainer/target/trainer/bin/trainer");
   private static final Path SAMPLER = Path.of("../sampler/target/sampler/bin/sampler");
-  private static final int IMAGES = 20_000; // 15 MB of them: more than waits in a connection.
+  private static final int IMAGES = 20_000; // 15 MB: more than a connection buffers.
 
   @TempDir private static Path folder;
 
   private final List<Replica> started = new ArrayList<>();
   private final List<ManagedChannel> channels = new ArrayList<>();
 
-  /** A process and its ways in. */
+  /** A process and its stubs. */
   private record Replica(
       Program program,
       int port,
       SamplerServiceBlockingStub stub,
       Iterator<HealthCheckResponse> health) {
 
-    /** Waits until load balancers are told so. */
+    /** Waits until the health service reports the status. */
     void await(ServingStatus status) {
       while (health.next().getStatus() != status) {}
     }
@@ -85,7 +85,7 @@ class RollingRestartIT {
   }
 
   @Test
-  void rollingRestart_underLoad_losesNothing() throws Exception {
+  void rollingRestart_underLoad_losesNoCall() throws Exception {
     Replica first = start("--drain-delay=2s");
     Replica second = start("--drain-delay=2s");
     Replicas replicas = new Replicas();
@@ -107,7 +107,7 @@ class RollingRestartIT {
       replicas.add(third.port);
       first.program.terminate();
       first.await(ServingStatus.NOT_SERVING);
-      load.awaitServed(first.port); // Still accepting, until everybody knows.
+      load.awaitServed(first.port); // It accepts calls during the drain delay.
       replicas.remove(first.port);
       assertThat(first.program.awaitExit()).as(first.program.output()).isZero();
 
@@ -116,14 +116,14 @@ class RollingRestartIT {
       second.program.terminate();
       second.await(ServingStatus.NOT_SERVING);
       load.awaitServed(second.port);
-      // This time nobody tells the client: it finds out by its connection.
+      // This time the client is not notified: it notices by its connection.
       assertThat(second.program.awaitExit()).as(second.program.output()).isZero();
       replicas.remove(second.port);
 
       load.awaitServed(third.port);
       load.awaitServed(fourth.port);
       load.end();
-      assertThat(load.lost()).isEmpty();
+      assertThat(load.failures()).isEmpty();
       assertThat(load.streams()).isPositive();
     } finally {
       NameResolverRegistry.getDefaultRegistry().deregister(replicas);
@@ -131,50 +131,50 @@ class RollingRestartIT {
   }
 
   @Test
-  void stream_underWay_isFinishedBeforeTheProcessEnds() throws Exception {
+  void activeStream_endsBeforeTheProcess() throws Exception {
     Replica replica = start("--drain-delay=0", "--drain-grace=100s");
     ByteString whole = images(replica.stub);
     Iterator<GenerateResponse> stream = replica.stub.generateStream(raw(0, IMAGES));
-    ByteArrayOutputStream got = new ByteArrayOutputStream();
-    stream.next().getPixels().writeTo(got);
+    ByteArrayOutputStream received = new ByteArrayOutputStream();
+    stream.next().getPixels().writeTo(received);
 
     replica.program.terminate();
     awaitRefusal(replica.port);
     while (stream.hasNext()) {
-      stream.next().getPixels().writeTo(got);
+      stream.next().getPixels().writeTo(received);
     }
 
-    assertThat(got.toByteArray()).isEqualTo(whole.toByteArray());
+    assertThat(received.toByteArray()).isEqualTo(whole.toByteArray());
     assertThat(replica.program.awaitExit()).as(replica.program.output()).isZero();
     assertThat(replica.program.output()).doesNotContain("cut off");
   }
 
   @Test
-  void stream_longerThanTheGrace_isCutOff_andAnotherReplicaHasTheRest() throws Exception {
+  void streamBeyondGrace_isCutOff_andResumesElsewhere() throws Exception {
     Replica replica = start("--drain-delay=0", "--drain-grace=0");
     Replica other = start();
     ByteString whole = images(other.stub);
     Iterator<GenerateResponse> stream = replica.stub.generateStream(raw(0, IMAGES));
-    ByteArrayOutputStream got = new ByteArrayOutputStream();
-    stream.next().getPixels().writeTo(got);
+    ByteArrayOutputStream received = new ByteArrayOutputStream();
+    stream.next().getPixels().writeTo(received);
 
     replica.program.terminate();
     assertThat(replica.program.awaitExit()).as(replica.program.output()).isZero();
     assertThatThrownBy(
             () -> {
               while (stream.hasNext()) {
-                stream.next().getPixels().writeTo(got);
+                stream.next().getPixels().writeTo(received);
               }
             })
         .isInstanceOf(StatusRuntimeException.class);
 
-    int first = got.size() / (whole.size() / IMAGES);
+    int first = received.size() / (whole.size() / IMAGES);
     Iterator<GenerateResponse> rest = other.stub.generateStream(raw(first, IMAGES - first));
     while (rest.hasNext()) {
-      rest.next().getPixels().writeTo(got);
+      rest.next().getPixels().writeTo(received);
     }
     assertThat(first).isLessThan(IMAGES);
-    assertThat(got.toByteArray()).isEqualTo(whole.toByteArray());
+    assertThat(received.toByteArray()).isEqualTo(whole.toByteArray());
   }
 
   /** Starts a replica and waits until it is ready. */
@@ -208,7 +208,7 @@ class RollingRestartIT {
     return replica;
   }
 
-  /** Images 0 to {@link #IMAGES}, by which every other answer is judged. */
+  /** Images 0 to {@link #IMAGES}, with which every other response is compared. */
   private static ByteString images(SamplerServiceBlockingStub stub) {
     List<ByteString> chunks = new ArrayList<>();
     stub.generateStream(raw(0, IMAGES)).forEachRemaining(chunk -> chunks.add(chunk.getPixels()));
@@ -224,7 +224,7 @@ class RollingRestartIT {
         .build();
   }
 
-  /** Waits until the process takes no connections any more. */
+  /** Waits until the process refuses connections. */
   private static void awaitRefusal(int port) throws InterruptedException {
     while (true) {
       try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), port)) {

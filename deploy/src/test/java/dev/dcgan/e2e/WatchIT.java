@@ -1,13 +1,12 @@
 package dev.dcgan.e2e;
 
+import static dev.dcgan.e2e.Program.assumeRuns;
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import com.google.gson.JsonObject;
 import dev.dcgan.deploy.Dashboard;
 import dev.dcgan.deploy.Dashboard.Panel;
 import dev.dcgan.deploy.Dashboard.Target;
-import dev.dcgan.e2e.Prometheus.Span;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -28,36 +27,40 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
 /**
- * What watches both programs, against both at work: every query of the dashboards and of the rules
- * is asked, in a real Prometheus, and every metric that is named anywhere is served.
- *
- * <p>Leaves a picture of each dashboard in {@code target/}. With {@code -Dwatch.demo=true} the run
- * takes minutes and the pictures have more to show: those of the README are made so.
+ * Tests dashboards, rules and documentation against both running programs and a real Prometheus:
+ * every query of a dashboard returns data, every rule is evaluated, and every metric that a file
+ * names is served.
  */
 class WatchIT {
 
   private static final Path DEPLOY = Path.of(".");
-  private static final Path README = Path.of("../README.md");
-  // Prometheus's own: of every target, and of alerts.
-  private static final Set<String> PROMETHEUS_OWN = Set.of("up", "ALERTS");
+  private static final List<Path> DOCUMENTS =
+      List.of(
+          Path.of("../README.md"),
+          Path.of("../trainer/README.md"),
+          Path.of("../sampler/README.md"),
+          Path.of("README.md"),
+          Path.of("RUNBOOK.md"));
+  // Metrics of Prometheus itself.
+  private static final Set<String> OF_PROMETHEUS = Set.of("up", "ALERTS");
   private static final Pattern OURS = Pattern.compile("(sampler|trainer|grpc|http)_.*");
   private static final Pattern LABEL_VALUES = Pattern.compile("label_values\\((.+), (\\w+)\\)");
 
   @TempDir private static Path folder;
 
-  private static TestDeployment house;
+  private static TestDeployment deployment;
 
   @BeforeAll
-  static void watchBothAtWork() throws Exception {
-    assumePrometheus();
-    house = new TestDeployment(folder, Boolean.getBoolean("watch.demo"));
-    house.start();
+  static void start() throws Exception {
+    assumeRuns("prometheus", "prometheus", "--version");
+    deployment = new TestDeployment(folder);
+    deployment.start();
   }
 
   @AfterAll
   static void stop() throws InterruptedException {
-    if (house != null) {
-      house.stop();
+    if (deployment != null) {
+      deployment.stop();
     }
   }
 
@@ -67,39 +70,39 @@ class WatchIT {
 
   @ParameterizedTest
   @MethodSource("dashboards")
-  void everyQuery_hasFigures(Dashboard dashboard) throws Exception {
+  void everyQuery_hasValues(Dashboard dashboard) throws Exception {
     Map<String, String> queries = queries(dashboard);
     assertThat(queries).hasSizeGreaterThan(40);
 
     for (Map.Entry<String, String> query : queries.entrySet()) {
-      house.await("figures of " + query, () -> house.isSeen(query.getValue()));
+      deployment.await("values of " + query, () -> deployment.isSeen(query.getValue()));
     }
   }
 
   @Test
   void everyRule_isEvaluatedWithoutError() throws Exception {
-    house.await(
+    deployment.await(
         "first evaluation of all rules",
         () ->
-            house.prometheus().rules().stream().noneMatch(rule -> health(rule).equals("unknown")));
+            deployment.prometheus().rules().stream().noneMatch(rule -> health(rule).equals("unknown")));
 
-    List<JsonObject> rules = house.prometheus().rules();
+    List<JsonObject> rules = deployment.prometheus().rules();
     assertThat(rules).hasSizeGreaterThan(20);
     assertThat(rules).allMatch(rule -> health(rule).equals("ok"));
-    house.await(
+    deployment.await(
         "alert of the rejected version",
-        () -> house.isSeen("ALERTS{alertname=\"SamplerModelRejected\"}"));
+        () -> deployment.isSeen("ALERTS{alertname=\"SamplerModelRejected\"}"));
   }
 
   @Test
-  void everyMetricThatIsNamed_isServed() throws Exception {
+  void everyNamedMetric_isServed() throws Exception {
     Set<String> known = known();
     Map<String, Set<String>> named = named();
 
     assertThat(named).hasSizeGreaterThan(80);
     assertThat(unknown(named, known)).isEmpty();
 
-    // The check bites.
+    // The check finds misspelled names.
     Map<String, Set<String>> mistyped = new LinkedHashMap<>();
     mistyped.put("a panel", MetricNames.inQuery("sum(rate(sampler_image_total[1m]))"));
     mistyped.put("an autoscaler", MetricNames.inText("metric: {name: sampler_queud_images}"));
@@ -108,39 +111,28 @@ class WatchIT {
   }
 
   @Test
-  void everyMetricOfOurs_isInTheReadme() throws Exception {
-    Matcher section =
-        Pattern.compile("(?ms)^## Metrics$(.*?)^## ").matcher(Files.readString(README));
-    assertThat(section.find()).isTrue();
-    Set<String> told = MetricNames.inText(section.group(1));
-    Set<String> served =
-        bases(house.prometheus().labelValues("__name__", "{job=~\"sampler|trainer\"}"));
-    served.removeIf(name -> !OURS.matcher(name).matches());
+  void everyServedMetric_isDocumented() throws Exception {
+    for (String program : List.of("sampler", "trainer")) {
+      Matcher section =
+          Pattern.compile("(?ms)^## Metrics$(.*?)(^## |\\z)")
+              .matcher(Files.readString(Path.of("..", program, "README.md")));
+      assertThat(section.find()).as(program).isTrue();
+      Set<String> documented = MetricNames.inText(section.group(1));
+      Set<String> served =
+          bases(
+              deployment
+                  .prometheus()
+                  .labelValues("__name__", "{job=\"dcgan-%s\"}".formatted(program)));
+      served.removeIf(name -> !OURS.matcher(name).matches());
 
-    assertThat(served).hasSizeGreaterThan(40);
-    assertThat(told).containsAll(served);
+      assertThat(served).as(program).hasSizeGreaterThan(15);
+      assertThat(documented).as(program).containsAll(served);
+    }
   }
 
-  @ParameterizedTest
-  @MethodSource("dashboards")
-  void picture_isDrawn(Dashboard dashboard) throws Exception {
-    assumeTrue(DashboardPicture.hasFonts(), "a font (fontconfig, fonts-dejavu-core) is absent");
-    Map<String, String> variables = variables(dashboard);
-    Span span = house.shown();
+  // --- the queries of a dashboard, as Grafana sends them ---
 
-    Path picture = Path.of("target", dashboard.uid().replace("dcgan-", "dashboard-") + ".png");
-    DashboardPicture.draw(
-        dashboard,
-        expression -> house.prometheus().range(filled(expression, variables), span),
-        span,
-        picture);
-
-    assertThat(Files.size(picture)).isBetween(20_000L, 250_000L);
-  }
-
-  // --- a dashboard's queries, as Grafana asks them ---
-
-  /** By where they are. */
+  /** The queries, by the panel or annotation that has them. */
   private static Map<String, String> queries(Dashboard dashboard) throws Exception {
     Map<String, String> variables = variables(dashboard);
     Map<String, String> queries = new LinkedHashMap<>();
@@ -159,10 +151,10 @@ class WatchIT {
     return queries;
   }
 
-  /** What the variables' own queries find, all of it. */
+  /** The values of the template variables: everything that their queries find. */
   private static Map<String, String> variables(Dashboard dashboard) throws Exception {
     Map<String, String> variables = new LinkedHashMap<>();
-    // Grafana's would be 4 scrapes; on a busy machine some come late.
+    // Grafana would take 4 scrape intervals; on a busy machine some scrapes are late.
     variables.put("$__rate_interval", "8s");
     variables.put("$__interval", "1s");
     for (JsonObject variable : dashboard.variables()) {
@@ -170,7 +162,7 @@ class WatchIT {
           LABEL_VALUES.matcher(
               filled(variable.getAsJsonObject("query").get("query").getAsString(), variables));
       assertThat(query.matches()).as(variable.toString()).isTrue();
-      List<String> values = house.prometheus().labelValues(query.group(2), query.group(1));
+      List<String> values = deployment.prometheus().labelValues(query.group(2), query.group(1));
       assertThat(values).as(query.group()).isNotEmpty();
       variables.put("$" + variable.get("name").getAsString(), "(" + String.join("|", values) + ")");
     }
@@ -190,38 +182,40 @@ class WatchIT {
     return rule.get("health").getAsString();
   }
 
-  // --- who names metrics, and what there is ---
+  // --- the metrics that files name, and those that are served ---
 
-  /** Metrics by where they are named. */
+  /** The metrics by the place that names them. */
   private static Map<String, Set<String>> named() throws Exception {
     Map<String, Set<String>> named = new LinkedHashMap<>();
     for (Dashboard dashboard : dashboards()) {
       queries(dashboard).forEach((where, query) -> named.put(where, MetricNames.inQuery(query)));
     }
-    for (JsonObject rule : house.prometheus().rules()) {
+    for (JsonObject rule : deployment.prometheus().rules()) {
       named.put(
           "rule " + rule.get("name").getAsString(),
           MetricNames.inQuery(rule.get("query").getAsString()));
     }
-    // The autoscaler's and its adapter's, the rules' texts ...
+    // The autoscaler, its adapter, the texts of the rules ...
     try (Stream<Path> files = Files.walk(DEPLOY)) {
       for (Path file :
           files.filter(path -> path.toString().matches("\\./(?!src|target).*\\.ya?ml")).toList()) {
         named.put(file.toString(), MetricNames.inText(Files.readString(file)));
       }
     }
-    String prose = Files.readString(README).replaceAll("(?s)```.*?```", "");
-    named.put("README", MetricNames.inText(prose));
+    for (Path document : DOCUMENTS) {
+      String prose = Files.readString(document).replaceAll("(?s)```.*?```", "");
+      named.put(document.toString(), MetricNames.inText(prose));
+    }
     return named;
   }
 
   private static Set<String> known() throws Exception {
-    List<String> names = house.prometheus().labelValues("__name__", "{__name__!=\"\"}");
+    List<String> names = deployment.prometheus().labelValues("__name__", "{__name__!=\"\"}");
     Set<String> known = bases(names);
     known.addAll(names);
-    known.addAll(PROMETHEUS_OWN);
-    // Recorded under names with colons, of which a file's text shows parts.
-    for (JsonObject rule : house.prometheus().rules()) {
+    known.addAll(OF_PROMETHEUS);
+    // The names of recording rules have colons, so that the text of a file shows their parts.
+    for (JsonObject rule : deployment.prometheus().rules()) {
       known.add(rule.get("name").getAsString());
       known.addAll(MetricNames.inText(rule.get("name").getAsString()));
     }
@@ -238,7 +232,7 @@ class WatchIT {
         .toList();
   }
 
-  /** A histogram's parts under its own name. */
+  /** The names, with the parts of a histogram replaced by its own name. */
   private static Set<String> bases(List<String> names) {
     return names.stream()
         .map(
@@ -247,16 +241,5 @@ class WatchIT {
               return names.contains(base + "_bucket") ? base : name;
             })
         .collect(Collectors.toCollection(TreeSet::new));
-  }
-
-  private static void assumePrometheus() throws InterruptedException {
-    boolean runs;
-    try {
-      Program.run(folder, List.of("prometheus", "--version"));
-      runs = true;
-    } catch (IOException | AssertionError e) {
-      runs = false;
-    }
-    assumeTrue(runs, "prometheus is absent");
   }
 }

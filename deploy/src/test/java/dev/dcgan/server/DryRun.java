@@ -7,39 +7,43 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 import picocli.CommandLine;
 import picocli.CommandLine.Model.OptionSpec;
 
-/** What a program says of its command line and environment, without running. */
+/** Asks a program about its command line and environment without running it. */
 public final class DryRun {
 
-  // With it the command line is always wrong, so that nothing starts: all that is wrong is reported
-  // at once.
+  // This option makes every command line invalid, so that nothing starts and all problems are
+  // reported.
   private static final String NO_OPTION = "--this-is-no-option";
   private static final String NO_PROBLEM = "error: Unknown option: '" + NO_OPTION + "'";
+  private static final Pattern DEFAULT = Pattern.compile("Default(?:, [^:]*)?: (.+?)\\.?$");
 
   private DryRun() {}
 
   /**
-   * The lines that it would end with.
+   * The problems that the program would report.
    *
-   * @param program its main class, with picocli's annotations
+   * @param program the main class, which has the picocli annotations
    */
   public static List<String> problems(
       Class<?> program, Map<String, String> environment, List<String> args) {
-    List<String> wrong = new ArrayList<>(args);
-    wrong.add(NO_OPTION);
+    List<String> invalid = new ArrayList<>(args);
+    invalid.add(NO_OPTION);
     StringWriter err = new StringWriter();
     int code =
-        Settings.run(program, environment, new PrintWriter(err), wrong.toArray(String[]::new));
+        Settings.run(program, environment, new PrintWriter(err), invalid.toArray(String[]::new));
     List<String> lines = err.toString().lines().filter(line -> line.startsWith("error: ")).toList();
     if (code != 2 || lines.isEmpty()) {
-      throw new AssertionError("exit code %d, and it said: %s".formatted(code, err));
+      throw new AssertionError("exit code %d with the output: %s".formatted(code, err));
     }
     return lines.stream().filter(line -> !line.equals(NO_PROBLEM)).toList();
   }
 
-  /** The options of the command that the first word names; none where there is no such command. */
+  /** The options of the command that the first argument names; none if there is no such command. */
   public static List<String> options(Class<?> program, List<String> args) {
     CommandLine command = new CommandLine(program).getSubcommands().get(args.get(0));
     return command == null
@@ -47,7 +51,7 @@ public final class DryRun {
         : command.getCommandSpec().options().stream().map(OptionSpec::longestName).toList();
   }
 
-  /** An option's default: an Integer, a Duration, or text that stands for it. */
+  /** The default of an option: an Integer, a Duration, or its text. */
   public static Object value(Class<?> program, String command, String option) {
     CommandLine line =
         Objects.requireNonNull(new CommandLine(program).getSubcommands().get(command), command);
@@ -56,7 +60,39 @@ public final class DryRun {
         spec.defaultValue() == null ? spec.<Object>getValue() : spec.defaultValue(), option);
   }
 
-  /** As the programs read one. */
+  /** The names of the commands of a program. */
+  public static Set<String> commands(Class<?> program) {
+    return new CommandLine(program).getSubcommands().keySet();
+  }
+
+  /**
+   * The default of an option as {@code --help} shows it: a value, or words for one that depends on
+   * something; "required" or "off" for options without one; empty if it has none.
+   */
+  public static String defaultText(Class<?> program, String command, String option) {
+    OptionSpec spec =
+        Objects.requireNonNull(
+            new CommandLine(program)
+                .getSubcommands()
+                .get(command)
+                .getCommandSpec()
+                .findOption(option),
+            option);
+    if (spec.required()) {
+      return "required";
+    }
+    if (spec.arity().max() == 0) {
+      return "off";
+    }
+    String value = spec.defaultValueString(true);
+    if (!Set.of("", "null", "[]").contains(value)) {
+      return value;
+    }
+    Matcher described = DEFAULT.matcher(String.join(" ", spec.description()));
+    return described.find() ? described.group(1) : "";
+  }
+
+  /** Parses a duration as the programs do. */
   public static Duration duration(String text) {
     return new DurationConverter().convert(text);
   }

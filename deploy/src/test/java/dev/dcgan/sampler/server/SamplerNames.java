@@ -4,7 +4,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.util.Set;
 import java.util.stream.Collectors;
 
-/** The names of the metrics that a sampler registers besides its calls'. */
+/** The names of the metrics that a sampler registers, without those of gRPC calls. */
 public final class SamplerNames {
 
   private SamplerNames() {}
