@@ -23,8 +23,8 @@ import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 
 /**
- * The yardstick: sessions of ONNX Runtime of one thread each, in loops that do nothing else. No
- * latents are made, nothing is copied, nobody is served.
+ * The baseline: sessions of ONNX Runtime with one thread each that run in loops. No latents are
+ * sampled, nothing is copied, and no request is served.
  */
 final class BareLoop implements AutoCloseable {
 
@@ -43,7 +43,7 @@ final class BareLoop implements AutoCloseable {
     threads = Executors.newFixedThreadPool(sessions);
   }
 
-  /** Images a second, all sessions together. */
+  /** Images per second of all sessions together. */
   double imagesPerSecond(Duration duration) throws InterruptedException, ExecutionException {
     long end = System.nanoTime() + duration.toNanos();
     List<Callable<Double>> loops = new ArrayList<>();
@@ -57,7 +57,7 @@ final class BareLoop implements AutoCloseable {
     return runs * batch;
   }
 
-  /** Median milliseconds of a run, one session alone. */
+  /** The median latency of one session alone, in milliseconds. */
   double medianMillis(int runs) throws OrtException {
     double[] millis = new double[runs];
     for (int i = 0; i < runs; i++) {

@@ -14,7 +14,7 @@ import org.openjdk.jmh.annotations.OutputTimeUnit;
 import org.openjdk.jmh.annotations.Scope;
 import org.openjdk.jmh.annotations.State;
 
-/** What an image costs apart from the network: its latent, its picture, its message. */
+/** The cost of an image besides inference: its latent, its PNG and its message. */
 @State(Scope.Thread)
 @BenchmarkMode(Mode.AverageTime)
 @OutputTimeUnit(TimeUnit.NANOSECONDS)
@@ -25,7 +25,7 @@ public class PartsBenchmark {
 
   private final float[] z = new float[64];
   private final byte[] digit = digit();
-  private final byte[] photograph = photograph();
+  private final byte[] photo = photo();
   private final ModelVersion version =
       ModelVersion.newBuilder().setName("mnist28").setVersion(1).setSha256("0".repeat(64)).build();
   private long index;
@@ -43,10 +43,10 @@ public class PartsBenchmark {
 
   @Benchmark
   public byte[] pngOf64By64Rgb() {
-    return ImageEncoder.png(RGB, photograph, 0);
+    return ImageEncoder.png(RGB, photo, 0);
   }
 
-  /** Built and serialised. */
+  /** Includes building and serialization. */
   @Benchmark
   public byte[] rawMessageOfOneImage() {
     return GenerateResponse.newBuilder()
@@ -60,7 +60,7 @@ public class PartsBenchmark {
         .toByteArray();
   }
 
-  /** A ring on black, with soft edges. */
+  /** A ring with soft edges on black. */
   private static byte[] digit() {
     byte[] pixels = new byte[GREY.values()];
     for (int i = 0; i < pixels.length; i++) {
@@ -70,7 +70,7 @@ public class PartsBenchmark {
     return pixels;
   }
 
-  private static byte[] photograph() {
+  private static byte[] photo() {
     byte[] pixels = new byte[RGB.values()];
     for (int i = 0; i < pixels.length; i++) {
       int x = i / 3 % 64;

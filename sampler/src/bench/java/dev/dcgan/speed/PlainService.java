@@ -27,8 +27,8 @@ import java.util.Set;
 import java.util.concurrent.Executors;
 
 /**
- * What one would write in an afternoon: a call is a run, calls run side by side on one session of
- * one thread, with a thread a core. No batching, no queue, RAW alone.
+ * A minimal service for comparison: each call is one run, and calls run concurrently on one
+ * session, on as many threads as cores. It has no batching and no queue, and returns RAW only.
  */
 final class PlainService extends SamplerServiceGrpc.SamplerServiceImplBase {
 
@@ -47,7 +47,7 @@ final class PlainService extends SamplerServiceGrpc.SamplerServiceImplBase {
     this.shape = new ImageShape((int) pixels[1], (int) pixels[2], (int) pixels[3]);
   }
 
-  /** Arguments: model.onnx and the length of its latents. Prints the port. */
+  /** Arguments: model.onnx and its latent size. Prints the port. */
   public static void main(String[] args) throws Exception {
     try (SessionOptions options = new SessionOptions()) {
       options.setIntraOpNumThreads(1);

@@ -16,14 +16,14 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
-/** The generators that speed is measured with; the latents of both have 64 values. */
+/** The generators of the speed measurements; both have latents of 64 values. */
 final class SpeedModels {
 
   static final int LATENT = 64;
 
   private SpeedModels() {}
 
-  /** {@code mnist28} with random weights: it takes as long as a trained one. */
+  /** {@code mnist28} with random weights, which is as slow as a trained one. */
   static byte[] mnist28() {
     Random random = new Random(1);
     return GeneratorExporter.toOnnx(
@@ -49,8 +49,8 @@ final class SpeedModels {
   }
 
   /**
-   * A generator that costs next to nothing: its image (1, 8, 8) is the latent's values. What it
-   * leaves is the service's own ceiling.
+   * A generator that costs next to nothing: its image (1, 8, 8) has the values of the latent. With
+   * it the throughput of the service itself is measured.
    */
   static byte[] free() {
     GraphProto.Builder graph = GraphProto.newBuilder().setName("free");

@@ -27,13 +27,12 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The sampler's throughput as shares of a bare loop's, beside a plain service's, all on this
- * machine and in one run: the loop, the plain service and the sampler take turns, and the median of
- * the turns' ratios counts.
+ * Measures the throughput of the sampler and of a plain service relative to a bare inference loop,
+ * on one machine and in one run: the three take turns, and the median of the ratios counts.
  *
- * <p>Arguments: the sampler's program, turns, seconds of each measurement. The model is a {@code
- * mnist28} with random weights, which takes as long as a trained one. Servers are processes of
- * their own; the client is this one.
+ * <p>Arguments: the sampler's program, the number of turns, the seconds of each measurement. The
+ * model is a {@code mnist28} with random weights, which is as slow as a trained one. The servers
+ * have their own processes; the client is this one.
  */
 public final class SpeedTable {
 
@@ -43,7 +42,7 @@ public final class SpeedTable {
   /**
    * A kind of load.
    *
-   * @param stream one stream of {@code count} images a caller, instead of calls
+   * @param stream whether each caller reads one stream of {@code count} images
    */
   private record Scenario(int callers, int count, ImageFormat format, boolean stream) {
 
@@ -63,7 +62,7 @@ public final class SpeedTable {
   private SpeedTable(int turns, Duration duration) {
     this.turns = turns;
     this.duration = duration;
-    // Until the JVMs have compiled what they will: at some thousand calls a second that takes long.
+    // Long enough for the JIT compilers, even at a few thousand calls per second.
     this.warmUp = duration.multipliedBy(8);
     this.scenarios = scenarios((int) (50 * duration.toMillis()));
   }
@@ -96,7 +95,8 @@ public final class SpeedTable {
     int cores = Runtime.getRuntime().availableProcessors();
     try (Server ours = Server.sampler(program, onnx);
         Server plain = Server.plain(onnx, SpeedModels.LATENT);
-        BareLoop loop = new BareLoop(bytes, 64, shape, cores, bestBatch(bytes, shape, cores));
+        BareLoop loop =
+            new BareLoop(bytes, 64, shape, cores, optimalBatchSize(bytes, shape, cores));
         BareLoop alone = new BareLoop(bytes, 64, shape, 1, 1)) {
       for (Server server : List.of(ours, plain)) {
         run(server, raw(64, 1), warmUp);
@@ -104,14 +104,15 @@ public final class SpeedTable {
       }
       for (int turn = 0; turn < turns; turn++) {
         for (Scenario scenario : scenarios) {
-          // Turns are fair: all calls of a load end at about the same time, so several must.
+          // Scheduling is fair, so all calls of a load end at about the same time: several must
+          // end.
           Duration several = longEnough(scenario);
           double bare = loop.imagesPerSecond(duration);
           double served = run(ours, scenario, several).imagesPerSecond();
           double again = loop.imagesPerSecond(duration);
-          double yardstick = (bare + again) / 2;
-          add(scenario + ": loop, images/s", yardstick);
-          add(scenario + ": sampler/loop", served / yardstick);
+          double baseline = (bare + again) / 2;
+          add(scenario + ": loop, images/s", baseline);
+          add(scenario + ": sampler/loop", served / baseline);
           if (!scenario.stream && scenario.format == ImageFormat.IMAGE_FORMAT_RAW) {
             double simple = run(plain, scenario, several).imagesPerSecond();
             add(scenario + ": plain/loop", simple / loop.imagesPerSecond(duration));
@@ -163,7 +164,7 @@ public final class SpeedTable {
     return scenario.callers * scenario.count > 4096 ? warmUp : duration;
   }
 
-  private static int bestBatch(byte[] onnx, ImageShape shape, int cores) throws Exception {
+  private static int optimalBatchSize(byte[] onnx, ImageShape shape, int cores) throws Exception {
     int best = 1;
     double most = 0;
     for (int batch : new int[] {1, 2, 4, 8, 16, 32}) {
@@ -231,7 +232,7 @@ public final class SpeedTable {
     return new Scenario(callers, count, ImageFormat.IMAGE_FORMAT_RAW, false);
   }
 
-  /** A server in a process of its own. */
+  /** A server in its own process. */
   private static final class Server implements AutoCloseable {
 
     private final Process process;
@@ -274,7 +275,7 @@ public final class SpeedTable {
       return new Server(builder.start(), ready);
     }
 
-    /** Reads until the server has told its port and said that it is ready. */
+    /** Reads the log until it has the port and the server is ready. */
     private static int port(Process process, String ready) throws IOException {
       BufferedReader lines = process.inputReader();
       int port = 0;
@@ -293,7 +294,7 @@ public final class SpeedTable {
           return port;
         }
       }
-      throw new IOException("the server ended with " + process.exitValue());
+      throw new IOException("cannot measure: the server exited with " + process.exitValue());
     }
 
     private static void printAll(BufferedReader lines) {
@@ -302,7 +303,7 @@ public final class SpeedTable {
           System.out.println("  " + line);
         }
       } catch (IOException e) {
-        // The server was ended.
+        // The server has stopped.
       }
     }
 

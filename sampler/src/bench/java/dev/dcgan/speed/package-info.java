@@ -1,3 +1,3 @@
-/** How fast the sampler is, beside a bare loop and a plain service. Run by hand: see the README. */
+/** Compares the sampler with a bare inference loop and a plain service; run by {@code -Pspeed}. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.speed;

@@ -62,7 +62,10 @@ public final class ExportCommand implements Settings.Command {
       converter = Uint64Converter.class)
   private long first;
 
-  @Option(names = "--count", required = true, description = "Number of images in all parts together.")
+  @Option(
+      names = "--count",
+      required = true,
+      description = "Number of images in all parts together.")
   private @Nullable Long count;
 
   @Option(

@@ -30,7 +30,8 @@ final class RuntimeOptions {
 
   @Option(
       names = "--provider",
-      description = "Execution provider: ${COMPLETION-CANDIDATES}. auto: CUDA if it works, else the CPU.")
+      description =
+          "Execution provider: ${COMPLETION-CANDIDATES}. auto: CUDA if it works, else the CPU.")
   private ProviderChoice provider = ProviderChoice.auto;
 
   @Option(
@@ -58,7 +59,9 @@ final class RuntimeOptions {
               + " loaded shows that larger ones do not pay.")
   private int maxBatch = 256;
 
-  @Option(names = "--allow-tf32", description = "Allow TF32 tensor-core math (faster, 10-bit mantissa).")
+  @Option(
+      names = "--allow-tf32",
+      description = "Allow TF32 tensor-core math (faster, 10-bit mantissa).")
   private boolean allowTf32;
 
   @Option(

@@ -67,7 +67,9 @@ public final class ServeCommand implements Settings.Command {
       description = "Allow callers to set the version in service by SetServingVersion.")
   private boolean allowPin;
 
-  @Option(names = "--allow-unverified", description = "Also serve versions without a manifest.json.")
+  @Option(
+      names = "--allow-unverified",
+      description = "Also serve versions without a manifest.json.")
   private boolean allowUnverified;
 
   @Option(names = "--port", description = "gRPC port; 0: any free port.")
@@ -96,7 +98,9 @@ public final class ServeCommand implements Settings.Command {
       description = "Maximum time that an image waits for others to join its batch. Default: 2ms")
   private Duration maxDelay = Duration.ofMillis(2);
 
-  @Option(names = "--max-queue-images", description = "Maximum of queued images; further ones are rejected.")
+  @Option(
+      names = "--max-queue-images",
+      description = "Maximum of queued images; further ones are rejected.")
   private int maxQueueImages = 32_768;
 
   @Option(

@@ -22,13 +22,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The output folder of an export: {@code export.json}, which records what all parts agree on, and the
- * shards.
+ * The output folder of an export: {@code export.json}, which records what all parts agree on, and
+ * the shards.
  *
  * <p>Any number of processes may write into it concurrently, one part each. The first one creates
  * {@code export.json}, which never changes. A reader sees a whole shard or none, even if two
- * processes write the same part; in that case the later one removes the temporary file of the other,
- * which fails.
+ * processes write the same part; in that case the later one removes the temporary file of the
+ * other, which fails.
  */
 final class ExportFolder {
 
@@ -87,7 +87,11 @@ final class ExportFolder {
     } catch (IOException e) {
       throw cannotWrite(manifestFile, e);
     }
-    return read().orElseThrow(() -> new IOException("cannot read %s: it was deleted; start again".formatted(manifestFile)));
+    return read()
+        .orElseThrow(
+            () ->
+                new IOException(
+                    "cannot read %s: it was deleted; start again".formatted(manifestFile)));
   }
 
   /**
@@ -107,8 +111,8 @@ final class ExportFolder {
 
   /**
    * Removes temporary files of processes that were killed while they wrote these shards. A process
-   * that still writes them fails: it cannot be told from a killed one, which may have run on another
-   * machine.
+   * that still writes them fails: it cannot be told from a killed one, which may have run on
+   * another machine.
    */
   void removeLeftovers(Set<Path> shards) throws IOException {
     for (Path file : list()) {
@@ -145,7 +149,8 @@ final class ExportFolder {
     } catch (InvalidProtocolBufferException e) {
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
       throw new IOException(
-          "cannot read %s: it is not the manifest of an export: %s".formatted(manifestFile, found), e);
+          "cannot read %s: it is not the manifest of an export: %s".formatted(manifestFile, found),
+          e);
     }
     if (manifest.getFormatVersion() != FORMAT_VERSION) {
       throw new IOException(

@@ -17,8 +17,8 @@ import org.slf4j.LoggerFactory;
  * Exports one part: a block of whole shards. It chooses the version, agrees on it with the other
  * parts, and has a {@link ShardWriter} write the shards.
  *
- * <p>The shards of all parts together are the same files, byte for byte, for any number of parts and
- * of retries, on processors of one kind.
+ * <p>The shards of all parts together are the same files, byte for byte, for any number of parts
+ * and of retries, on processors of one kind.
  */
 public final class Exporter {
 

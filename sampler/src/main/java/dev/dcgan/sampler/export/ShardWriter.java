@@ -137,9 +137,9 @@ final class ShardWriter {
   }
 
   /**
-   * With fixed batch sizes, on a GPU, a chunk is one run and all runs have one size, so that a shard
-   * is made the same way each time. On the CPU, where images do not depend on their batch, a run has
-   * the optimal batch size.
+   * With fixed batch sizes, on a GPU, a chunk is one run and all runs have one size, so that a
+   * shard is made the same way each time. On the CPU, where images do not depend on their batch, a
+   * run has the optimal batch size.
    */
   private PngQueue.Chunking chunking(ModelBundle bundle, VerifiedNetworks networks) {
     int cores = Runtime.getRuntime().availableProcessors();

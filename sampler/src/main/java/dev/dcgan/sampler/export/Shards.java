@@ -4,7 +4,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Images [first, first + count) of a seed, in shards of {@code size}; the last shard may be smaller.
+ * Images [first, first + count) of a seed, in shards of {@code size}; the last shard may be
+ * smaller.
  *
  * <p>Where a shard begins follows from the whole export, not from its parts. So a part has whole
  * shards, and any number of parts writes the same files.

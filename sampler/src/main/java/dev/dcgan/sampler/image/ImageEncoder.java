@@ -32,8 +32,8 @@ public final class ImageEncoder {
   }
 
   /**
-   * Encodes a contact sheet as PNG: {@code count} images row by row on white, {@code columns} per row
-   * or all in one row if there are fewer.
+   * Encodes a contact sheet as PNG: {@code count} images row by row on white, {@code columns} per
+   * row or all in one row if there are fewer.
    *
    * @param pixels uint8 (count, h, w, c)
    * @param columns 1 or more
@@ -90,7 +90,8 @@ public final class ImageEncoder {
 
   private static long rows(int count, int columns) {
     if (columns < 1) {
-      throw new IllegalArgumentException("cannot make a contact sheet of %d columns: expected 1 or more".formatted(columns));
+      throw new IllegalArgumentException(
+          "cannot make a contact sheet of %d columns: expected 1 or more".formatted(columns));
     }
     return (count - 1L + columns) / columns;
   }

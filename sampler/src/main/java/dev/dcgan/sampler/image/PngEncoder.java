@@ -8,9 +8,9 @@ import java.util.zip.Deflater;
 /**
  * Encodes 8-bit grey and RGB images as PNG (ISO/IEC 15948). It is made for many small images: all
  * buffers are reused. Mostly flat images, such as drawings, are deflated without a filter by the
- * fastest match search. Other images are deflated after the Sub filter (differences from the pixel to
- * the left) by Huffman coding alone: a match search finds next to nothing there and takes half of the
- * time. Not thread-safe.
+ * fastest match search. Other images are deflated after the Sub filter (differences from the pixel
+ * to the left) by Huffman coding alone: a match search finds next to nothing there and takes half
+ * of the time. Not thread-safe.
  */
 final class PngEncoder {
 

@@ -78,7 +78,9 @@ final class GoldenCheck {
                     Long.toUnsignedString(golden.getSeed()),
                     Long.toUnsignedString(golden.getIndex()),
                     difference,
-                    rows.size() == 1 ? "" : " as image %d of %d in a batch".formatted(i + 1, rows.size()),
+                    rows.size() == 1
+                        ? ""
+                        : " as image %d of %d in a batch".formatted(i + 1, rows.size()),
                     tolerance));
       }
     }

@@ -24,7 +24,9 @@ final class LoadBackoff<K> {
     private final Duration left;
 
     TooEarlyException(Duration left, Throwable lastFailure) {
-      super("cannot load it yet; the next attempt is due in %d ms".formatted(left.toMillis()), lastFailure);
+      super(
+          "cannot load it yet; the next attempt is due in %d ms".formatted(left.toMillis()),
+          lastFailure);
       this.left = left;
     }
 

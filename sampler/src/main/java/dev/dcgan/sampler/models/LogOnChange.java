@@ -9,8 +9,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Logs a problem when a look at the repository finds it first, and not again at each later look that
- * still finds it.
+ * Logs a problem when a look at the repository finds it first, and not again at each later look
+ * that still finds it.
  */
 final class LogOnChange {
 

@@ -29,8 +29,9 @@ import org.slf4j.LoggerFactory;
  */
 final class ModelReconciler {
 
-  // Scripts look for "ModelWatcher: serving".
-  private static final Logger servingLog = LoggerFactory.getLogger(ModelWatcher.class);
+  // Under this name scripts look for the line that says which version is in service.
+  private static final Logger servingLog =
+      LoggerFactory.getLogger("dev.dcgan.sampler.models.ModelWatcher");
   private static final Logger log = LoggerFactory.getLogger(ModelReconciler.class);
   private static final Duration MAX_CLOSING = Duration.ofSeconds(30);
 

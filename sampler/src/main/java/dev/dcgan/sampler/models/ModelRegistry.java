@@ -28,9 +28,9 @@ import org.slf4j.LoggerFactory;
  * one load.
  *
  * <p>Thread-safe; no method blocks but {@link #close}. Whoever acquires a version keeps it until
- * releasing it, even if it leaves this registry; a version that leaves is closed after its last use.
- * A closed registry stays closed. Versions are added, and {@link #makeRoom} is called, by one thread
- * at a time.
+ * releasing it, even if it leaves this registry; a version that leaves is closed after its last
+ * use. A closed registry stays closed. Versions are added, and {@link #makeRoom} is called, by one
+ * thread at a time.
  */
 public final class ModelRegistry {
 
@@ -143,9 +143,9 @@ public final class ModelRegistry {
   }
 
   /**
-   * Adds a version and puts it in service; its first use passes to this registry. The version before
-   * leaves unless it is one of those to keep. If the registry is closed, the version is released and
-   * the result is false.
+   * Adds a version and puts it in service; its first use passes to this registry. The version
+   * before leaves unless it is one of those to keep. If the registry is closed, the version is
+   * released and the result is false.
    */
   public synchronized boolean serve(ServedVersion next) {
     Slot slot = add(next, false);
@@ -156,7 +156,9 @@ public final class ModelRegistry {
     return true;
   }
 
-  /** Fails all waiting callers, and waits until all versions are closed; false: the limit passed. */
+  /**
+   * Fails all waiting callers, and waits until all versions are closed; false: the limit passed.
+   */
   public boolean close(Duration limit) throws InterruptedException {
     List<CompletableFuture<ServedVersion>> waiters = new ArrayList<>();
     List<ServedVersion> closing;

@@ -16,11 +16,11 @@ import java.util.function.LongSupplier;
  * Watches a model repository: puts the newest valid version of each model in service, or the pinned
  * one, and loads other versions on demand.
  *
- * <p>All work is done by one thread, so a slow disk or a large model delays no request for a version
- * in memory. An invalid version is reported once, and tried again only after its files have changed.
- * A version that failed for any other reason, such as a lack of memory, is tried again with
- * exponential backoff, and reported when the reason changes. In both cases older versions are tried
- * next. A version in service that vanishes from the disk stays in service.
+ * <p>All work is done by one thread, so a slow disk or a large model delays no request for a
+ * version in memory. An invalid version is reported once, and tried again only after its files have
+ * changed. A version that failed for any other reason, such as a lack of memory, is tried again
+ * with exponential backoff, and reported when the reason changes. In both cases older versions are
+ * tried next. A version in service that vanishes from the disk stays in service.
  */
 public final class ModelWatcher implements VersionSource, AutoCloseable {
 
@@ -118,7 +118,7 @@ public final class ModelWatcher implements VersionSource, AutoCloseable {
       return CompletableFuture.failedFuture(
           new NotServedException(
               Why.FORBIDDEN,
-              "cannot set the serving version: this sampler does not allow it; start it with --allow-pin"));
+              "cannot set the serving version: this sampler forbids it; start it with --allow-pin"));
     }
     return submit(
         () -> {

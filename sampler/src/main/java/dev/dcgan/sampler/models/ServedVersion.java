@@ -22,9 +22,9 @@ import java.util.concurrent.atomic.AtomicInteger;
 /**
  * One version, ready to serve, with its own scheduler.
  *
- * <p>Thread-safe. Counts its users: the {@link ModelRegistry} that holds it is one, every request and
- * stream another. When the last user has released it, the scheduler finishes its queue and closes
- * the networks; release itself does not block.
+ * <p>Thread-safe. Counts its users: the {@link ModelRegistry} that holds it is one, every request
+ * and stream another. When the last user has released it, the scheduler finishes its queue and
+ * closes the networks; release itself does not block.
  */
 public final class ServedVersion {
 
@@ -48,8 +48,8 @@ public final class ServedVersion {
   }
 
   /**
-   * Opens a version, verifies it by its golden vectors, profiles it and makes it ready; the caller is
-   * its first user.
+   * Opens a version, verifies it by its golden vectors, profiles it and makes it ready; the caller
+   * is its first user.
    *
    * @param sessions that run concurrently, 1 or more
    * @param guard runs its batches

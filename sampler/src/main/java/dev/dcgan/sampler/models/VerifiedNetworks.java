@@ -28,8 +28,8 @@ public record VerifiedNetworks(List<Network> networks, LatencyProfile profile)
   /**
    * Opens a version, verifies it by its golden vectors and profiles it.
    *
-   * <p>On the CPU all lanes share a session, which runs batches of any size. On a GPU each lane has a
-   * session for each of a few batch sizes, selected by measurement.
+   * <p>On the CPU all lanes share a session, which runs batches of any size. On a GPU each lane has
+   * a session for each of a few batch sizes, selected by measurement.
    *
    * @param lanes that run concurrently, 1 or more
    * @param maxBatch images in the largest batch

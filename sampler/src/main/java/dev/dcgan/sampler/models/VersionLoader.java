@@ -28,7 +28,8 @@ import org.slf4j.LoggerFactory;
  * manifest must be read to be opened; its description is cached until its files change.
  *
  * <p>A version is not at fault, and not rejected, if memory is short or the device is lost. It is
- * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}). Not thread-safe.
+ * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}). Not
+ * thread-safe.
  */
 final class VersionLoader {
 

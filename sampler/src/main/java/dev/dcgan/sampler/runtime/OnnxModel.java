@@ -16,12 +16,12 @@ import java.util.List;
 import java.util.Optional;
 
 /**
- * One lane of a generator in ONNX Runtime: a session, or a use of a shared one, and the buffers that
- * it reads and writes.
+ * One lane of a generator in ONNX Runtime: a session, or a use of a shared one, and the buffers
+ * that it reads and writes.
  *
- * <p>The input is {@code z} (n, latent). The outputs are {@code pixels} uint8 (n, h, w, c) and {@code
- * image} float32 (n, c, h, w), each copied only if a slice requests it. Batches are padded to the
- * sizes that the session supports. Not thread-safe.
+ * <p>The input is {@code z} (n, latent). The outputs are {@code pixels} uint8 (n, h, w, c) and
+ * {@code image} float32 (n, c, h, w), each copied only if a slice requests it. Batches are padded
+ * to the sizes that the session supports. Not thread-safe.
  */
 public final class OnnxModel implements Network {
 
@@ -103,7 +103,7 @@ public final class OnnxModel implements Network {
     try {
       session.run(padded, memory, outputs);
     } catch (OrtException e) {
-      throw new IllegalStateException("ONNX Runtime failed on a batch of %d images".formatted(n), e);
+      throw new IllegalStateException("cannot run a batch of %d images".formatted(n), e);
     }
     int at = 0;
     for (BatchSlice slice : batch) {

@@ -16,7 +16,9 @@ import java.util.Arrays;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** Reads the {@link Signature} of a model, or checks that of a published one against its manifest. */
+/**
+ * Reads the {@link Signature} of a model, or checks that of a published one against its manifest.
+ */
 final class OnnxSignatures {
 
   private static final String LATENT = "z";
@@ -41,8 +43,8 @@ final class OnnxSignatures {
   }
 
   /**
-   * The signature of an open version: the one that a published version must have, or the model's own
-   * if there is no manifest.
+   * The signature of an open version: the one that a published version must have, or the model's
+   * own if there is no manifest.
    *
    * @throws InvalidModelException the model has a different signature
    */

@@ -14,8 +14,8 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Classifies failures of ONNX Runtime. Its error codes do not distinguish them: nearly all are FAIL,
- * RUNTIME_EXCEPTION or EP_FAIL, so the message decides.
+ * Classifies failures of ONNX Runtime. Its error codes do not distinguish them: nearly all are
+ * FAIL, RUNTIME_EXCEPTION or EP_FAIL, so the message decides.
  *
  * <p>Sources: {@code cuda_call.cc} of ONNX Runtime 1.29 writes "LIBRARY failure CODE: TEXT ; GPU=..
  * ; hostname=.. ; file=.. ; line=.. ; expr=..", often after "Non-zero status code returned while
@@ -67,8 +67,8 @@ public final class RuntimeFailure {
           810, // the MPS client has been terminated by the server
           999); // unknown error
 
-  // cuBLAS and cuDNN report NOT_INITIALIZED if there is no memory for a handle; cuDNN may also report
-  // INTERNAL_ERROR from cudnnCreate.
+  // cuBLAS and cuDNN report NOT_INITIALIZED if there is no memory for a handle; cuDNN may also
+  // report INTERNAL_ERROR from cudnnCreate.
   private static final Pattern OUT_OF_MEMORY =
       Pattern.compile(
           String.join(

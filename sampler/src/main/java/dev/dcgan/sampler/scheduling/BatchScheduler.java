@@ -27,10 +27,10 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The batch size follows from the profiled latency ({@link LatencyProfile}). It is at most the
  * size at which an image is about as cheap as it gets, so that new requests never wait long for the
- * next batch. It is a quarter of the number of queued requests where that is more, because responses
- * that leave together cost less. While little is queued, a session takes its share and leaves the
- * rest to the other sessions, if that finishes sooner. Where the network runs fixed batch sizes
- * only, a batch is padded up to one of them or cut down to one. A batch closes
+ * next batch. It is a quarter of the number of queued requests where that is more, because
+ * responses that leave together cost less. While little is queued, a session takes its share and
+ * leaves the rest to the other sessions, if that finishes sooner. Where the network runs fixed
+ * batch sizes only, a batch is padded up to one of them or cut down to one. A batch closes
  *
  * <ul>
  *   <li>when it is full;
@@ -204,8 +204,8 @@ public final class BatchScheduler implements AutoCloseable {
    * withdraw them. They use the room that is reserved for them; what is missing is reserved first.
    *
    * @param latents (n, latentSize); the caller must not change them afterwards
-   * @param executor completes the future once the images are made. Tasks with the same executor that
-   *     one batch finishes are completed by one call of it. Where it rejects that call, the
+   * @param executor completes the future once the images are made. Tasks with the same executor
+   *     that one batch finishes are completed by one call of it. Where it rejects that call, the
    *     inference thread completes them
    * @throws QueueFullException nothing was queued
    * @throws IllegalStateException the scheduler is closed

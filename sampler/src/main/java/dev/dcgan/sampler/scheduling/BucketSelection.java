@@ -13,8 +13,8 @@ import java.util.function.LongSupplier;
  * and measured in ascending order, and only those that pay are kept.
  *
  * <ul>
- *   <li>A bucket is dropped if a larger one takes hardly longer: padding costs less than another copy
- *       of the weights. So the smallest buckets of a GPU usually collapse into one.
+ *   <li>A bucket is dropped if a larger one takes hardly longer: padding costs less than another
+ *       copy of the weights. So the smallest buckets of a GPU usually collapse into one.
  *   <li>Once an image gets no cheaper, larger candidates are not tried: they would only add latency
  *       and memory.
  *   <li>If a candidate does not fit into the device's memory, the smaller ones are used.
@@ -38,7 +38,8 @@ public final class BucketSelection {
     boolean isOutOfMemory(Exception failure);
   }
 
-  // A bucket needs no session of its own if padding to a larger one takes less than this much longer.
+  // A bucket needs no session of its own if padding to a larger one takes less than this much
+  // longer.
   private static final double MAX_PADDING_COST = 1.1;
 
   private BucketSelection() {}

@@ -11,11 +11,11 @@ import org.slf4j.LoggerFactory;
 /**
  * Whether the device that runs the networks still works.
  *
- * <p>After most faults of a GPU the CUDA context of the process stays broken: every later call fails,
- * and only a new process can use the device. So the loss of a device is final. It is reported by
- * whoever sees it: a batch that failed, a batch that does not return, a load that failed. The first
- * report is logged in one line. The listener, which ends the process, then runs once, on its own
- * thread, because reporters hold locks.
+ * <p>After most faults of a GPU the CUDA context of the process stays broken: every later call
+ * fails, and only a new process can use the device. So the loss of a device is final. It is
+ * reported by whoever sees it: a batch that failed, a batch that does not return, a load that
+ * failed. The first report is logged in one line. The listener, which ends the process, then runs
+ * once, on its own thread, because reporters hold locks.
  *
  * <p>Thread-safe; no method blocks.
  */

@@ -18,12 +18,12 @@ import org.jspecify.annotations.Nullable;
  * <ol>
  *   <li>A request that has not finished its first turn is new. New requests come first, in order of
  *       arrival, so that a request for a single image joins the next batch.
- *   <li>Old requests take turns by deficit round-robin (Shreedhar and Varghese 1995). A turn that the
- *       end of a batch interrupts is continued in the next.
+ *   <li>Old requests take turns by deficit round-robin (Shreedhar and Varghese 1995). A turn that
+ *       the end of a batch interrupts is continued in the next.
  *   <li>Where both lists have requests, each gets half of the images, so that a flood of new
  *       requests does not starve old ones, and old requests delay no new one.
- *   <li>The request with the earliest deadline goes before the new ones if it would miss the deadline
- *       at its fair share; the images count as those of new requests.
+ *   <li>The request with the earliest deadline goes before the new ones if it would miss the
+ *       deadline at its fair share; the images count as those of new requests.
  * </ol>
  */
 final class FairQueue {
@@ -59,9 +59,9 @@ final class FairQueue {
   }
 
   /**
-   * Estimates how many images of other requests run before a new request's last one: the first turns
-   * of the new requests and as many images of old ones, and then from each request no more than the
-   * new one has beyond its first turn.
+   * Estimates how many images of other requests run before a new request's last one: the first
+   * turns of the new requests and as many images of old ones, and then from each request no more
+   * than the new one has beyond its first turn.
    */
   double imagesAhead(long requested, Priority priority) {
     double firstTurns = 2.0 * newRequests.size() * Priority.NORMAL.quantum;

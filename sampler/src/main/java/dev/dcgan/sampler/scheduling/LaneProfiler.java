@@ -14,8 +14,9 @@ import java.util.function.LongSupplier;
 
 /**
  * Measures latency while all lanes of a version run concurrently, because two sessions on one GPU
- * are not two GPUs. Each lane has a thread. The batch sizes alternate: as in production, a run after
- * another size may have to make a new execution plan or find its weights evicted from the caches.
+ * are not two GPUs. Each lane has a thread. The batch sizes alternate: as in production, a run
+ * after another size may have to make a new execution plan or find its weights evicted from the
+ * caches.
  */
 final class LaneProfiler {
 

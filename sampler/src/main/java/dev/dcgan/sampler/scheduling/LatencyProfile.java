@@ -62,9 +62,9 @@ public final class LatencyProfile {
 
   /**
    * Measures batches of 1, 2, 4 and so on images until an image gets no cheaper. Then all sizes are
-   * measured again in turn, so that a moment in which the machine is busy distorts none of them. Each
-   * size runs several times in a row, because after a larger one the weights are no longer cached;
-   * the fastest run counts.
+   * measured again in turn, so that a moment in which the machine is busy distorts none of them.
+   * Each size runs several times in a row, because after a larger one the weights are no longer
+   * cached; the fastest run counts.
    */
   public static LatencyProfile measure(Network network, int maxBatch, LongSupplier nanoClock) {
     long start = nanoClock.getAsLong();
@@ -141,11 +141,11 @@ public final class LatencyProfile {
 
   /**
    * How many of the queued images a session should run: all, or an equal share that leaves the rest
-   * to the other sessions, if that finishes sooner. So there is work left while the responses of one
-   * batch are sent.
+   * to the other sessions, if that finishes sooner. So there is work left while the responses of
+   * one batch are sent.
    *
-   * <p>Between two buckets a batch is either padded to the larger one or cut to the smaller one, with
-   * the rest left for the next run: whichever is estimated to finish all images sooner.
+   * <p>Between two buckets a batch is either padded to the larger one or cut to the smaller one,
+   * with the rest left for the next run: whichever is estimated to finish all images sooner.
    *
    * @param limit the largest batch size allowed
    */

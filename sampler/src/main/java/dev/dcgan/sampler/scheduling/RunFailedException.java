@@ -4,8 +4,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A batch failed. The message, one line, is for the caller; the cause is logged once for all callers
- * of the batch, so nobody needs to log it again.
+ * A batch failed. The message, one line, is for the caller; the cause is logged once for all
+ * callers of the batch, so nobody needs to log it again.
  */
 public final class RunFailedException extends RuntimeException {
 

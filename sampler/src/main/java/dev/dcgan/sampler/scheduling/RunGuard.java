@@ -23,8 +23,8 @@ import org.slf4j.LoggerFactory;
  *       #MAX_ATTEMPTS} times in all. The pause is on the session's own thread, so cancelled and
  *       expired requests still leave the queue at once.
  *   <li>Device lost: it is reported to {@link DeviceHealth}, and no batch runs afterwards.
- *   <li>A batch that does not return within the timeout counts as a lost device, because nothing can
- *       stop a run that hangs in the driver.
+ *   <li>A batch that does not return within the timeout counts as a lost device, because nothing
+ *       can stop a run that hangs in the driver.
  *   <li>Any other failure fails the batch's callers and no others.
  * </ul>
  *

@@ -58,8 +58,8 @@ final class ThroughputEstimator {
 
   /**
    * For how many nanoseconds it pays to wait for another task before the queued images run; 0 or
-   * less: it does not pay. Waiting pays while the next arrival is expected sooner than the time that
-   * one run instead of two saves.
+   * less: it does not pay. Waiting pays while the next arrival is expected sooner than the time
+   * that one run instead of two saves.
    */
   long nanosWorthWaiting(int queuedImages, long now) {
     long saving = profile.savingFromWaiting(queuedImages);

@@ -24,7 +24,7 @@ class RuntimeOptionsCudaTest {
   }
 
   @Test
-  void deviceIdOutOfRange_isRefusedInOneLine() {
+  void deviceIdOutOfRange_isRejectedInOneLine() {
     RuntimeOptions options = parse("--provider", "cuda", "--device-id", "255");
     assertThatThrownBy(options::chooseProvider)
         .isInstanceOf(IOException.class)

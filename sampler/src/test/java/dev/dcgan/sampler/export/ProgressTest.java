@@ -22,7 +22,7 @@ class ProgressTest {
   }
 
   @Test
-  void summary_ofNothingInNoTime_hasNoSuchRate() {
+  void summary_ofNothing_hasNoRate() {
     assertThat(new Progress(0, now::get).summary()).isEqualTo("0 images in 0 min 00 s, 0 images/s");
   }
 }

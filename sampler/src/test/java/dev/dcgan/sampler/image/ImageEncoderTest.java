@@ -24,7 +24,7 @@ class ImageEncoderTest {
   private final Random random = new Random(1);
 
   @Test
-  void png_ofAnyShapeAndContent_isReadBackByImageIo() throws IOException {
+  void png_ofAnyShapeAndContent_isDecodedByImageIo() throws IOException {
     for (int[] side : new int[][] {{1, 1}, {1, 300}, {200, 1}, {2, 3}, {28, 28}, {64, 64}}) {
       for (Content content : Content.values()) {
         checkPng(new ImageShape(side[0], side[1], 1), content);
@@ -54,7 +54,7 @@ class ImageEncoderTest {
         .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape));
   }
 
-  /** ImageIO does not look at them. */
+  /** ImageIO does not check them. */
   @Test
   void png_hasTheChecksumsOfItsChunks() {
     ImageShape shape = new ImageShape(28, 28, 1);
@@ -117,7 +117,7 @@ class ImageEncoderTest {
   }
 
   @Test
-  void sheet_withoutColumns_isRefused() {
+  void sheet_withoutColumns_isRejected() {
     ImageShape shape = new ImageShape(1, 1, 1);
     assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0))
         .isInstanceOf(IllegalArgumentException.class)

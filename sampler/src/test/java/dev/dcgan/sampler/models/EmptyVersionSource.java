@@ -4,10 +4,10 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import java.util.concurrent.CompletableFuture;
 
-/** Has no versions: all that is served is in memory. */
+/** A source without versions: all served versions are in memory. */
 public final class EmptyVersionSource implements VersionSource {
 
-  /** The models of tests that put them there themselves. */
+  /** A registry for tests that add the versions themselves. */
   public static ModelRegistry models() {
     return new ModelRegistry(1, 0, 1, new EmptyVersionSource());
   }

@@ -35,14 +35,14 @@ import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** Model files that do not fit into the heap, and those that are not all of the model. */
+/** Models larger than the heap, and models with external data. */
 class LargeModelTest {
 
   private static final int WEIGHT_BYTES = 128 << 20;
 
   @TempDir private Path root;
 
-  /** Loads a version as the sampler does; in a process of its own, with a small heap. */
+  /** Loads a version as the sampler does, in its own process with a small heap. */
   static final class Child {
 
     private Child() {}
@@ -93,7 +93,7 @@ class LargeModelTest {
   }
 
   @Test
-  void weightsInOtherFiles_areRefused_whereverTheModelNamesThem() throws IOException {
+  void externalData_isRejected_whereverTheModelNamesIt() throws IOException {
     byte[] whole = TestModels.onnx(TestModels.weights(1, 1));
     ModelProto.Builder initializer = ModelProto.parseFrom(whole).toBuilder();
     makeExternal(initializer.getGraphBuilder().getInitializerBuilder(0));
@@ -120,7 +120,7 @@ class LargeModelTest {
   }
 
   @Test
-  void publishedModel_withWeightsInOtherFiles_isNotLoaded() throws Exception {
+  void publishedModel_withExternalData_isNotLoaded() throws Exception {
     Path folder = TestModels.publish(new ModelRepository(root), "digits", 1, 1).folder();
     Path onnx = folder.resolve("model.onnx");
     ModelProto.Builder model = ModelProto.parseFrom(Files.readAllBytes(onnx)).toBuilder();
@@ -174,14 +174,14 @@ class LargeModelTest {
     }
   }
 
-  /** Gives the manifest the size and digest of the file as it is now. */
+  /** Updates the size and digest in the manifest. */
   private static void correctManifest(Path folder) throws Exception {
     Path onnx = folder.resolve("model.onnx");
     MessageDigest digest = MessageDigest.getInstance("SHA-256");
     try (InputStream in = new DigestInputStream(Files.newInputStream(onnx), digest)) {
       byte[] piece = new byte[1 << 16];
       while (in.read(piece) >= 0) {
-        // The digest is all that is wanted.
+        // Only the digest is needed.
       }
     }
     Path manifest = folder.resolve("manifest.json");

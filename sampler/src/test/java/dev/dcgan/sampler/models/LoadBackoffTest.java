@@ -30,7 +30,7 @@ class LoadBackoffTest {
   }
 
   @Test
-  void otherFiles_otherVersions_andSuccess_beginAnew() {
+  void changedFiles_otherVersions_andSuccess_startAgain() {
     backoff.failed("m/1", "f", new IOException("short of memory"));
     backoff.failed("m/1", "f", new IOException("short of memory"));
     assertThatCode(() -> backoff.requireDue("m/2", "f")).doesNotThrowAnyException();

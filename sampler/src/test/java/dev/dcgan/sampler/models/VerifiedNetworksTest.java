@@ -47,7 +47,7 @@ class VerifiedNetworksTest {
   }
 
   @Test
-  void close_whenSomeFail_closesAll_andTellsOfEveryFailure() {
+  void close_whenSomeFail_closesAll_andReportsAllFailures() {
     VerifiedNetworks networks =
         networks(
             new FakeNetwork("first", true),

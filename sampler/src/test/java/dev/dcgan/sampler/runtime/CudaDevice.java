@@ -3,12 +3,12 @@ package dev.dcgan.sampler.runtime;
 import java.io.IOException;
 import org.junit.jupiter.api.Assumptions;
 
-/** What tests need that run only where CUDA works. */
+/** Support for tests that run only where CUDA works. */
 public final class CudaDevice {
 
   private CudaDevice() {}
 
-  /** Skips the calling test where CUDA cannot be used. */
+  /** Skips the calling test if CUDA cannot be used. */
   public static void assume() {
     try {
       CudaProbe.require(0);

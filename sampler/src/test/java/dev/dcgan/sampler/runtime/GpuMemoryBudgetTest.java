@@ -13,7 +13,7 @@ class GpuMemoryBudgetTest {
   private static final int[] BUCKETS = {1, 2, 4, 8, 16, 32, 64, 128, 256};
 
   @Test
-  void limits_ofAllSessions_stayWithinTheVersions() throws IOException {
+  void limits_ofAllSessions_stayWithinTheLimitOfTheVersion() throws IOException {
     GpuMemoryBudget budget = GpuMemoryBudget.of(4096 * MIB, 50 * MIB, 2, BUCKETS);
     long all = 2 * IntStream.of(BUCKETS).mapToLong(budget::limit).sum();
     assertThat(all).isLessThanOrEqualTo(4096 * MIB).isGreaterThan(4095 * MIB);
@@ -35,7 +35,7 @@ class GpuMemoryBudgetTest {
   }
 
   @Test
-  void limitBelowTheWeights_isRefused_withWhatToDo() {
+  void limitBelowTheWeights_isRejected() {
     assertThatThrownBy(() -> GpuMemoryBudget.of(512 * MIB, 50 * MIB, 2, BUCKETS))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("900 MiB")

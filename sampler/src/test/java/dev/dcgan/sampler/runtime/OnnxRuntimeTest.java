@@ -19,7 +19,7 @@ class OnnxRuntimeTest {
   void operatorOnTheCpu_isAnErrorThatNamesTheModel() throws Exception {
     byte[] onnx = TestModels.onnx(TestModels.weights(1, 1));
     try (SessionOptions options = OnnxRuntime.options(RuntimeSettings.cpu(1), 0)) {
-      // Without another provider all operators are the CPU's.
+      // Without another provider all operators run on the CPU.
       OnnxRuntime.disableCpuFallback(options);
       OrtException refused =
           catchThrowableOfType(
@@ -37,8 +37,8 @@ class OnnxRuntimeTest {
   }
 
   @Test
-  void reason_isOneLine_withoutOnnxRuntimesPlace() {
-    // As ONNX Runtime 1.29 says it where there is no such device.
+  void reason_isOneLine_withoutTheSourceLocation() {
+    // ONNX Runtime 1.29's message for an absent device.
     String message =
         "Error code - ORT_FAIL - message: /onnxruntime_src/cuda/cuda_execution_provider_info.cc:62"
             + " static FromProviderOptions(const ProviderOptions&) [ONNXRuntimeError] : 1 : FAIL :"
@@ -51,7 +51,7 @@ class OnnxRuntimeTest {
         .isEqualTo("Failed to find CUDA");
   }
 
-  /** Each was looked up among the kernels that ONNX Runtime's CUDA provider registers. */
+  /** By the list of kernels that ONNX Runtime's CUDA provider registers. */
   @Test
   void exportedGraph_hasOnlyOperatorsWithACudaKernel() throws Exception {
     ModelProto model = ModelProto.parseFrom(TestModels.onnx(TestModels.weights(3, 1)));

@@ -10,7 +10,7 @@ import java.util.Collections;
 import java.util.List;
 import java.util.Set;
 
-/** A real session of one bucket, which remembers the batch sizes that it was run at. */
+/** A real session of one bucket, which records the batch sizes of its runs. */
 final class RecordedSession implements GeneratorSession {
 
   final int bucket;

@@ -11,7 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Messages as users of ONNX Runtime reported them, or as its sources put them together. */
+/** Messages as users of ONNX Runtime reported them, or as its sources format them. */
 class RuntimeFailureTest {
 
   private static final String CUDA_CALL =
@@ -49,7 +49,7 @@ class RuntimeFailureTest {
         "Not enough memory",
         "bad allocation"
       })
-  void wantOfMemory_isOutOfMemory_howeverItIsSpelt(String message) {
+  void failedAllocation_isOutOfMemory_inAnySpelling(String message) {
     assertThat(kind(message)).isEqualTo(Kind.OUT_OF_MEMORY);
   }
 
@@ -71,7 +71,7 @@ class RuntimeFailureTest {
         "CUDA error cudaErrorLaunchFailure:unspecified launch failure",
         "Unable to determine the device handle: GPU is lost"
       })
-  void deviceThatIsGone_isLost_whoeverFoundOut(String message) {
+  void deviceError_isDeviceLost_fromAnyLibrary(String message) {
     assertThat(kind(CUDA_CALL + message)).isEqualTo(Kind.DEVICE_LOST);
   }
 
@@ -85,7 +85,7 @@ class RuntimeFailureTest {
         "CUDNN_FE failure 8: HEURISTIC_QUERY_FAILED" + WHERE + "create_execution_plans();",
         "CUBLAS failure 14: CUBLAS_STATUS_INTERNAL_ERROR" + WHERE + "x();"
       })
-  void otherFaultsOfTheDevicesLibraries_areNoFaultOfTheModel(String message) {
+  void otherLibraryErrors_areNoFaultOfTheModel(String message) {
     assertThat(kind(CUDA_CALL + message)).isEqualTo(Kind.OTHER);
   }
 
@@ -98,18 +98,18 @@ class RuntimeFailureTest {
         "This session contains graph nodes that are assigned to the default CPU EP, but fallback to"
             + " CPU EP has been explicitly disabled by the user."
       })
-  void allElse_isTheModelsFault(String message) {
+  void otherMessages_areBadModels(String message) {
     assertThat(kind(message)).isEqualTo(Kind.BAD_MODEL);
   }
 
   @Test
-  void codeOfAResetDevice_isLost() {
+  void codeOfAResetDevice_isDeviceLost() {
     assertThat(RuntimeFailure.of(new OrtException(OrtErrorCode.ORT_DEVICE_RESET, "reset")).kind())
         .isEqualTo(Kind.DEVICE_LOST);
   }
 
   @Test
-  void causes_areLookedAt() {
+  void causes_areClassified() {
     OrtException lost = new OrtException("CUDA failure 719: unspecified launch failure ; GPU=0");
     assertThat(RuntimeFailure.of(new IllegalStateException("a batch", new IOException(lost))))
         .returns(Kind.DEVICE_LOST, Failure::kind)
@@ -119,7 +119,7 @@ class RuntimeFailureTest {
   }
 
   @Test
-  void failuresOfOthers_areJudgedByNoWords() {
+  void failuresOfOthers_areFaults() {
     assertThat(RuntimeFailure.of(new IllegalStateException("out of memory: not at all")))
         .returns(Kind.FAULT, Failure::kind)
         .returns("IllegalStateException: out of memory: not at all", Failure::summary);

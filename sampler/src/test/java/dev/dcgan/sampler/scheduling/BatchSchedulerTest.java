@@ -246,7 +246,7 @@ class BatchSchedulerTest {
           shared.submit(anyRequest(shared), latents(8, 0), Output.PIXELS, Runnable::run);
       one.awaitStarted();
       two.awaitStarted();
-      assertThat(both.queued()).as("a share is left for the session that finishes first").isEqualTo(2);
+      assertThat(both.queued()).as("a share for the session that finishes first").isEqualTo(2);
       one.permit(8);
       two.permit(8);
       assertThat(get(images).bytes())

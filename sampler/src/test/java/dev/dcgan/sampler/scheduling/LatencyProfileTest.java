@@ -75,7 +75,7 @@ class LatencyProfileTest {
   @Test
   void savingFromWaiting_withBuckets_isZeroAcrossABoundary() {
     LatencyProfile buckets = LatencyProfile.ofBuckets(new int[] {4, 16}, new long[] {1000, 3000});
-    assertThat(buckets.savingFromWaiting(1)).as("one more fits into the padded run").isEqualTo(1000);
+    assertThat(buckets.savingFromWaiting(1)).as("one more fits the padded run").isEqualTo(1000);
     assertThat(buckets.savingFromWaiting(4)).as("one more needs the larger bucket").isZero();
     assertThat(buckets.savingFromWaiting(5)).isEqualTo(1000);
     assertThat(buckets.savingFromWaiting(16)).isZero();

@@ -86,7 +86,9 @@ public final class BenchCommand implements Settings.Command {
       })
   private Mode mode = Mode.closed;
 
-  @Option(names = "--concurrency", description = "Number of callers; for open, the maximum of calls in flight.")
+  @Option(
+      names = "--concurrency",
+      description = "Number of callers; for open, the maximum of calls in flight.")
   private int concurrency = 8;
 
   @Option(names = "--rate", description = "Calls per second, for --mode open.")
@@ -163,13 +165,15 @@ public final class BenchCommand implements Settings.Command {
     problems.require(
         mode == Mode.closed || rate != null, "--mode open needs --rate: set the calls per second");
     problems.require(
-        mode == Mode.open || rate == null, "--rate needs --mode open: a closed loop has no rate; leave it out");
+        mode == Mode.open || rate == null,
+        "--rate needs --mode open: a closed loop has no rate; leave it out");
     problems.requireRange("--count", count, 1, MAX_IMAGES);
     problems.require(
         FORMATS.containsKey(format),
         "--format '%s': expected one of %s".formatted(format, FORMATS.keySet()));
     problems.require(
-        !(stream && format.equals("sheet")), "--stream cannot send --format sheet; choose another format");
+        !(stream && format.equals("sheet")),
+        "--stream cannot send --format sheet; choose another format");
     problems.requireRange("--duration (in ms)", duration.toMillis(), 1, 86_400_000);
     problems.requireRange("--warm-up (in ms)", warmUp.toMillis(), 0, 3_600_000);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 0, 3_600_000);

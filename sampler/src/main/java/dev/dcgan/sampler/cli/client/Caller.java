@@ -12,8 +12,8 @@ import java.util.function.LongSupplier;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes one call at a time, and the next one as soon as the last has ended, while any is due. Then it
- * reports that it is idle and may be run again. Not thread-safe: run it on any thread, but only
+ * Makes one call at a time, and the next one as soon as the last has ended, while any is due. Then
+ * it reports that it is idle and may be run again. Not thread-safe: run it on any thread, but only
  * while it is idle.
  */
 final class Caller<Q> extends ClientCall.Listener<ResponseSummary> {
@@ -29,15 +29,15 @@ final class Caller<Q> extends ClientCall.Listener<ResponseSummary> {
   private final Tally tally;
   private final Consumer<Caller<Q>> onIdle;
 
-  // Mutable state of the current call: gRPC publishes it from the thread that starts the call to those
-  // that run its callbacks, one after the other.
+  // Mutable state of the current call: gRPC publishes it from the thread that starts the call to
+  // those that run its callbacks, one after the other.
   private long number;
   private long startTime;
   private long images;
   private @Nullable String problem;
 
-  // A call may end before its start has returned, on the same thread or another one. Whichever comes
-  // second starts the next call, so the stack never grows from call to call.
+  // A call may end before its start has returned, on the same thread or another one. Whichever
+  // comes second starts the next call, so the stack never grows from call to call.
   private final AtomicBoolean halfDone = new AtomicBoolean();
 
   Caller(

@@ -18,9 +18,9 @@ import java.util.List;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Cheap connections for a {@link Load}: each has one thread, which reads, writes, runs the callbacks
- * and keeps the deadlines. With gRPC's shared threads another one would keep the deadlines and wake
- * up for every call. Retries are disabled, so that no call is buffered for one.
+ * Cheap connections for a {@link Load}: each has one thread, which reads, writes, runs the
+ * callbacks and keeps the deadlines. With gRPC's shared threads another one would keep the
+ * deadlines and wake up for every call. Retries are disabled, so that no call is buffered for one.
  */
 public final class Connections implements AutoCloseable {
 

@@ -57,7 +57,9 @@ public final class GenerateCommand implements Settings.Command {
 
   @Option(
       names = "--format",
-      description = "sheet: one contact sheet, five images per row; png: one file per image, named by its index.")
+      description =
+          "sheet: one contact sheet, five images per row; png: one file per image, named by its"
+              + " index.")
   private Format format = Format.sheet;
 
   @Option(

@@ -8,16 +8,16 @@ import java.util.concurrent.locks.LockSupport;
 import java.util.function.LongSupplier;
 
 /**
- * Load-tests a server by a {@link LoadPlan}, at little cost, because client and server often share a
- * machine.
+ * Load-tests a server by a {@link LoadPlan}, at little cost, because client and server often share
+ * a machine.
  *
- * <p>A caller starts its next call on the thread that ended the previous one: with channels that have
- * a direct executor, on the connection's event loop. The only other thread is that of {@link #run}.
- * It starts the calls of an open loop that are due while callers are idle. If no caller is idle, a
- * call waits for the first one, and its latency counts from when it was due. So a server that stalls
- * is charged for all calls that it delays (no coordinated omission), and so is the time of about 0.1
- * ms that an operating system takes to wake a thread. Calls that still wait one timeout after the end
- * are dropped.
+ * <p>A caller starts its next call on the thread that ended the previous one: with channels that
+ * have a direct executor, on the connection's event loop. The only other thread is that of {@link
+ * #run}. It starts the calls of an open loop that are due while callers are idle. If no caller is
+ * idle, a call waits for the first one, and its latency counts from when it was due. So a server
+ * that stalls is charged for all calls that it delays (no coordinated omission), and so is the time
+ * of about 0.1 ms that an operating system takes to wake a thread. Calls that still wait one
+ * timeout after the end are dropped.
  */
 public final class Load {
 

@@ -5,8 +5,9 @@ import java.util.SortedMap;
 /**
  * The result of a load test.
  *
- * <p>Latencies and outcomes are those of the calls that started, or in an open loop were due, within
- * the measured time, however long they took. Rates are those of the responses that arrived within it.
+ * <p>Latencies and outcomes are those of the calls that started, or in an open loop were due,
+ * within the measured time, however long they took. Rates are those of the responses that arrived
+ * within it.
  *
  * @param seconds measured
  * @param calls that ended, with success or an error

@@ -5,7 +5,6 @@ import io.grpc.MethodDescriptor.Marshaller;
 import io.grpc.Status;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.OutputStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,17 +27,9 @@ public record ResponseSummary(long firstIndex, long images, long bytes, @Nullabl
   }
 
   /** The method, with responses that {@code reader} summarizes. */
-  public static <Q> MethodDescriptor<Q, ResponseSummary> of(MethodDescriptor<Q, ?> method, Reader reader) {
+  public static <Q> MethodDescriptor<Q, ResponseSummary> of(
+      MethodDescriptor<Q, ?> method, Reader reader) {
     return method.toBuilder(method.getRequestMarshaller(), new ReadOnlyMarshaller(reader)).build();
-  }
-
-  /** The method, with responses that are not read: each counts as {@code images}. */
-  public static <Q> MethodDescriptor<Q, ResponseSummary> unread(MethodDescriptor<Q, ?> method, long images) {
-    return of(
-        method,
-        message ->
-            new ResponseSummary(
-                UNKNOWN, images, message.transferTo(OutputStream.nullOutputStream()), null));
   }
 
   private record ReadOnlyMarshaller(Reader reader) implements Marshaller<ResponseSummary> {

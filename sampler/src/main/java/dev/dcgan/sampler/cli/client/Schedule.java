@@ -4,8 +4,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicLong;
 
 /**
- * Which call of a load test is next, and when it is due. Thread-safe; times are in ns since the test
- * began.
+ * Which call of a load test is next, and when it is due. Thread-safe; times are in ns since the
+ * test began.
  */
 final class Schedule {
 

@@ -128,7 +128,7 @@ class BenchCommandTest {
     server.behave(
         (request, observer) -> {
           if (request.getFirstIndex() > Long.MAX_VALUE / 2) {
-            FakeSampler.answer(request, observer); // The call before the load.
+            FakeSampler.respond(request, observer); // The call before the load.
           } else {
             observer.onError(Status.INTERNAL.withDescription("a fault").asRuntimeException());
           }

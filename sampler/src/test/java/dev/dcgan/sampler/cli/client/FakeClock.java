@@ -3,11 +3,11 @@ package dev.dcgan.sampler.cli.client;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import java.time.Duration;
 
-/** Stands still until the test moves it. Thread-safe. */
+/** A clock that only the test advances. Thread-safe. */
 final class FakeClock implements Load.Clock {
 
   // Mutable state
-  @GuardedBy("this") private long now = Long.MAX_VALUE - 5; // It may wrap, as System.nanoTime may.
+  @GuardedBy("this") private long now = Long.MAX_VALUE - 5; // It overflows, as System.nanoTime may.
 
   synchronized void advance(Duration by) {
     now += by.toNanos();

@@ -17,26 +17,24 @@ import java.util.List;
 import java.util.Queue;
 import java.util.concurrent.ConcurrentLinkedQueue;
 
-/**
- * A sampler on a socket of its own: black pictures of 2 x 3 pixels, or what the test makes of it.
- */
+/** A sampler on a socket: it returns black images of 2 x 3 pixels, or behaves as the test says. */
 final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase implements AutoCloseable {
 
-  /** Answers a call; on a thread of gRPC's. */
+  /** Responds to a call, on a thread of gRPC. */
   interface Behaviour {
-    void answer(GenerateRequest request, StreamObserver<GenerateResponse> observer);
+    void respond(GenerateRequest request, StreamObserver<GenerateResponse> observer);
   }
 
   static final int PIXELS = 2 * 3;
 
-  /** Images in each message of a stream but the last. */
+  /** Images in each message of a stream except the last. */
   static final int CHUNK = 2;
 
   /** In the order of their arrival. */
   final Queue<GenerateRequest> requests = new ConcurrentLinkedQueue<>();
 
   private final Server server;
-  private volatile Behaviour behaviour = FakeSampler::answer;
+  private volatile Behaviour behaviour = FakeSampler::respond;
 
   private FakeSampler() throws IOException {
     server =
@@ -66,7 +64,7 @@ final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase implem
   @Override
   public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
     requests.add(request);
-    behaviour.answer(request, observer);
+    behaviour.respond(request, observer);
   }
 
   @Override
@@ -90,12 +88,13 @@ final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase implem
     server.shutdownNow();
   }
 
-  static void answer(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-    answer(images(request.getFirstIndex(), request.getCount()), observer);
+  static void respond(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
+    respond(images(request.getFirstIndex(), request.getCount()), observer);
   }
 
-  static void answer(GenerateResponse.Builder answer, StreamObserver<GenerateResponse> observer) {
-    observer.onNext(answer.build());
+  static void respond(
+      GenerateResponse.Builder response, StreamObserver<GenerateResponse> observer) {
+    observer.onNext(response.build());
     observer.onCompleted();
   }
 

@@ -60,10 +60,10 @@ class LoadTest {
 
   @Test
   void closedLoop_countsCallsStartedAfterTheWarmUp() throws Exception {
-    server.behave(this::answerInOneTick);
+    server.behave(this::respondInOneTick);
     LoadReport report = Load.run(closed(1, 3, 20, 100), channels, clock);
 
-    // Call n begins at n ms and is answered at n + 1.
+    // Call n begins at n ms and ends at n + 1.
     assertThat(server.firstIndices())
         .isEqualTo(LongStream.range(0, 120).map(n -> 3 * n).boxed().toList());
     assertThat(report.calls()).isEqualTo(100);
@@ -80,7 +80,7 @@ class LoadTest {
 
   @Test
   void manyCallers_neverRequestTheSameImages() throws Exception {
-    server.behave(this::answerInOneTick);
+    server.behave(this::respondInOneTick);
     LoadReport report = Load.run(closed(16, 5, 0, 1000), channels, clock);
 
     int calls = server.requests.size();
@@ -102,7 +102,7 @@ class LoadTest {
           } else if (index % 10 == 5) {
             refuse(observer, Status.INTERNAL.withDescription("a fault"));
           } else {
-            answerInOneTick(request, observer);
+            respondInOneTick(request, observer);
           }
         });
     LoadReport report = Load.run(closed(1, 1, 0, 80), channels, clock);
@@ -125,14 +125,14 @@ class LoadTest {
           long index = request.getFirstIndex();
           int which = (int) (index / 2 % 4);
           clock.advance(TICK);
-          GenerateResponse.Builder answer = FakeSampler.images(index, 2);
+          GenerateResponse.Builder response = FakeSampler.images(index, 2);
           switch (which) {
-            case 1 -> answer.setFirstIndex(index + 1);
-            case 2 -> answer = FakeSampler.images(index, 1);
-            case 3 -> answer.setCount(3);
+            case 1 -> response.setFirstIndex(index + 1);
+            case 2 -> response = FakeSampler.images(index, 1);
+            case 3 -> response.setCount(3);
             default -> {}
           }
-          FakeSampler.answer(answer, observer);
+          FakeSampler.respond(response, observer);
         });
     LoadReport report = Load.run(closed(1, 2, 0, 40), channels, clock);
 
@@ -169,7 +169,7 @@ class LoadTest {
   @Test
   void openLoop_whenTheServerStalls_countsFromTheDueTime() throws Exception {
     BlockingQueue<Runnable> held = new LinkedBlockingQueue<>();
-    server.behave((request, observer) -> held.add(() -> FakeSampler.answer(request, observer)));
+    server.behave((request, observer) -> held.add(() -> FakeSampler.respond(request, observer)));
     FutureTask<LoadReport> load = begin(() -> Load.run(open(2, 10), channels, clock));
 
     // Calls are due each 100 ms; two are let out, and eight wait for them.
@@ -177,7 +177,7 @@ class LoadTest {
     clock.advance(SECOND);
     Runnable other = take(held);
     clock.advance(SECOND);
-    server.behave(FakeSampler::answer);
+    server.behave(FakeSampler::respond);
     one.run();
     other.run();
     LoadReport report = load.get(30, TimeUnit.SECONDS);
@@ -195,7 +195,7 @@ class LoadTest {
   @Test
   void openLoop_whenTheServerStaysBehind_countsCallsNotSent() throws Exception {
     BlockingQueue<Runnable> held = new LinkedBlockingQueue<>();
-    server.behave((request, observer) -> held.add(() -> FakeSampler.answer(request, observer)));
+    server.behave((request, observer) -> held.add(() -> FakeSampler.respond(request, observer)));
     FutureTask<LoadReport> load = begin(() -> Load.run(open(2, 10), channels, clock));
 
     Runnable one = take(held);
@@ -216,7 +216,7 @@ class LoadTest {
   @Test
   void openLoop_sendsNoCallBeforeItIsDue() throws Exception {
     BlockingQueue<Runnable> begun = new LinkedBlockingQueue<>();
-    server.behave((request, observer) -> begun.add(() -> FakeSampler.answer(request, observer)));
+    server.behave((request, observer) -> begun.add(() -> FakeSampler.respond(request, observer)));
     FutureTask<LoadReport> load = begin(() -> Load.run(open(4, 10), channels, clock));
 
     for (int call = 0; call < 10; call++) {
@@ -272,7 +272,9 @@ class LoadTest {
     LoadReport report =
         Load.run(
             new LoadPlan<>(
-                ResponseSummary.unread(SamplerServiceGrpc.getListModelsMethod(), 1),
+                ResponseSummary.of(
+                    SamplerServiceGrpc.getListModelsMethod(),
+                    message -> new ResponseSummary(ResponseSummary.UNKNOWN, 1, 0, null)),
                 number -> ListModelsRequest.getDefaultInstance(),
                 1,
                 4,
@@ -298,17 +300,18 @@ class LoadTest {
     assertThatIllegalArgumentException().isThrownBy(() -> open(1, Double.NaN));
   }
 
-  private void answerInOneTick(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
+  private void respondInOneTick(
+      GenerateRequest request, StreamObserver<GenerateResponse> observer) {
     clock.advance(TICK);
-    FakeSampler.answer(request, observer);
+    FakeSampler.respond(request, observer);
   }
 
   private void refuse(StreamObserver<GenerateResponse> observer, Status status) {
-    // In no time, so that the answered calls alone fill it.
+    // Without a tick, so that only successful calls advance the clock.
     observer.onError(status.asRuntimeException());
   }
 
-  /** Each look at the clock takes a tick. */
+  /** A clock that every reading advances by a tick. */
   private static Load.Clock ticking() {
     AtomicLong now = new AtomicLong();
     return new Load.Clock() {
@@ -319,7 +322,7 @@ class LoadTest {
 
       @Override
       public void await(long time) {
-        // Whatever is due has come.
+        // Every call is due.
       }
     };
   }

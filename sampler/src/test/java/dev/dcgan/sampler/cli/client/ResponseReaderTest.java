@@ -10,6 +10,7 @@ import dev.dcgan.v1.ImageFormat;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 
 class ResponseReaderTest {
@@ -21,17 +22,16 @@ class ResponseReaderTest {
     GenerateResponse response = FakeSampler.images(FIRST, 300).build();
     assertThat(read(ImageFormat.IMAGE_FORMAT_RAW, response))
         .isEqualTo(new ResponseSummary(FIRST, 300, response.getSerializedSize(), null));
-    assertThat(
-            read(ImageFormat.IMAGE_FORMAT_RAW, response.toBuilder().setCount(301).build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_RAW, response.toBuilder().setCount(301).build()))
         .isEqualTo("1800 bytes of pixels; expected 1806");
   }
 
   @Test
   void floats_areFourBytesEach() throws IOException {
     GenerateResponse.Builder response = FakeSampler.images(0, 2).clearPixels();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(48)).build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(48)).build()))
         .isNull();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(12)).build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_FLOAT, response.setFloats(zeros(12)).build()))
         .isEqualTo("12 bytes of floats; expected 48");
   }
 
@@ -39,17 +39,17 @@ class ResponseReaderTest {
   void pngs_areCounted() throws IOException {
     GenerateResponse.Builder response =
         FakeSampler.images(0, 2).clearPixels().addPng(zeros(200)).addPng(zeros(1));
-    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, response.build()).problem()).isNull();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_PNG, response.addPng(zeros(9)).build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_PNG, response.build())).isNull();
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_PNG, response.addPng(zeros(9)).build()))
         .isEqualTo("3 PNGs; expected 2");
   }
 
   @Test
   void sheet_isOne() throws IOException {
     GenerateResponse.Builder response = FakeSampler.images(0, 2).clearPixels();
-    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, response.build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_SHEET, response.build()))
         .isEqualTo("0 sheets; expected 1");
-    assertThat(read(ImageFormat.IMAGE_FORMAT_SHEET, response.setSheet(zeros(70)).build()).problem())
+    assertThat(problem(ImageFormat.IMAGE_FORMAT_SHEET, response.setSheet(zeros(70)).build()))
         .isNull();
   }
 
@@ -82,6 +82,11 @@ class ResponseReaderTest {
   private static ResponseSummary read(ImageFormat format, GenerateResponse response)
       throws IOException {
     return new ResponseReader(format).read(new ByteArrayInputStream(response.toByteArray()));
+  }
+
+  private static @Nullable String problem(ImageFormat format, GenerateResponse response)
+      throws IOException {
+    return read(format, response).problem();
   }
 
   private static ByteString zeros(int bytes) {
