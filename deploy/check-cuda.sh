@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Checks the CUDA build as far as a machine without a GPU can, after: mvn -Pcuda -DskipTests package
+# Checks the CUDA build as far as is possible without a GPU, after: mvn -Pcuda -DskipTests package
 #
-# All native libraries find each other and miss no symbol; the trainer trains on the CPU, is killed, resumes and ends with
-# the same weights as without the kill; both programs refuse a GPU that is not there, in one line that names the driver.
+# All native libraries are found and have no undefined symbols; the trainer trains on the CPU, is killed, resumes and gives the
+# same weights as without the kill; both programs refuse a missing GPU with one line that names the driver.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 trainer=$PWD/trainer/target/trainer
@@ -17,13 +17,13 @@ fail() {
 
 for program in "$trainer" "$sampler"; do
   [ -d "$program/native" ] || fail "$program has no folder native/: run mvn -Pcuda -DskipTests package first"
-  # On one class path DJL would take the library for the CPU, in silence.
+  # With both on the class path DJL would silently use the library for the CPU.
   ! compgen -G "$program/lib/pytorch-native-*" >/dev/null || fail "$program/lib has libtorch for the CPU"
 done
 
-echo "==> native libraries: size, and symbols that no library has"
+echo "==> native libraries: sizes and undefined symbols"
 du -sh "$trainer"/native/* "$sampler"/native/*
-# The driver is not there; the provider's host is the library that loads it.
+# libcuda is part of the driver; Provider_GetHost is defined by the library that loads the provider.
 missing=$(for library in "$trainer"/native/*/*.so* "$sampler"/native/{cuda/*.so*,onnxruntime/*_cuda.so}; do
   program=${library%/native/*}
   LD_LIBRARY_PATH=$program/native/torch:$program/native/cuda ldd -r "$library" 2>&1 \
@@ -32,7 +32,7 @@ done)
 [ -z "$missing" ] || fail "$missing"
 echo "    none"
 
-export LD_BIND_NOW=1 # Each symbol is looked up when its library is loaded, not when it is first called.
+export LD_BIND_NOW=1 # Resolve all symbols when a library is loaded, and not when they are first called.
 train() {
   "$trainer/bin/trainer" train --dataset digits --images 1500 --epochs 6 --batch-size 64 --width 16 --device cpu \
     --checkpoint-every 5 --publish last --model digits --run check --http-port 0 --runs "$work/$1/runs" --repository "$work/$1/models"
@@ -43,10 +43,10 @@ weights() {
 
 echo "==> train on the CPU with the libraries for CUDA"
 train whole 2>&1 | tail -n 2
-echo "==> the same, killed on the way and resumed"
+echo "==> the same, killed during the run and resumed"
 mkfifo "$work/log"
 train killed >"$work/log" 2>&1 &
-sed -n '/epoch 2\//q' <"$work/log" # Returns at the second epoch; what the program says later has no reader.
+sed -n '/epoch 2\//q' <"$work/log" # Returns at the second epoch; later output has no reader.
 pkill -KILL -P $! 2>/dev/null || true
 kill -KILL $! 2>/dev/null || true
 wait $! 2>/dev/null || true
@@ -55,7 +55,7 @@ grep -q 'resuming from' "$work/resumed.log" || fail "the killed run was not resu
 [ "$(weights whole)" = "$(weights killed)" ] || fail "the weights differ after a kill and a resume"
 echo "    the same model.onnx: $(weights whole | cut -c1-16)..."
 
-# refuses COMMAND...: one line, which names the driver.
+# refuses COMMAND...: expects one line that names the driver.
 refuses() {
   local code=0
   timeout 60 "$@" >"$work/refused.log" 2>&1 || code=$?
@@ -66,9 +66,9 @@ refuses() {
 }
 
 if [ -e /dev/nvidiactl ]; then
-  echo "==> this machine has an NVIDIA driver: no refusal to see"
+  echo "==> this machine has an NVIDIA driver: the refusal is not checked"
 else
-  echo "==> refuse a GPU that is not there"
+  echo "==> refuse a missing GPU"
   refuses "$trainer/bin/trainer" train --dataset digits --device cuda --http-port 0 --runs "$work/runs"
   refuses "$sampler/bin/sampler" serve --provider cuda --repository "$work/whole/models" --port 0 --http-port 0
 fi

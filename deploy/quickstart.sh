@@ -1,11 +1,11 @@
 #!/bin/sh
-# The main job from one end to the other, on a machine with JDK 17 and Maven: build, train, publish, serve,
-# call. Leaves out/digits.png.
+# Runs everything from end to end on a machine with JDK 17 and Maven: build, train, publish, serve, call.
+# Writes out/digits.png.
 #
-#   --data PATH   train on these pictures (a folder of IDX files: MNIST and its like) instead of on drawn digits
-#   --device cuda train and serve on an NVIDIA GPU, with the build for CUDA (the first time it downloads 3.7 GB)
-#   --keep        leave the sampler running, and say how to call it
-#   --port PORT, --http-port PORT   of the sampler (50051, 9402); for its metrics the trainer takes any free port
+#   --data PATH   train on these images (a folder of IDX files, such as MNIST) instead of on drawn digits
+#   --device cuda train and serve on an NVIDIA GPU, with the CUDA build (which downloads 3.7 GB the first time)
+#   --keep        leave the sampler running, and print how to call it
+#   --port PORT, --http-port PORT   ports of the sampler (50051, 9402); the trainer uses any free port for its metrics
 set -eu
 
 usage() {
@@ -50,25 +50,25 @@ fi
 cd "$(dirname "$0")/.."
 out=$PWD/out
 for tool in java mvn; do
-  command -v $tool >/dev/null || fail "$tool is not on the PATH; it needs a JDK of version 17 or later, and Maven"
+  command -v $tool >/dev/null || fail "cannot find $tool on the PATH; install JDK 17 or later, and Maven"
 done
 if [ "$device" = cuda ]; then
-  nvidia-smi >/dev/null 2>&1 || fail "--device cuda: nvidia-smi finds no GPU; install NVIDIA's driver, 525.60.13 or newer"
+  nvidia-smi >/dev/null 2>&1 || fail "--device cuda: nvidia-smi found no GPU; install NVIDIA's driver, 525.60.13 or newer"
 fi
 start=$(date +%s)
 took() {
   echo "    $(($(date +%s) - $1)) s"
 }
 
-say "1/5 build: both programs with all they need, without the tests"
+say "1/5 build both programs, without the tests"
 step=$start
 case $device in cuda) profile=-Pcuda ;; *) profile= ;; esac
-# shellcheck disable=SC2086 # None, or one word.
+# shellcheck disable=SC2086 # Empty or one word.
 mvn -B -q $profile -DskipTests package
 echo "    trainer/target/trainer/bin/trainer and sampler/target/sampler/bin/sampler"
 took "$step"
 
-say "2/5 train: a narrow generator for a few epochs on ${data:-digits that the program draws itself}"
+say "2/5 train a narrow generator for a few epochs on ${data:-drawn digits}"
 step=$(date +%s)
 rm -rf "$out"
 mkdir -p "$out"
@@ -81,7 +81,7 @@ trainer/target/trainer/bin/trainer train "$@" --width 32 --batch-size 64 --learn
   --device "$device" --model digits --runs "$out/runs" --repository "$out/models" --http-port 0
 took "$step"
 
-say "3/5 serve: the published model, on port $port, metrics on http://localhost:$http_port/metrics"
+say "3/5 serve the published model on port $port, with metrics on http://localhost:$http_port/metrics"
 sampler/target/sampler/bin/sampler serve --repository "$out/models" --provider "$device" --port "$port" --http-port "$http_port" \
   --drain-delay 0 >"$out/sampler.log" 2>&1 &
 sampler=$!
@@ -94,7 +94,7 @@ tries=0
 until grep -q 'serving digits/' "$out/sampler.log"; do
   kill -0 "$sampler" 2>/dev/null || { cat "$out/sampler.log" >&2; fail "the sampler did not start"; }
   tries=$((tries + 1))
-  [ $tries -lt 300 ] || fail "the sampler serves no model after a minute; see $out/sampler.log"
+  [ $tries -lt 300 ] || fail "the sampler has served no model for a minute; see $out/sampler.log"
   sleep 0.2
 done
 sed 's/^/    /' "$out/sampler.log"
@@ -105,7 +105,7 @@ sampler/target/sampler/bin/sampler generate --target "localhost:$port" --seed 42
 
 if $keep; then
   trap - EXIT
-  say "5/5 the sampler stays, as process $sampler; end it with: kill $sampler"
+  say "5/5 the sampler keeps running as process $sampler; stop it with: kill $sampler"
   cat <<EOF
     Call it from the command line:
       sampler/target/sampler/bin/sampler generate --target localhost:$port --seed 7 --count 10 --out out/seven.png
@@ -118,15 +118,15 @@ if $keep; then
       import grpc
       from dcgan.v1 import sampler_pb2, sampler_pb2_grpc
       sampler = sampler_pb2_grpc.SamplerServiceStub(grpc.insecure_channel("localhost:$port"))
-      answer = sampler.Generate(sampler_pb2.GenerateRequest(seed=7, count=1))
-      open("seven.png", "wb").write(answer.png[0])
+      response = sampler.Generate(sampler_pb2.GenerateRequest(seed=7, count=1))
+      open("seven.png", "wb").write(response.png[0])
 EOF
 else
   say "5/5 stop the sampler"
   trap - EXIT
   kill "$sampler"
-  wait "$sampler" || fail "the sampler ended with exit code $?; see $out/sampler.log"
-  echo "    it drained and ended"
+  wait "$sampler" || fail "the sampler exited with code $?; see $out/sampler.log"
+  echo "    it drained and exited"
 fi
 
-say "done in $(($(date +%s) - start)) s: look at $out/digits.png, and at $out/runs for how it came about"
+say "done in $(($(date +%s) - start)) s: see $out/digits.png, and $out/runs for the training run"

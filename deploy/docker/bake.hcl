@@ -1,4 +1,4 @@
-# All four images, for a registry of yours:
+# Builds all four images for your registry:
 #
 #   REGISTRY=registry.example.com/dcgan docker buildx bake -f deploy/docker/bake.hcl --push cuda
 
@@ -11,7 +11,7 @@ variable "TAG" {
   default = "0.1.0"
 }
 
-# The commit, for the images' labels: REVISION=$(git rev-parse HEAD)
+# The commit, for the labels of the images: REVISION=$(git rev-parse HEAD)
 variable "REVISION" {
   default = "unknown"
 }
@@ -37,7 +37,7 @@ target "image" {
   context    = "."
   dockerfile = "deploy/docker/Dockerfile"
   target     = service
-  # PyTorch's library and its bridge to Java exist for no other, with CUDA.
+  # With CUDA, libtorch and its JNI library exist for no other platform.
   platforms = ["linux/amd64"]
   args = {
     VARIANT  = variant

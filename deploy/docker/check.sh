@@ -1,18 +1,18 @@
 #!/usr/bin/env bash
-# Builds both services' images and runs them on the CPU, on a machine without Docker: with Debian's buildah, podman
-# and runc, as root, on base images that debootstrap makes. Needs Debian's packages over the network, and Maven's where
-# the repository below has not all of them.
+# Builds the images of both services and runs them on the CPU, on a machine without Docker: with Debian's buildah, podman and
+# runc, as root, on base images that debootstrap creates. Needs Debian packages over the network, and Maven artifacts that
+# are not in the repository below.
 #
-#   --cache FOLDER              keep the base systems there, for the next time
+#   --cache FOLDER              cache for the base systems
 #   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
-#   --offline                   build with what that repository has
-#   --mirror URL                Debian's mirror to make the base systems from (the one that apt uses here)
-#   --cuda                      the images for CUDA: they run on the CPU, and refuse a GPU that is not there
-#   --compose                   run compose.yaml too, all but Grafana, on a Docker engine that is started for it; also
+#   --offline                   build with the artifacts of that repository only
+#   --mirror URL                Debian mirror for the base systems (default: the one that apt uses)
+#   --cuda                      build the images for CUDA: they run on the CPU, and refuse a missing GPU
+#   --compose                   also run compose.yaml, without Grafana, on a Docker engine that is started for it; also
 #                               needs Debian's docker.io, docker-compose, iproute2 and prometheus
 #
-# Exit codes: 0 all is well, 1 something is not, 2 wrong options or a package is missing, 77 no container runs here, or
-# with --compose no Docker engine.
+# Exit codes: 0 passed, 1 failed, 2 invalid options or a missing package, 77 no container can run on this machine or, with
+# --compose, no Docker engine.
 set -euo pipefail
 
 usage() {
@@ -64,20 +64,20 @@ if [ "$variant" = cuda ] && [ -n "$compose_too" ]; then
 fi
 mirror=${mirror:-$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Release: bookworm' 'Component: main' | head -n 1)}
 if [ -z "$mirror" ]; then
-  echo "check: apt knows no mirror of Debian 12 on this machine; name one with --mirror URL" >&2
+  echo "check: cannot find the Debian 12 mirror of apt; name one with --mirror URL" >&2
   exit 2
 fi
 
 cd "$(dirname "$0")/../.."
 work=$(mktemp -d)
 mkdir "$work/tmp" "$work/out"
-export TMPDIR=$work/tmp # Of buildah's cache too.
+export TMPDIR=$work/tmp # Also for the cache of buildah.
 cache=${cache:-$work/cache}
 mkdir -p "$cache" "$repository"
 driver=overlay
 started=$SECONDS
 
-# Storage of its own: nobody's images and containers are touched.
+# Separate storage, so that existing images and containers are not touched.
 storage() {
   echo --root "$work/$driver" --runroot "$work/run-$driver" --storage-driver "$driver"
 }
@@ -113,9 +113,9 @@ fail() {
   exit 1
 }
 
-# As in compose.yaml, and stricter: /tmp runs no programs. Docker's tmpfs is like that.
+# As in compose.yaml, but stricter: /tmp is noexec, as in Docker's tmpfs.
 memory=()
-# The images for CUDA have to be told that there is no GPU.
+# The images for CUDA must be set to use the CPU.
 device=()
 if [ "$variant" = cuda ]; then device=(--env DCGAN_DEVICE=cpu --env DCGAN_PROVIDER=cpu); fi
 run() {
@@ -124,7 +124,7 @@ run() {
     --cap-drop ALL --security-opt no-new-privileges "$@"
 }
 
-# until_log CONTAINER PATTERN: waits for the line, and prints it.
+# until_log CONTAINER PATTERN: waits for a line in the log and prints it.
 until_log() {
   local running line
   for _ in $(seq 600); do
@@ -138,10 +138,10 @@ until_log() {
     sleep 0.2
   done
   pod logs "$1" >&2
-  fail "$1 never said '$2'"
+  fail "$1 did not log '$2'"
 }
 
-# confined CONTAINER: what the kernel says of its first process.
+# confined CONTAINER: checks the privileges of its first process.
 confined() {
   local pid status
   pid=$(pod inspect --format '{{.State.Pid}}' "$1")
@@ -154,13 +154,13 @@ confined() {
   awk '$5 == "/" {print $6}' "/proc/$pid/mountinfo" | grep -qw ro || fail "$1: / is writable"
   ok "$1: process 1 is the JVM, user 10001, no capabilities, no new privileges, / is read-only"
   local unpacked
-  # The JVM's counters, and a picture while ImageIO writes it.
+  # Except the counters of the JVM, and an image while ImageIO writes it.
   unpacked=$(find "/proc/$pid/root/tmp" -ignore_readdir_race -type f -not -path '*/hsperfdata_*' -not -name 'imageio*.tmp' -printf '%p ')
   [ -z "$unpacked" ] || fail "$1: unpacked $unpacked"
   ok "$1: nothing unpacked; native libraries from: $(sed -n 's|.* \(/.*\)/[^/]*\.so[^/]*$|\1|p' "/proc/$pid/maps" | sort -u | paste -sd' ')"
 }
 
-# ended CONTAINER: stops it as Kubernetes does; it must end by itself, well.
+# ended CONTAINER: stops it as Kubernetes does; it must exit with code 0.
 ended() {
   local since=$SECONDS code
   pod stop --time 60 "$1" >/dev/null
@@ -169,7 +169,7 @@ ended() {
   ok "$1: exit code 0, $((SECONDS - since)) s after SIGTERM"
 }
 
-# base NAME PACKAGE...: a Debian 12 with these packages, as an image.
+# base NAME PACKAGE...: creates an image of Debian 12 with these packages.
 base() {
   local tar=$cache/$1.tar
   if [ ! -f "$tar" ]; then
@@ -183,16 +183,16 @@ base() {
   pod import --quiet "$tar" "localhost/$1" >/dev/null
 }
 
-say "base images, in the place of those that the Dockerfile names"
+say "create base images in the place of those in the Dockerfile"
 probe() {
   run --rm "$@" localhost/check-runtime true 2>"$work/probe.log"
 }
-# debian:bookworm-slim, and what Debian's JDK takes from the system where Temurin brings its own.
+# debian:bookworm-slim, and the libraries that Debian's JDK takes from the system and Temurin includes.
 if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
   driver=vfs
   if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
     cat "$work/probe.log" >&2
-    echo "check: not even 'true' runs in a container on this machine: see above" >&2
+    echo "check: cannot run a container on this machine: see above" >&2
     exit 77
   fi
 fi
@@ -201,7 +201,7 @@ if probe --memory 1g && ! grep -q 'limits are not supported' "$work/probe.log"; 
   limit() { memory=(--memory "$1" --memory-swap "$1"); }
 else
   limit() { :; }
-  echo "    no memory limits on this machine: run without"
+  echo "    memory limits are not supported on this machine: running without"
 fi
 ok "a container runs, with storage driver $driver"
 
@@ -217,14 +217,14 @@ for target in trainer sampler; do
 done
 
 if [ "$variant" = cuda ]; then
-  say "refuse a GPU that is not there"
+  say "refuse a missing GPU"
   for command in "trainer train --device cuda --dataset digits --http-port 0" "sampler serve --provider cuda"; do
     # shellcheck disable=SC2086 # Words, all.
     set -- $command
     if run --rm "localhost/dcgan-$1" "${@:2}" >"$work/refused.log" 2>&1; then
       fail "$command: started without a GPU"
     fi
-    grep -q 'NVIDIA driver' "$work/refused.log" || { cat "$work/refused.log" >&2; fail "$command: names no driver"; }
+    grep -q 'NVIDIA driver' "$work/refused.log" || { cat "$work/refused.log" >&2; fail "$command: the error does not name the driver"; }
     sed 's/^/    /' "$work/refused.log"
   done
 fi
@@ -238,7 +238,7 @@ run --name train "${memory[@]}" --volume models:/models --volume runs:/runs loca
   || { cat "$work/train.log" >&2; fail "trainer: see above"; }
 ok "$(grep -m 1 -o 'published digits/1 .*' "$work/train.log")"
 
-say "stop a trainer in the middle"
+say "stop a trainer during a run"
 run --detach --name trainer "${memory[@]}" --volume models:/models --volume runs:/runs localhost/dcgan-trainer \
   train --dataset digits --images 1500 --epochs 1000 --width 16 --publish never --http-port 0 >/dev/null
 until_log trainer 'epoch 1/1000' | sed 's/^/    /'
@@ -251,7 +251,7 @@ checkpoint=$(find "$(pod volume inspect --format '{{.Mountpoint}}' runs)/$name/c
 [ -n "$checkpoint" ] || fail "trainer: no checkpoint in the run's folder"
 ok "trainer: kept $(basename "$checkpoint"), $(stat --format %s "$checkpoint") bytes"
 
-say "the trainer as a service, as the image starts it"
+say "start the trainer as a service, the default of the image"
 run --detach --name service "${memory[@]}" --volume models:/models --volume runs:/runs \
   --env DCGAN_PORT=0 --env DCGAN_HTTP_PORT=0 localhost/dcgan-trainer >/dev/null
 http=$(until_log service 'metrics on ' | grep -o '[0-9]*/metrics' | cut -d/ -f1)
@@ -272,8 +272,8 @@ ok "sampler: /readyz says ready"
 confined sampler
 if [ ${#memory[@]} -gt 0 ]; then
   heap=$(pod exec sampler /opt/java/bin/jcmd 1 VM.flags 2>/dev/null | grep -oP -- '-XX:MaxHeapSize=\K[0-9]+')
-  [ "$heap" -eq $((256 << 20)) ] || fail "sampler: a heap of $heap bytes in 1 GiB; expected a quarter"
-  ok "sampler: a heap of at most 256 MiB in 1 GiB"
+  [ "$heap" -eq $((256 << 20)) ] || fail "sampler: the heap is $heap bytes; expected a quarter of 1 GiB"
+  ok "sampler: the heap is at most 256 MiB of 1 GiB"
 fi
 chown 10001:10001 "$work/out"
 chmod 0755 "$work"
@@ -282,18 +282,18 @@ run --rm --volume "$work/out:/out" localhost/dcgan-sampler \
 curl --silent --fail --output "$work/out/http.png" "http://localhost:$http/v1/images?seed=42&count=25"
 [ "$(head -c 4 "$work/out/sheet.png" | tail -c 3)" = PNG ] || fail "generate: no PNG"
 cmp "$work/out/sheet.png" "$work/out/http.png" || fail "gRPC and HTTP differ"
-ok "Generate from another container: a PNG of $(stat --format %s "$work/out/sheet.png") bytes, the same over HTTP"
+ok "Generate from another container: PNG, $(stat --format %s "$work/out/sheet.png") bytes, identical over HTTP"
 ended sampler
 for line in draining ended; do
   until_log sampler ": $line\$" | sed 's/^/    /'
 done
 
 if [ -n "$compose_too" ]; then
-  say "compose.yaml, on a Docker engine of its own"
+  say "run compose.yaml on a separate Docker engine"
   mkdir "$work/docker" "$work/prometheus"
   echo '{}' >"$work/docker/daemon.json"
   export DOCKER_HOST=unix://$work/docker/socket
-  # In namespaces: it changes nobody's firewall, takes no port, and ends with all that it started.
+  # In namespaces: it changes no firewall, uses no port, and ends with all processes that it started.
   unshare --net --pid --fork --kill-child --mount-proc sh -c 'ip link set lo up && exec dockerd "$@"' dockerd \
     --config-file "$work/docker/daemon.json" --data-root "$work/docker/data" --exec-root "$work/docker/exec" \
     --pidfile "$work/docker/pid" --host "$DOCKER_HOST" --exec-opt native.cgroupdriver=cgroupfs \
@@ -308,7 +308,7 @@ if [ -n "$compose_too" ]; then
   done
   if ! server >/dev/null; then
     tail -5 "$work/docker/log" >&2
-    echo "check: no Docker engine starts on this machine: see above" >&2
+    echo "check: cannot start a Docker engine on this machine: see above" >&2
     exit 77
   fi
 
@@ -316,11 +316,11 @@ if [ -n "$compose_too" ]; then
   if ! { docker network create probe \
     && docker run --rm --network probe --memory 64m localhost/check-runtime true; } >"$work/probe.log" 2>&1; then
     cat "$work/probe.log" >&2
-    echo "check: not even 'true' runs in a container of Docker's on this machine: see above" >&2
+    echo "check: cannot run a container with Docker on this machine: see above" >&2
     exit 77
   fi
 
-  # Prometheus' own image cannot be had here: the same user and folders, and the program that is installed.
+  # The image of Prometheus is not available here: this one has the same user and folders, and the installed program.
   cp "$(command -v prometheus)" "$work/prometheus"
   printf '%s\n' 'FROM localhost/check-runtime' 'COPY prometheus /bin/prometheus' \
     'RUN mkdir /prometheus && chown nobody:nogroup /prometheus' 'USER nobody' 'ENTRYPOINT ["/bin/prometheus"]' \
@@ -336,13 +336,13 @@ if [ -n "$compose_too" ]; then
     docker tag "localhost/dcgan-$service" "localhost/dcgan-$service:$TAG-cpu"
   done
   printf 'services:\n  prometheus:\n    image: localhost/check-prometheus\n' >"$work/stand-in.yaml"
-  # Debian 12's docker-compose knows no name.
+  # Debian 12's docker-compose does not support the key name.
   grep -v '^name:' deploy/docker/compose.yaml >"$work/compose.yaml"
   compose() {
     docker-compose --project-name dcgan --project-directory deploy/docker \
       --file "$work/compose.yaml" --file "$work/stand-in.yaml" "$@"
   }
-  # fetch ADDRESS: as from this machine, if need be some minutes later.
+  # fetch ADDRESS: requests a URL as from this machine, with retries for some minutes.
   fetch() {
     nsenter --net="/proc/$engine/ns/net" curl --silent --fail --max-time 10 --retry 180 --retry-delay 1 \
       --retry-all-errors "http://localhost:$1"
@@ -358,11 +358,11 @@ if [ -n "$compose_too" ]; then
   ok "Docker $(server): trainer, sampler and Prometheus are up"
   run=$(compose run --rm --no-deps -T trainer start --target trainer:50061 \
     --dataset digits --images 1500 --epochs 2 --width 16 --model digits 2>"$work/start.log") \
-    || { cat "$work/start.log" >&2; wrong "trainer: took no run"; }
+    || { cat "$work/start.log" >&2; wrong "trainer: accepted no run"; }
   [ "$(fetch 9402/readyz)" = ready ] || wrong "sampler: not ready"
-  fetch "9402/v1/images?seed=42&count=25" >"$work/out/compose.png" || wrong "sampler: no picture"
+  fetch "9402/v1/images?seed=42&count=25" >"$work/out/compose.png" || wrong "sampler: no image"
   [ "$(head -c 4 "$work/out/compose.png" | tail -c 3)" = PNG ] || wrong "sampler: no PNG"
-  ok "run $run, published and served: a PNG of $(stat --format %s "$work/out/compose.png") bytes"
+  ok "run $run is published and served: PNG, $(stat --format %s "$work/out/compose.png") bytes"
   for _ in $(seq 180); do
     up=$(fetch "9090/api/v1/query?query=sum(up)" | grep -oP '"value":\[[^]]*"\K\d+(?="\])' || true)
     [ "$up" != 2 ] || break
@@ -370,14 +370,14 @@ if [ -n "$compose_too" ]; then
   done
   [ "$up" = 2 ] || wrong "Prometheus: sum(up) is '$up'; expected both services"
   alerts=$(fetch 9090/api/v1/rules | grep -o '"type":"alerting"' | wc -l) || wrong "Prometheus: no alerts"
-  ok "Prometheus scrapes both, and has $alerts alerts"
+  ok "Prometheus scrapes both services and has $alerts alerts"
 
   since=$SECONDS
   compose stop >/dev/null 2>&1 || wrong "compose stop"
-  badly=$(docker ps --all --format '{{.Names}}: {{.Status}}' | grep -v ': Exited (0)' || true)
-  [ -z "$badly" ] || wrong "after stop: $badly"
-  ok "all ended by themselves, $((SECONDS - since)) s after stop"
+  failed=$(docker ps --all --format '{{.Names}}: {{.Status}}' | grep -v ': Exited (0)' || true)
+  [ -z "$failed" ] || wrong "after stop: $failed"
+  ok "all exited with code 0, $((SECONDS - since)) s after stop"
   compose down --volumes >/dev/null 2>&1 || fail "compose down"
 fi
 
-say "containers: all is well"
+say "containers: all checks passed"

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Lays out what goes into the images, from the two programs that Maven left. For each of them:
-#   <out>/<program>/lib      the libraries' jars, without the large native libraries in them
+# Prepares the content of the images from the two programs that Maven built. For each of them:
+#   <out>/<program>/lib      jars of libraries, without their large native libraries
 #   <out>/<program>/dcgan    our jars
-#   <out>/<program>/native   native libraries, where the services are told to find them: nothing is unpacked at start
+#   <out>/<program>/native   native libraries, so that the services unpack nothing at start
 # and, for CUDA, <out>/cuda with the CUDA libraries of both.
 #
 #   unpack.sh cpu|cuda <repository root> <out>
@@ -11,7 +11,7 @@ variant=$1
 source=$2
 out=$3
 
-# native JAR FOLDER ENTRY...: the jar's entries, without their folders, into the folder.
+# native JAR FOLDER ENTRY...: extracts entries of the jar, without their paths, into the folder.
 native() {
   jar=$1
   folder=$2
@@ -23,7 +23,7 @@ native() {
   rm -rf "$scratch"
 }
 
-# without JAR FOLDER: the jar, without that folder.
+# without JAR FOLDER: removes the folder from the jar.
 without() {
   scratch=$(mktemp -d)
   (cd "$scratch" && jar --extract --file "$1" && rm -rf "./$2" && mv META-INF/MANIFEST.MF ../manifest.$$ \
@@ -38,7 +38,7 @@ for program in trainer sampler; do
   lib=$out/$program/lib
   native=$out/$program/native
 
-  # The CUDA build has unpacked its libraries already.
+  # The CUDA build has already unpacked its libraries.
   if [ -d "$source/$program/target/$program/native" ]; then
     mv "$source/$program/target/$program/native" "$native"
     rm -r "$native/.unpacked"
@@ -60,10 +60,10 @@ done
 lib=$out/trainer/lib
 native=$out/trainer/native
 
-# What DJL counts GPUs with: jna.boot.library.path.
+# The library with which DJL counts GPUs: jna.boot.library.path.
 native "$(echo "$lib"/jna-*.jar)" "$native/java" com/sun/jna/linux-x86-64/libjnidispatch.so
 
-# libtorch, and DJL's bridge to it, which DJL looks for beside it first: PYTORCH_LIBRARY_PATH.
+# libtorch and DJL's JNI library, which DJL looks for beside libtorch first: PYTORCH_LIBRARY_PATH.
 case $variant in
   cpu)
     libtorch=$(echo "$lib"/pytorch-native-cpu-*.jar)
@@ -72,7 +72,7 @@ case $variant in
     native "$(echo "$lib"/pytorch-jni-*.jar)" "$native/torch" jnilib/linux-x86_64/cpu/libdjl_torch.so
     ;;
   cuda)
-    # What both programs have is what the sampler has.
+    # The libraries that both programs have are those of the sampler.
     mv "$out/sampler/native/cuda" "$out/cuda"
     for library in "$out"/cuda/*; do
       cmp "$library" "$native/cuda/$(basename "$library")"
@@ -81,6 +81,6 @@ case $variant in
     ;;
 esac
 
-# The same files, times included, whenever they are made.
+# The files have fixed times, so that builds are reproducible.
 chmod -R u=rwX,go=rX "$out"
 find "$out" -exec touch --no-dereference --date 2026-01-01T00:00:00Z {} +

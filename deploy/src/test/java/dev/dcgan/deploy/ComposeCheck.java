@@ -27,13 +27,13 @@ import org.yaml.snakeyaml.LoaderOptions;
 import org.yaml.snakeyaml.Yaml;
 import org.yaml.snakeyaml.constructor.SafeConstructor;
 
-/** What is wrong with compose files: in themselves, and beside what they mount, build and run. */
+/** Checks compose files, and the files that they mount, build and run. */
 final class ComposeCheck {
 
   static final Path FOLDER = Kustomize.DEPLOY.resolve("docker");
   private static final Map<String, Class<?>> PROGRAMS =
       Map.of("sampler", SamplerMain.class, "trainer", TrainerMain.class);
-  // A typo in one of these is another one.
+  // Other keys are reported, since they may be misspelled.
   private static final Set<String> KEYS =
       Set.of(
           "read_only",
@@ -67,7 +67,7 @@ final class ComposeCheck {
     this.scratch = scratch;
   }
 
-  /** The files, one over the other, as Compose merges them: lists grow, the rest is replaced. */
+  /** Merges files as Compose does: lists are concatenated, other values are replaced. */
   static ObjectNode read(String... files) throws IOException {
     ObjectNode merged = MAPPER.createObjectNode();
     for (String file : files) {
@@ -76,7 +76,7 @@ final class ComposeCheck {
     return merged;
   }
 
-  /** With anchors and merge keys, which Jackson leaves as they are. */
+  /** Reads YAML with anchors and merge keys, which Jackson does not resolve. */
   static ObjectNode yaml(Path file) throws IOException {
     LoaderOptions options = new LoaderOptions();
     options.setAllowDuplicateKeys(false);
@@ -102,7 +102,7 @@ final class ComposeCheck {
   /**
    * All problems.
    *
-   * @param scratch a folder, where the programs' folders are imitated
+   * @param scratch a folder in which the folders of the programs are created
    */
   static List<String> problems(ObjectNode compose, Path scratch) throws IOException {
     ComposeCheck check = new ComposeCheck(compose, scratch);
@@ -115,7 +115,7 @@ final class ComposeCheck {
     return check.problems;
   }
 
-  /** Every image, without its registry: {@code dcgan-trainer:0.1.0-cpu}. */
+  /** All images without their registry, such as {@code dcgan-trainer:0.1.0-cpu}. */
   static List<String> ours(ObjectNode compose) {
     return StreamSupport.stream(compose.path("services").spliterator(), false)
         .filter(service -> service.has("build"))
@@ -123,7 +123,7 @@ final class ComposeCheck {
         .toList();
   }
 
-  /** As Compose does where nothing is set but what must be. */
+  /** Replaces variables as Compose does if only the required ones are set. */
   static String interpolate(String text) {
     return REFERENCE
         .matcher(text)
@@ -165,7 +165,7 @@ final class ComposeCheck {
     Matcher ours = OURS.matcher(image);
     Class<?> program = PROGRAMS.get(name);
     if (program == null || !ours.matches() || !ours.group(1).equals(name)) {
-      problems.add("%s/image: %s is none of that program's".formatted(name, image));
+      problems.add("%s/image: %s is not an image of that program".formatted(name, image));
       return;
     }
     String variant = service.at("/build/args/VARIANT").asText("cpu");
@@ -190,10 +190,10 @@ final class ComposeCheck {
     }
     require(
         mounts(service).containsKey("/tmp") || texts(service.path("tmpfs")).contains("/tmp"),
-        "%s: nothing to write to at /tmp",
+        "%s: /tmp is not writable",
         name);
-    require(stage.contains("\nCMD [\"serve\"]\n"), "%s/build: not serve by itself", name);
-    require(!service.has("command"), "%s/command: not the image's", name);
+    require(stage.contains("\nCMD [\"serve\"]\n"), "%s/build: the default command is not serve", name);
+    require(!service.has("command"), "%s/command: differs from that of the image", name);
     service
         .path("environment")
         .properties()
@@ -231,16 +231,16 @@ final class ComposeCheck {
   }
 
   private void ends(String name, JsonNode service, Duration longest) {
-    String grace = service.path("stop_grace_period").asText("10s"); // Compose's own.
+    String grace = service.path("stop_grace_period").asText("10s"); // The default of Compose.
     require(
         DryRun.duration(grace).compareTo(longest) > 0,
-        "%s/stop_grace_period: %s, and its end may take %d s",
+        "%s/stop_grace_period: %s, but shutdown may take %d s",
         name,
         grace,
         longest.toSeconds());
   }
 
-  /** From a stage's FROM to the next. */
+  /** The text of a stage of the Dockerfile. */
   private static String stage(Path dockerfile, String target) throws IOException {
     Matcher stage =
         Pattern.compile("(?ms)^FROM \\S+ AS " + Pattern.quote(target) + "$.*?(?=^FROM |\\z)")
@@ -248,7 +248,7 @@ final class ComposeCheck {
     return stage.find() ? stage.group() : "";
   }
 
-  /** Folders in the container, with their volumes or absolute paths on the host. */
+  /** Folders in the container, by their volumes or absolute paths on the host. */
   private static Map<String, String> mounts(JsonNode service) {
     Map<String, String> mounts = new TreeMap<>();
     for (String volume : texts(service.path("volumes"))) {
@@ -283,7 +283,7 @@ final class ComposeCheck {
         .forEachRemaining(volume -> require(used.contains(volume), "volumes/%s: no use", volume));
   }
 
-  /** It finds its config, keeps its data, and scrapes the two programs where they listen. */
+  /** Checks that Prometheus has its configuration and data, and scrapes the ports of both programs. */
   private void prometheus() throws IOException {
     JsonNode service = compose.at("/services/prometheus");
     String data = option(service, "--storage.tsdb.path=");
@@ -312,7 +312,7 @@ final class ComposeCheck {
     }
   }
 
-  /** It finds its provisioning, what that names, and Prometheus. */
+  /** Checks that Grafana has its provisioning and dashboards, and finds Prometheus. */
   private void grafana() throws IOException {
     JsonNode service = compose.at("/services/grafana");
     Path provisioning = onHost(service, "/etc/grafana/provisioning");
@@ -338,7 +338,7 @@ final class ComposeCheck {
         url);
   }
 
-  /** A path in a container, as the host has it; null where no folder of the host is mounted. */
+  /** The path on the host of a path in a container; null if no folder of the host is mounted. */
   private static @Nullable Path onHost(JsonNode service, String path) {
     for (Map.Entry<String, String> mount : mounts(service).entrySet()) {
       if ((path + "/").startsWith(mount.getKey() + "/") && mount.getValue().startsWith("/")) {

@@ -27,7 +27,7 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What {@code docker compose} and {@code docker buildx bake} are given, without either. */
+/** Tests the files of {@code docker compose} and {@code docker buildx bake} without either. */
 class ComposeTest {
 
   private static final String CPU = "compose.yaml";
@@ -41,14 +41,14 @@ class ComposeTest {
 
   @ParameterizedTest
   @MethodSource("files")
-  void services_areWholeAndHardened(List<String> files) throws Exception {
+  void services_haveNoProblems(List<String> files) throws Exception {
     ObjectNode compose = ComposeCheck.read(files.toArray(String[]::new));
 
     assertThat(compose.path("services").size()).isEqualTo(4);
     assertThat(ComposeCheck.problems(compose, scratch)).isEmpty();
   }
 
-  /** A field (a JSON pointer), what is put there instead, and what must be said. */
+  /** A field (a JSON pointer), its planted value, and the expected problem. */
   static Stream<Arguments> mistakes() {
     return Stream.of(
         arguments("sampler/stop_grace_period", "35s", "sampler/stop_grace_period: 35s"),
@@ -66,7 +66,7 @@ class ComposeTest {
         arguments("grafana/image", "docker.io/grafana/grafana:13.2.2", "has no digest"),
         arguments("sampler/image", "localhost/dcgan-sampler:0.1.0-cuda", "sampler/build: cpu"),
         arguments("sampler/build/target", "trainer", "sampler/volumes: none at /runs"),
-        arguments("sampler/tmpfs", null, "sampler: nothing to write to at /tmp"),
+        arguments("sampler/tmpfs", null, "sampler: /tmp is not writable"),
         arguments("trainer/volumes/0", "modles:/models", "trainer/volumes: modles is not declared"),
         arguments("prometheus/volumes/0", "../prom:/etc/prometheus:ro", "/deploy/prom here"),
         arguments("prometheus/volumes/1", "metrics:/data", "/prometheus is on no volume"),
@@ -76,15 +76,15 @@ class ComposeTest {
 
   @ParameterizedTest(name = "{0} = {1}")
   @MethodSource("mistakes")
-  void mistake_isFound(String field, @Nullable String instead, String said) throws Exception {
+  void mistake_isFound(String field, @Nullable String value, String problem) throws Exception {
     ObjectNode compose = ComposeCheck.read(CPU);
-    put(compose, JsonPointer.compile("/services/" + field), instead);
+    put(compose, JsonPointer.compile("/services/" + field), value);
 
-    assertThat(ComposeCheck.problems(compose, scratch)).anyMatch(line -> line.contains(said));
+    assertThat(ComposeCheck.problems(compose, scratch)).anyMatch(line -> line.contains(problem));
   }
 
   @Test
-  void images_areThoseThatBakeBuilds() throws IOException {
+  void images_areBuiltByBake() throws IOException {
     Set<String> used = new TreeSet<>(ComposeCheck.ours(ComposeCheck.read(CPU)));
     used.addAll(ComposeCheck.ours(ComposeCheck.read(CPU, GPU)));
 
@@ -93,7 +93,7 @@ class ComposeTest {
 
   @ParameterizedTest
   @ValueSource(strings = {"cpu", "gpu"})
-  void kubernetes_takesImagesThatBakeBuilds(String component) throws IOException {
+  void kubernetes_usesImagesOfBake(String component) throws IOException {
     Path file = Kustomize.KUBERNETES.resolve("components/" + component + "/kustomization.yaml");
     List<String> images = new ArrayList<>();
     for (JsonNode image : ComposeCheck.yaml(file).path("images")) {
@@ -108,9 +108,9 @@ class ComposeTest {
         .allMatch(image -> image.endsWith(component.equals("gpu") ? "-cuda" : "-cpu"));
   }
 
-  /** A group that named a target which is not there would build nothing. */
+  /** A group that names a missing target would build nothing. */
   @Test
-  void bake_hasTheTargetsOfItsGroups() throws IOException {
+  void bakeGroups_nameExistingTargets() throws IOException {
     Set<String> there = new TreeSet<>(List.of("cpu", "cuda"));
     for (String image : baked()) {
       there.add(image.replaceFirst("dcgan-(\\w+):.*-(\\w+)", "$1-$2"));
@@ -126,14 +126,14 @@ class ComposeTest {
     assertThat(named).hasSize(5).isSubsetOf(there);
   }
 
-  /** With bake's variables left alone an image says of itself what it says without bake. */
+  /** With the defaults of bake the labels of an image equal those of a build without bake. */
   @Test
-  void bake_hasTheDockerfilesDefaults() throws IOException {
+  void bakeDefaults_equalThoseOfDockerfile() throws IOException {
     assertThat(Files.readAllLines(ComposeCheck.FOLDER.resolve("Dockerfile")))
         .contains("ARG VERSION=" + variable("TAG"), "ARG REVISION=" + variable("REVISION"));
   }
 
-  /** The images of bake's matrix, without their registry. */
+  /** The images of the matrix of bake, without their registry. */
   private static List<String> baked() throws IOException {
     String tag = quoted(found("(?m)^  tags = \\[(.*)]$")).get(0);
     String version = variable("TAG");
@@ -150,7 +150,7 @@ class ComposeTest {
     return images;
   }
 
-  /** What a variable of bake's is where nobody says it. */
+  /** The default of a variable of bake. */
   private static String variable(String name) throws IOException {
     return found("(?s)variable \"%s\" \\{\\s*default = \"([^\"]*)\"".formatted(name));
   }

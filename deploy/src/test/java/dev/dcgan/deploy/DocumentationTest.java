@@ -13,6 +13,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.TreeSet;
@@ -31,19 +32,23 @@ class DocumentationTest {
   // The first cell of the header names the commands that a table belongs to.
   private static final Pattern TABLE =
       Pattern.compile(
-          "(?m)^\\| (`(?:trainer|sampler) .*?) \\| default \\| meaning \\|\n\\|[-|]+\\|\n((?:\\|.*\n)+)");
-  private static final Pattern ROW = Pattern.compile("\\| `(--[a-z0-9-]+)[^`]*` \\|(.*?)\\| .+ \\|");
+          "(?m)^\\| (`(?:trainer|sampler) .*?) \\| default \\| meaning \\|\n"
+              + "\\|[-|]+\\|\n((?:\\|.*\n)+)");
+  private static final Pattern ROW =
+      Pattern.compile("\\| `(--[a-z0-9-]+)[^`]*` \\|(.*?)\\| .+ \\|");
   private static final Pattern CODE = Pattern.compile("`([^`]*)`");
-  private static final Pattern LINK = Pattern.compile("\\]\\((?!https?:)([^)#]*)(?:#([^)]*))?\\)");
+  private static final Pattern LINK =
+      Pattern.compile("\\]\\((?!https?:)([^)#]*)(?:#([^)]*))?\\)");
   private static final Pattern HEADING = Pattern.compile("(?m)^#+ (.*)$");
 
   @ParameterizedTest
   @ValueSource(strings = {"sampler", "trainer"})
   void optionTables_matchHelp(String program) throws IOException {
-    Class<?> main = PROGRAMS.get(program);
+    Class<?> main = Objects.requireNonNull(PROGRAMS.get(program));
     Map<String, Set<String>> documented = new TreeMap<>();
     List<String> problems = new ArrayList<>();
-    for (MatchResult table : TABLE.matcher(read("../" + program + "/README.md")).results().toList()) {
+    String readme = read("../" + program + "/README.md");
+    for (MatchResult table : TABLE.matcher(readme).results().toList()) {
       for (String command : words(table.group(1))) {
         String name = command.substring(program.length() + 1);
         Set<String> options = documented.computeIfAbsent(name, n -> new TreeSet<>());

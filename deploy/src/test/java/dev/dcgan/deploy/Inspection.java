@@ -8,26 +8,22 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 
-/** Everything that is looked at in objects that are applied together. */
+/** Runs all checks on objects that are applied together. */
 final class Inspection {
 
   private final Path scratch;
 
-  /**
-   * Makes one.
-   *
-   * @param scratch a folder for the files that pods would see
-   */
+  /** Uses a scratch folder for the files that pods would see. */
   Inspection(Path scratch) {
     this.scratch = scratch;
   }
 
-  /** Lines that name the object and the field; none where all is well. */
+  /** Problems, each with its object and field; empty if there are none. */
   List<String> problems(List<ObjectNode> trees) throws IOException {
     Manifests manifests = Manifests.parse(trees);
     List<String> problems = new ArrayList<>(manifests.problems());
     problems.addAll(ValueCheck.problems(manifests));
-    if (problems.isEmpty()) { // What follows takes for granted that each object is well-formed.
+    if (problems.isEmpty()) { // The next checks assume well-formed objects.
       problems.addAll(ReferenceCheck.problems(manifests));
       problems.addAll(SecurityCheck.problems(manifests));
       problems.addAll(MetricCheck.problems(manifests));
@@ -38,7 +34,7 @@ final class Inspection {
     return problems;
   }
 
-  /** The files of those Secrets that are mounted. */
+  /** The files of the mounted Secrets. */
   private Map<String, Path> secrets(Manifests manifests) throws IOException {
     boolean mounted =
         manifests.pods().stream()

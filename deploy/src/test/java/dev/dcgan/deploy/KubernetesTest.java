@@ -30,11 +30,11 @@ import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** What {@code kubectl apply -k} would send to a cluster, without one. */
+/** Tests the objects that {@code kubectl apply -k} would send, without a cluster. */
 class KubernetesTest {
 
-  // Beside the object, `kubectl apply` keeps it as an annotation, which may have so many bytes.
-  private static final int MOST_BYTES = 250_000;
+  // `kubectl apply` also stores the object as an annotation, whose size is limited.
+  private static final int MAX_BYTES = 250_000;
 
   @TempDir private Path scratch;
 
@@ -56,7 +56,7 @@ class KubernetesTest {
 
   @ParameterizedTest(name = "{0} with {1}")
   @MethodSource("variants")
-  void objects_areValidAndWhole(String folder, List<String> components) throws Exception {
+  void objects_haveNoProblems(String folder, List<String> components) throws Exception {
     Kustomize.assumeHere();
     List<ObjectNode> trees = Rendered.with(folder, components);
 
@@ -66,7 +66,7 @@ class KubernetesTest {
   @ParameterizedTest
   @ValueSource(
       strings = {"overlays/cpu", "overlays/gpu", "jobs/train", "jobs/sweep", "jobs/export"})
-  void folder_rendersAsItStands(String folder) throws Exception {
+  void folder_renders(String folder) throws Exception {
     Kustomize.assumeHere();
     List<ObjectNode> trees = Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve(folder)));
     String list =
@@ -88,13 +88,13 @@ class KubernetesTest {
 
     assertThat(trees).isNotEmpty();
     for (ObjectNode tree : trees) {
-      assertThat(tree.toString().length()).as(Manifests.name(tree)).isLessThan(MOST_BYTES);
+      assertThat(tree.toString().length()).as(Manifests.name(tree)).isLessThan(MAX_BYTES);
     }
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"cpu", "gpu"})
-  void images_areThoseOfTheComponent(String variant) throws Exception {
+  void images_areThoseOfComponent(String variant) throws Exception {
     Kustomize.assumeHere();
     String file = "components/" + variant + "/kustomization.yaml";
     List<String> images = new ArrayList<>();
@@ -119,7 +119,7 @@ class KubernetesTest {
   }
 
   @Test
-  void gpu_isAskedForByEveryPodAndByName() throws Exception {
+  void gpu_isRequestedByEveryPod() throws Exception {
     Kustomize.assumeHere();
     List<ObjectNode> trees = new ArrayList<>(Rendered.with("overlays/gpu", List.of("annotations")));
     for (String job : List.of("train", "sweep", "export")) {
@@ -141,9 +141,9 @@ class KubernetesTest {
     }
   }
 
-  /** Kustomize cannot put a file into a custom resource: {@code generate.sh} does. */
+  /** Kustomize cannot include a file in a custom resource, so {@code generate.sh} does. */
   @Test
-  void prometheusRule_isTheRuleFiles() throws Exception {
+  void prometheusRule_equalsRuleFiles() throws Exception {
     Path operator = Kustomize.KUBERNETES.resolve("components/prometheus-operator");
     List<JsonNode> rules = new ArrayList<>();
     try (Stream<Path> files = Files.list(Kustomize.DEPLOY.resolve("prometheus/rules"))) {
@@ -164,7 +164,7 @@ class KubernetesTest {
   }
 
   @Test
-  void paths_thatAreAskedOverHttp_areServed() throws Exception {
+  void probedPaths_areServed() throws Exception {
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
       endpoint.setReadiness(Readiness.READY);
       for (String path : List.of("/healthz", "/readyz", "/metrics")) {
@@ -179,9 +179,9 @@ class KubernetesTest {
     }
   }
 
-  /** Where there is no kubectl, at least what it would start from. */
+  /** Without kubectl this tests at least the files that it would read. */
   @Test
-  void files_areObjects() throws Exception {
+  void files_areValidObjects() throws Exception {
     List<ObjectNode> trees = new ArrayList<>();
     try (Stream<Path> files = Files.walk(Kustomize.KUBERNETES)) {
       for (Path file : (Iterable<Path>) files::iterator) {

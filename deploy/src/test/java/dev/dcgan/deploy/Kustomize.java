@@ -12,14 +12,14 @@ import java.util.List;
 /** Renders a folder of {@code deploy/kubernetes} as {@code kubectl apply -k} would apply it. */
 final class Kustomize {
 
-  /** Where the module's tests run. */
+  /** The folder in which the tests run. */
   static final Path DEPLOY = Path.of("").toAbsolutePath();
 
   static final Path KUBERNETES = DEPLOY.resolve("kubernetes");
 
   private Kustomize() {}
 
-  /** Skips the test where there is no kubectl with a kustomize that knows components. */
+  /** Skips the test if there is no kubectl with kustomize 5, which supports components. */
   static void assumeHere() throws InterruptedException {
     String version;
     try {
@@ -30,12 +30,12 @@ final class Kustomize {
     assumeTrue(version.contains("Kustomize Version: v5"), "there is no kubectl with kustomize 5");
   }
 
-  /** All objects, as YAML documents; fails with what kustomize says is wrong, or warns of. */
+  /** Renders all objects as YAML documents; fails with the errors and warnings of kustomize. */
   static String render(Path folder) throws IOException, InterruptedException {
     return Program.run(DEPLOY, List.of("kubectl", "kustomize", folder.toString()));
   }
 
-  /** Renders what would be there if a folder's kustomization had other components than one. */
+  /** Renders a folder after its kustomization had one component replaced by others. */
   static String render(String folder, String component, List<String> instead)
       throws IOException, InterruptedException {
     Path copy = Files.createTempDirectory("kustomize");

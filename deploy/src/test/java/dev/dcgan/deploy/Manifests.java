@@ -42,20 +42,20 @@ import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Objects that are applied together, parsed as strictly as an API server would: unknown kinds and
- * fields, and values of another type, are problems, each named by object and field.
+ * Objects that are applied together, parsed as strictly as by an API server: unknown kinds and
+ * fields, and values of other types, are problems, each with its object and field.
  *
- * @param trees as written
- * @param objects those of them that could be parsed
+ * @param trees the YAML documents
+ * @param objects the documents that could be parsed
  * @param problems found while parsing
  */
 record Manifests(List<ObjectNode> trees, List<HasMetadata> objects, List<String> problems) {
 
   /**
-   * Pods as some object makes them.
+   * The pods of an object.
    *
-   * @param owner "Deployment sampler"
-   * @param claims volumes that the owner makes for each
+   * @param owner kind and name, such as "Deployment sampler"
+   * @param claims volumes that the owner creates for each pod
    */
   record Pods(
       String owner,
@@ -97,7 +97,7 @@ record Manifests(List<ObjectNode> trees, List<HasMetadata> objects, List<String>
               .enable(com.fasterxml.jackson.core.StreamReadFeature.STRICT_DUPLICATE_DETECTION)
               .build());
 
-  /** Reads YAML documents; empty ones and lone comments are no objects. */
+  /** Reads YAML documents; documents that are empty or have only comments are skipped. */
   static List<ObjectNode> read(String yaml) throws IOException {
     List<ObjectNode> trees = new ArrayList<>();
     try (var documents = YAML.readerFor(JsonNode.class).<JsonNode>readValues(yaml)) {
@@ -149,7 +149,7 @@ record Manifests(List<ObjectNode> trees, List<HasMetadata> objects, List<String>
     return pods().stream().filter(pods -> pods.areSelectedBy(selector)).toList();
   }
 
-  /** "Deployment sampler". */
+  /** Kind and name, such as "Deployment sampler". */
   static String name(HasMetadata object) {
     return object.getKind() + " " + object.getMetadata().getName();
   }
@@ -181,7 +181,7 @@ record Manifests(List<ObjectNode> trees, List<HasMetadata> objects, List<String>
     }
   }
 
-  /** The models take any field and bend numbers into strings; Kubernetes does neither. */
+  /** The models accept any field and convert numbers to strings; Kubernetes does neither. */
   private static ObjectMapper strictly(String object, List<String> problems) {
     ObjectMapper mapper =
         JsonMapper.builder()

@@ -13,7 +13,7 @@ import java.util.Set;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** That a metric by which pods are scaled is served, and passed on by the adapter's rules. */
+/** Checks that metrics for autoscaling are served, and exposed by the rules of the adapter. */
 final class MetricCheck {
 
   private static final Pattern SERIES = Pattern.compile("(\\w+)\\{.*}");
@@ -26,10 +26,10 @@ final class MetricCheck {
     for (HorizontalPodAutoscaler scaler : manifests.of(HorizontalPodAutoscaler.class)) {
       for (MetricSpec metric : scaler.getSpec().getMetrics()) {
         String name =
-            metric.getPods() == null ? "none of pods" : metric.getPods().getMetric().getName();
+            metric.getPods() == null ? "no pods metric" : metric.getPods().getMetric().getName();
         if (!adapted.contains(name)) {
           problems.add(
-              "%s: spec/metrics: no rule of prometheus/adapter.yaml gives %s"
+              "%s: spec/metrics: no rule of prometheus/adapter.yaml exposes %s"
                   .formatted(Manifests.name(scaler), name));
         }
       }
@@ -37,7 +37,7 @@ final class MetricCheck {
     return problems;
   }
 
-  /** What the adapter gives, of what the sampler serves. */
+  /** The metrics that the adapter exposes, of those that the sampler serves. */
   static Set<String> adapted() throws IOException {
     Set<String> served = SamplerNames.metrics();
     Set<String> names = new HashSet<>();

@@ -131,7 +131,7 @@ class PlantedMistakesTest {
             "HorizontalPodAutoscaler sampler",
             "/spec/metrics/0/pods/metric/name",
             "sampler_queue_images",
-            "spec/metrics: no rule of prometheus/adapter.yaml gives sampler_queue_images"),
+            "spec/metrics: no rule of prometheus/adapter.yaml exposes sampler_queue_images"),
         arguments(
             "PodDisruptionBudget sampler",
             "/spec/selector/matchLabels/app.kubernetes.io~1name",
@@ -246,7 +246,7 @@ class PlantedMistakesTest {
             "Deployment sampler",
             POD + "terminationGracePeriodSeconds",
             "80",
-            "terminationGracePeriodSeconds: 80, and its end may take 83 s"),
+            "terminationGracePeriodSeconds: 80, but shutdown may take 83 s"),
         arguments(
             "Deployment sampler", CONTAINER + "image", "sampler", "image: sampler is none of"));
   }

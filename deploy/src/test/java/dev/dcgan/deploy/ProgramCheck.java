@@ -40,8 +40,8 @@ import org.jspecify.annotations.Nullable;
 import picocli.CommandLine;
 
 /**
- * That the programs take the command lines and variables that pods start them with, where their
- * files would be; and that what manifests say of ports, probes and how long an end may take is so.
+ * Checks that the programs accept the command lines and variables of pods, with their files in
+ * place, and that ports, probes and termination grace periods fit the programs.
  */
 final class ProgramCheck {
 
@@ -53,9 +53,9 @@ final class ProgramCheck {
   private static final String PREFIX = "DCGAN_";
   // GrpcServer takes up to twice CUT_OFF to end calls that outlast their grace.
   private static final Duration CUT_OFF = Duration.ofSeconds(10);
-  // The sampler's three later steps have at least LEAST_WAIT each.
+  // The three later steps of the sampler have at least LEAST_WAIT each.
   private static final Duration LATER_STEPS = Duration.ofSeconds(3);
-  // A step, on the CPU, of a large network; a checkpoint's fsync on a slow disk.
+  // A step of a large network on the CPU, and the fsync of a checkpoint on a slow disk.
   private static final Duration CHECKPOINT = Duration.ofSeconds(60);
 
   private final Manifests manifests;
@@ -74,8 +74,8 @@ final class ProgramCheck {
   /**
    * All problems.
    *
-   * @param scratch an empty folder, where volumes are imitated
-   * @param secrets the files of each Secret that operators make
+   * @param scratch an empty folder in which volumes are created
+   * @param secrets the files of each Secret that operators create
    */
   static List<String> problems(Manifests manifests, Path scratch, Map<String, Path> secrets)
       throws IOException {
@@ -119,7 +119,7 @@ final class ProgramCheck {
       }
     }
     if (!problems.isEmpty()) {
-      return; // Perhaps there is no such command.
+      return; // There may be no such command.
     }
     if (pods.object() instanceof Job job) {
       exitCodes(job, first.contains("train"));
@@ -146,7 +146,7 @@ final class ProgramCheck {
         : 1;
   }
 
-  /** What the container sees, in the pod of one index. */
+  /** The variables of the container in the pod of an index. */
   private Map<String, String> environment(int index) {
     Map<String, String> environment = new LinkedHashMap<>();
     for (EnvVar variable : container.getEnv()) {
@@ -187,13 +187,13 @@ final class ProgramCheck {
             });
   }
 
-  /** Every variable is an option, of the command that runs, or one that others read. */
+  /** Checks that every variable is an option of the command, or one that others read. */
   private void options(Class<?> program, List<String> args, Map<String, String> environment) {
     strangers(program, args, environment)
         .forEach((name, option) -> add("env/%s: no option %s of %s", name, option, args.get(0)));
   }
 
-  /** The variables that look like options of a command and are none, with the options' names. */
+  /** The variables that look like options but are not, with the names of these options. */
   static Map<String, String> strangers(
       Class<?> program, List<String> args, Map<String, String> environment) {
     List<String> options = DryRun.options(program, args);
@@ -210,7 +210,7 @@ final class ProgramCheck {
     return strangers;
   }
 
-  /** What an end is to the program, it is to the job. */
+  /** Checks that the job treats the exit codes as the program means them. */
   private void exitCodes(Job job, boolean trains) {
     Set<Integer> ignored = new TreeSet<>();
     Set<Integer> failed = new TreeSet<>();
@@ -232,7 +232,7 @@ final class ProgramCheck {
     }
   }
 
-  /** A job that shares its work among its pods has as many as it says. */
+  /** Checks that the number of completions equals the number of parts. */
   private void parts(List<String> args) {
     String expected = "--parts=" + indices();
     if (!args.contains(expected)) {
@@ -257,14 +257,14 @@ final class ProgramCheck {
         add("%s/grpc/service: '%s', expected '%s'", field, probe.getGrpc().getService(), service);
       }
       if (environment(0).containsKey("DCGAN_TLS_CERT")) {
-        add("%s/grpc: cannot ask over TLS", field);
+        add("%s/grpc: gRPC probes do not support TLS", field);
       }
     } else if (!path.equals(probe.getHttpGet().getPath())) {
       add("%s/httpGet/path: %s, expected %s", field, probe.getHttpGet().getPath(), path);
     }
   }
 
-  /** How long a service may take to end, from SIGTERM on. */
+  /** The longest time from SIGTERM to the exit of a service. */
   static Duration longestEnd(Class<?> program, Map<String, String> environment) {
     Duration end = duration(program, environment, "--drain-grace").plus(CUT_OFF);
     return program == SamplerMain.class
@@ -272,7 +272,7 @@ final class ProgramCheck {
         : end;
   }
 
-  /** The option's, where the environment gives it, else its default. */
+  /** The value of an option from the environment, else its default. */
   private static Duration duration(
       Class<?> program, Map<String, String> environment, String option) {
     String name = PREFIX + option.substring(2).replace('-', '_').toUpperCase(Locale.ROOT);
@@ -286,12 +286,12 @@ final class ProgramCheck {
     Long grace = pods.template().getSpec().getTerminationGracePeriodSeconds();
     if (grace == null || grace <= atLeast.toSeconds()) {
       add(
-          "terminationGracePeriodSeconds: %s, and its end may take %d s",
+          "terminationGracePeriodSeconds: %s, but shutdown may take %d s",
           grace, atLeast.toSeconds());
     }
   }
 
-  /** A trainer writes runs and models; a sampler reads models, and exports elsewhere. */
+  /** Checks that folders are writable: runs and models of a trainer, exports of a sampler. */
   private void requireWritable() {
     boolean sampler = container.getImage().contains("dcgan-sampler");
     Map<String, String> environment = environment(0);
@@ -323,7 +323,7 @@ final class ProgramCheck {
         .findFirst();
   }
 
-  /** Puts every file that is named where this process can see it: below {@link #root}. */
+  /** Moves the paths of files below {@link #root}, where this process can read them. */
   private String inRoot(String field, String text) {
     return LIST_OF_FILES
         .matcher(text)
@@ -336,7 +336,7 @@ final class ProgramCheck {
             });
   }
 
-  /** Makes a folder for each mount, with the files of ConfigMaps and Secrets. */
+  /** Creates a folder for each mount, with the files of ConfigMaps and Secrets. */
   private void mount(Map<String, Path> secrets) throws IOException {
     PodSpec spec = pods.template().getSpec();
     for (VolumeMount mount : container.getVolumeMounts()) {

@@ -102,7 +102,8 @@ class PrometheusTest {
   @Test
   void alert_hasSeverity_texts_andRunbookSection() throws IOException {
     List<String> sections =
-        found(Pattern.compile("(?m)^### (\\w+)$"), Files.readString(Path.of("RUNBOOK.md"))).toList();
+        found(Pattern.compile("(?m)^### (\\w+)$"), Files.readString(Path.of("RUNBOOK.md")))
+            .toList();
     assertThat(sections).containsExactlyInAnyOrderElementsOf(alerts().keySet());
     for (JsonNode alert : alerts().values()) {
       String name = alert.path("alert").asText();

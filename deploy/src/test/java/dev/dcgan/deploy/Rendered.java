@@ -7,10 +7,10 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 
-/** The objects of an overlay or a job, with components chosen. Not thread-safe. */
+/** The objects of an overlay or a job with selected components. Not thread-safe. */
 final class Rendered {
 
-  /** The component that a folder has as it stands, whose place others take. */
+  /** The component of each folder that others replace. */
   private static final Map<String, String> OWN =
       Map.of(
           "overlays/cpu", "annotations",
@@ -24,7 +24,7 @@ final class Rendered {
 
   private Rendered() {}
 
-  /** Those of an overlay; those of a job together with the overlay that it runs beside. */
+  /** The objects of an overlay, or of a job together with an overlay. */
   static List<ObjectNode> with(String folder, List<String> components)
       throws IOException, InterruptedException {
     List<ObjectNode> trees = new ArrayList<>(alone(folder, components));
@@ -34,7 +34,7 @@ final class Rendered {
     return trees;
   }
 
-  /** Those of the folder. */
+  /** The objects of the folder. */
   static List<ObjectNode> alone(String folder, List<String> components)
       throws IOException, InterruptedException {
     String key = folder + components;

@@ -10,8 +10,8 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * The pod security standard {@code restricted}, field by field, and what this house asks beyond it:
- * a read-only root, no tokens, no variables that Kubernetes makes up.
+ * Checks the pod security standard {@code restricted}, field by field, and further requirements: a
+ * read-only root, no tokens, no variables that Kubernetes adds.
  *
  * @see <a href="https://kubernetes.io/docs/concepts/security/pod-security-standards/">Pod Security
  *     Standards</a>
@@ -84,8 +84,8 @@ final class SecurityCheck {
             && capabilities.getAdd().isEmpty(),
         at + "capabilities");
     require(context.getProcMount() == null, at + "procMount");
-    require(context.getRunAsNonRoot() == null, at + "runAsNonRoot"); // The pod's counts,
-    require(context.getRunAsUser() == null, at + "runAsUser"); // which nothing here overrides.
+    require(context.getRunAsNonRoot() == null, at + "runAsNonRoot"); // The context of the pod
+    require(context.getRunAsUser() == null, at + "runAsUser"); // applies and is not overridden.
     require(context.getSeccompProfile() == null, at + "seccompProfile");
     require(context.getSeLinuxOptions() == null, at + "seLinuxOptions");
     require(

@@ -10,14 +10,14 @@ import java.security.KeyStore;
 import java.util.Base64;
 import java.util.List;
 
-/** The files of a Secret of type {@code kubernetes.io/tls}, of a certificate made for it. */
+/** The files of a Secret of type {@code kubernetes.io/tls} with a new certificate. */
 final class TlsSecret {
 
   private static final String PASSWORD = "password";
 
   private TlsSecret() {}
 
-  /** Writes {@code tls.crt} and {@code tls.key} into a folder; returns it. */
+  /** Writes {@code tls.crt} and {@code tls.key} into a folder, and returns the folder. */
   static Path in(Path folder) throws IOException {
     Path store = folder.resolve("store.p12");
     try {

@@ -53,9 +53,7 @@ public final class DryRun {
 
   /** The default of an option: an Integer, a Duration, or its text. */
   public static Object value(Class<?> program, String command, String option) {
-    CommandLine line =
-        Objects.requireNonNull(new CommandLine(program).getSubcommands().get(command), command);
-    OptionSpec spec = line.getCommandSpec().findOption(option);
+    OptionSpec spec = option(program, command, option);
     return Objects.requireNonNull(
         spec.defaultValue() == null ? spec.<Object>getValue() : spec.defaultValue(), option);
   }
@@ -70,14 +68,7 @@ public final class DryRun {
    * something; "required" or "off" for options without one; empty if it has none.
    */
   public static String defaultText(Class<?> program, String command, String option) {
-    OptionSpec spec =
-        Objects.requireNonNull(
-            new CommandLine(program)
-                .getSubcommands()
-                .get(command)
-                .getCommandSpec()
-                .findOption(option),
-            option);
+    OptionSpec spec = option(program, command, option);
     if (spec.required()) {
       return "required";
     }
@@ -90,6 +81,12 @@ public final class DryRun {
     }
     Matcher described = DEFAULT.matcher(String.join(" ", spec.description()));
     return described.find() ? described.group(1) : "";
+  }
+
+  private static OptionSpec option(Class<?> program, String command, String option) {
+    CommandLine line =
+        Objects.requireNonNull(new CommandLine(program).getSubcommands().get(command), command);
+    return Objects.requireNonNull(line.getCommandSpec().findOption(option), option);
   }
 
   /** Parses a duration as the programs do. */
