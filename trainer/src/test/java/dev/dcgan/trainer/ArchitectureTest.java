@@ -58,6 +58,7 @@ class ArchitectureTest {
           "data",
           "data.digits",
           "checkpoint",
+          "gan",
           "torch");
 
   @ArchTest
@@ -125,6 +126,8 @@ class ArchitectureTest {
       classes()
           .that()
           .arePublic()
+          .and()
+          .areTopLevelClasses()
           .and()
           .doNotHaveFullyQualifiedName(TrainerMain.class.getName())
           .and()

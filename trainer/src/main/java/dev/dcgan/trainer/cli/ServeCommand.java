@@ -82,7 +82,7 @@ public final class ServeCommand implements Settings.Command {
       names = "--drain-grace",
       showDefaultValue = Visibility.NEVER,
       description =
-          "At the end: how long the checkpoint and calls under way may take. Default: 60s")
+          "Time for the checkpoint and for active calls at shutdown. Default: 60s")
   private Duration drainGrace = Duration.ofSeconds(60);
 
   @Override

@@ -167,7 +167,7 @@ public final class ConfigFields {
           field(
                   "checkpoint_every",
                   "STEPS",
-                  "Steps between additional checkpoints beside those at each epoch's end; 0: none.",
+                  "Steps between checkpoints in addition to those at each epoch's end; 0: none.",
                   range(0, Integer.MAX_VALUE))
               .withDefault(0),
           field(

@@ -4,23 +4,23 @@ import dev.dcgan.trainer.torch.Precision;
 import java.util.Objects;
 
 /**
- * What training does with the networks.
+ * The hyperparameters of training.
  *
- * @param epochs passes over the data, 1 or more
- * @param batchSize images a batch, 2 or more: batch normalisation needs a batch
- * @param generatorLearningRate Adam's
- * @param discriminatorLearningRate Adam's
- * @param beta1 Adam's decay of the first moment, 0 to 1
- * @param beta2 Adam's decay of the second moment, 0 to 1
- * @param labelSmoothing real pictures are to be told real with probability 1 - labelSmoothing
+ * @param epochs passes over the dataset, 1 or more
+ * @param batchSize images per batch, 2 or more: batch normalization needs a batch
+ * @param generatorLearningRate of Adam
+ * @param discriminatorLearningRate of Adam
+ * @param beta1 Adam's decay rate of the first moment, 0 to below 1
+ * @param beta2 Adam's decay rate of the second moment, 0 to below 1
+ * @param labelSmoothing one-sided label smoothing: the target for real images is 1 - labelSmoothing
  *     (Salimans et al. 2016, section 3.4); 0 to below 0.5
- * @param emaDecay of the averaged generator, a step (Yazıcı et al. 2019), less in the first steps;
- *     0: no average
- * @param discriminatorSteps the discriminator's batches for each of the generator's (Goodfellow et
- *     al. 2014, algorithm 1's k); 1 or more
- * @param seed of everything random: first weights, noise, order of the data
- * @param precision of products on a CUDA device
- * @param deterministic whether a CUDA device must give the same results each time
+ * @param emaDecay decay per step of the generator's moving average (Yazıcı et al. 2019), less in the
+ *     first steps; 0: no average
+ * @param discriminatorSteps discriminator updates per generator update, n_critic (k in Goodfellow et
+ *     al. 2014, algorithm 1); 1 or more
+ * @param seed of weight initialization, latent noise and shuffling
+ * @param precision of matrix products on a CUDA device
+ * @param deterministic whether a CUDA device uses deterministic algorithms only
  */
 public record Hyperparameters(
     int epochs,
@@ -37,7 +37,7 @@ public record Hyperparameters(
     boolean deterministic) {
 
   public Hyperparameters {
-    // Checkpoints of earlier versions do not have it.
+    // Checkpoints of earlier versions have no precision.
     precision = Objects.requireNonNullElse(precision, Precision.FP32);
     if (epochs < 1 || batchSize < 2 || discriminatorSteps < 1) {
       throw new IllegalArgumentException(
@@ -79,7 +79,7 @@ public record Hyperparameters(
         false);
   }
 
-  /** Both networks at one rate, and nothing beyond the article's recipe. */
+  /** One learning rate for both networks, and nothing beyond the article's recipe. */
   public Hyperparameters(
       int epochs, int batchSize, float learningRate, float beta1, float beta2, long seed) {
     this(epochs, batchSize, learningRate, learningRate, beta1, beta2, 0, 0, 1, seed);

@@ -6,11 +6,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
- * Named settings to start from.
+ * Named defaults.
  *
- * <p>{@link #MNIST28} is the article's recipe, to the letter; {@link #MNIST28_FAST} reaches better
- * quality with the same data in fewer and shorter epochs, as measured (README); {@link #PAPER64} is
- * Radford et al. 2015's.
+ * <p>{@link #MNIST28} is exactly the article's recipe; {@link #MNIST28_FAST} reaches better quality
+ * on the same data in fewer and shorter epochs, as measured (README); {@link #PAPER64} is the network
+ * of Radford et al. 2015.
  */
 public enum Preset {
   MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0),
@@ -46,7 +46,7 @@ public enum Preset {
     return Stream.of(values()).filter(preset -> preset.label.equals(label)).findFirst();
   }
 
-  /** For messages: every preset's name. */
+  /** The names of all presets, for messages. */
   public static String labels() {
     return Stream.of(values()).map(preset -> preset.label).collect(Collectors.joining(", "));
   }

@@ -17,13 +17,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The least memory and disk that a training run needs: a run that is refused by it cannot fit.
+ * A lower bound of the memory and disk that a training run needs.
  *
  * <p>Memory: every parameter with its gradient and Adam's two moments, batch normalization's
- * statistics, and the averaged generator where there is one; and the activations that the backward
+ * statistics, and the averaged generator if there is one; and the activations that the backward
  * pass of one step needs, for all images of a batch. Not counted: the libraries (about 0.4 GiB on a
- * CPU, as much on a GPU), the JVM's heap, workspaces of convolutions, and whatever an
- * implementation holds longer than it must.
+ * CPU, as much on a GPU), the JVM's heap, workspaces of convolutions, and what an implementation
+ * holds longer than necessary.
  *
  * @param title of the architecture, for messages
  * @param batchSize images in a batch
@@ -57,7 +57,7 @@ public record ResourceEstimate(
   }
 
   /**
-   * Values that gradients change: kernels and biases, and batch normalization's scale and shift.
+   * Trained parameters: kernels and biases, and batch normalization's scale and shift.
    */
   private static long learned(List<Layer> layers) {
     return layers.stream()
@@ -68,12 +68,12 @@ public record ResourceEstimate(
         .sum();
   }
 
-  /** Running means and variances. */
+  /** The running means and variances. */
   private static long statistics(List<Layer> layers) {
     return layers.stream().filter(Layer::batchNorm).mapToLong(layer -> 2L * layer.out()).sum();
   }
 
-  /** Values per image that the larger of the two backward passes needs. */
+  /** Values per image of the larger backward pass. */
   private static long activations(Architecture architecture) {
     long generator = 0;
     int side = 1;
@@ -86,24 +86,24 @@ public record ResourceEstimate(
       side = (side + 2 * layer.padding() - layer.kernel()) / layer.stride() + 1;
       discriminator += activations(layer, side);
     }
-    // The generator's step goes through both networks, the discriminator's has two batches.
+    // The generator's update goes through both networks, the discriminator's has two batches.
     return discriminator + Math.max(generator, discriminator);
   }
 
-  /** The input of batch normalization, and what the activation function makes of its result. */
+  /** The inputs of batch normalization and of the activation function. */
   private static long activations(Layer layer, int side) {
     return (layer.batchNorm() ? 2L : 1L) * layer.out() * side * side;
   }
 
-  /** At least so much memory on the device. */
+  /** The memory that the device needs at least. */
   public long memoryBytes() {
     return parameterBytes + activationBytes;
   }
 
   /**
-   * Requires that the device's memory can hold the run. A device whose memory is not known passes.
+   * Requires that the device's memory can hold the run. A device of unknown memory passes.
    *
-   * @throws IOException the message has what is needed and what is there
+   * @throws IOException the message has the needed and the available memory
    */
   public void requireMemory(TrainingDevice device) throws IOException {
     OptionalLong available = device.isGpu() ? gpuMemory(device) : hostMemory();
@@ -115,7 +115,8 @@ public record ResourceEstimate(
   void requireMemory(long available, String device) throws IOException {
     if (memoryBytes() > available) {
       throw new IOException(
-          "cannot train %s in batches of %d: it needs at least %s of memory (%s for parameters, %s for activations); %s has %s: choose a smaller --batch-size or --width"
+          ("cannot train %s in batches of %d: it needs at least %s of memory (%s for parameters, %s for"
+                  + " activations), and %s has %s; choose a smaller --batch-size or --width")
               .formatted(
                   title,
                   batchSize,
@@ -133,18 +134,19 @@ public record ResourceEstimate(
    * @param folder where they are written
    * @param keep how many are kept
    * @param written how many the run writes at least
-   * @throws IOException the message has what is needed and what is there
+   * @throws IOException the message has the needed and the available space
    */
   public void requireDisk(Path folder, int keep, long written) throws IOException {
     requireDisk(folder, keep, written, Files.getFileStore(folder).getUsableSpace());
   }
 
   void requireDisk(Path folder, int keep, long written, long usable) throws IOException {
-    // One more than are kept: the oldest goes when the newest is whole.
+    // One more than are kept: the oldest is removed when the newest is complete.
     long files = Math.min(written, keep + 1L);
     if (files * checkpointBytes > usable) {
       throw new IOException(
-          "cannot keep checkpoints in %s: %d of %s need %s at a time; the file system has %s free: make room, or choose a smaller --keep-checkpoints or --width"
+          ("cannot keep checkpoints in %s: %d of %s need %s, and the file system has %s free; make"
+                  + " room, or choose a smaller --keep-checkpoints or --width")
               .formatted(
                   folder,
                   files,
@@ -165,7 +167,7 @@ public record ResourceEstimate(
     try {
       return OptionalLong.of(CudaUtils.getGpuMemory(device.device()).getMax());
     } catch (EngineException | IllegalArgumentException | IllegalStateException e) {
-      log.warn("the memory of {} is not known ({})", device, e.getMessage());
+      log.warn("cannot determine the memory of {}: {}", device, e.getMessage());
       return OptionalLong.empty();
     }
   }

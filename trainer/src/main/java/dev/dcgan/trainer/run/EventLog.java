@@ -16,9 +16,9 @@ import java.util.List;
  * A run's events in a file, one line of JSON each, numbered from 0.
  *
  * <p>Thread-safe. Once {@link #append} has returned, the event survives the end of this process and
- * every {@link #read} sees it; once {@link #sync} has returned, a power cut too. Readers may go on
- * while others append, and after {@link #close}: what is in the file never changes. One process at
- * a time has the file open.
+ * every {@link #read} sees it; once {@link #sync} has returned, it survives a power failure too.
+ * Events may be read while others are appended, and after {@link #close}: the content of the file
+ * never changes. Only one process at a time opens the file.
  */
 final class EventLog implements Closeable {
 

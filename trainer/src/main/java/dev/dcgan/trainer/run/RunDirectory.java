@@ -110,7 +110,7 @@ public record RunDirectory(Path path) {
    *
    * @return empty if it is locked already, by another process or by this one
    */
-  public Optional<RunLock> tryLock() throws IOException {
+  Optional<RunLock> tryLock() throws IOException {
     return RunLock.tryLock(path.resolve(".lock"));
   }
 

@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>File locks belong to the process: closing any channel of a file releases all its locks (POSIX,
  * fcntl). So a file that is locked already is not opened a second time.
  */
-public final class RunLock implements AutoCloseable {
+final class RunLock implements AutoCloseable {
 
   private static final Set<Path> held = ConcurrentHashMap.newKeySet();
 

@@ -85,7 +85,8 @@ final class RunManager {
   private final Set<String> damaged = ConcurrentHashMap.newKeySet();
 
   // Mutable state
-  @GuardedBy("this") private final Map<String, String> requests = new HashMap<>(); // Request id to run id.
+  /** Request id to run id. */
+  @GuardedBy("this") private final Map<String, String> requests = new HashMap<>();
 
   RunManager(
       RunStore store,
@@ -154,15 +155,16 @@ final class RunManager {
     checkRequestId(requestId, wrong);
     List<ConfigViolation> ofConfig = new ArrayList<>();
     RunConfig.Builder here = RunConfig.newBuilder().setDevice(device);
-    TrainingConfig plan = plan(here.mergeFrom(dataRoot.resolve(requested, ofConfig)).build(), ofConfig);
+    TrainingConfig complete =
+        complete(here.mergeFrom(dataRoot.resolve(requested, ofConfig)).build(), ofConfig);
     for (ConfigViolation violation : ofConfig) {
       wrong.add(new ConfigViolation("config." + violation.field(), violation.description()));
     }
-    if (plan == null || !wrong.isEmpty()) {
+    if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
     scheduler.requireRoom();
-    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(requested), plan, null);
+    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(requested), complete, null);
   }
 
   /** The run of that id. */
@@ -205,7 +207,7 @@ final class RunManager {
     return records.share(folder);
   }
 
-  /** Ends a queued run, requests that the active run ends; an ended run is returned as it is. */
+  /** Ends a queued run or requests the active run's end; an ended run is returned as it is. */
   Run stop(String id) throws RequestException, IOException {
     RunDirectory folder = find(id);
     Optional<Run> stopped = scheduler.stop(id);
@@ -275,10 +277,10 @@ final class RunManager {
     metrics.follow(record);
     moveToOwnDevice(record);
     List<ConfigViolation> wrong = new ArrayList<>();
-    TrainingConfig plan = plan(record.run().getConfig(), wrong);
-    if (plan != null && !record.hasEnded()) {
+    TrainingConfig complete = complete(record.run().getConfig(), wrong);
+    if (complete != null && !record.hasEnded()) {
       log.info("run {} is queued again", folder.id());
-      scheduler.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
+      scheduler.add(new RunScheduler.Job(hold.get(), complete, new StopSignal()));
       return;
     }
     try (RunRecords.Hold done = hold.get()) {
@@ -326,16 +328,17 @@ final class RunManager {
     }
     List<ConfigViolation> wrong = new ArrayList<>();
     checkRequestId(requestId, wrong);
-    TrainingConfig plan = plan(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
+    TrainingConfig complete =
+        complete(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
     CheckpointStore.Kept from = newestWhole(find(id), old);
-    if (plan != null && plan.hyperparameters().epochs() < from.checkpoint().epoch()) {
+    if (complete != null && complete.hyperparameters().epochs() < from.checkpoint().epoch()) {
       wrong.add(
           new ConfigViolation(
               "epochs",
               "%d: expected at least %d, which the run has completed"
-                  .formatted(plan.hyperparameters().epochs(), from.checkpoint().epoch())));
+                  .formatted(complete.hyperparameters().epochs(), from.checkpoint().epoch())));
     }
-    if (plan == null || !wrong.isEmpty()) {
+    if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
     synchronized (this) {
@@ -351,7 +354,7 @@ final class RunManager {
               .setAsked(requested)
               .setResumedFrom(id)
               .addCheckpoints(from.file().getFileName().toString()),
-          plan,
+          complete,
           from.file());
     }
   }
@@ -384,7 +387,8 @@ final class RunManager {
    *
    * @throws RequestException it was for a different request
    */
-  @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
+  @GuardedBy("this")
+  private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
       throws RequestException, IOException {
     String id = requests.get(requestId);
     if (id == null || store.find(id).isEmpty()) {
@@ -400,9 +404,11 @@ final class RunManager {
     return Optional.of(run);
   }
 
-  @GuardedBy("this") private Run enqueue(Run.Builder draft, TrainingConfig plan, @Nullable Path begin) throws IOException {
+  @GuardedBy("this")
+  private Run enqueue(Run.Builder draft, TrainingConfig complete, @Nullable Path begin)
+      throws IOException {
     RunDirectory folder =
-        store.create(draft.setConfig(plan.config()).setByService(true).build(), begin);
+        store.create(draft.setConfig(complete.config()).setByService(true).build(), begin);
     Optional<RunRecords.Hold> hold;
     try {
       hold = records.lock(folder);
@@ -416,7 +422,7 @@ final class RunManager {
     if (hold.isPresent()) {
       metrics.found(run.getState());
       metrics.follow(hold.get().record());
-      scheduler.add(new RunScheduler.Job(hold.get(), plan, new StopSignal()));
+      scheduler.add(new RunScheduler.Job(hold.get(), complete, new StopSignal()));
     }
     return run;
   }
@@ -485,7 +491,7 @@ final class RunManager {
   }
 
   /** The complete config; null if it is invalid, which is added to {@code wrong}. */
-  private static @Nullable TrainingConfig plan(RunConfig config, List<ConfigViolation> wrong) {
+  private static @Nullable TrainingConfig complete(RunConfig config, List<ConfigViolation> wrong) {
     try {
       return TrainingConfig.of(config);
     } catch (InvalidConfigException e) {

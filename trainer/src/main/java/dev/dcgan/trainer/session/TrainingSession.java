@@ -48,7 +48,7 @@ public final class TrainingSession {
   private final boolean restarted;
   private final DeviceSelector devices;
 
-  /** Selects the device of a run: {@link TrainingDevice#select(String, String)}, except in tests. */
+  /** Selects a run's device: {@link TrainingDevice#select(String, String)}, except in tests. */
   interface DeviceSelector {
     TrainingDevice select(String choice, String trainedOn) throws IOException;
   }
@@ -142,7 +142,7 @@ public final class TrainingSession {
     }
   }
 
-  /** {@link #prepare}, then {@link #train(RunRecord, TrainingConfig, TrainingInputs, StopSignal)}. */
+  /** Prepares a run that the caller has locked, and trains it. */
   public Outcome train(RunRecord record, TrainingConfig config, StopSignal stop) {
     return conclude(
         record,
@@ -223,7 +223,8 @@ public final class TrainingSession {
       if (record.isUnwritten()) {
         // On disk the run is still RUNNING.
         return Outcome.retry(
-            "run %s has %s, but that could not be written in %s: make room, and start the same command again"
+            ("run %s has %s, but that could not be written in %s; make room, and start the same"
+                    + " command again")
                 .formatted(id, RunRecord.name(state.get()), record.folder()));
       }
     }

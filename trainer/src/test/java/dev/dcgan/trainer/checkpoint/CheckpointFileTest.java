@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.trainer.torch.DamagedFileException;
 import dev.dcgan.trainer.torch.HostTensor;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.trainer.torch.Tensor;
@@ -100,6 +101,29 @@ class CheckpointFileTest {
         .put(json)
         .put(values.array())
         .array();
+  }
+
+  @Test
+  void write_withQuality_givesItBack_withTheSameWeights() throws IOException {
+    Map<String, Double> quality = Map.of("frechet_distance", 4.25, "recall", Double.NaN);
+    CheckpointFile.write(file, CheckpointFile.read(file).withQuality(quality));
+
+    Checkpoint read = CheckpointFile.read(file);
+
+    assertThat(read.quality()).isEqualTo(quality);
+    assertThat(HostTensor.copyOf(read.withQuality(Map.of())))
+        .usingRecursiveComparison()
+        .isEqualTo(checkpoint());
+  }
+
+  @Test
+  void tensors_ofAFileThatWasReplaced_areRefused() throws IOException {
+    Checkpoint read = CheckpointFile.read(file);
+    CheckpointFile.write(file, checkpoint().withQuality(Map.of("recall", 0.5)));
+
+    assertThatThrownBy(() -> HostTensor.copyOf(read))
+        .hasStackTraceContaining(DamagedFileException.class.getName())
+        .hasStackTraceContaining("replaced");
   }
 
   @Test

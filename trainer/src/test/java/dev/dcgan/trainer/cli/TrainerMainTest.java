@@ -6,7 +6,7 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.TrainerMain;
 import dev.dcgan.trainer.run.RunDirectory;
-import dev.dcgan.trainer.run.RunLock;
+import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.service.FailingTrainer;
 import dev.dcgan.trainer.service.TestRunManager;
@@ -532,7 +532,8 @@ class TrainerMainTest {
     RunDirectory run =
         new RunStore(folder.resolve("runs"), InstantSource.system())
             .create(Run.newBuilder().setConfig(RunConfig.newBuilder().setImages(300)).build());
-    try (RunLock lock = run.tryLock().orElseThrow();
+    try (RunRecords.Hold lock =
+            new RunRecords(InstantSource.system()).lock(run).orElseThrow();
         Trainer trainer = start(QUICK, "--resume=" + run.id())) {
       assertThat(lock).isNotNull();
       assertThat(trainer.exitCode()).isEqualTo(1);

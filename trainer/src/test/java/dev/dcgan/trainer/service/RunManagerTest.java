@@ -12,7 +12,7 @@ import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.run.RequestException;
 import dev.dcgan.trainer.run.RequestException.Why;
 import dev.dcgan.trainer.run.RunDirectory;
-import dev.dcgan.trainer.run.RunLock;
+import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.service.FakeTrainer.Session;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
@@ -26,6 +26,7 @@ import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
@@ -370,7 +371,7 @@ class RunManagerTest {
     badConfig.write(bad.toBuilder().setConfig(bad.getConfig().toBuilder().setEpochs(0)).build());
     RunDirectory byHand = service.store.create(Run.newBuilder().setConfig(config(1)).build());
 
-    try (RunLock lock = service.folder(locked).tryLock().orElseThrow()) {
+    try (RunRecords.Hold lock = lock(service.folder(locked)).orElseThrow()) {
       assertThat(lock).isNotNull();
       start();
       Run next = runs.start("", config(1));
@@ -398,7 +399,7 @@ class RunManagerTest {
     assertThat(runs.stop(byHand.id()).getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
 
     assertThat(byHand.read().getState()).isEqualTo(RunState.RUN_STATE_STOPPED);
-    assertThat(byHand.tryLock()).isPresent();
+    lock(byHand).orElseThrow().close();
   }
 
   @Test
@@ -649,6 +650,11 @@ class RunManagerTest {
 
   private Path file(Run run, int epoch) {
     return service.folder(run).checkpoints().resolve("step-%08d.safetensors".formatted(10 * epoch));
+  }
+
+  /** Locks a run as another process does. */
+  private static Optional<RunRecords.Hold> lock(RunDirectory run) throws IOException {
+    return new RunRecords(TestRunManager.CLOCK).lock(run);
   }
 
   private void setState(Run run, RunState state) throws IOException {

@@ -183,14 +183,11 @@ class TrainerServerTest {
   @Test
   void commandStart_ofWhatIsWrong_namesEachOption() {
     assertThat(command("start", "--target=" + target(), "--data=../up", "--features=absent"))
-        .isEqualTo(
-            new Ended(
-                1,
-                "",
-                "error: %s refused the run: --data '../up': expected a path without '..';"
-                        .formatted(target())
-                    + " --features 'absent': no such file or folder in the service's"
-                    + " --data-root"));
+        .returns(1, Ended::exitCode)
+        .extracting(Ended::errors)
+        .asString()
+        .startsWith("error: " + target())
+        .contains("--data '../up': expected ", "--features 'absent': no such file");
     assertThat(command("start", "--target=" + target(), "--epochs=0", "--model=Digits"))
         .returns(2, Ended::exitCode)
         .extracting(Ended::errors)
@@ -208,14 +205,11 @@ class TrainerServerTest {
     }
 
     assertThat(command("start", "--target=" + target()))
-        .isEqualTo(
-            new Ended(
-                1,
-                "",
-                "error: "
-                    + target()
-                    + " answered RESOURCE_EXHAUSTED: 10 runs wait already of at most 10;"
-                    + " try again when one has ended"));
+        .returns(1, Ended::exitCode)
+        .extracting(Ended::errors)
+        .asString()
+        .startsWith("error: " + target())
+        .contains("RESOURCE_EXHAUSTED", "at most 10");
   }
 
   @Test

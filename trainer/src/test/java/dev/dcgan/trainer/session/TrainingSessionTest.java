@@ -73,7 +73,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_leavesAllThatARunLeaves_andPublishesTheLastWithItsQuality() throws Exception {
+  void train_writesAllFiles_andPublishesTheLastEpoch() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(3));
 
     train(run, stop -> {});
@@ -99,6 +99,8 @@ class TrainingSessionTest {
         .containsKeys("frechet_distance", "frechet_floor", "precision", "export_max_difference")
         .containsAllEntriesOf(ended.getQualityMap());
     assertThat(ended.getPublishedList()).containsExactly(published.manifest().getModel());
+    assertThat(quality(run, 8)).as("not evaluated").isEmpty();
+    assertThat(quality(run, 12)).isNotEmpty().isEqualTo(ended.getQualityMap());
     assertThat(events(run))
         .extracting(RunEvent::getEventCase)
         .containsExactly(
@@ -115,7 +117,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_showsInTheMetricsHowItGoes() throws Exception {
+  void train_updatesTheMetrics() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(3));
     List<String> underWay = new ArrayList<>();
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
@@ -163,7 +165,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_showsInTheMetricsThatItReadsPictures_withNothingOfTheRunBefore() throws Exception {
+  void train_resetsTheMetricsOfTheRunBefore() throws Exception {
     train(create(config -> {}), stop -> {});
     RunDirectory run = create(config -> config.clearImages().setData("absent"));
     List<String> scraped = new ArrayList<>();
@@ -195,7 +197,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_getsOnWithEachPictureThatIsRead_andEachBatchThatIsMeasured() throws Exception {
+  void train_countsReadingAndEvaluatingAsProgress() throws Exception {
     Path pictures = Files.createDirectories(folder.resolve("pictures"));
     for (int i = 0; i < 32; i++) {
       BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
@@ -268,7 +270,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_interrupted_staysRunning_andGoesOnToTheSameBytes() throws Exception {
+  void train_interrupted_isContinuedToTheSameBytes() throws Exception {
     Consumer<RunConfig.Builder> config =
         asked -> asked.setEpochs(3).setEmaDecay(0.9f).setCheckpointEvery(3);
     RunDirectory undisturbed = create(config);
@@ -292,7 +294,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_interruptedBeforeThePicturesAreRead_leavesTheRunAsItIs() throws Exception {
+  void train_interruptedBeforeImagesAreRead_changesNothing() throws Exception {
     RunDirectory run = create(config -> {});
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       StopSignal stop = new StopSignal();
@@ -307,7 +309,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_interruptedAtTheEndOfTheLastEpoch_measuresAndPublishesWhenItGoesOn() throws Exception {
+  void train_interruptedAtTheLastEpochsEnd_repeatsIt() throws Exception {
     RunDirectory undisturbed = create(config -> {});
     train(undisturbed, stop -> {});
     RunDirectory interrupted = create(config -> config.setModel("interrupted"));
@@ -349,7 +351,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenTheNewestCheckpointIsDamaged_carriesOnFromTheOneBefore() throws Exception {
+  void train_withADamagedCheckpoint_resumesFromTheOneBefore() throws Exception {
     Consumer<RunConfig.Builder> config = asked -> asked.setCheckpointEvery(1);
     RunDirectory undisturbed = create(config);
     train(undisturbed, stop -> {});
@@ -372,7 +374,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenACheckpointCannotBeWritten_goesOn_andSaysSo() throws Exception {
+  void train_whenACheckpointCannotBeWritten_continues() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(3));
     Files.createDirectories(run.checkpoints().resolve("step-00000008.safetensors/in the way"));
 
@@ -385,7 +387,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenTheSheetCannotBeWritten_goesOn() throws Exception {
+  void train_whenTheSampleGridCannotBeWritten_continues() throws Exception {
     RunDirectory run = create(config -> {});
     Files.createDirectories(run.samples().resolve("epoch-001.png/in the way"));
 
@@ -437,7 +439,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenItCannotPublish_failsWithTheReason_andHasKeptTheCheckpoint() throws Exception {
+  void train_whenItCannotPublish_fails_withACheckpoint() throws Exception {
     Files.createDirectories(folder.resolve("models"));
     Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
     RunDirectory run = create(config -> {});
@@ -452,7 +454,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatIsStartedAgain_isNotEndedByWhatMayPass_andPublishesTheBestLate() throws Exception {
+  void train_thatIsRestarted_retriesToPublishTheBest() throws Exception {
     Path inTheWay = folder.resolve("models/mnist28");
     Files.createDirectories(folder.resolve("models"));
     Files.writeString(inTheWay, "a file in the way");
@@ -480,7 +482,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatIsStartedAgain_isEndedByWhatDoesNotPass() throws Exception {
+  void train_thatIsRestarted_failsOnDivergence() throws Exception {
     RunDirectory run = create(config -> config.setLearningRate(1e30f));
 
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
@@ -492,7 +494,7 @@ class TrainingSessionTest {
 
   @ParameterizedTest
   @ValueSource(ints = {0, 9, 18, 27, 36, 45})
-  void train_outOfMemory_isLeftRunning_andGoesOnToTheSameWeights(int image) throws Exception {
+  void train_outOfMemory_isContinuedToTheSameWeights(int image) throws Exception {
     // Two batches a step: the second fails within a step, the first before it.
     Consumer<RunConfig.Builder> config =
         asked -> asked.setBatchSize(8).setDiscriminatorSteps(2).setEpochs(3).setPublish("never");
@@ -519,7 +521,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_outOfMemoryBeforeAStep_keepsACheckpoint_ofADeviceThatIsLostNone() throws Exception {
+  void train_outOfMemoryBeforeAStep_writesACheckpoint() throws Exception {
     RunDirectory memory = create(config -> config.setPublish("never"));
     RunDirectory device = create(config -> config.setPublish("never"));
 
@@ -539,7 +541,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatFailsAgainAtTheSameStep_countsTheAttempts_untilItGetsFurther() throws Exception {
+  void train_countsAttemptsWithoutProgress() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(3).setPublish("never"));
     String lost = "CUDA error: unspecified launch failure";
 
@@ -557,7 +559,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_aNativeFailureOnTheCpu_otherThanOfMemory_isAFaultOfTheProgram() throws Exception {
+  void train_otherNativeFailureOnTheCpu_isAFault() throws Exception {
     RunDirectory run = create(config -> {});
     TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
@@ -570,7 +572,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_outOfMemory_whenItWasAskedToStop_isStopped() throws Exception {
+  void train_outOfMemory_afterAStopRequest_isStopped() throws Exception {
     RunDirectory run = create(config -> {});
     TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     StopSignal stop = new StopSignal();
@@ -586,7 +588,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenTheGpuWasLostBeforeTheRun_keepsTheRunForTheGpu() throws Exception {
+  void train_whenTheGpuWasLostBefore_waitsForTheGpu() throws Exception {
     RunDirectory run = create(config -> config.setDevice("auto"));
     TrainingSession training =
         new TrainingSession(
@@ -611,7 +613,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_ofARunOfAGpuThatIsGone_waitsForIt_andIsNotContinuedOnTheCpu() throws Exception {
+  void train_ofAGpuThatIsGone_isNotContinuedOnTheCpu() throws Exception {
     RunDirectory run = create(config -> config.setDevice("auto"));
     run.write(
         run.read().toBuilder()
@@ -631,7 +633,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_publishBest_publishesOnlyWhatIsBetterThanAllBefore_andKeepsThatCheckpoint()
+  void train_publishBest_publishesAndKeepsTheBestOnly()
       throws Exception {
     RunDirectory run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
 
@@ -662,7 +664,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_publishBest_doesSoAtTheEnd_whereItFailedAfterItsEpoch() throws Exception {
+  void train_publishBest_retriesAtTheEnd() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(6).setPublish("best"));
     train(run, stop -> {});
     ModelManifest published = models.open("mnist28", models.versions("mnist28").get(0)).manifest();
@@ -685,7 +687,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_publishBest_leavesAloneWhatWasPublished_andRemovedSince() throws Exception {
+  void train_publishBest_doesNotRepublishRemovedVersions() throws Exception {
     RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
     train(run, stop -> {});
     Files.move(folder.resolve("models"), folder.resolve("others"));
@@ -708,7 +710,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatCouldNotNoteWhatItPublished_publishesItOnce_thoughAnotherCameBetween()
+  void train_unrecordedPublication_isFoundAgain()
       throws Exception {
     RunDirectory run = create(config -> {});
     train(run, stop -> {});
@@ -730,7 +732,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void publish_asAsked_putsAnOlderModelOnTopAgain_butNotTwice() throws Exception {
+  void publish_ofAnOlderCheckpoint_isTheNewestOnce() throws Exception {
     RunDirectory run = create(config -> config.setPublish("every 1"));
     train(run, stop -> {});
     assertThat(models.versions("mnist28")).containsExactly(2L, 1L);
@@ -753,7 +755,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void prepare_whenThePicturesDoNotFit_saysSo() {
+  void prepare_whenTheImagesDoNotFit_saysSo() {
     assertThatIOException()
         .isThrownBy(
             () ->
@@ -926,6 +928,11 @@ class TrainingSessionTest {
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       return record.events(0, 1000);
     }
+  }
+
+  private static Map<String, Double> quality(RunDirectory run, int step) throws IOException {
+    Path file = run.checkpoints().resolve("step-%08d.safetensors".formatted(step));
+    return CheckpointFile.read(file).quality();
   }
 
   private String scrape() {

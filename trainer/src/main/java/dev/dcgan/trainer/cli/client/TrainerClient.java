@@ -105,7 +105,7 @@ final class TrainerClient implements AutoCloseable {
     return runs;
   }
 
-  /** Passes on the run's events, from the first to the last; returns when the run has ended. */
+  /** Passes on the run's events from the first; returns when the run has ended. */
   void watch(String id, Consumer<RunEvent> receiver) throws IOException, InterruptedException {
     BlockingClientCall<?, RunEvent> events =
         stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).build());

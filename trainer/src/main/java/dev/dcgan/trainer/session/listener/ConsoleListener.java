@@ -5,10 +5,6 @@ import dev.dcgan.trainer.train.TrainingListener.Epoch;
 import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingListener.Step;
 import java.util.concurrent.TimeUnit;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
-import me.tongfei.progressbar.ProgressBar;
-import me.tongfei.progressbar.ProgressBarBuilder;
-import me.tongfei.progressbar.ProgressBarStyle;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -29,7 +25,7 @@ final class ConsoleListener implements SessionListener {
 
   // Mutable state
   private long lastLine = System.nanoTime();
-  private @Nullable ProgressBar bar;
+  private @Nullable EpochBar bar;
 
   ConsoleListener(int epochs, int stepsPerEpoch, ProgressEstimator progress, boolean terminal) {
     this.epochs = epochs;
@@ -41,7 +37,10 @@ final class ConsoleListener implements SessionListener {
   @Override
   public void onStep(Step step) {
     if (terminal) {
-      bar(step.epoch()).step().setExtraMessage(losses(step.metrics()));
+      if (bar == null) {
+        bar = new EpochBar(step.epoch(), epochs, stepsPerEpoch);
+      }
+      bar.step(losses(step.metrics()));
     } else if (System.nanoTime() - lastLine > LINE_EVERY_NANOS) {
       lastLine = System.nanoTime();
       log.info(
@@ -81,35 +80,7 @@ final class ConsoleListener implements SessionListener {
     }
   }
 
-  private ProgressBar bar(int epoch) {
-    if (bar == null) {
-      bar =
-          new ProgressBarBuilder()
-              .setTaskName("epoch %d/%d".formatted(epoch, epochs))
-              .setInitialMax(stepsPerEpoch)
-              .setStyle(ProgressBarStyle.ASCII)
-              .setUnit(" steps", 1)
-              .setConsumer(new BarConsumer())
-              .clearDisplayOnFinish()
-              .build();
-    }
-    return bar;
-  }
-
   private static String losses(Metrics metrics) {
     return "loss D %.3f, G %.3f".formatted(metrics.discriminatorLoss(), metrics.generatorLoss());
-  }
-
-  /** Leaves no empty line in place of the bar, as the library's own consumer does. */
-  private static final class BarConsumer extends ConsoleProgressBarConsumer {
-
-    BarConsumer() {
-      super(System.err);
-    }
-
-    @Override
-    public void close() {
-      System.err.flush();
-    }
   }
 }

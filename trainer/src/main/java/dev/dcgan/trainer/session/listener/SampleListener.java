@@ -34,10 +34,9 @@ final class SampleListener implements SessionListener {
           SampleGrid.of(training.shape(), real(generated.size()), generated)
               .write(directory.realVersusGenerated());
         });
-    board.samples(end.step(), grid);
     double diversity = context.evaluator().diversity(generated);
     context.metrics().diversity(diversity);
-    board.scalar("quality/diversity", end.step(), diversity);
+    board.samples(end.step(), grid, diversity);
     return end.withDiversity(diversity);
   }
 

@@ -86,7 +86,7 @@ public final class SessionListeners implements TrainingListener, AutoCloseable {
       } catch (InterruptedIOException e) {
         return Next.STOP; // The epoch is not completed: its end is repeated.
       }
-      // If the last epoch could not be published, its end is repeated when the run is started again.
+      // A last epoch that could not be published is repeated when the run is started again.
       if (end.isComplete() || epoch < context.epochs()) {
         writer.update(run -> run.setEpochsCompleted(epoch));
       }

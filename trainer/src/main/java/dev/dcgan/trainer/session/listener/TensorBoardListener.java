@@ -22,11 +22,7 @@ final class TensorBoardListener implements SessionListener {
   // Mutable state
   private @Nullable TensorBoardFile file;
 
-  /**
-   * Creates no file before there is something to write.
-   *
-   * @param firstStep TensorBoard discards what earlier files have of later steps
-   */
+  /** Creates no file yet; TensorBoard discards what earlier files have after the first step. */
   TensorBoardListener(Path folder, long firstStep, BestEffort bestEffort) {
     this.folder = folder;
     this.firstStep = firstStep;
@@ -67,12 +63,12 @@ final class TensorBoardListener implements SessionListener {
         });
   }
 
-  void scalar(String tag, long step, double value) {
-    write(board -> board.scalar(tag, step, value));
-  }
-
-  void samples(long step, SampleGrid.Png grid) {
-    write(board -> board.image("samples", step, grid.png(), grid.width(), grid.height()));
+  void samples(long step, SampleGrid.Png grid, double diversity) {
+    write(
+        board -> {
+          board.image("samples", step, grid.png(), grid.width(), grid.height());
+          board.scalar("quality/diversity", step, diversity);
+        });
   }
 
   private interface Content {

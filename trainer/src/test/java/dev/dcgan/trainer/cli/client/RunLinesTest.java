@@ -91,7 +91,7 @@ class RunLinesTest {
             line(
                 event ->
                     event.getWarnedBuilder().setStep(9).setMessage("it moves").setCleared(true)))
-        .isEqualTo("better at step 9: it moves");
+        .isEqualTo("resolved at step 9: it moves");
     assertThat(
             line(
                 event ->
