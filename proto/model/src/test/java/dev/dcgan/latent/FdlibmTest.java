@@ -48,7 +48,7 @@ class FdlibmTest {
   }
 
   @Test
-  void cosSin_nearMultiplesOfAnEighthTurnAndItsBranches_isStrictMaths() {
+  void cosSin_nearMultiplesOfAnEighthTurn_isStrictMaths() {
     double[] distances = {
       0, 0x1p-17, 0x1p-18, 0x1p-19, 0x1p-20, 0.3, fromHigh(0x3fd33333), fromHigh(0x3fe90001)
     };
@@ -103,7 +103,7 @@ class FdlibmTest {
     return unit;
   }
 
-  /** AssertJ is asked about differences alone: it takes longer than all the rest. */
+  /** AssertJ is called for differences only, because it takes longer than the computation. */
   private static void checkSame(String what, long word, double actual, double expected) {
     if (Double.doubleToRawLongBits(actual) != Double.doubleToRawLongBits(expected)) {
       assertThat(actual).as("%s of word %08x", what, word).isEqualTo(expected);

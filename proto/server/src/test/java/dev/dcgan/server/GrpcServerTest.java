@@ -219,7 +219,7 @@ class GrpcServerTest {
     assertThat(watch.next().getStatus()).isEqualTo(ServingStatus.NOT_SERVING);
     assertThatThrownBy(watch::next)
         .isInstanceOf(StatusRuntimeException.class)
-        .hasMessage("UNAVAILABLE: this replica ends");
+        .hasMessageStartingWith("UNAVAILABLE");
   }
 
   @Test
@@ -229,7 +229,7 @@ class GrpcServerTest {
 
     try (CapturedLog log = new CapturedLog(GrpcServer.class)) {
       server.drain(Duration.ZERO, Duration.ofMillis(1));
-      assertThat(log.lines()).hasSize(1).first().asString().contains("were cut off");
+      assertThat(log.lines()).hasSize(1).first().asString().contains("cancelled");
     }
 
     assertThat(sampler.cancelled.getCount()).isZero();

@@ -45,7 +45,7 @@ class HttpEndpointTest {
   private static final Path PROMTOOL = Path.of("/usr/bin/promtool");
 
   static {
-    // Nobody shall wait ten seconds for a slow client to be cut off.
+    // The tests need not wait ten seconds until a slow client is disconnected.
     System.setProperty("sun.net.httpserver.maxReqTime", "5");
     // As in the programs: what libraries log is captured too.
     SLF4JBridgeHandler.removeHandlersForRootLogger();
@@ -138,8 +138,7 @@ class HttpEndpointTest {
       for (String path : List.of("/", "/metrics/", "/metricsx", "/page/1", "/%3Cb%3E")) {
         HttpResponse<String> missing = get(endpoint, path);
         assertThat(missing.statusCode()).as(path).isEqualTo(404);
-        assertThat(missing.body())
-            .isEqualTo("nothing is here; there are /healthz, /metrics, /page, /readyz\n");
+        assertThat(missing.body()).contains("/healthz, /metrics, /page, /readyz");
         assertThat(missing.headers().firstValue("Content-Type"))
             .contains("text/plain; charset=utf-8");
       }
@@ -307,7 +306,7 @@ class HttpEndpointTest {
   }
 
   @Test
-  void drain_cutsOff_whatTakesTooLong() throws Exception {
+  void drain_cancelsRequestsAfterTheGracePeriod() throws Exception {
     HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry(), slowPage());
     CompletableFuture<HttpResponse<String>> slow = later(endpoint, "/slow");
     arrived.acquire();
@@ -350,7 +349,7 @@ class HttpEndpointTest {
     }
     assertThat(text)
         .contains("grpc_server_handled_total{grpc_code=\"OK\",grpc_method=\"Generate\"")
-        .contains("grpc_server_handling_seconds_bucket{grpc_code=\"OK\"")
+        .contains("grpc_server_handling_seconds_bucket{grpc_method=\"Generate\"")
         .contains("# TYPE http_server_requests_total counter");
 
     Path input = Files.writeString(folder.resolve("metrics"), text);

@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.export;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -258,7 +258,7 @@ public final class Exporter {
   private static void write(Path file, Range images, PngQueue pngs, Progress progress)
       throws IOException {
     try {
-      DurableFiles.replace(file, channel -> write(channel, images, pngs, progress));
+      AtomicFiles.replace(file, channel -> write(channel, images, pngs, progress));
     } catch (NoSuchFileException e) {
       throw new IOException(
           "cannot write %s: its temporary file is gone, as where another process begins the same part; start one process a part"

@@ -8,7 +8,7 @@ import dev.dcgan.sampler.runtime.RuntimeFailure;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.scheduling.Failure;
 import dev.dcgan.sampler.scheduling.Failure.Kind;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
@@ -93,7 +93,7 @@ final class ModelReconciler {
       step.run();
     } catch (IOException | UncheckedIOException e) {
       troubles.report(
-          "cannot read the repository %s: %s".formatted(repository.root(), OneLine.of(e)), e);
+          "cannot read the repository %s: %s".formatted(repository.root(), ErrorMessages.oneLine(e)), e);
     } catch (RuntimeException | Error e) {
       // An exception would end the schedule, and with it every later version.
       troubles.report("the look for newer models failed", e);
@@ -164,7 +164,7 @@ final class ModelReconciler {
         }
       }
     } catch (IOException e) {
-      troubles.report("%s goes on as before: %s".formatted(model, OneLine.of(e)), e);
+      troubles.report("%s goes on as before: %s".formatted(model, ErrorMessages.oneLine(e)), e);
     }
   }
 

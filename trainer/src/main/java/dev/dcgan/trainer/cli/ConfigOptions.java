@@ -6,7 +6,7 @@ import dev.dcgan.trainer.config.ConfigViolation;
 
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.TextFormat;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.v1.RunConfig;
@@ -187,7 +187,7 @@ public final class ConfigOptions {
   private @Nullable List<String> publish;
 
   /** Adds a line for each option that is wrong, but for the model, which the caller checks. */
-  void check(Problems problems) {
+  void check(Validator problems) {
     data.check(problems);
     check(config(""), problems);
   }
@@ -196,11 +196,11 @@ public final class ConfigOptions {
    * Adds a line for each option that is wrong, of a run that a service is asked for; paths are for
    * the service to check.
    */
-  public void checkForService(String model, Problems problems) {
+  public void checkForService(String model, Validator problems) {
     check(configForService(model), problems);
   }
 
-  private static void check(RunConfig config, Problems problems) {
+  private static void check(RunConfig config, Validator problems) {
     try {
       TrainingConfig.of(config);
     } catch (InvalidConfigException e) {

@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.v1.RunConfig;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -61,12 +61,12 @@ final class DataOptions {
           "An ONNX model to measure quality by, in place of a classifier of the data's labels.")
   private @Nullable Path features;
 
-  void check(Problems problems) {
+  void check(Validator problems) {
     requireExists(problems, "--data", data);
     requireExists(problems, "--features", features);
   }
 
-  private static void requireExists(Problems problems, String option, @Nullable Path path) {
+  private static void requireExists(Validator problems, String option, @Nullable Path path) {
     problems.require(
         path == null || Files.exists(path), option + " " + path + ": no such file or folder");
   }

@@ -4,8 +4,8 @@ import dev.dcgan.trainer.config.InvalidConfigException;
 
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
-import dev.dcgan.server.OneLine;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -87,7 +87,7 @@ public final class TrainCommand implements Settings.Command {
   private int httpPort;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     options.check(problems);
     problems.require(
         resume == null || RunStore.isId(resume), "--resume '%s': no run's id".formatted(resume));
@@ -146,7 +146,7 @@ public final class TrainCommand implements Settings.Command {
       if (name == null) {
         throw e;
       }
-      log.error("{}; start the same command again", OneLine.of(e));
+      log.error("{}; start the same command again", ErrorMessages.oneLine(e));
       return Shutdown.TRY_AGAIN;
     }
   }

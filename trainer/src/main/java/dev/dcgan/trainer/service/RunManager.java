@@ -6,7 +6,7 @@ import dev.dcgan.trainer.config.ConfigViolation;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.UnknownFieldSet;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -136,7 +136,7 @@ final class RunManager {
       try {
         takeUp(folder);
       } catch (IOException e) {
-        log.warn("run {} cannot be taken up: {}", folder.id(), OneLine.of(e));
+        log.warn("run {} cannot be taken up: {}", folder.id(), ErrorMessages.oneLine(e));
       }
     }
   }
@@ -168,7 +168,7 @@ final class RunManager {
       throw new InvalidConfigException(wrong);
     }
     queue.requireRoom();
-    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(asked), plan, null);
+    return enqueue(Run.newBuilder().setRequestId(requestId).setRequestedConfig(asked), plan, null);
   }
 
   /** The run of that id, as it is now. */
@@ -304,7 +304,7 @@ final class RunManager {
     // Of a resumed run only the device is known, not who named it.
     boolean named =
         run.getResumedFrom().isEmpty()
-            ? !run.getAsked().getDevice().isEmpty()
+            ? !run.getRequestedConfig().getDevice().isEmpty()
             : !TrainingDevice.isAuto(was);
     if (!named && !TrainingDevice.isAuto(device) && !was.isEmpty() && !was.equals(device)) {
       log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
@@ -354,7 +354,7 @@ final class RunManager {
       return enqueue(
           Run.newBuilder()
               .setRequestId(requestId)
-              .setAsked(asked)
+              .setRequestedConfig(asked)
               .setResumedFrom(id)
               .addCheckpoints(from.file().getFileName().toString()),
           plan,
@@ -397,7 +397,7 @@ final class RunManager {
       return Optional.empty();
     }
     Run run = get(id);
-    if (!run.getAsked().equals(asked) || !run.getResumedFrom().equals(resumedFrom)) {
+    if (!run.getRequestedConfig().equals(asked) || !run.getResumedFrom().equals(resumedFrom)) {
       throw new RequestException(
           Why.ALREADY_EXISTS,
           "request id '%s' started run %s, which was asked for differently; choose another id"
@@ -433,7 +433,7 @@ final class RunManager {
       folder.write(
           folder.read().toBuilder()
               .setState(RunState.RUN_STATE_FAILED)
-              .setReason("it could not be queued: " + OneLine.of(failure))
+              .setReason("it could not be queued: " + ErrorMessages.oneLine(failure))
               .build());
     } catch (IOException e) {
       failure.addSuppressed(e);
@@ -452,7 +452,7 @@ final class RunManager {
       return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
     } catch (IOException e) {
       if (damaged.add(folder.id())) {
-        log.warn("skipping run {}: {}", folder.id(), OneLine.of(e));
+        log.warn("skipping run {}: {}", folder.id(), ErrorMessages.oneLine(e));
       }
       return Optional.empty();
     }

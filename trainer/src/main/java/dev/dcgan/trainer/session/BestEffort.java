@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.session;
 
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.Set;
@@ -37,7 +37,7 @@ final class BestEffort {
     } catch (IOException e) {
       metrics.writeFailed(what);
       if (failing.add(what)) {
-        log.error("{} cannot be written ({}); training goes on without", what, OneLine.of(e));
+        log.error("{} cannot be written ({}); training goes on without", what, ErrorMessages.oneLine(e));
       }
       return false;
     }

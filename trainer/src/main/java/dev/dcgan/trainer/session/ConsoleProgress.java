@@ -86,7 +86,7 @@ final class ConsoleProgress implements AutoCloseable {
               .setInitialMax(stepsPerEpoch)
               .setStyle(ProgressBarStyle.ASCII)
               .setUnit(" steps", 1)
-              .setConsumer(new OneLine())
+              .setConsumer(new ErrorMessages())
               .clearDisplayOnFinish()
               .build();
     }
@@ -98,9 +98,9 @@ final class ConsoleProgress implements AutoCloseable {
   }
 
   /** Leaves no empty line where the bar was, as the library's own would for each epoch. */
-  private static final class OneLine extends ConsoleProgressBarConsumer {
+  private static final class ErrorMessages extends ConsoleProgressBarConsumer {
 
-    OneLine() {
+    ErrorMessages() {
       super(System.err);
     }
 

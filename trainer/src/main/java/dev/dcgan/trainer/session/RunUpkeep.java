@@ -3,7 +3,7 @@ package dev.dcgan.trainer.session;
 import dev.dcgan.trainer.config.PublishPolicy;
 
 import dev.dcgan.model.ModelBundle;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
@@ -21,7 +21,7 @@ import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
-import dev.dcgan.v1.StepFigures;
+import dev.dcgan.v1.StepMetrics;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.nio.file.Path;
@@ -97,8 +97,8 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
     log.info("carrying on from {}", from.file());
     event(
         RunEvent.newBuilder()
-            .setContinued(
-                RunEvent.Continued.newBuilder()
+            .setResumed(
+                RunEvent.Resumed.newBuilder()
                     .setEpoch(from.checkpoint().epoch())
                     .setStep(from.checkpoint().step())
                     .setCheckpoint(from.file().getFileName().toString())));
@@ -131,9 +131,9 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
     board.figures("epoch", epoch.step(), epoch.figures());
     event(
         RunEvent.newBuilder()
-            .setEpochDone(
-                RunEvent.EpochDone.newBuilder()
-                    .setFigures(
+            .setEpochCompleted(
+                RunEvent.EpochCompleted.newBuilder()
+                    .setMetrics(
                         figures(
                             epoch.epoch(), epoch.step(), epoch.figures(), epoch.imagesPerSecond()))
                     .setSeconds(epoch.seconds())
@@ -225,8 +225,8 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
     metrics.checkpointKept(seconds);
     event(
         RunEvent.newBuilder()
-            .setCheckpointKept(
-                RunEvent.CheckpointKept.newBuilder()
+            .setCheckpointSaved(
+                RunEvent.CheckpointSaved.newBuilder()
                     .setStep(checkpoint.step())
                     .setFile(file.getFileName().toString())
                     .setSeconds(seconds)));
@@ -324,7 +324,7 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
       }
       return true;
     } catch (IOException e) {
-      log.error("epoch {} was not published: {}", epoch, OneLine.of(e));
+      log.error("epoch {} was not published: {}", epoch, ErrorMessages.oneLine(e));
       unpublished = e;
       return false;
     }
@@ -341,8 +341,8 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
       }
       event(
           RunEvent.newBuilder()
-              .setWarned(
-                  RunEvent.Warned.newBuilder()
+              .setWarning(
+                  RunEvent.Warning.newBuilder()
                       .setStep(warning.step())
                       .setKind(kind)
                       .setMessage(warning.message())
@@ -395,8 +395,8 @@ final class RunUpkeep implements TrainingListener, AutoCloseable {
         .build();
   }
 
-  private static StepFigures figures(int epoch, long step, Figures figures, double pace) {
-    return StepFigures.newBuilder()
+  private static StepMetrics figures(int epoch, long step, Figures figures, double pace) {
+    return StepMetrics.newBuilder()
         .setEpoch(epoch)
         .setStep(step)
         .setDiscriminatorLoss(figures.discriminatorLoss())

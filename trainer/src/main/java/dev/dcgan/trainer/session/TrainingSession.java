@@ -5,7 +5,7 @@ import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.FinalFailureException;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
@@ -227,7 +227,7 @@ public final class TrainingSession {
     } catch (IOException e) {
       requireNoNativeFailure(record, means, e);
       if (startedAgain && !record.hasEnded()) {
-        note(record, OneLine.of(e));
+        note(record, ErrorMessages.oneLine(e));
         throw e;
       }
       fail(record, e);
@@ -374,13 +374,13 @@ public final class TrainingSession {
       record.update(run -> run.setReason(interrupted).setDeviceFailure(now).setDevice(device));
       record.event(
           RunEvent.newBuilder()
-              .setWarned(
-                  RunEvent.Warned.newBuilder()
+              .setWarning(
+                  RunEvent.Warning.newBuilder()
                       .setStep(step)
                       .setKind(now.getKind())
                       .setMessage(interrupted)));
     } catch (IOException e) {
-      log.warn("run {}: its state cannot be written ({})", record.folder().id(), OneLine.of(e));
+      log.warn("run {}: its state cannot be written ({})", record.folder().id(), ErrorMessages.oneLine(e));
     }
   }
 
@@ -389,13 +389,13 @@ public final class TrainingSession {
     try {
       record.update(run -> run.setReason(reason));
     } catch (IOException e) {
-      log.warn("run {}: its state cannot be written ({})", record.folder().id(), OneLine.of(e));
+      log.warn("run {}: its state cannot be written ({})", record.folder().id(), ErrorMessages.oneLine(e));
     }
   }
 
   private static void fail(RunRecord record, IOException e) {
     log.debug("run {} failed", record.folder().id(), e);
-    fail(record, OneLine.of(e));
+    fail(record, ErrorMessages.oneLine(e));
   }
 
   private static void failByFault(RunRecord record, RuntimeException e) {
@@ -412,7 +412,7 @@ public final class TrainingSession {
     try {
       record.state(RunState.RUN_STATE_FAILED, reason);
     } catch (IOException e) {
-      log.error("the end of run {} could not be written: {}", record.folder().id(), OneLine.of(e));
+      log.error("the end of run {} could not be written: {}", record.folder().id(), ErrorMessages.oneLine(e));
     }
   }
 }
