@@ -41,7 +41,7 @@ class DurableFilesTest {
 
   @Test
   void replace_whenTheNewFileCannotBeMade_leavesTheOld() throws IOException {
-    // As long as a name may be: the temporary one beside it is longer.
+    // A name of maximum length, so that the temporary name is too long.
     Path file = folder.resolve("f".repeat(255));
     Files.writeString(file, "old");
 
@@ -145,7 +145,7 @@ class DurableFilesTest {
 
   @Test
   void create_whenTheFileCannotBeWritten_doesNotBlameLinks() {
-    // As long as a name may be: the temporary one beside it is longer.
+    // A name of maximum length, so that the temporary name is too long.
     assertThatThrownBy(() -> AtomicFiles.create(folder.resolve("f".repeat(255)), bytes("new")))
         .isInstanceOf(FileSystemException.class)
         .hasMessageNotContaining("hard link");

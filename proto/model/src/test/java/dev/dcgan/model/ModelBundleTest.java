@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Every test damages a version that was published whole. */
+/** Most tests damage a valid published version. */
 class ModelBundleTest {
 
   @TempDir Path root;

@@ -17,7 +17,7 @@ final class Models {
 
   private Models() {}
 
-  /** All that {@link ModelRepository#publish} asks for. */
+  /** Returns a complete draft for {@link ModelRepository#publish}. */
   static ModelManifest.Builder draft(String name) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(name))

@@ -47,7 +47,7 @@ class HttpEndpointTest {
   static {
     // The tests need not wait ten seconds until a slow client is disconnected.
     System.setProperty("sun.net.httpserver.maxReqTime", "5");
-    // As in the programs: what libraries log is captured too.
+    // As in the programs, the logs of libraries are captured too.
     SLF4JBridgeHandler.removeHandlersForRootLogger();
     SLF4JBridgeHandler.install();
   }
@@ -207,7 +207,7 @@ class HttpEndpointTest {
           .getOutputStream()
           .write("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
       arrived.acquire();
-      scraper.setSoLinger(true, 0); // The answer finds the connection reset.
+      scraper.setSoLinger(true, 0); // The connection is reset before the response.
       scraper.close();
       gate.release(1000);
       endpoint.drain(Duration.ofSeconds(30));
@@ -251,7 +251,7 @@ class HttpEndpointTest {
   void callersThatSendSlowly_areCutOff_andKeepNobodyFromHealth() throws Exception {
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
       while (!isHealthToldBeforeSlowCallersAreCutOff(endpoint)) {
-        // A machine that stands still takes that long too; the test's time limit bounds it.
+        // A busy machine may take that long too; the test's time limit applies.
       }
     }
   }
@@ -365,7 +365,7 @@ class HttpEndpointTest {
     assertThat(promtool.waitFor()).isZero();
   }
 
-  /** One that tells of its arrival and waits for the gate. */
+  /** A page that reports each request and then waits for the gate. */
   private Map<String, HttpPage> slowPage() {
     return Map.of(
         "/slow",
@@ -399,7 +399,7 @@ class HttpEndpointTest {
     return response.body();
   }
 
-  /** A request is counted just after its answer was sent. */
+  /** A request is counted just after its response was sent. */
   private void awaitMetric(HttpEndpoint endpoint, String line) throws Exception {
     long start = System.nanoTime();
     while (!metrics(endpoint).contains(line)) {

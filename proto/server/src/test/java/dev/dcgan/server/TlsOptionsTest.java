@@ -23,7 +23,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 
-/** What operators are told at start of the files of TLS. */
+/** The validation of TLS files at start. */
 class TlsOptionsTest {
 
   @TempDir private static Path made;

@@ -42,7 +42,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import picocli.CommandLine;
 
-/** A server and clients with their options of TLS, over real sockets. */
+/** A server and clients with their TLS options, over real sockets. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 class TlsTest {
 
@@ -91,7 +91,8 @@ class TlsTest {
   @Test
   void aClientThatTrustsOthers_doesNotCall() throws Exception {
     serve(null, NEVER);
-    List<String> why = List.of("cannot establish TLS with localhost:%d (unable to find valid certification path");
+    List<String> why =
+        List.of("cannot establish TLS with localhost:%d (unable to find valid certification path");
     assertRefused(why, "localhost", "--tls-ca", crt("stranger"));
     assertRefused(why, "localhost", "--tls");
   }
@@ -146,7 +147,7 @@ class TlsTest {
     ManagedChannel before = channel(target("localhost", "--tls-ca", crt("ca")));
     assertThat(call(before)).isEqualTo(5);
 
-    // One after the other: in between they do not belong together.
+    // The files are replaced one after the other; in between they do not match.
     replace("stranger");
 
     while (!isServed("localhost", "--tls-ca", crt("stranger"))) {
@@ -386,7 +387,7 @@ class TlsTest {
         certificates.key(name), folder.resolve("tls.key"), StandardCopyOption.REPLACE_EXISTING);
   }
 
-  /** The JDK's, which offers to resume the session of its last connection. */
+  /** The JDK's context, which offers to resume the session of its last connection. */
   private static SSLContext contextOfClient() throws Exception {
     AdvancedTlsX509TrustManager servers = AdvancedTlsX509TrustManager.newBuilder().build();
     servers.updateTrustCredentials(certificates.crt("ca").toFile());
@@ -398,7 +399,7 @@ class TlsTest {
     return context;
   }
 
-  /** Whether the server begins to speak HTTP/2; counts the connections of a session in it. */
+  /** Whether the server starts HTTP/2. The session counts its connections. */
   private boolean isGreeted(SSLContext client, String protocol) throws IOException {
     try (Socket plain = new Socket("localhost", server().port());
         SSLSocket socket =
@@ -417,7 +418,7 @@ class TlsTest {
     }
   }
 
-  /** How many connections each session that the client could resume has had. */
+  /** The number of connections of each session that the client could resume. */
   private static List<Object> connectionsOfASession(SSLContext client) {
     SSLSessionContext sessions = client.getClientSessionContext();
     return Collections.list(sessions.getIds()).stream()
