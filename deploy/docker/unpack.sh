@@ -51,10 +51,9 @@ for program in trainer sampler; do
   fi
   without "$onnxruntime" ai/onnxruntime/native
 
-  # Netty's sockets and TLS: java.library.path.
-  native "$(echo "$lib"/grpc-netty-shaded-*.jar)" "$native/java" \
-    META-INF/native/libio_grpc_netty_shaded_netty_transport_native_epoll_x86_64.so \
-    META-INF/native/libio_grpc_netty_shaded_netty_tcnative_linux_x86_64.so
+  # Netty's sockets: java.library.path.
+  native "$(echo "$lib"/netty-transport-native-epoll-*-linux-x86_64.jar)" "$native/java" \
+    META-INF/native/libnetty_transport_native_epoll_x86_64.so
 done
 
 lib=$out/trainer/lib

@@ -18,7 +18,7 @@ final class Inspection {
     this.scratch = scratch;
   }
 
-  /** Problems, each with its object and field; empty if there are none. */
+  /** Validator, each with its object and field; empty if there are none. */
   List<String> problems(List<ObjectNode> trees) throws IOException {
     Manifests manifests = Manifests.parse(trees);
     List<String> problems = new ArrayList<>(manifests.problems());

@@ -1,18 +1,20 @@
 package dev.dcgan.latent;
 
 /**
- * {@link StrictMath}'s log, cos and sin, bit for bit, for the arguments of the latent law alone: ln
- * of (0, 1), cos and sin of (0, 2 pi).
+ * {@link StrictMath}'s log, cos and sin, bit for bit, for the arguments of the latent sampling
+ * scheme only: ln on (0, 1), cos and sin on (0, 2 pi).
  *
- * <p>It exists for speed. StrictMath calls C three times for a pair of normals, and neither the
- * compiler nor the processor sees past a call; this is inlined, reduces the angle once for both
- * functions, and overlaps one pair with the next: a latent of 64 takes 0.7 us where it took 1.7.
+ * <p>The class exists for speed. StrictMath makes three native calls for a pair of normals, which
+ * the compiler cannot inline. This code is inlined, reduces the angle once for both functions, and
+ * lets the processor overlap consecutive pairs: a latent of 64 values takes 0.7 us instead of 1.7
+ * us.
  *
- * <p>It is exact because it does the same operations in the same order: those of Sun's fdlibm 5.3
- * (e_log.c, e_rem_pio2.c, k_sin.c, k_cos.c), which StrictMath is defined by, and Java rounds every
- * one as IEEE 754 says. What fdlibm treats apart but rounds to the same is left out here (k = 0 in
- * the logarithm, n = 1 in the reduction, tiny arguments), and the few arguments for which fdlibm
- * needs more than its common path are left to StrictMath. All 2^32 words of the law were compared.
+ * <p>The results are exact because the code performs the same operations in the same order as Sun's
+ * fdlibm 5.3 (e_log.c, e_rem_pio2.c, k_sin.c, k_cos.c), which defines StrictMath, and Java rounds
+ * each operation according to IEEE 754. Special cases of fdlibm that round to the same result are
+ * omitted (k = 0 in the logarithm, n = 1 in the reduction, tiny arguments). The few arguments for
+ * which fdlibm leaves its common path are passed to StrictMath. The results were compared for all
+ * 2^32 words that the scheme can produce.
  */
 final class Fdlibm {
 
@@ -27,7 +29,7 @@ final class Fdlibm {
   private static final double L7 = 0.14798198605116586;
 
   private static final double TWO_OVER_PI = 0.6366197723675814;
-  // 33 bits, so that small multiples are exact, and the rest.
+  // The high part has 33 bits, so that small multiples of it are exact.
   private static final double HALF_PI_HIGH = 1.5707963267341256;
   private static final double HALF_PI_LOW = 6.077100506506192E-11;
 
@@ -48,17 +50,17 @@ final class Fdlibm {
   private Fdlibm() {}
 
   /**
-   * The natural logarithm of u in (0, 1): with u = 2^k (1 + f) and s = f / (2 + f), k ln 2 + ln(1 +
-   * s) - ln(1 - s), the latter two by a polynomial in s.
+   * The natural logarithm of u in (0, 1). With u = 2^k (1 + f) and s = f / (2 + f), it is k ln 2 +
+   * ln(1 + s) - ln(1 - s). A polynomial in s approximates the last two terms.
    */
   static double ln(double u) {
     long bits = Double.doubleToRawLongBits(u);
     int high = (int) (bits >>> 32);
-    // 1 + f is to lie in [sqrt(1/2), sqrt(2)): the carry takes the larger fractions to the next k.
+    // 1 + f must lie in [sqrt(1/2), sqrt(2)). For larger fractions the carry increments k.
     int exponent = ((high + 0x95f64) >> 20) - 1023;
     double f = Double.longBitsToDouble(bits - ((long) exponent << 52)) - 1;
     if (Math.abs(f) < 0x1p-19) {
-      return StrictMath.log(u); // by a shorter series; six words in a million
+      return StrictMath.log(u); // Six words in a million take this path.
     }
     double k = exponent;
     double s = f / (2 + f);
@@ -69,7 +71,7 @@ final class Fdlibm {
     double r = odd + even;
     int fraction = high & 0xfffff;
     double rest;
-    if (fraction >= 0x6147a && fraction <= 0x6b851) { // about sqrt(2)
+    if (fraction >= 0x6147a && fraction <= 0x6b851) { // Close to sqrt(2).
       double halfSquare = 0.5 * f * f;
       rest = halfSquare - (s * (halfSquare + r) + k * LN2_LOW);
     } else {
@@ -80,18 +82,18 @@ final class Fdlibm {
 
   /** Writes cos(x) to {@code to[at]} and sin(x) to {@code to[at + 1]}, for x in (0, 2 pi). */
   static void cosSin(double x, double[] to, int at) {
-    if (high(x) <= 0x3fe921fb) { // up to pi/4
+    if (high(x) <= 0x3fe921fb) { // At most pi/4.
       double square = x * x;
       to[at] = cos(x, 0, square);
       to[at + 1] = x + square * x * (S1 + square * sinSeries(square));
       return;
     }
-    // x = n pi/2 + y + tail, with y in [-pi/4, pi/4]
+    // x = n pi/2 + y + tail, with y in [-pi/4, pi/4].
     int n = (int) (x * TWO_OVER_PI + 0.5);
     double r = x - n * HALF_PI_HIGH;
     double w = n * HALF_PI_LOW;
     double y = r - w;
-    if (Math.abs(y) < 0x1p-17) { // cancellation: more bits of pi are due; nine words in a million
+    if (Math.abs(y) < 0x1p-17) { // Cancellation needs more bits of pi, for nine words in a million.
       to[at] = StrictMath.cos(x);
       to[at + 1] = StrictMath.sin(x);
       return;
@@ -101,7 +103,7 @@ final class Fdlibm {
     double cube = square * y;
     double sin = y - ((square * (0.5 * tail - cube * sinSeries(square)) - tail) - cube * S1);
     double cos = cos(y, tail, square);
-    // An odd n swaps the two. By arithmetic: no processor predicts a branch on random angles.
+    // An odd n swaps the two. Arithmetic avoids a branch, which random angles would mispredict.
     to[at + (n & 1)] = signed(cos, n);
     to[at + (~n & 1)] = signed(sin, n + 1);
   }
@@ -114,7 +116,7 @@ final class Fdlibm {
   private static double cos(double y, double tail, double square) {
     double r =
         square * (C1 + square * (C2 + square * (C3 + square * (C4 + square * (C5 + square * C6)))));
-    // About |y| / 4, but 0 below 0.3: what can be taken from 1 and from y^2 / 2 without rounding.
+    // q is about |y| / 4, or 0 below 0.3. Subtracting it from 1 and from y^2 / 2 is exact.
     int high = high(y) & 0x7fffffff;
     int quarter = high > 0x3fe90000 ? 0x3fd20000 : high - 0x00200000;
     int exact = high < 0x3fd33333 ? 0 : quarter;
@@ -122,12 +124,12 @@ final class Fdlibm {
     return (1 - q) - ((0.5 * square - q) - (square * r - y * tail));
   }
 
-  /** x, or -x where n has its second bit set. */
+  /** Returns -x if the second bit of n is set, otherwise x. */
   private static double signed(double x, int n) {
     return Double.longBitsToDouble(Double.doubleToRawLongBits(x) ^ (long) (n & 2) << 62);
   }
 
-  /** The sign, exponent and first 20 bits of the fraction. */
+  /** The sign, the exponent and the first 20 bits of the fraction. */
   private static int high(double x) {
     return (int) (Double.doubleToRawLongBits(x) >>> 32);
   }

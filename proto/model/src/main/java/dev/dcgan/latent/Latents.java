@@ -1,40 +1,44 @@
 package dev.dcgan.latent;
 
 /**
- * The latent law: from (seed, index) to the latent z of image {@code index} of the sequence that
- * {@code seed} names.
+ * The latent sampling scheme: it maps (seed, index) to the latent z of image {@code index} in the
+ * sequence of {@code seed}.
  *
  * <p>Philox4x32-10 with key = seed and counter = (block, index): the block number in the low 64
- * bits, the index in the high 64. Block b gives the four normals z[4b..4b+3], by two Box-Muller
- * transforms (Box and Muller 1958) in double: with words w0..w3, u = (w + 0.5) / 2^32,
+ * bits, the index in the high 64 bits. Block b yields the four normals z[4b..4b+3] by two
+ * Box-Muller transforms (Box and Muller 1958) in double precision. With words w0..w3 and u = (w +
+ * 0.5) / 2^32:
  *
  * <pre>
  *   z[4b]   = sqrt(-2 ln u0) cos(2 pi u1)      z[4b+2] = sqrt(-2 ln u2) cos(2 pi u3)
  *   z[4b+1] = sqrt(-2 ln u0) sin(2 pi u1)      z[4b+3] = sqrt(-2 ln u2) sin(2 pi u3)
  * </pre>
  *
- * each rounded to float32. The functions are {@link StrictMath}'s, which makes it bit-exact on
- * every JVM. A longer latent starts with the shorter one.
+ * Each value is rounded to float32. The functions are those of {@link StrictMath}, so the result is
+ * bit-exact on every JVM. A longer latent starts with the values of a shorter one.
  *
- * <p>The first four floats, as bits, for whoever writes the law in another language:
+ * <p>The first four values and their bits, to verify an implementation in another language:
  *
  * <pre>
- *   (seed 0, index 0)         3f7dbb33 bf6cb6b0 bf1e1b9f bef6d1b2    0.9911377  -0.9246626  -0.61760896 -0.4820686
- *   (seed 1, index 0)         3ec2c3e3 be97b1bc be7f370c bf807dbd    0.38040075 -0.29627788 -0.24923342 -1.0038372
- *   (seed 1, index 1)         be290243 402b4aed bfc7a949 3f4140d4   -0.16504769  2.676448   -1.5598537   0.75489545
- *   (seed 2^64 - 1, index 7)  3f098515 be361eba 3e144fe7 bfe08c2c    0.5371869  -0.17785159  0.14483605 -1.7542777
+ *   (seed 0, index 0)         3f7dbb33 bf6cb6b0 bf1e1b9f bef6d1b2    0.9911377  -0.9246626 
+ *   -0.61760896 -0.4820686 (seed 1, index 0)         3ec2c3e3 be97b1bc be7f370c bf807dbd   
+ *   0.38040075 -0.29627788 -0.24923342 -1.0038372 (seed 1, index 1)         be290243 402b4aed
+ *   bfc7a949 3f4140d4   -0.16504769  2.676448   -1.5598537   0.75489545 (seed 2^64 - 1, index 7) 
+ *   3f098515 be361eba 3e144fe7 bfe08c2c    0.5371869  -0.17785159  0.14483605 -1.7542777
  * </pre>
  */
 public final class Latents {
 
-  /** The law's name in a manifest; another law would have another name. */
-  public static final String LAW = "philox4x32-10/box-muller/1";
+  /** The scheme's name in a manifest. A different scheme must have a different name. */
+  public static final String SCHEME = "philox4x32-10/box-muller/1";
 
   private static final long HALF_ABOVE_1 = Double.doubleToRawLongBits(1 + 0x1p-33);
 
   private Latents() {}
 
-  /** The latent z(size) ~ N(0, 1) of (seed, index); seed and index may be any 64 bits. */
+  /**
+   * Returns the latent z(size) ~ N(0, 1) of (seed, index). All 64-bit seeds and indices are valid.
+   */
   public static float[] of(long seed, long index, int size) {
     float[] z = new float[size];
     fill(seed, index, z, 0, size);
@@ -63,11 +67,11 @@ public final class Latents {
   }
 
   /**
-   * (word + 0.5) / 2^32, in (0, 1): never 0, so the logarithm is finite.
+   * Returns (word + 0.5) / 2^32, in (0, 1). It is never 0, so its logarithm is finite.
    *
-   * <p>The word goes straight into the bits of a double in (1, 2), which is exact and, measured,
-   * halves the time of the whole latent: x86's conversion from long waits for what its register
-   * held before.
+   * <p>The word is placed directly into the bits of a double in (1, 2), which is exact. Measured,
+   * this halves the time of the whole latent, because the conversion from long on x86 has a false
+   * dependency on the destination register.
    */
   static double unit(int word) {
     return Double.longBitsToDouble(HALF_ABOVE_1 | (word & 0xFFFFFFFFL) << 20) - 1;

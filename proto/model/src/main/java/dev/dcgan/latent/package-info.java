@@ -1,3 +1,3 @@
-/** The latent law: how a seed and an index become the generator's input. */
+/** The latent sampling scheme, which maps a seed and an index to the generator's input. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.latent;

@@ -11,16 +11,17 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Finds tensors of an ONNX model that are kept in other files. Reads the model's protobuf as a
- * stream, and passes over all that can hold no tensor, weights above all.
+ * Detects tensors of an ONNX model that are stored in other files (external data). The class parses
+ * the model's protobuf as a stream and skips all fields that cannot contain a tensor, and all
+ * weights.
  */
 final class ExternalData {
 
   private static final int MAX_DEPTH = 100;
-  private static final int DATA_LOCATION = 14; // Of a TensorProto.
+  private static final int DATA_LOCATION = 14; // A field of TensorProto.
   private static final int EXTERNAL = 1;
 
-  /** Messages of onnx.proto that are tensors or may hold some. */
+  /** The messages of onnx.proto that are tensors or may contain tensors. */
   private enum Message {
     MODEL,
     TRAINING,
@@ -32,7 +33,7 @@ final class ExternalData {
     TENSOR
   }
 
-  // Field to what it holds.
+  // For each message: the fields that hold another such message.
   private static final Map<Message, Map<Integer, Message>> FIELDS =
       Map.of(
           Message.MODEL, Map.of(7, Message.GRAPH, 20, Message.TRAINING, 25, Message.FUNCTION),
@@ -54,20 +55,22 @@ final class ExternalData {
   private ExternalData() {}
 
   /**
-   * Requires that a model keeps no tensor in another file. What is no ONNX model passes.
+   * Requires that a model stores no tensor in another file. A file that is not an ONNX model
+   * passes.
    *
-   * @throws InvalidModelException it does
+   * @throws InvalidModelException if the model has external data
    */
   static void refuse(Path onnx) throws IOException {
     boolean found;
     try (InputStream file = Files.newInputStream(onnx)) {
       found = find(onnx, CodedInputStream.newInstance(file), Message.MODEL, 0);
     } catch (InvalidProtocolBufferException e) {
-      return; // ONNX Runtime refuses it too, and says why.
+      return; // ONNX Runtime refuses the file with a better message.
     }
     if (found) {
       throw new InvalidModelException(
-          "%s keeps weights in other files (external data); expected all in one file: save it without external data"
+          ("%s stores weights in other files (external data); expected a single file: save the"
+                  + " model without external data")
               .formatted(onnx));
     }
   }
@@ -76,7 +79,7 @@ final class ExternalData {
       throws IOException {
     if (depth > MAX_DEPTH) {
       throw new InvalidModelException(
-          "%s is nested more than %d levels deep".formatted(onnx, MAX_DEPTH));
+          "%s has messages nested more than %d levels deep".formatted(onnx, MAX_DEPTH));
     }
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
       int field = WireFormat.getTagFieldNumber(tag);

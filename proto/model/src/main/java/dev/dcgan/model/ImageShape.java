@@ -1,7 +1,7 @@
 package dev.dcgan.model;
 
 /**
- * Height, width and channels of an image.
+ * The height, width and channels of an image.
  *
  * @param height 1 to 4096 pixels
  * @param width 1 to 4096 pixels
@@ -14,7 +14,8 @@ public record ImageShape(int height, int width, int channels) {
   public ImageShape {
     if (height < 1 || height > MAX_SIDE || width < 1 || width > MAX_SIDE) {
       throw new IllegalArgumentException(
-          "image of %d x %d pixels; expected 1 to %d each way".formatted(height, width, MAX_SIDE));
+          "image of %d x %d pixels; expected 1 to %d in height and width"
+              .formatted(height, width, MAX_SIDE));
     }
     if (channels != 1 && channels != 3) {
       throw new IllegalArgumentException(
@@ -22,12 +23,12 @@ public record ImageShape(int height, int width, int channels) {
     }
   }
 
-  /** Values in one image: height x width x channels; as uint8, its bytes. */
+  /** The number of values in one image: height x width x channels. As uint8, its size in bytes. */
   public int values() {
     return height * width * channels;
   }
 
-  /** The shape as it stands on the wire and in a manifest. */
+  /** Converts the shape to its form on the wire and in a manifest. */
   public dev.dcgan.v1.ImageShape toProto() {
     return dev.dcgan.v1.ImageShape.newBuilder()
         .setHeight(height)
@@ -37,9 +38,9 @@ public record ImageShape(int height, int width, int channels) {
   }
 
   /**
-   * Reads the shape from its wire form.
+   * Converts the shape from its wire form.
    *
-   * @throws IllegalArgumentException outside the ranges above
+   * @throws IllegalArgumentException if a value is outside the ranges above
    */
   public static ImageShape fromProto(dev.dcgan.v1.ImageShape shape) {
     return new ImageShape(shape.getHeight(), shape.getWidth(), shape.getChannels());

@@ -2,9 +2,7 @@ package dev.dcgan.model;
 
 import java.io.IOException;
 
-/**
- * A published version that must not be used; the message says what was found and what was expected.
- */
+/** A model version is invalid. The message says what was found and what was expected. */
 public final class InvalidModelException extends IOException {
 
   private static final long serialVersionUID = 1L;

@@ -15,37 +15,37 @@ import java.nio.file.Path;
 import java.security.MessageDigest;
 
 /**
- * One published version on disk: a folder with {@code model.onnx} and {@code manifest.json} that
- * agree.
+ * One published version on disk: a folder with a {@code model.onnx} and a matching {@code
+ * manifest.json}.
  *
- * <p>An instance exists only for a version whose manifest, size and golden latents were found
- * right; where it was asked for, also for one that has no manifest. The digest was found right too,
- * unless the version was only {@link #describe described}; what {@link #openModel} gives has it in
- * any case. The golden images are for who runs the network to check. Immutable.
+ * <p>The manifest, the size and the golden latents of every instance are valid, except for a
+ * version without a manifest, which {@link #openUnverified} opens. The digest is valid too, unless
+ * the version was only {@link #describe described}; {@link #openModel} always checks it. The golden
+ * images are checked by the code that runs the network. Immutable.
  */
 public final class ModelBundle {
 
-  /** The newest manifest format that this code writes and reads. */
-  public static final int FORMAT_VERSION = 1;
+  /** The version of the manifest format that this program writes and reads. */
+  public static final int FORMAT_VERSION = 2;
 
-  /** How a manifest names the law pixel = round((x + 1) * 127.5). */
-  public static final String NORMALISATION = "round((x+1)*127.5)";
+  /** The name of the pixel quantization in a manifest. */
+  public static final String PIXEL_QUANTIZATION = "round((x+1)*127.5)";
 
   static final String MODEL_FILE = "model.onnx";
   static final String MANIFEST_FILE = "manifest.json";
 
   private static final int MAX_LATENT_SIZE = 65_536;
   private static final long MAX_MANIFEST_BYTES = 16L << 20;
-  // The most that a protobuf message may have, which ONNX Runtime keeps to.
+  // The maximum size of a protobuf message, which ONNX Runtime enforces.
   private static final long MAX_MODEL_BYTES = Integer.MAX_VALUE;
 
-  /** Reads from a model itself what a manifest would say. */
+  /** Reads a model's properties from the model itself, in place of a manifest. */
   public interface Describer {
 
     /**
-     * Shape and latent size, and what else the model tells.
+     * Returns a manifest with the shape, the latent size and whatever else the model reveals.
      *
-     * @throws InvalidModelException it is no generator
+     * @throws InvalidModelException if the model is not a generator
      */
     ModelManifest describe(ModelFile onnx) throws IOException;
   }
@@ -63,7 +63,8 @@ public final class ModelBundle {
   /**
    * Opens and validates the version in {@code folder}.
    *
-   * @throws InvalidModelException damaged, incomplete, of a newer format, or against the latent law
+   * @throws InvalidModelException if it is damaged, incomplete, of another format, or of another
+   *     latent sampling scheme
    */
   public static ModelBundle open(Path folder) throws IOException {
     ModelBundle bundle = validate(folder);
@@ -74,7 +75,7 @@ public final class ModelBundle {
   /**
    * Opens the version in {@code folder} without reading its model, which may be large.
    *
-   * @throws InvalidModelException as {@link #open}, but that the digest is not checked
+   * @throws InvalidModelException as for {@link #open}, except that the digest is not checked
    */
   static ModelBundle describe(Path folder) throws IOException {
     ModelBundle bundle = validateManifest(folder);
@@ -82,7 +83,7 @@ public final class ModelBundle {
     return bundle;
   }
 
-  /** Validates all but the folder's own name: a version is checked before it gets that. */
+  /** Validates everything except the folder's name, which a new version gets after validation. */
   static ModelBundle validate(Path folder) throws IOException {
     ModelBundle bundle = validateManifest(folder);
     bundle.openModel();
@@ -97,17 +98,17 @@ public final class ModelBundle {
     return bundle;
   }
 
-  /** Whether {@code folder} has a model, but no manifest that would tell whether it is the one. */
+  /** Whether {@code folder} has a model but no manifest. */
   static boolean isBare(Path folder) {
     return Files.isRegularFile(folder.resolve(MODEL_FILE))
         && Files.notExists(folder.resolve(MANIFEST_FILE));
   }
 
   /**
-   * Opens a version without a manifest. Its digest is that of the bytes which are there now, and it
-   * has no golden vectors.
+   * Opens a version that has no manifest. The instance has the digest of the current bytes and no
+   * golden vectors.
    *
-   * @throws InvalidModelException it does not describe a generator
+   * @throws InvalidModelException if the model is not a generator
    */
   static ModelBundle openUnverified(Path folder, String name, long version, Describer describer)
       throws IOException {
@@ -117,8 +118,8 @@ public final class ModelBundle {
     ModelManifest.Builder manifest =
         describer.describe(onnx).toBuilder()
             .setOnnxBytes(onnx.size())
-            .setLatentLaw(Latents.LAW)
-            .setNormalisation(NORMALISATION);
+            .setLatentScheme(Latents.SCHEME)
+            .setPixelQuantization(PIXEL_QUANTIZATION);
     onnx.requireUnchanged();
     manifest.getModelBuilder().setName(name).setVersion(version).setSha256(onnx.sha256());
     checkSizes(folder, manifest.build());
@@ -126,11 +127,11 @@ public final class ModelBundle {
   }
 
   /**
-   * The file model.onnx, whose size and digest were found to be those of the manifest.
+   * Verifies the size and the digest of model.onnx against the manifest and returns the file.
    *
-   * @throws InvalidModelException where they disagree
+   * @throws InvalidModelException if they do not match
    */
-  @CanIgnoreReturnValue // To check it is reason enough to call.
+  @CanIgnoreReturnValue // Some callers only verify the file.
   public ModelFile openModel() throws IOException {
     Path file = requireSize();
     ModelFile onnx = ModelFile.digest(file);
@@ -143,9 +144,9 @@ public final class ModelBundle {
   }
 
   /**
-   * The bytes of a model that is known to be small, checked as by {@link #openModel}.
+   * Returns the bytes of a small model, verified as by {@link #openModel}.
    *
-   * @throws InvalidModelException where they disagree
+   * @throws InvalidModelException if they do not match the manifest
    */
   public byte[] readModel() throws IOException {
     ModelFile onnx = openModel();
@@ -173,7 +174,7 @@ public final class ModelBundle {
     return manifest;
   }
 
-  /** Whether there is no manifest on disk: nothing says what the model should be. */
+  /** Whether the version has no manifest on disk, so that it could not be verified. */
   public boolean unverified() {
     return unverified;
   }
@@ -194,7 +195,7 @@ public final class ModelBundle {
     return manifest.getLatentSize();
   }
 
-  /** Name and version, as a person reads them: {@code mnist/3}. */
+  /** The name and the version, for example {@code mnist/3}. */
   @Override
   public String toString() {
     return name() + "/" + version();
@@ -204,33 +205,38 @@ public final class ModelBundle {
     sizeOf(file, MAX_MANIFEST_BYTES);
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {
-      // A newer format may have fields that this code does not know; it must get as far as its
-      // version.
+      // A newer format may have unknown fields; its version must be read nevertheless.
       JsonFormat.parser()
           .ignoringUnknownFields()
           .merge(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), manifest);
     } catch (InvalidProtocolBufferException e) {
-      // The lines after the first are the parser's advice to programmers.
+      // The lines after the first are advice to programmers.
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
       throw new InvalidModelException(file + " is not a model manifest: " + found, e);
     }
     if (manifest.getFormatVersion() == 0) {
       throw new InvalidModelException(
-          "%s has no format_version; expected 1 to %d: is it a model manifest?"
+          "%s has no format_version; expected %d: is it a model manifest?"
               .formatted(file, FORMAT_VERSION));
     }
-    if (Integer.compareUnsigned(manifest.getFormatVersion(), FORMAT_VERSION) > 0) {
+    int version = manifest.getFormatVersion();
+    if (version != FORMAT_VERSION) {
       throw new InvalidModelException(
-          "%s has format_version %s; this program reads 1 to %d: use a newer program"
+          "%s has format_version %s; expected %d: %s"
               .formatted(
-                  file, Integer.toUnsignedString(manifest.getFormatVersion()), FORMAT_VERSION));
+                  file,
+                  Integer.toUnsignedString(version),
+                  FORMAT_VERSION,
+                  version == 1
+                      ? "publish the model again with this version of the trainer"
+                      : "use a newer program"));
     }
     return manifest.build();
   }
 
   private static long sizeOf(Path file, long limit) throws IOException {
     if (!Files.isRegularFile(file)) {
-      throw new InvalidModelException(file + " is missing: the version is incomplete");
+      throw new InvalidModelException(file + " is missing; the version is incomplete");
     }
     long size = Files.size(file);
     if (size > limit) {
@@ -247,19 +253,19 @@ public final class ModelBundle {
         || !String.valueOf(own.getFileName()).equals(Long.toString(version()))
         || !String.valueOf(model.getFileName()).equals(name())) {
       throw new InvalidModelException(
-          "%s holds the manifest of '%s': was the folder renamed?".formatted(folder, this));
+          "%s holds the manifest of '%s'; was the folder renamed?".formatted(folder, this));
     }
   }
 
   private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
     ImageShape shape = checkSizes(folder, manifest);
-    if (!manifest.getLatentLaw().equals(Latents.LAW)) {
+    if (!manifest.getLatentScheme().equals(Latents.SCHEME)) {
       throw new InvalidModelException(
-          "%s uses the latent law '%s'; this program knows '%s'"
-              .formatted(folder, manifest.getLatentLaw(), Latents.LAW));
+          "%s has the latent sampling scheme '%s'; expected '%s'"
+              .formatted(folder, manifest.getLatentScheme(), Latents.SCHEME));
     }
     if (manifest.getGoldenCount() == 0) {
-      throw new InvalidModelException(folder + " has no golden vectors: nothing to verify it by");
+      throw new InvalidModelException(folder + " has no golden vectors; expected at least one");
     }
     for (GoldenVector golden : manifest.getGoldenList()) {
       checkGolden(folder, manifest.getLatentSize(), shape, golden);
@@ -301,13 +307,11 @@ public final class ModelBundle {
         littleEndian(Latents.of(golden.getSeed(), golden.getIndex(), latentSize)).array();
     if (!MessageDigest.isEqual(expected, golden.getLatent().toByteArray())) {
       throw new InvalidModelException(
-          which + ": the latent differs from what this program's latent law gives");
+          which + ": the latent differs from the one that the latent sampling scheme gives");
     }
   }
 
-  /**
-   * Floats as little-endian bytes, the form in which latents and FLOAT images are kept and sent.
-   */
+  /** Encodes floats as little-endian bytes, the form of stored latents and of FLOAT images. */
   public static ByteBuffer littleEndian(float[] values) {
     ByteBuffer bytes =
         ByteBuffer.allocate(values.length * Float.BYTES).order(ByteOrder.LITTLE_ENDIAN);

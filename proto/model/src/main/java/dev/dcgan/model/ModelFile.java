@@ -11,24 +11,24 @@ import java.nio.file.attribute.FileTime;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A model's file whose bytes have been digested, to be loaded by its path.
+ * A model file whose digest is known and which is loaded by its path.
  *
- * <p>A model may be larger than the heap: it is read in pieces, and ONNX Runtime reads it once more
- * by itself. That what is loaded is what was digested follows from the file's identity, size and
- * time, which {@link #requireUnchanged} compares after loading. A mapping of the file would not be
- * safer: it shows what is written into the file later, and where the file is truncated, or its disk
- * fails, native code that reads the mapping ends the whole process by SIGBUS, where a read fails
- * with an error. A copy in direct memory would have to fit beside the model that is made of it, and
- * into -XX:MaxDirectMemorySize, which is no larger than the heap unless somebody sets it.
+ * <p>A model may be larger than the heap. The digest therefore reads it in pieces, and ONNX Runtime
+ * reads the file again itself. {@link #requireUnchanged} compares the file's identity, size and
+ * time after loading, so that the loaded bytes are the digested ones. A memory mapping would not be
+ * safer: it reflects later writes, and if the file is truncated or its disk fails, native code that
+ * reads the mapping terminates the process with SIGBUS instead of an error. A copy in direct memory
+ * would have to fit beside the loaded model and into -XX:MaxDirectMemorySize, which by default is
+ * no larger than the heap.
  */
 public final class ModelFile {
 
   private static final int PIECE_BYTES = 1 << 18;
 
   /**
-   * What changes when a file is replaced or written to.
+   * The properties that change when a file is replaced or written to.
    *
-   * @param key the file's identity on its file system, where that has one
+   * @param key the file's identity, or null if the file system has none
    */
   private record State(@Nullable Object key, long size, FileTime modified) {
 
@@ -49,9 +49,9 @@ public final class ModelFile {
   }
 
   /**
-   * Digests a file.
+   * Computes the digest of a file.
    *
-   * @throws IOException it cannot be read, or changed meanwhile
+   * @throws IOException if the file cannot be read or changes meanwhile
    */
   static ModelFile digest(Path path) throws IOException {
     State before = State.of(path);
@@ -71,7 +71,7 @@ public final class ModelFile {
     return path;
   }
 
-  /** In bytes. */
+  /** The size in bytes. */
   public long size() {
     return state.size;
   }
@@ -81,9 +81,9 @@ public final class ModelFile {
   }
 
   /**
-   * Requires that the file is still the one that was digested.
+   * Requires that the file is unchanged since its digest was computed.
    *
-   * @throws IOException it was replaced or written to
+   * @throws IOException if the file was replaced or written to
    */
   public void requireUnchanged() throws IOException {
     if (!State.of(path).equals(state)) {
@@ -94,10 +94,10 @@ public final class ModelFile {
   }
 
   /**
-   * Requires that all of the model is in this file. Weights in other files are in no digest, and
-   * whoever writes the model chooses which files are opened.
+   * Requires that the file contains the whole model. The digest does not cover weights in other
+   * files, and the author of the model would choose which files are opened.
    *
-   * @throws InvalidModelException it names other files
+   * @throws InvalidModelException if the model refers to other files
    */
   public void requireSelfContained() throws IOException {
     ExternalData.refuse(path);

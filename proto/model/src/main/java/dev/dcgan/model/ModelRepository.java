@@ -21,21 +21,22 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * The folder {@code <root>/<model>/<version>/} through which trainer and sampler hand models over:
- * the layout that Triton and TensorFlow Serving use too.
+ * The model repository: folders {@code <root>/<model>/<version>/}, the layout of Triton and
+ * TensorFlow Serving. The trainer publishes models to it and the sampler serves models from it.
  *
- * <p>A reader sees a whole version or none: {@link #publish} prepares a hidden folder beside the
- * versions, checks it and renames it. A pinned version's number stands in the model's hidden file
- * {@code .serving-version}. Any number of processes may read and publish at once on one POSIX file
- * system; publishers of one model take turns by a lock on its hidden file {@code .lock}.
+ * <p>A reader sees a complete version or none: {@link #publish} prepares a hidden folder beside the
+ * versions, validates it and renames it. The number of a pinned version is stored in the model's
+ * hidden file {@code .serving-version}. Any number of processes may read and publish concurrently
+ * on one POSIX file system; a lock on the hidden file {@code .lock} serializes publishers of one
+ * model.
  */
 public final class ModelRepository {
 
-  /** What a model's name is made of, in words. */
+  /** The rule for model names, for error messages. */
   public static final String NAME_RULE = "lower-case letters, digits, '.', '-' and '_', at most 63";
 
-  /** The last version that there may be. */
-  public static final long LAST_VERSION = 999_999_999_999_999_999L;
+  /** The maximum version number. */
+  public static final long MAX_VERSION = 999_999_999_999_999_999L;
 
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
@@ -43,7 +44,7 @@ public final class ModelRepository {
   private static final String SERVING_VERSION = ".serving-version";
   private static final String LOCK = ".lock";
   private static final String UNPUBLISHED = ".publishing";
-  private static final int MOST_OF_A_PIN = 40;
+  private static final int MAX_PIN_EXCERPT = 40;
   private static final Object PUBLISHING = new Object();
 
   private final Path root;
@@ -56,14 +57,12 @@ public final class ModelRepository {
     return root;
   }
 
-  /** Whether {@code name} may name a model: {@link #NAME_RULE}. */
+  /** Whether {@code name} is a valid model name: {@link #NAME_RULE}. */
   public static boolean isName(String name) {
     return NAME.matcher(name).matches();
   }
 
-  /**
-   * The models that have a version, in alphabetical order; none where the root does not exist yet.
-   */
+  /** Returns the models with at least one version, sorted by name. The root need not exist yet. */
   public List<String> models() throws IOException {
     List<String> models = new ArrayList<>();
     for (Path entry : list(root)) {
@@ -76,7 +75,7 @@ public final class ModelRepository {
     return models;
   }
 
-  /** The versions of a model, newest first; not opened, so some may be invalid. */
+  /** Returns the versions of a model, newest first. They are not validated. */
   public List<Long> versions(String model) throws IOException {
     return list(folder(model)).stream()
         .filter(Files::isDirectory)
@@ -105,7 +104,7 @@ public final class ModelRepository {
     return ModelBundle.describe(folder(model).resolve(Long.toString(version)));
   }
 
-  /** Whether a version has a model but no manifest, as one that was put there by hand. */
+  /** Whether a version has a model but no manifest, for example because it was copied there. */
   public boolean isBare(String model, long version) throws IOException {
     return ModelBundle.isBare(folder(model).resolve(Long.toString(version)));
   }
@@ -113,7 +112,7 @@ public final class ModelRepository {
   /**
    * Opens a version that has no manifest.
    *
-   * @throws InvalidModelException it does not describe a generator
+   * @throws InvalidModelException if the model is not a generator
    */
   public ModelBundle openUnverified(String model, long version, ModelBundle.Describer describer)
       throws IOException {
@@ -122,9 +121,9 @@ public final class ModelRepository {
   }
 
   /**
-   * The version that {@link #pin} put in service for all samplers, if one did.
+   * Returns the version that {@link #pin} pinned for all samplers, if any.
    *
-   * @throws InvalidModelException the file that says so is damaged
+   * @throws InvalidModelException if the file that stores it is damaged
    */
   public OptionalLong pinned(String model) throws IOException {
     Path file = pinFile(model);
@@ -132,37 +131,38 @@ public final class ModelRepository {
       return OptionalLong.empty();
     }
     if (!Files.isRegularFile(file)) {
-      throw new InvalidModelException(file + " is not a file; expected one, or nothing there");
+      throw new InvalidModelException(
+          file + " is not a file; expected a file with a version number, or no file");
     }
     String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).strip();
     if (!VERSION.matcher(text).matches()) {
       throw new InvalidModelException(
-          "%s holds '%s'; expected the number of a version: pin one again, or delete the file"
+          "%s holds '%s'; expected a version number: pin a version again, or delete the file"
               .formatted(
                   file,
-                  text.substring(0, Math.min(text.length(), MOST_OF_A_PIN))
+                  text.substring(0, Math.min(text.length(), MAX_PIN_EXCERPT))
                       .replaceAll("\\p{Cntrl}", "?")));
     }
     return OptionalLong.of(Long.parseLong(text));
   }
 
-  /** Makes all samplers serve one version, whether or not there are newer ones. */
+  /** Pins a version: all samplers serve it even if newer versions exist. */
   public void pin(String model, long version) throws IOException {
-    if (version < 1 || version > LAST_VERSION) {
+    if (version < 1 || version > MAX_VERSION) {
       throw new IllegalArgumentException(
-          "version " + Long.toUnsignedString(version) + " cannot be pinned; expected 1 or more");
+          "cannot pin version " + Long.toUnsignedString(version) + "; expected 1 or more");
     }
-    DurableFiles.replace(pinFile(model), StandardCharsets.UTF_8.encode(version + "\n"));
+    AtomicFiles.replace(pinFile(model), StandardCharsets.UTF_8.encode(version + "\n"));
   }
 
-  /** Lets the newest valid version be served again. */
+  /** Unpins the version, so that samplers serve the newest valid version again. */
   public void unpin(String model) throws IOException {
     if (Files.deleteIfExists(pinFile(model))) {
-      DurableFiles.syncFolder(folder(model));
+      AtomicFiles.syncFolder(folder(model));
     }
   }
 
-  /** Holds the pinned version's number. */
+  /** Returns the file that stores the pinned version's number. */
   public Path pinFile(String model) throws InvalidModelException {
     return folder(model).resolve(SERVING_VERSION);
   }
@@ -170,24 +170,24 @@ public final class ModelRepository {
   /**
    * Publishes a model as the next version of its name.
    *
-   * @param draft the manifest but for format_version, version, digest and size, which are filled in
-   *     here
+   * @param draft the manifest without format_version, version, digest and size, which this method
+   *     sets
    * @return the version as a reader opens it
-   * @throws InvalidModelException the draft does not describe a valid version; nothing was
+   * @throws InvalidModelException if the draft does not describe a valid version; nothing was
    *     published
-   * @throws IOException the versions before are untouched, and nothing was published unless the
-   *     disk failed in the last step, the forcing of the rename
+   * @throws IOException if writing failed; existing versions are unchanged, and nothing was
+   *     published unless the disk failed in the last step, which forces the rename to the disk
    */
   public ModelBundle publish(ModelManifest draft, byte[] onnx) throws IOException {
     Path folder = folder(draft.getModel().getName());
-    DurableFiles.createFolder(folder);
-    DurableFiles.syncFolder(root); // Who made it may have died before.
-    // The file's lock is the process's: between threads of one process it is no lock.
+    AtomicFiles.createFolder(folder);
+    AtomicFiles.syncFolder(root); // The process that created it may have crashed.
+    // A file lock belongs to the process, so it does not exclude threads of this process.
     synchronized (PUBLISHING) {
       try (FileChannel lock =
           FileChannel.open(
               folder.resolve(LOCK), StandardOpenOption.CREATE, StandardOpenOption.WRITE)) {
-        lock.lock(); // Until the channel is closed, or the process dies.
+        lock.lock(); // Held until the channel is closed or the process dies.
         return publishLocked(folder, draft, onnx);
       }
     }
@@ -196,19 +196,19 @@ public final class ModelRepository {
   private static ModelBundle publishLocked(Path folder, ModelManifest draft, byte[] onnx)
       throws IOException {
     Path hidden = folder.resolve(UNPUBLISHED);
-    // What a publisher left that died: whoever holds the lock knows that it writes no more.
+    // A publisher that crashed may have left the folder. It no longer writes: we hold the lock.
     deleteFolder(hidden);
     Files.createDirectory(hidden);
     try {
       long version = nextVersion(folder);
       write(hidden, complete(draft, version, onnx), onnx);
       ModelBundle.validate(hidden);
-      // Before the rename: a version that a reader may have seen is never given out again.
-      DurableFiles.replace(
+      // Before the rename, so that a version number that a reader may have seen is never reused.
+      AtomicFiles.replace(
           folder.resolve(LAST_VERSION_FILE), StandardCharsets.UTF_8.encode(version + "\n"));
       Path published = folder.resolve(Long.toString(version));
       Files.move(hidden, published, StandardCopyOption.ATOMIC_MOVE);
-      DurableFiles.syncFolder(folder);
+      AtomicFiles.syncFolder(folder);
       return ModelBundle.open(published);
     } catch (IOException e) {
       try {
@@ -222,10 +222,10 @@ public final class ModelRepository {
 
   private static void write(Path hidden, ModelManifest manifest, byte[] onnx) throws IOException {
     String json = JsonFormat.printer().print(manifest);
-    DurableFiles.write(hidden.resolve(ModelBundle.MODEL_FILE), ByteBuffer.wrap(onnx));
-    DurableFiles.write(
+    AtomicFiles.write(hidden.resolve(ModelBundle.MODEL_FILE), ByteBuffer.wrap(onnx));
+    AtomicFiles.write(
         hidden.resolve(ModelBundle.MANIFEST_FILE), StandardCharsets.UTF_8.encode(json));
-    DurableFiles.syncFolder(hidden);
+    AtomicFiles.syncFolder(hidden);
   }
 
   private static ModelManifest complete(ModelManifest draft, long version, byte[] onnx) {
@@ -248,7 +248,7 @@ public final class ModelRepository {
       String text = Files.readString(last).strip();
       if (!VERSION.matcher(text).matches()) {
         throw new IOException(
-            "%s holds '%s'; expected the last version's number: write it there and publish again"
+            "%s holds '%s'; expected the last version number: write it there and publish again"
                 .formatted(last, text));
       }
       newest = Math.max(newest, Long.parseLong(text));
@@ -259,7 +259,7 @@ public final class ModelRepository {
   private Path folder(String model) throws InvalidModelException {
     if (!isName(model)) {
       throw new InvalidModelException(
-          "'%s' cannot name a model; expected %s".formatted(model, NAME_RULE));
+          "'%s' is not a valid model name; expected %s".formatted(model, NAME_RULE));
     }
     return root.resolve(model);
   }

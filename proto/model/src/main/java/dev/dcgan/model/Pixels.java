@@ -1,16 +1,18 @@
 package dev.dcgan.model;
 
 /**
- * From a generator's values to pixels, by the law {@link ModelBundle#NORMALISATION}, with which a
- * published model computes its own: in float, halves to even.
+ * The pixel quantization {@link ModelBundle#PIXEL_QUANTIZATION}, as a published model computes it:
+ * in float32, rounding halves to even.
  */
 public final class Pixels {
 
   private Pixels() {}
 
   /**
-   * The pixels of any number of images: from (n, channels, height, width) in [-1, 1] to uint8 (n,
-   * height, width, channels).
+   * Quantizes n images.
+   *
+   * @param images (n, channels, height, width), in [-1, 1]
+   * @return uint8 (n, height, width, channels)
    */
   public static byte[] of(float[] images, ImageShape shape) {
     byte[] pixels = new byte[images.length];

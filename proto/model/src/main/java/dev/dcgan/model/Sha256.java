@@ -6,12 +6,12 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 
-/** A SHA-256 digest under way, in the form that manifests and checkpoints have it. */
+/** Computes a SHA-256 digest in the form that manifests and checkpoints store. */
 public final class Sha256 {
 
   private final MessageDigest digest;
 
-  /** The digest of nothing yet. */
+  /** Starts a digest. */
   public Sha256() {
     try {
       digest = MessageDigest.getInstance("SHA-256");
@@ -27,14 +27,14 @@ public final class Sha256 {
     return this;
   }
 
-  /** Appends what remains in the buffer, which stays as it is. */
+  /** Appends the buffer's remaining bytes without changing its position. */
   @CanIgnoreReturnValue
   public Sha256 add(ByteBuffer bytes) {
     digest.update(bytes.duplicate());
     return this;
   }
 
-  /** Lower-case hexadecimal, 64 digits; ends this digest. */
+  /** Completes the digest and returns it as 64 lower-case hexadecimal digits. */
   public String hex() {
     return HexFormat.of().formatHex(digest.digest());
   }

@@ -1,3 +1,3 @@
-/** The model bundle on disk: what the trainer publishes and the sampler verifies and serves. */
+/** The model repository on disk: the trainer publishes to it; the sampler verifies and serves. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.model;

@@ -4,18 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import org.junit.jupiter.api.Test;
 
-/** The same bits as {@link StrictMath}'s, for what the law makes of its 2^32 words. */
+/** Compares the bits with those of {@link StrictMath}, for the 2^32 words of the scheme. */
 class FdlibmTest {
 
   private static final long WORDS = 1L << 32;
 
   /**
-   * From one word to the next. Prime, so that it meets every pattern of low bits; {@code
+   * The step between tested words. It is prime, so that every pattern of low bits occurs; {@code
    * -Dlatent.stride=1} compares all 2^32, in minutes.
    */
   private static final long STRIDE = Long.getLong("latent.stride", 101);
 
-  /** The words around a place where fdlibm, or the class, changes its way. */
+  /** The words around a point where fdlibm, or the class, switches between formulas. */
   private static final long AROUND = 1 << 11;
 
   private final double[] cosSin = new double[2];
@@ -48,7 +48,7 @@ class FdlibmTest {
   }
 
   @Test
-  void cosSin_nearMultiplesOfAnEighthTurnAndItsBranches_isStrictMaths() {
+  void cosSin_nearMultiplesOfAnEighthTurn_isStrictMaths() {
     double[] distances = {
       0, 0x1p-17, 0x1p-18, 0x1p-19, 0x1p-20, 0.3, fromHigh(0x3fd33333), fromHigh(0x3fe90001)
     };
@@ -96,14 +96,14 @@ class FdlibmTest {
     checkSame("sin", word, cosSin[1], StrictMath.sin(angle));
   }
 
-  /** As the law has it. */
+  /** The number in (0, 1) that the scheme computes from a word. */
   private static double unit(long word) {
     double unit = (word + 0.5) * 0x1p-32;
     checkSame("unit", word, Latents.unit((int) word), unit);
     return unit;
   }
 
-  /** AssertJ is asked about differences alone: it takes longer than all the rest. */
+  /** AssertJ is called for differences only, because it takes longer than the computation. */
   private static void checkSame(String what, long word, double actual, double expected) {
     if (Double.doubleToRawLongBits(actual) != Double.doubleToRawLongBits(expected)) {
       assertThat(actual).as("%s of word %08x", what, word).isEqualTo(expected);

@@ -22,7 +22,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
-/** Every test damages a version that was published whole. */
+/** Most tests damage a valid published version. */
 class ModelBundleTest {
 
   @TempDir Path root;
@@ -88,7 +88,7 @@ class ModelBundleTest {
   }
 
   @Test
-  void openModel_noticesThatItsFileIsChangedOrReplaced_afterItWasDigested() throws IOException {
+  void requireUnchanged_noticesAChangedOrReplacedFile() throws IOException {
     ModelFile file = ModelBundle.open(folder).openModel();
     file.requireUnchanged();
     assertThat(Files.readAllBytes(file.path())).isEqualTo(Models.ONNX);
@@ -180,16 +180,29 @@ class ModelBundleTest {
 
   @Test
   void open_refusesANewerFormatEvenWithFieldsItDoesNotKnow() throws IOException {
-    Files.writeString(manifest, "{\"compression\": {\"kind\": \"zstd\"}, \"formatVersion\": 2}");
+    Files.writeString(manifest, "{\"compression\": {\"kind\": \"zstd\"}, \"formatVersion\": 3}");
 
-    assertRefused("has format_version 2; this program reads 1 to 1: use a newer program");
+    assertRefused("has format_version 3; expected 2: use a newer program");
+  }
+
+  @Test
+  void open_refusesTheFirstFormatAndSaysWhatToDo() throws IOException {
+    String current = Files.readString(manifest);
+    Files.writeString(
+        manifest,
+        current
+            .replace("\"formatVersion\": 2", "\"formatVersion\": 1")
+            .replace("\"latentScheme\"", "\"latentLaw\"")
+            .replace("\"pixelQuantization\"", "\"normalisation\""));
+
+    assertRefused("has format_version 1; expected 2: publish the model again");
   }
 
   @Test
   void open_refusesAManifestWithoutAFormat() throws IOException {
     Files.writeString(manifest, "{}");
 
-    assertRefused("has no format_version; expected 1 to 1");
+    assertRefused("has no format_version; expected 2");
   }
 
   @ParameterizedTest
@@ -220,19 +233,19 @@ class ModelBundleTest {
   }
 
   @Test
-  void open_refusesAnotherLatentLaw() throws IOException {
-    edit(m -> m.setLatentLaw("mersenne/1"));
+  void open_refusesAnotherLatentScheme() throws IOException {
+    edit(m -> m.setLatentScheme("mersenne/1"));
 
     assertRefused(
-        "uses the latent law 'mersenne/1'; this program knows '%s'".formatted(Latents.LAW));
+        "latent sampling scheme 'mersenne/1'; expected '%s'".formatted(Latents.SCHEME));
   }
 
   @Test
-  void open_refusesAGoldenLatentThatTheLawDoesNotGive() throws IOException {
+  void open_refusesAGoldenLatentOfAnotherScheme() throws IOException {
     edit(m -> m.getGoldenBuilder(1).setIndex(8));
 
     assertRefused(
-        "golden vector of (seed 18446744073709551615, index 8): the latent differs from what this");
+        "golden vector of (seed 18446744073709551615, index 8): the latent differs");
   }
 
   @Test
@@ -276,7 +289,7 @@ class ModelBundleTest {
   void open_refusesARenamedVersion() throws IOException {
     folder = Files.move(folder, folder.resolveSibling("9"));
 
-    assertRefused("9 holds the manifest of 'digits/1': was the folder renamed?");
+    assertRefused("9 holds the manifest of 'digits/1'; was the folder renamed?");
   }
 
   @Test
@@ -284,7 +297,7 @@ class ModelBundleTest {
     Files.move(root.resolve("digits"), root.resolve("faces"));
     folder = root.resolve("faces/1");
 
-    assertRefused("holds the manifest of 'digits/1': was the folder renamed?");
+    assertRefused("holds the manifest of 'digits/1'; was the folder renamed?");
   }
 
   @Test

@@ -17,7 +17,7 @@ final class Models {
 
   private Models() {}
 
-  /** All that {@link ModelRepository#publish} asks for. */
+  /** Returns a complete draft for {@link ModelRepository#publish}. */
   static ModelManifest.Builder draft(String name) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(name))
@@ -25,8 +25,8 @@ final class Models {
         .setArchitecture("mnist28")
         .setShape(SHAPE.toProto())
         .setLatentSize(LATENT_SIZE)
-        .setLatentLaw(Latents.LAW)
-        .setNormalisation(ModelBundle.NORMALISATION)
+        .setLatentScheme(Latents.SCHEME)
+        .setPixelQuantization(ModelBundle.PIXEL_QUANTIZATION)
         .putQuality("d_loss", 0.69)
         .addGolden(golden(1, 0))
         .addGolden(golden(-1, 7))

@@ -8,7 +8,7 @@ import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 
-/** The connection that a call came by, for sharing out among connections what is bounded. */
+/** Identifies the connection of a call, so that limits can be applied per connection. */
 public final class CallConnection {
 
   private static final Context.Key<Object> CURRENT =
@@ -16,17 +16,20 @@ public final class CallConnection {
 
   private CallConnection() {}
 
-  /** Stands for the connection of the call that is handled now: equal for calls of one. */
+  /**
+   * Returns an identifier of the current call's connection. It is equal for calls of one
+   * connection.
+   */
   public static Object current() {
     return CURRENT.get();
   }
 
-  /** Tells the handlers of calls. */
+  /** Stores the connection in the context of each call. */
   static final class Marker implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-      Object peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR); // Its port too.
+      Object peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR); // With the port.
       return Contexts.interceptCall(
           Context.current().withValue(CURRENT, peer), call, headers, next);
     }

@@ -1,15 +1,15 @@
 package dev.dcgan.server;
 
-import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
-import io.grpc.netty.shaded.io.netty.util.concurrent.EventExecutor;
+import io.netty.channel.EventLoopGroup;
+import io.netty.util.concurrent.EventExecutor;
 import java.util.concurrent.Executor;
 
 /**
- * The thread that reads from and writes to a call's connection, for answering on it.
+ * The event loop thread of a call's connection, for sending responses from it.
  *
- * <p>Answers that one task gives on that thread leave in one write, and wake the client once. Given
- * from elsewhere, each would wake this thread, and it the client, one by one: with few callers that
- * costs more than all else in a call.
+ * <p>Responses that one task sends from that thread are flushed in one write and wake the client
+ * once. A response from another thread wakes the event loop, and it the client, for each response.
+ * With few clients that costs more than the rest of a call.
  */
 public final class CallThread {
 
@@ -18,8 +18,8 @@ public final class CallThread {
   private CallThread() {}
 
   /**
-   * The current thread, where it is a connection's and calls are handled on it; otherwise an
-   * executor that runs tasks at once, wherever.
+   * Returns the current thread's event loop if calls are handled on event loops; otherwise an
+   * executor that runs tasks immediately in the calling thread.
    */
   public static Executor current() {
     Executor current = CURRENT.get();

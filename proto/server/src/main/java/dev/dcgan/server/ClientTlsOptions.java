@@ -15,60 +15,60 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Option;
 
-/** The options by which a client speaks TLS; any of them asks for it. */
+/** The TLS options of a client. Each of them enables TLS. */
 public final class ClientTlsOptions {
 
   private static final Logger log = LoggerFactory.getLogger(ClientTlsOptions.class);
 
   @Option(
       names = "--tls",
-      description = "Speak TLS, with a server that an authority on the JDK's list vouches for.")
+      description = "Use TLS and verify the server's certificate with the JDK's CA certificates.")
   private boolean tls;
 
   @Option(
       names = "--tls-ca",
       paramLabel = "FILE",
-      description = "PEM: speak TLS, with a server that one of these certificates vouches for.")
+      description = "PEM: use TLS and verify the server's certificate with these CA certificates.")
   private @Nullable Path ca;
 
   @Option(
       names = "--tls-cert",
       paramLabel = "FILE",
-      description = "PEM: the client's certificate, for servers that want one; with --tls-key.")
+      description = "PEM: the client's certificate, for mTLS; requires --tls-key.")
   private @Nullable Path cert;
 
   @Option(
       names = "--tls-key",
       paramLabel = "FILE",
-      description = "PEM, PKCS#8: the certificate's private key.")
+      description = "PEM, PKCS#8: the private key of --tls-cert.")
   private @Nullable Path key;
 
   @Option(
       names = "--tls-authority",
       paramLabel = "NAME",
       description =
-          "The name that the server's certificate is for, where it is not the one of --target, as"
-              + " through a forwarded port.")
+          "The host name in the server's certificate, if it differs from that of --target, for"
+              + " example with port forwarding.")
   private @Nullable String authority;
 
-  /** Adds a line for each option that is wrong. */
-  public void check(Problems problems) {
+  /** Reports each invalid option. */
+  public void check(Validator validator) {
     if (ca != null) {
       Path file = ca;
-      problems.requireReads("--tls-ca", () -> Pem.authorities(file, Pem.UNTOLD));
+      validator.requireReadable("--tls-ca", () -> Pem.authorities(file, Pem.NO_WARNINGS));
     }
-    Pem.checkIdentity(problems, cert, key);
-    problems.require(
+    Pem.checkIdentity(validator, cert, key);
+    validator.require(
         authority == null || isName(authority),
-        "--tls-authority '%s': expected the name in the server's certificate, and nothing else"
+        "--tls-authority '%s': expected only the host name in the server's certificate"
             .formatted(authority));
   }
 
   /**
-   * The server to call.
+   * Returns the server to call.
    *
-   * @param address {@code host:port}, or any other name that gRPC resolves
-   * @throws IOException a file cannot be read, or is wrong
+   * @param address {@code host:port}, or another name that gRPC resolves
+   * @throws IOException if a file cannot be read or is invalid
    */
   public Target target(String address) throws IOException {
     if (!tls && ca == null && cert == null && key == null && authority == null) {
@@ -77,7 +77,7 @@ public final class ClientTlsOptions {
     return new Target(address, credentials(), authority);
   }
 
-  /** Stricter than gRPC, which escapes what cannot be in a name, and calls. */
+  /** Stricter than gRPC, which escapes characters that are invalid in a name. */
   private static boolean isName(String authority) {
     try {
       return authority.equals(new URI("tls://" + authority).getRawAuthority())
@@ -104,7 +104,7 @@ public final class ClientTlsOptions {
         credentials.keyManager(identity);
       }
     } catch (GeneralSecurityException e) {
-      throw new IOException("TLS cannot be had of this JDK: " + e.getMessage(), e);
+      throw new IOException("cannot create the TLS context: " + e.getMessage(), e);
     }
     return credentials.build();
   }

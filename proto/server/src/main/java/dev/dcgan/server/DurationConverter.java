@@ -6,7 +6,7 @@ import java.util.regex.Pattern;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Reads durations as people write them: {@code 2ms}, {@code 5s}, {@code 10m}, {@code 0}. */
+/** Parses durations such as {@code 2ms}, {@code 5s}, {@code 10m} and {@code 0}. */
 final class DurationConverter implements ITypeConverter<Duration> {
 
   private static final Pattern FORM = Pattern.compile("0|(\\d{1,6})(us|ms|s|m|h)");

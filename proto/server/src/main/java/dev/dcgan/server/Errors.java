@@ -10,53 +10,52 @@ import java.time.Duration;
 import java.util.List;
 
 /**
- * The one table of what callers are told.
+ * Creates the status of every kind of error.
  *
  * <pre>
- *   bad arguments              INVALID_ARGUMENT     google.rpc.BadRequest: each field and what is wrong with it
- *   an unknown model, version,
- *     run, checkpoint          NOT_FOUND
- *   a state that forbids it    FAILED_PRECONDITION
- *   a request id used before
- *     for something else       ALREADY_EXISTS
- *   what this server was not
- *     started to allow         PERMISSION_DENIED
- *   a full queue, answers
- *     that nobody reads, too
- *     little memory            RESOURCE_EXHAUSTED   google.rpc.RetryInfo: when to come back
- *   too late for its deadline  DEADLINE_EXCEEDED
+ *   invalid arguments            INVALID_ARGUMENT     google.rpc.BadRequest with each invalid field
+ *   unknown model, version, run
+ *     or checkpoint              NOT_FOUND
+ *   the state does not allow it  FAILED_PRECONDITION
+ *   a request id is used for
+ *     another request            ALREADY_EXISTS
+ *   an option of the server
+ *     disables the operation     PERMISSION_DENIED
+ *   queue full, unread responses,
+ *     out of memory              RESOURCE_EXHAUSTED   google.rpc.RetryInfo
+ *   the deadline cannot be met   DEADLINE_EXCEEDED
  *   no model yet, draining,
- *     a lost device            UNAVAILABLE
- *   a fault of ours            INTERNAL             no detail: the log has it
+ *     device lost                UNAVAILABLE
+ *   a bug                        INTERNAL             no details; the log has them
  * </pre>
  *
- * <p>Descriptions may quote what the caller sent, and are cut to a length that fits into the
- * headers in which errors travel: clients refuse more than 8 KiB of them.
+ * <p>Descriptions may quote the request. They are truncated to fit into the HTTP headers that carry
+ * errors: clients refuse headers of more than 8 KiB.
  */
 public final class Errors {
 
-  private static final int MOST_OF_A_MESSAGE = 500;
-  private static final int MOST_OF_A_VIOLATION = 150;
+  private static final int MAX_MESSAGE_LENGTH = 500;
+  private static final int MAX_VIOLATION_LENGTH = 150;
 
   /**
-   * What is wrong with a field of a request.
+   * An invalid field of a request.
    *
-   * @param field its path in the request, {@code config.epochs}
-   * @param description what was found, what was expected
+   * @param field the path in the request, for example {@code config.epochs}
+   * @param description what was found and what was expected
    */
   public record Violation(String field, String description) {}
 
   private Errors() {}
 
-  /** The request's {@code field} is wrong: {@code description} says what was found and expected. */
+  /** One field of the request is invalid. */
   public static StatusRuntimeException invalidArgument(String field, String description) {
     return invalidArgument(List.of(new Violation(field, description)));
   }
 
   /**
-   * All that is wrong with a request.
+   * One or more fields of the request are invalid.
    *
-   * @param violations one or more
+   * @param violations at least one
    */
   public static StatusRuntimeException invalidArgument(List<Violation> violations) {
     BadRequest.Builder detail = BadRequest.newBuilder();
@@ -66,8 +65,8 @@ public final class Errors {
               .setField(violation.field)
               .setDescription(
                   violations.size() == 1
-                      ? cut(violation.description, MOST_OF_A_MESSAGE)
-                      : cut(violation.description, MOST_OF_A_VIOLATION)));
+                      ? truncate(violation.description, MAX_MESSAGE_LENGTH)
+                      : truncate(violation.description, MAX_VIOLATION_LENGTH)));
     }
     Violation first = violations.get(0);
     String message =
@@ -78,27 +77,27 @@ public final class Errors {
     return status(Status.Code.INVALID_ARGUMENT, message, Any.pack(detail.build()));
   }
 
-  /** What the request names does not exist. */
+  /** A resource that the request names does not exist. */
   public static StatusRuntimeException notFound(String description) {
     return status(Status.NOT_FOUND, description);
   }
 
-  /** The state of what the request names does not allow it; the caller must change that first. */
+  /** The state of a resource does not allow the request; the client must change the state first. */
   public static StatusRuntimeException failedPrecondition(String description) {
     return status(Status.FAILED_PRECONDITION, description);
   }
 
-  /** This server was started without what would allow it; the description says how to allow it. */
+  /** An option of the server disables the operation; the description names the option. */
   public static StatusRuntimeException permissionDenied(String description) {
     return status(Status.PERMISSION_DENIED, description);
   }
 
-  /** What was to be made exists, and is another. */
+  /** The resource exists already and differs from the requested one. */
   public static StatusRuntimeException alreadyExists(String description) {
     return status(Status.ALREADY_EXISTS, description);
   }
 
-  /** Too much is queued already; {@code retryAfter} estimates when there will be room. */
+  /** The server is overloaded; {@code retryAfter} estimates when it has capacity again. */
   public static StatusRuntimeException overloaded(String description, Duration retryAfter) {
     RetryInfo detail =
         RetryInfo.newBuilder()
@@ -110,17 +109,17 @@ public final class Errors {
     return status(Status.Code.RESOURCE_EXHAUSTED, description, Any.pack(detail));
   }
 
-  /** It cannot be done before the call's deadline, or was not. */
+  /** The deadline cannot be met, or has passed. */
   public static StatusRuntimeException deadlineExceeded(String description) {
     return status(Status.DEADLINE_EXCEEDED, description);
   }
 
-  /** This replica cannot serve now; another may, or this one later. */
+  /** This replica cannot serve now. Another replica may, or this one later. */
   public static StatusRuntimeException unavailable(String description) {
     return status(Status.UNAVAILABLE, description);
   }
 
-  /** A fault of ours; what it was is for the log alone. */
+  /** A bug. Only the log has the details. */
   public static StatusRuntimeException internal() {
     return Status.INTERNAL
         .withDescription("internal error; the server's log has the cause")
@@ -128,18 +127,18 @@ public final class Errors {
   }
 
   private static StatusRuntimeException status(Status status, String description) {
-    return status.withDescription(cut(description, MOST_OF_A_MESSAGE)).asRuntimeException();
+    return status.withDescription(truncate(description, MAX_MESSAGE_LENGTH)).asRuntimeException();
   }
 
-  private static String cut(String text, int most) {
-    return text.length() <= most ? text : text.substring(0, most) + " ...";
+  private static String truncate(String text, int max) {
+    return text.length() <= max ? text : text.substring(0, max) + " ...";
   }
 
   private static StatusRuntimeException status(Status.Code code, String description, Any detail) {
     return StatusProto.toStatusRuntimeException(
         com.google.rpc.Status.newBuilder()
             .setCode(code.value())
-            .setMessage(cut(description, MOST_OF_A_MESSAGE))
+            .setMessage(truncate(description, MAX_MESSAGE_LENGTH))
             .addDetails(detail)
             .build());
   }

@@ -10,7 +10,7 @@ import io.grpc.Status;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Turns what a handler throws by mistake into INTERNAL for the caller and one entry in the log. */
+/** Converts an unexpected exception of a handler into INTERNAL and one log entry. */
 final class FaultBarrier implements ServerInterceptor {
 
   private static final Logger log = LoggerFactory.getLogger(FaultBarrier.class);
@@ -30,7 +30,7 @@ final class FaultBarrier implements ServerInterceptor {
   private static final class GuardedCall<ReqT, RespT>
       extends SimpleForwardingServerCall<ReqT, RespT> {
 
-    // Written by whichever thread closes the call.
+    // Written by the thread that closes the call.
     private volatile boolean closed;
 
     GuardedCall(ServerCall<ReqT, RespT> call) {
@@ -46,7 +46,7 @@ final class FaultBarrier implements ServerInterceptor {
     void fail(RuntimeException e) {
       String method = getMethodDescriptor().getFullMethodName();
       if (isCancelled()) {
-        // To answer a caller that has gone throws too; nobody is at fault.
+        // Responding to a client that cancelled throws too, which is not a bug.
         log.debug("{} was cancelled", method, e);
         return;
       }

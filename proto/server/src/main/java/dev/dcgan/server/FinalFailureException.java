@@ -3,14 +3,14 @@ package dev.dcgan.server;
 import java.io.IOException;
 
 /**
- * A failure that the same command would end with however often it were started again; its message
- * is written for operators.
+ * A failure that would repeat if the same command were retried. The message is written for
+ * operators.
  */
 public final class FinalFailureException extends IOException {
 
   /**
-   * The exit code of a job that has failed for good: EX_DATAERR of sysexits.h. Not 1: what
-   * schedules jobs would try it again.
+   * The exit code of a permanent failure, EX_DATAERR of sysexits.h. A job scheduler would retry
+   * after exit code 1.
    */
   public static final int EXIT_CODE = 65;
 

@@ -4,17 +4,17 @@ import io.grpc.BindableService;
 import io.grpc.Server;
 import io.grpc.ServerInterceptors;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
-import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
-import io.grpc.netty.shaded.io.netty.channel.EventLoopGroup;
-import io.grpc.netty.shaded.io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.grpc.netty.shaded.io.netty.channel.epoll.Epoll;
-import io.grpc.netty.shaded.io.netty.channel.epoll.EpollIoHandler;
-import io.grpc.netty.shaded.io.netty.channel.epoll.EpollServerSocketChannel;
-import io.grpc.netty.shaded.io.netty.channel.nio.NioIoHandler;
-import io.grpc.netty.shaded.io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.epoll.Epoll;
+import io.netty.channel.epoll.EpollIoHandler;
+import io.netty.channel.epoll.EpollServerSocketChannel;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
@@ -27,27 +27,26 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One gRPC service, or more, with what every deployment needs around it: health, reflection,
- * metrics, and an end that drops no call.
+ * A gRPC server with health checks, reflection, metrics and graceful shutdown.
  *
- * <p>Liveness is the health of service {@code ""}, SERVING until {@link #reportBroken} or the end.
- * Readiness is the health of the first service's name, NOT_SERVING until {@link #setReady}.
- * Thread-safe.
+ * <p>Liveness is the health of service {@code ""}, which is SERVING until {@link #reportBroken} or
+ * the shutdown. Readiness is the health of the first service's name, NOT_SERVING until {@link
+ * #setReady}. Thread-safe.
  */
 public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
   private static final int MAX_REQUEST_BYTES = 1 << 20;
-  // Many callers may share a proxy's connection; the rest wait at the client. What they leave
-  // unread is in our memory: services with large answers bound it, by CallConnection.
-  private static final int MOST_CALLS_OF_A_CONNECTION = 1000;
-  private static final Duration CUT_OFF = Duration.ofSeconds(5);
+  // Many clients may share a proxy's connection; further calls wait at the client. Unread responses
+  // occupy the server's memory: services with large responses limit them per CallConnection.
+  private static final int MAX_CALLS_PER_CONNECTION = 1000;
+  private static final Duration CANCEL_TIMEOUT = Duration.ofSeconds(5);
 
   private final String service;
   private final HealthStatusManager health;
   private final HealthWatches watches;
   private final ServingState state;
-  private final @Nullable ReloadedTls tls;
+  private final @Nullable ReloadingTls tls;
   private final EventLoopGroup loops;
   private final ExecutorService executor;
   private final Server server;
@@ -57,7 +56,7 @@ public final class GrpcServer implements AutoCloseable {
       HealthStatusManager health,
       HealthWatches watches,
       ServingState state,
-      @Nullable ReloadedTls tls,
+      @Nullable ReloadingTls tls,
       EventLoopGroup loops,
       ExecutorService executor,
       Server server) {
@@ -72,21 +71,21 @@ public final class GrpcServer implements AutoCloseable {
   }
 
   /**
-   * How to serve.
+   * The configuration of a server.
    *
-   * @param port 0 for any free one
-   * @param handlersBlock whether handlers may take long, or wait: then calls run on a pool of one
-   *     thread a core. Otherwise they run on the threads that read and write
-   * @param maxConnectionAge after which a client is asked to connect anew, so that it hears of
-   *     other servers; its calls under way go on. Zero: never
-   * @param tls null: plain text
+   * @param port the TCP port, or 0 for any free port
+   * @param handlersBlock whether handlers may block or take long. If so, calls run on a pool with
+   *     one thread per core; otherwise they run on the event loops
+   * @param maxConnectionAge the age after which a client is asked to reconnect, so that it
+   *     discovers other replicas; calls in flight complete. Zero disables the limit
+   * @param tls the TLS files, or null for plain text
    */
   public record Config(
       int port, boolean handlersBlock, Duration maxConnectionAge, @Nullable ServerTls tls) {}
 
   /**
-   * Starts to serve one service whose handlers may block, in plain text; on a port of 0 any free
-   * one.
+   * Starts a server for one service whose handlers may block, in plain text. Port 0 selects any
+   * free port.
    */
   public static GrpcServer start(int port, BindableService service, PrometheusRegistry registry)
       throws IOException {
@@ -99,14 +98,14 @@ public final class GrpcServer implements AutoCloseable {
   }
 
   /**
-   * Starts to serve, alive but not ready.
+   * Starts a server, which is live but not ready.
    *
-   * @param state follows this server's
-   * @param service whose name's health is the readiness
-   * @param further services
-   * @throws IOException the port cannot be bound, or a file of TLS is wrong
+   * @param state receives the state of this server
+   * @param service the service whose health is the readiness
+   * @param further other services
+   * @throws IOException if the port cannot be bound or a TLS file is invalid
    */
-  @SuppressWarnings("deprecation") // The reflection of v1alpha: the only one that old clients know.
+  @SuppressWarnings("deprecation") // Old clients know only reflection v1alpha.
   public static GrpcServer start(
       Config config,
       PrometheusRegistry registry,
@@ -118,7 +117,7 @@ public final class GrpcServer implements AutoCloseable {
     HealthStatusManager health = new HealthStatusManager();
     HealthWatches watches = new HealthWatches();
     health.setStatus(name, ServingStatus.NOT_SERVING);
-    ReloadedTls tls = config.tls == null ? null : new ReloadedTls(config.tls);
+    ReloadingTls tls = config.tls == null ? null : new ReloadingTls(config.tls);
     boolean hasEpoll = Epoll.isAvailable();
     EventLoopGroup loops =
         new MultiThreadIoEventLoopGroup(
@@ -133,15 +132,15 @@ public final class GrpcServer implements AutoCloseable {
             .channelType(hasEpoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
-            .maxConcurrentCallsPerConnection(MOST_CALLS_OF_A_CONNECTION)
+            .maxConcurrentCallsPerConnection(MAX_CALLS_PER_CONNECTION)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
-            // A caller that vanished without a word is noticed, and what it held is freed.
+            // Detects clients that vanished without closing the connection, and frees their memory.
             .keepAliveTime(1, TimeUnit.MINUTES)
             .addService(service)
             .addService(ServerInterceptors.intercept(health.getHealthService(), watches))
             .addService(ProtoReflectionServiceV1.newInstance())
             .addService(ProtoReflectionService.newInstance())
-            // The last one added sees a call first.
+            // The interceptor that is added last is called first.
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
             .intercept(new ServerMetrics(registry));
@@ -166,7 +165,7 @@ public final class GrpcServer implements AutoCloseable {
         tls.close();
       }
       executor.shutdown();
-      end(loops);
+      shutdown(loops);
       throw new IOException(
           "cannot serve gRPC on port %d (%s); choose another with --port"
               .formatted(config.port, rootMessage(e)),
@@ -178,20 +177,20 @@ public final class GrpcServer implements AutoCloseable {
     return server.getPort();
   }
 
-  /** Tells load balancers whether to send calls here; once draining, the answer stays no. */
+  /** Sets the readiness for load balancers. A draining server is never ready again. */
   public synchronized void setReady(boolean ready) {
     state.setReady(ready);
     health.setStatus(service, state.isReady() ? ServingStatus.SERVING : ServingStatus.NOT_SERVING);
   }
 
-  /** What load balancers are told. */
+  /** The readiness that load balancers see. */
   public boolean isReady() {
     return state.isReady();
   }
 
   /**
-   * Tells load balancers and supervisors that this process can never serve again: neither {@code
-   * ""} nor the service is SERVING from now on.
+   * Reports that this process cannot recover. From now on neither {@code ""} nor the service is
+   * SERVING.
    */
   public synchronized void reportBroken() {
     state.breakDown();
@@ -199,24 +198,24 @@ public final class GrpcServer implements AutoCloseable {
     health.setStatus(HealthStatusManager.SERVICE_NAME_ALL_SERVICES, ServingStatus.NOT_SERVING);
   }
 
-  private synchronized void neverReadyAgain() {
+  private synchronized void startDraining() {
     state.drain();
     setReady(false);
   }
 
   /**
-   * Ends without dropping a call: not ready at once, still accepting for {@code lame} until load
-   * balancers have noticed, then no new calls and up to {@code grace} for those under way. Watches
-   * on its health end with the new calls.
+   * Shuts down gracefully. The server reports that it is not ready and accepts calls for {@code
+   * lameDuck}, until load balancers have noticed. Then it refuses new calls, ends health watches
+   * and waits up to {@code grace} for calls in flight.
    */
-  public void drain(Duration lame, Duration grace) {
-    neverReadyAgain();
+  public void drain(Duration lameDuck, Duration grace) {
+    startDraining();
     try {
-      TimeUnit.NANOSECONDS.sleep(lame.toNanos());
+      TimeUnit.NANOSECONDS.sleep(lameDuck.toNanos());
       server.shutdown();
       watches.end();
       if (!server.awaitTermination(grace.toNanos(), TimeUnit.NANOSECONDS)) {
-        log.warn("calls still under way after {} s were cut off", grace.toSeconds());
+        log.warn("calls in flight after {} s were cancelled", grace.toSeconds());
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
@@ -225,24 +224,25 @@ public final class GrpcServer implements AutoCloseable {
     }
   }
 
-  /** Ends at once; calls under way are cut off, and their handlers have been told so on return. */
+  /** Shuts down immediately. Calls in flight are cancelled, and on return their handlers know. */
   @Override
   public void close() {
-    neverReadyAgain();
+    startDraining();
     if (tls != null) {
       tls.close();
     }
-    // Whoever was interrupted while draining comes here too, and must wait nonetheless.
+    // A thread that was interrupted while draining must wait here nevertheless.
     boolean interrupted = Thread.interrupted();
     server.shutdownNow();
     try {
-      // The executors go last: through them handlers hear that their calls have ended.
-      boolean ended = server.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS);
+      // The executors are shut down last, because handlers are notified through them.
+      boolean terminated = server.awaitTermination(CANCEL_TIMEOUT.toNanos(), TimeUnit.NANOSECONDS);
       executor.shutdown();
-      if (!ended || !executor.awaitTermination(CUT_OFF.toNanos(), TimeUnit.NANOSECONDS)) {
-        log.warn("a call still runs {} s after it was cut off", CUT_OFF.toSeconds());
+      if (!terminated
+          || !executor.awaitTermination(CANCEL_TIMEOUT.toNanos(), TimeUnit.NANOSECONDS)) {
+        log.warn("a call is still running {} s after it was cancelled", CANCEL_TIMEOUT.toSeconds());
       }
-      end(loops);
+      shutdown(loops);
     } catch (InterruptedException e) {
       executor.shutdown();
       interrupted = true;
@@ -252,8 +252,8 @@ public final class GrpcServer implements AutoCloseable {
     }
   }
 
-  private static void end(EventLoopGroup loops) {
-    var unused = loops.shutdownGracefully(0, CUT_OFF.toSeconds(), TimeUnit.SECONDS);
+  private static void shutdown(EventLoopGroup loops) {
+    var unused = loops.shutdownGracefully(0, CANCEL_TIMEOUT.toSeconds(), TimeUnit.SECONDS);
   }
 
   private static String rootMessage(Throwable e) {

@@ -15,8 +15,8 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * Ends the watches on a server's health when it does: gRPC's own service never does, and a watch is
- * a call under way that a drain would wait for. Thread-safe.
+ * Ends health watches when the server drains. gRPC's health service never ends them, and draining
+ * waits for all calls in flight. Thread-safe.
  */
 final class HealthWatches implements ServerInterceptor {
 
@@ -25,7 +25,7 @@ final class HealthWatches implements ServerInterceptor {
 
   @GuardedBy("this") private boolean ended;
 
-  /** Ends all watches, those to come too. */
+  /** Ends all current and future watches. */
   void end() {
     List<Watch<?, ?>> watches;
     synchronized (this) {
@@ -72,7 +72,7 @@ final class HealthWatches implements ServerInterceptor {
     open.remove(watch);
   }
 
-  /** A call that may be ended from outside, and is deaf to its handler from then on. */
+  /** A call that can be ended externally and ignores its handler afterwards. */
   private static final class Watch<Q, A> extends SimpleForwardingServerCall<Q, A> {
 
     // Mutable state
@@ -83,7 +83,7 @@ final class HealthWatches implements ServerInterceptor {
     }
 
     void end() {
-      close(Status.UNAVAILABLE.withDescription("this replica ends"), new Metadata());
+      close(Status.UNAVAILABLE.withDescription("the server is shutting down"), new Metadata());
     }
 
     @Override

@@ -7,18 +7,18 @@ import java.nio.charset.StandardCharsets;
 import java.util.List;
 
 /**
- * One request over HTTP, to be answered once, by {@link #send}, {@link #sendHeaders} or {@link
- * #text}. For one thread.
+ * One HTTP request, which is answered once by {@link #send}, {@link #sendHeaders} or {@link #text}.
+ * Not thread-safe.
  */
 public final class HttpCall {
 
-  private static final int MOST_OF_A_LINE = 500;
+  private static final int MAX_LINE_LENGTH = 500;
 
   private final HttpExchange exchange;
 
   HttpCall(HttpExchange exchange) {
     this.exchange = exchange;
-    // A browser must not guess that text is a page.
+    // Prevents browsers from interpreting text as HTML.
     header("X-Content-Type-Options", "nosniff");
   }
 
@@ -26,12 +26,12 @@ public final class HttpCall {
     return exchange;
   }
 
-  /** Without the query. */
+  /** The path without the query. */
   String path() {
     return exchange.getRequestURI().getPath();
   }
 
-  /** What follows the question mark, as it was sent; empty: nothing. */
+  /** The raw query, or empty if there is none. */
   public String query() {
     String query = exchange.getRequestURI().getRawQuery();
     return query == null ? "" : query;
@@ -41,12 +41,12 @@ public final class HttpCall {
     return exchange.getRequestMethod();
   }
 
-  /** Whether the headers are all that is asked for. */
+  /** Whether the request's method is HEAD. */
   public boolean isHead() {
     return method().equals("HEAD");
   }
 
-  /** The values of a request's header, one an occurrence. */
+  /** The values of a request header, one per occurrence. */
   public List<String> headers(String name) {
     List<String> values = exchange.getRequestHeaders().get(name);
     return values == null ? List.of() : values;
@@ -57,12 +57,12 @@ public final class HttpCall {
     return exchange.getRemoteAddress(); // With its port.
   }
 
-  /** Sets a header of the answer. */
+  /** Sets a response header. */
   public void header(String name, String value) {
     exchange.getResponseHeaders().set(name, value);
   }
 
-  /** Answers; the body is left out where only the headers are asked for. */
+  /** Sends a response. For HEAD the body is omitted. */
   public void send(int code, byte[] body) throws IOException {
     send(code, body.length, out -> out.write(body));
   }
@@ -86,22 +86,22 @@ public final class HttpCall {
     }
   }
 
-  /** Answers without a body: a 304, or a HEAD whose body would first have to be made. */
+  /** Sends a response without a body, for example 304, or for HEAD if the body is expensive. */
   public void sendHeaders(int code) throws IOException {
     exchange.sendResponseHeaders(code, -1);
   }
 
-  /** Answers with a line that holds for this moment alone; may quote what the caller sent. */
+  /** Sends one line of text, which must not be cached. It may quote the request. */
   public void text(int code, String line) throws IOException {
     header("Cache-Control", "no-store");
     String cut =
-        line.length() <= MOST_OF_A_LINE ? line : line.substring(0, MOST_OF_A_LINE) + " ...";
+        line.length() <= MAX_LINE_LENGTH ? line : line.substring(0, MAX_LINE_LENGTH) + " ...";
     String clean = cut.replaceAll("\\p{Cntrl}", "?");
     header("Content-Type", "text/plain; charset=utf-8");
     send(code, (clean + "\n").getBytes(StandardCharsets.UTF_8));
   }
 
-  /** The status that was sent; -1: none yet. */
+  /** The status code that was sent, or -1 if none was. */
   int code() {
     return exchange.getResponseCode();
   }

@@ -16,35 +16,35 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * What a program offers over HTTP, by the JDK's own server.
+ * The HTTP endpoint of a program, which uses the JDK's HTTP server.
  *
  * <ul>
- *   <li>{@code /metrics} for Prometheus: the given registry, the JVM's and the process's own
- *   <li>{@code /healthz}: 200 while the process works; else 503 and why not
- *   <li>{@code /readyz}: 200 when it is ready; else 503 and why not
+ *   <li>{@code /metrics}: the metrics of the given registry, the JVM and the process, for
+ *       Prometheus
+ *   <li>{@code /healthz}: 200 while the process is live; otherwise 503 and the reason
+ *   <li>{@code /readyz}: 200 while the process is ready; otherwise 503 and the reason
  *   <li>the program's own pages
  * </ul>
  *
- * <p>Thread-safe. Bounded in all it holds: connections (256; more are closed at once), requests of
- * the program's own pages that are under way (32; more get 503), and the time that a request may
- * take to arrive (10 s) and its answer to be made and taken (120 s). There are as many threads as
- * connections, so that those who send or read slowly, or wait for pages, keep nobody from the paths
- * above. The system properties of the JDK's server, {@code sun.net.httpserver.maxReqTime} and
- * others, set other limits. It stands in a trusted network, or behind a proxy: it knows neither TLS
- * nor users.
+ * <p>Thread-safe. All resources are limited: at most 256 connections (more are closed immediately),
+ * at most 32 concurrent requests for the program's own pages (more get 503), 10 s to receive a
+ * request and 120 s to compute and send the response. There are as many threads as connections, so
+ * that slow clients and slow pages do not block the paths above. System properties of the JDK's
+ * server, such as {@code sun.net.httpserver.maxReqTime}, override the limits. The endpoint has
+ * neither TLS nor authentication: run it in a trusted network or behind a proxy.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
-  private static final int SLOW_REQUESTS = 32;
-  private static final int CONNECTIONS = 256;
+  private static final int MAX_SLOW_REQUESTS = 32;
+  private static final int MAX_CONNECTIONS = 256;
 
   static {
-    // The JDK reads them once, when it makes its first server.
+    // The JDK reads these properties once, when the first server is created.
     limit("sun.net.httpserver.maxReqTime", "10"); // seconds
     limit("sun.net.httpserver.maxRspTime", "120"); // seconds
-    limit("jdk.httpserver.maxConnections", Integer.toString(CONNECTIONS));
-    // Else a small body waits for the acknowledgement of its headers, 40 ms.
+    limit("jdk.httpserver.maxConnections", Integer.toString(MAX_CONNECTIONS));
+    // Otherwise a small body waits 40 ms for the acknowledgement of its headers.
     limit("sun.net.httpserver.nodelay", "true");
   }
 
@@ -65,28 +65,33 @@ public final class HttpEndpoint implements AutoCloseable {
                 "/metrics",
                 new MetricsPage(registry),
                 "/healthz",
-                call -> tell(call, liveness, "alive"),
+                call -> respond(call, liveness, "alive"),
                 "/readyz",
-                call -> tell(call, readiness, "ready")),
+                call -> respond(call, readiness, "ready")),
             pages,
-            SLOW_REQUESTS,
+            MAX_SLOW_REQUESTS,
             registry);
     executor =
         new ThreadPoolExecutor(
-            0, CONNECTIONS, 1, TimeUnit.MINUTES, new SynchronousQueue<>(), Threads.named("http"));
+            0,
+            MAX_CONNECTIONS,
+            1,
+            TimeUnit.MINUTES,
+            new SynchronousQueue<>(),
+            Threads.named("http"));
   }
 
-  /** Starts to serve, without pages of the program's own. */
+  /** Starts an endpoint without pages of the program's own. */
   public static HttpEndpoint start(int port, PrometheusRegistry registry) throws IOException {
     return start(port, registry, Map.of());
   }
 
   /**
-   * Starts to serve, alive but not ready.
+   * Starts an endpoint, which is live but not ready.
    *
-   * @param port 0 for any free one
-   * @param pages by path
-   * @throws IOException the port cannot be bound
+   * @param port the TCP port, or 0 for any free port
+   * @param pages the program's own pages by path
+   * @throws IOException if the port cannot be bound
    */
   public static HttpEndpoint start(
       int port, PrometheusRegistry registry, Map<String, HttpPage> pages) throws IOException {
@@ -109,28 +114,28 @@ public final class HttpEndpoint implements AutoCloseable {
     return server.getAddress().getPort();
   }
 
-  /** Sets what {@code /readyz} tells from now on. */
+  /** Sets the source of {@code /readyz}. */
   public void setReadiness(Readiness readiness) {
     this.readiness = readiness;
   }
 
-  /** Sets what {@code /healthz} tells from now on: why the process should be started anew. */
+  /** Sets the source of {@code /healthz}, which says why the process should be restarted. */
   public void setLiveness(Readiness liveness) {
     this.liveness = liveness;
   }
 
-  /** Ends once the requests under way are answered, or after {@code grace}. */
+  /** Shuts down when the requests in flight are complete, or after {@code grace}. */
   public void drain(Duration grace) throws InterruptedException {
     try {
       if (!router.awaitIdle(grace)) {
-        log.warn("requests still under way after {} s were cut off", grace.toSeconds());
+        log.warn("requests in flight after {} s were cancelled", grace.toSeconds());
       }
     } finally {
       close();
     }
   }
 
-  /** Ends at once; requests under way are cut off. */
+  /** Shuts down immediately. Requests in flight are cancelled. */
   @Override
   public void close() {
     server.stop(0);
@@ -140,7 +145,7 @@ public final class HttpEndpoint implements AutoCloseable {
   private void serve() {
     server.createContext("/", router);
     server.setExecutor(executor);
-    // The server's own thread is a daemon only where a daemon starts it.
+    // The server's dispatcher thread inherits the daemon flag of the thread that starts it.
     Thread starter = Threads.named("http-start").newThread(server::start);
     starter.start();
     boolean interrupted = false;
@@ -156,7 +161,7 @@ public final class HttpEndpoint implements AutoCloseable {
     }
   }
 
-  private static void tell(HttpCall call, Readiness answer, String yes) throws IOException {
+  private static void respond(HttpCall call, Readiness answer, String yes) throws IOException {
     Optional<String> whyNot = answer.whyNot();
     call.text(whyNot.isEmpty() ? 200 : 503, whyNot.orElse(yes));
   }

@@ -2,14 +2,14 @@ package dev.dcgan.server;
 
 import java.io.IOException;
 
-/** What answers {@code GET} and {@code HEAD} at one path. Thread-safe. */
+/** Handles {@code GET} and {@code HEAD} requests for one path. Thread-safe. */
 @FunctionalInterface
 public interface HttpPage {
 
   /**
-   * Answers one request, on a thread of its own; it may wait.
+   * Answers one request. It runs on a thread of its own and may block.
    *
-   * @throws IOException the caller went away
+   * @throws IOException if the client disconnected
    */
   void serve(HttpCall call) throws IOException;
 }

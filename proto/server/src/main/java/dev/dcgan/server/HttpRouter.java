@@ -16,13 +16,13 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Takes each request to the page of its path, counts it, and turns what a page throws by mistake
- * into a 500 for the caller and one entry in the log. Thread-safe.
+ * Routes each request to the page of its path, counts it, and converts an unexpected exception of a
+ * page into a 500 and one log entry. Thread-safe.
  */
 final class HttpRouter implements HttpHandler {
 
   private static final Logger log = LoggerFactory.getLogger(HttpRouter.class);
-  private static final int LONGEST_QUERY = 2048;
+  private static final int MAX_QUERY_LENGTH = 2048;
 
   private record Route(HttpPage page, boolean slow) {}
 
@@ -31,13 +31,14 @@ final class HttpRouter implements HttpHandler {
   private final Counter requests;
 
   // Mutable state
-  @GuardedBy("this") private int underWay;
+  @GuardedBy("this") private int inFlight;
 
   /**
-   * The pages by path.
+   * Creates a router.
    *
-   * @param quick never wait
-   * @param slow may; of these at most {@code slots} requests are under way, more are refused
+   * @param quick pages by path that never block
+   * @param slow pages by path that may block; at most {@code slots} requests for them run
+   *     concurrently, more are refused
    */
   HttpRouter(
       Map<String, HttpPage> quick,
@@ -50,7 +51,7 @@ final class HttpRouter implements HttpHandler {
     requests =
         Counter.builder()
             .name("http_server_requests_total")
-            .help("Requests over HTTP, by path and status code; code 0: no answer could be sent.")
+            .help("HTTP requests by path and status code. Code 0: no response could be sent.")
             .labelNames("path", "code")
             .register(registry);
   }
@@ -62,19 +63,19 @@ final class HttpRouter implements HttpHandler {
     try (exchange) {
       guarded(call);
     } catch (IOException e) {
-      log.debug("the caller of {} went away", call.path(), e);
+      log.debug("the client of {} disconnected", call.path(), e);
     } finally {
-      // Anything may be asked for: only what is here gets a time series.
+      // Only known paths get a time series, because clients may request any path.
       String path = routes.containsKey(call.path()) ? call.path() : "other";
       requests.labelValues(path, Integer.toString(Math.max(0, call.code()))).inc();
       end();
     }
   }
 
-  /** Waits until no request is under way; false if that took too long. */
+  /** Waits until no request is in flight. Returns false if that exceeds the limit. */
   synchronized boolean awaitIdle(Duration limit) throws InterruptedException {
     long start = System.nanoTime();
-    while (underWay > 0) {
+    while (inFlight > 0) {
       long left = limit.toNanos() - (System.nanoTime() - start);
       if (left <= 0) {
         return false;
@@ -98,12 +99,13 @@ final class HttpRouter implements HttpHandler {
   private void route(HttpCall call) throws IOException {
     Route route = routes.get(call.path());
     if (route == null) {
-      call.text(404, "nothing is here; there are " + String.join(", ", routes.keySet()));
+      call.text(404, "no such page; expected one of " + String.join(", ", routes.keySet()));
     } else if (!call.method().equals("GET") && !call.isHead()) {
       call.header("Allow", "GET, HEAD");
       call.text(405, "expected GET or HEAD");
-    } else if (call.query().length() > LONGEST_QUERY) {
-      call.text(414, "a query of more than %d characters".formatted(LONGEST_QUERY));
+    } else if (call.query().length() > MAX_QUERY_LENGTH) {
+      call.text(
+          414, "the query is too long; expected at most %d characters".formatted(MAX_QUERY_LENGTH));
     } else if (route.slow) {
       serveSlow(route.page, call);
     } else {
@@ -111,11 +113,11 @@ final class HttpRouter implements HttpHandler {
     }
   }
 
-  /** The slot is held until the caller has the answer: those who read slowly are bounded too. */
+  /** The slot is held until the response is sent, which limits slow readers too. */
   private void serveSlow(HttpPage page, HttpCall call) throws IOException {
     if (!slots.tryAcquire()) {
       call.header("Retry-After", "1");
-      call.text(503, "too many requests are under way here; try again later");
+      call.text(503, "too many concurrent requests; try again later");
       return;
     }
     try {
@@ -126,11 +128,11 @@ final class HttpRouter implements HttpHandler {
   }
 
   private synchronized void begin() {
-    underWay++;
+    inFlight++;
   }
 
   private synchronized void end() {
-    underWay--;
+    inFlight--;
     notifyAll();
   }
 }

@@ -6,10 +6,10 @@ import io.prometheus.metrics.exporter.httpserver.HttpExchangeAdapter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 
-/** A registry's metrics, by Prometheus's library; what goes wrong is the caller's to tell. */
+/** Serves a registry's metrics with Prometheus's library. Exceptions are left to the router. */
 final class MetricsPage implements HttpPage {
 
-  /** The library would log a stack for whoever hangs up, and end the exchange before a 500. */
+  /** The library would log a stack trace if a client disconnects, and prevent a 500 response. */
   private static final class Exchange extends HttpExchangeAdapter {
 
     Exchange(HttpExchange exchange) {

@@ -18,100 +18,104 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 
-/** Reads PEM files, and says in one line what is wrong with one, the file's name first. */
+/** Reads PEM files. Error messages have one line and start with the file's name. */
 final class Pem {
 
   /**
-   * What proves who one is.
+   * A certificate chain and its private key.
    *
-   * @param chain one's own certificate first, then those that vouch for it
-   * @param key of the first certificate
+   * @param chain the own certificate first, then the intermediate certificates
+   * @param key the private key of the first certificate
    */
   record Identity(List<X509Certificate> chain, PrivateKey key) {}
 
   private static final String KEY = "-----BEGIN PRIVATE KEY-----";
 
-  /** For checks: whoever takes the certificates tells of those that are left out. */
-  static final Consumer<String> UNTOLD = line -> {};
+  /** Discards warnings, for validation: the code that uses the certificates warns. */
+  static final Consumer<String> NO_WARNINGS = line -> {};
 
   private Pem() {}
 
   /**
-   * Certificates of authorities, without those that have expired: a bundle keeps old ones.
+   * Reads CA certificates and skips expired ones, which bundles often contain.
    *
-   * @param leftOut gets a line for each that has
-   * @throws IOException the file cannot be read, or has none that is valid
+   * @param warnings receives a line for each expired certificate
+   * @throws IOException if the file cannot be read or has no valid certificate
    */
-  static List<X509Certificate> authorities(Path file, Consumer<String> leftOut) throws IOException {
+  static List<X509Certificate> authorities(Path file, Consumer<String> warnings)
+      throws IOException {
     List<X509Certificate> all = certificates(file);
     if (all.stream().allMatch(Pem::hasExpired)) {
       throw new IOException(expired(file, all.get(0)) + "; expected one that is valid");
     }
-    return valid(file, all, leftOut);
+    return valid(file, all, warnings);
   }
 
   /**
-   * One's own certificate, then those that vouch for it, without those that have expired.
+   * Reads a certificate chain, the own certificate first, and skips expired certificates.
    *
-   * @param leftOut gets a line for each that has
-   * @throws IOException the file cannot be read, or has none, or the first has expired
+   * @param warnings receives a line for each expired certificate
+   * @throws IOException if the file cannot be read, has no certificate, or the first has expired
    */
-  static List<X509Certificate> chain(Path file, Consumer<String> leftOut) throws IOException {
+  static List<X509Certificate> chain(Path file, Consumer<String> warnings) throws IOException {
     List<X509Certificate> all = certificates(file);
     if (hasExpired(all.get(0))) {
       throw new IOException(expired(file, all.get(0)) + "; expected one that is valid");
     }
-    return valid(file, all, leftOut);
+    return valid(file, all, warnings);
   }
 
   /**
-   * A private key, RSA or EC, in PKCS#8 without a password.
+   * Reads an RSA or EC private key in PKCS#8 without a password.
    *
-   * @throws IOException the file cannot be read, or has none
+   * @throws IOException if the file cannot be read or has no such key
    */
   static PrivateKey key(Path file) throws IOException {
     String text = new String(open(file).readAllBytes(), StandardCharsets.ISO_8859_1);
     if (!text.contains(KEY)) {
       throw new IOException(
           text.contains("PRIVATE KEY-----")
-              ? "%s: a private key, but not in PKCS#8 without a password; convert it: openssl pkcs8 -topk8 -nocrypt"
+              ? ("%s: the private key is not in PKCS#8 or has a password; convert it with"
+                      + " openssl pkcs8 -topk8 -nocrypt")
                   .formatted(file)
-              : "%s: no private key; expected PEM in PKCS#8, 'BEGIN PRIVATE KEY'".formatted(file));
+              : "%s: found no private key; expected PEM in PKCS#8, 'BEGIN PRIVATE KEY'"
+                  .formatted(file));
     }
     try {
       return CertificateUtils.getPrivateKey(open(file));
     } catch (GeneralSecurityException | IllegalArgumentException e) {
       throw new IOException(
-          file + ": the private key is damaged, or neither RSA nor EC; expected one of these", e);
+          file + ": the private key is damaged or of another type; expected RSA or EC", e);
     }
   }
 
   /**
-   * A chain and its key, that belong together.
+   * Reads a certificate chain and its private key.
    *
-   * @param leftOut gets a line for each certificate of the chain that has expired
-   * @throws IOException one of the files is wrong, or the key is another certificate's
+   * @param warnings receives a line for each expired certificate of the chain
+   * @throws IOException if a file is invalid or the key does not match the first certificate
    */
-  static Identity identity(Path chainFile, Path keyFile, Consumer<String> leftOut)
+  static Identity identity(Path chainFile, Path keyFile, Consumer<String> warnings)
       throws IOException {
-    Identity identity = new Identity(chain(chainFile, leftOut), key(keyFile));
+    Identity identity = new Identity(chain(chainFile, warnings), key(keyFile));
     if (!arePair(identity.chain.get(0).getPublicKey(), identity.key)) {
       throw new IOException(
-          "%s: not the key of the first certificate in %s".formatted(keyFile, chainFile));
+          "%s: the key does not match the first certificate in %s".formatted(keyFile, chainFile));
     }
     return identity;
   }
 
-  /** Adds a line for each of the two options that is missing or wrong, where one is given. */
-  static void checkIdentity(Problems problems, @Nullable Path chainFile, @Nullable Path keyFile) {
-    problems.require(
+  /** Reports an invalid or missing option if at least one of the two options is given. */
+  static void checkIdentity(Validator validator, @Nullable Path chainFile, @Nullable Path keyFile) {
+    validator.require(
         (chainFile == null) == (keyFile == null),
-        "--tls-cert and --tls-key go together: give both");
+        "--tls-cert requires --tls-key and vice versa; give both");
     boolean hasChain =
-        chainFile != null && problems.requireReads("--tls-cert", () -> chain(chainFile, UNTOLD));
-    boolean hasKey = keyFile != null && problems.requireReads("--tls-key", () -> key(keyFile));
+        chainFile != null
+            && validator.requireReadable("--tls-cert", () -> chain(chainFile, NO_WARNINGS));
+    boolean hasKey = keyFile != null && validator.requireReadable("--tls-key", () -> key(keyFile));
     if (chainFile != null && keyFile != null && hasChain && hasKey) {
-      problems.requireReads("--tls-key", () -> identity(chainFile, keyFile, UNTOLD));
+      validator.requireReadable("--tls-key", () -> identity(chainFile, keyFile, NO_WARNINGS));
     }
   }
 
@@ -119,7 +123,7 @@ final class Pem {
     try {
       List<X509Certificate> found = List.of(CertificateUtils.getX509Certificates(open(file)));
       if (found.isEmpty()) {
-        throw new IOException(file + ": no certificate; expected PEM, 'BEGIN CERTIFICATE'");
+        throw new IOException(file + ": found no certificate; expected PEM, 'BEGIN CERTIFICATE'");
       }
       return found;
     } catch (CertificateException e) {
@@ -129,10 +133,10 @@ final class Pem {
   }
 
   private static List<X509Certificate> valid(
-      Path file, List<X509Certificate> all, Consumer<String> leftOut) {
+      Path file, List<X509Certificate> all, Consumer<String> warnings) {
     for (X509Certificate certificate : all) {
       if (hasExpired(certificate)) {
-        leftOut.accept(expired(file, certificate) + "; it is left out");
+        warnings.accept(expired(file, certificate) + "; it is ignored");
       }
     }
     return all.stream().filter(certificate -> !hasExpired(certificate)).toList();
@@ -148,20 +152,21 @@ final class Pem {
             file, certificate.getSubjectX500Principal(), certificate.getNotAfter().toInstant());
   }
 
-  private static boolean arePair(PublicKey open, PrivateKey secret) {
-    byte[] message = "signed by one, verified by the other".getBytes(StandardCharsets.UTF_8);
+  private static boolean arePair(PublicKey publicKey, PrivateKey privateKey) {
+    byte[] message =
+        "signed with one key, verified with the other".getBytes(StandardCharsets.UTF_8);
     try {
       Signature signature =
           Signature.getInstance(
-              secret.getAlgorithm().equals("EC") ? "SHA256withECDSA" : "SHA256withRSA");
-      signature.initSign(secret);
+              privateKey.getAlgorithm().equals("EC") ? "SHA256withECDSA" : "SHA256withRSA");
+      signature.initSign(privateKey);
       signature.update(message);
       byte[] signed = signature.sign();
-      signature.initVerify(open);
+      signature.initVerify(publicKey);
       signature.update(message);
       return signature.verify(signed);
     } catch (GeneralSecurityException e) {
-      return false; // Of two algorithms, or of two sizes.
+      return false; // The algorithms or the key sizes differ.
     }
   }
 
@@ -172,7 +177,7 @@ final class Pem {
       throw new IOException(file + ": no such file", e);
     } catch (IOException e) {
       throw new IOException(
-          "%s: cannot be read (%s: %s)"
+          "%s: cannot read the file (%s: %s)"
               .formatted(file, e.getClass().getSimpleName(), e.getMessage()),
           e);
     }

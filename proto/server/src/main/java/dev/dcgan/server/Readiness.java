@@ -2,13 +2,13 @@ package dev.dcgan.server;
 
 import java.util.Optional;
 
-/** Whether to send calls here, as load balancers ask. Thread-safe. */
+/** Whether a process is ready, or live. Thread-safe. */
 @FunctionalInterface
 public interface Readiness {
 
-  /** Always. */
+  /** Always ready. */
   Readiness READY = Optional::empty;
 
-  /** Why not, in one line; empty: ready. */
+  /** The reason why it is not ready, in one line, or empty if it is ready. */
   Optional<String> whyNot();
 }

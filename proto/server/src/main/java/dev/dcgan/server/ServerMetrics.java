@@ -1,6 +1,7 @@
 package dev.dcgan.server;
 
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
+import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.ServerCall;
@@ -19,40 +20,53 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 
 /**
- * Counts and times calls, by service, method and status code, under the names that the gRPC
- * ecosystem's dashboards know ({@code grpc_server_handled_total}, {@code
- * grpc_server_handling_seconds}).
+ * Counts and times calls, with the metric and label names of go-grpc-prometheus, which existing
+ * dashboards expect.
+ *
+ * <pre>
+ *   grpc_server_started_total     counter    grpc_type, grpc_service, grpc_method
+ *   grpc_server_handled_total     counter    grpc_type, grpc_service, grpc_method, grpc_code
+ *   grpc_server_handling_seconds  histogram  grpc_type, grpc_service, grpc_method
+ *   grpc_server_in_flight         gauge      grpc_type, grpc_service, grpc_method; our addition
+ * </pre>
  */
 final class ServerMetrics implements ServerInterceptor {
 
+  private final Counter started;
   private final Counter handled;
   private final Histogram seconds;
   private final Gauge inFlight;
-  // To look figures up by their labels for every call would cost more than to count.
-  private final Map<String, MethodFigures> methods = new ConcurrentHashMap<>();
+  // Looking up metrics by their labels on every call would cost more than counting does.
+  private final Map<String, MethodMetrics> methods = new ConcurrentHashMap<>();
 
   ServerMetrics(PrometheusRegistry registry) {
+    started =
+        Counter.builder()
+            .name("grpc_server_started_total")
+            .help("RPCs started on the server.")
+            .labelNames("grpc_type", "grpc_service", "grpc_method")
+            .register(registry);
     handled =
         Counter.builder()
             .name("grpc_server_handled_total")
-            .help("Calls completed, by method and status code.")
-            .labelNames("grpc_service", "grpc_method", "grpc_code")
+            .help("RPCs completed on the server, by status code.")
+            .labelNames("grpc_type", "grpc_service", "grpc_method", "grpc_code")
             .register(registry);
     seconds =
         Histogram.builder()
             .name("grpc_server_handling_seconds")
-            .help("Time from a call's arrival to its end, by method and status code.")
+            .help("Time from an RPC's start to its completion, in seconds.")
             .unit(Unit.SECONDS)
             .classicOnly()
             .classicUpperBounds(
                 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
-            .labelNames("grpc_service", "grpc_method", "grpc_code")
+            .labelNames("grpc_type", "grpc_service", "grpc_method")
             .register(registry);
     inFlight =
         Gauge.builder()
             .name("grpc_server_in_flight")
-            .help("Calls that have arrived and not ended, by method.")
-            .labelNames("grpc_service", "grpc_method")
+            .help("RPCs that have started and not completed.")
+            .labelNames("grpc_type", "grpc_service", "grpc_method")
             .register(registry);
   }
 
@@ -62,7 +76,7 @@ final class ServerMetrics implements ServerInterceptor {
     MethodDescriptor<?, ?> method = call.getMethodDescriptor();
     Timing timing =
         new Timing(
-            methods.computeIfAbsent(method.getFullMethodName(), name -> new MethodFigures(method)));
+            methods.computeIfAbsent(method.getFullMethodName(), name -> new MethodMetrics(method)));
     ServerCall<ReqT, RespT> timed =
         new SimpleForwardingServerCall<>(call) {
           @Override
@@ -74,8 +88,7 @@ final class ServerMetrics implements ServerInterceptor {
     return new TimedListener<>(next.startCall(timed, headers), timing);
   }
 
-  private static final class TimedListener<ReqT>
-      extends io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener<ReqT> {
+  private static final class TimedListener<ReqT> extends SimpleForwardingServerCallListener<ReqT> {
 
     private final Timing timing;
 
@@ -98,49 +111,61 @@ final class ServerMetrics implements ServerInterceptor {
     }
   }
 
-  /** The figures of one method. Thread-safe. */
-  private final class MethodFigures {
+  /** The metrics of one method. Thread-safe. */
+  private final class MethodMetrics {
 
-    private final String service;
-    private final String method;
+    private final String[] labels;
+    private final CounterDataPoint starts;
     private final GaugeDataPoint calls;
-    private final Map<Status.Code, CodeFigures> codes = new ConcurrentHashMap<>();
+    private final DistributionDataPoint durations;
+    private final Map<Status.Code, CounterDataPoint> codes = new ConcurrentHashMap<>();
 
-    MethodFigures(MethodDescriptor<?, ?> descriptor) {
-      service = String.valueOf(descriptor.getServiceName());
-      method = String.valueOf(descriptor.getBareMethodName());
-      calls = inFlight.labelValues(service, method);
+    MethodMetrics(MethodDescriptor<?, ?> method) {
+      labels =
+          new String[] {
+            type(method.getType()),
+            String.valueOf(method.getServiceName()),
+            String.valueOf(method.getBareMethodName())
+          };
+      starts = started.labelValues(labels);
+      calls = inFlight.labelValues(labels);
+      durations = seconds.labelValues(labels);
     }
 
     void begin() {
+      starts.inc();
       calls.inc();
     }
 
     void end(Status.Code code, long nanos) {
       calls.dec();
-      CodeFigures figures =
-          codes.computeIfAbsent(
-              code,
-              ended ->
-                  new CodeFigures(
-                      handled.labelValues(service, method, ended.name()),
-                      seconds.labelValues(service, method, ended.name())));
-      figures.handled.inc();
-      figures.seconds.observe(Unit.nanosToSeconds(nanos));
+      codes
+          .computeIfAbsent(
+              code, ended -> handled.labelValues(labels[0], labels[1], labels[2], ended.name()))
+          .inc();
+      durations.observe(Unit.nanosToSeconds(nanos));
     }
   }
 
-  private record CodeFigures(CounterDataPoint handled, DistributionDataPoint seconds) {}
+  private static String type(MethodDescriptor.MethodType type) {
+    return switch (type) {
+      case CLIENT_STREAMING -> "client_stream";
+      case SERVER_STREAMING -> "server_stream";
+      case BIDI_STREAMING -> "bidi_stream";
+      case UNARY, UNKNOWN -> "unary";
+    };
+  }
 
+  /** One call under way. */
   private static final class Timing {
 
-    private final MethodFigures method;
+    private final MethodMetrics method;
     private final long start = System.nanoTime();
 
     // Written by whichever thread closes the call, before gRPC reports its end.
     private volatile Status.Code code = Status.Code.UNKNOWN;
 
-    Timing(MethodFigures method) {
+    Timing(MethodMetrics method) {
       this.method = method;
       method.begin();
     }

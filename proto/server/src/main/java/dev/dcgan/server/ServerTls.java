@@ -5,15 +5,19 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The files that a {@link GrpcServer} takes its TLS from; see {@link ServerTlsOptions}.
+ * The TLS configuration of a {@link GrpcServer}; see {@link ServerTlsOptions}.
  *
- * @param certificates PEM: the server's certificate first, then those that vouch for it
- * @param key PEM, PKCS#8
- * @param clientCa PEM: who may vouch for clients, which must then show a certificate; null: whoever
- *     calls is served
- * @param poll how often to look whether the files have changed, above 0
- * @param sessions how long a client may resume a session, which spares it another proof of who it
- *     is, to one look more
+ * @param certificates PEM: the server's certificate first, then the intermediate certificates
+ * @param key PEM, PKCS#8: the server's private key
+ * @param clientCa PEM: the CAs of client certificates, which are then required (mTLS); null:
+ *     clients need no certificate
+ * @param pollInterval the interval at which the files are checked for changes, greater than 0
+ * @param sessionLifetime how long a client may resume a TLS session without presenting its
+ *     certificate again; up to one poll interval longer
  */
 public record ServerTls(
-    Path certificates, Path key, @Nullable Path clientCa, Duration poll, Duration sessions) {}
+    Path certificates,
+    Path key,
+    @Nullable Path clientCa,
+    Duration pollInterval,
+    Duration sessionLifetime) {}

@@ -5,47 +5,49 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The options by which a program serves gRPC over TLS. */
+/** The TLS options of a gRPC server. */
 public final class ServerTlsOptions {
 
-  // Kubernetes itself takes about as long to bring a changed Secret into a pod.
-  private static final Duration POLL = Duration.ofMinutes(1);
-  private static final Duration SESSIONS = Duration.ofMinutes(5);
+  // Kubernetes takes about as long to update a mounted Secret.
+  private static final Duration POLL_INTERVAL = Duration.ofMinutes(1);
+  private static final Duration SESSION_LIFETIME = Duration.ofMinutes(5);
 
   @Option(
       names = "--tls-cert",
       paramLabel = "FILE",
       description =
-          "PEM: the server's certificate, then those that vouch for it. With --tls-key, gRPC is"
-              + " served over TLS; the files are read again when they change.")
+          "PEM: the server's certificate chain, its own certificate first. Enables TLS for gRPC;"
+              + " requires --tls-key. The files are reloaded when they change.")
   private @Nullable Path cert;
 
   @Option(
       names = "--tls-key",
       paramLabel = "FILE",
-      description = "PEM, PKCS#8: the certificate's private key.")
+      description = "PEM, PKCS#8: the private key of --tls-cert.")
   private @Nullable Path key;
 
   @Option(
       names = "--tls-client-ca",
       paramLabel = "FILE",
-      description = "PEM: clients must show a certificate that one of these vouches for.")
+      description = "PEM: require client certificates (mTLS) signed by one of these CAs.")
   private @Nullable Path clientCa;
 
-  /** Adds a line for each file that is missing or wrong. */
-  public void check(Problems problems) {
-    Pem.checkIdentity(problems, cert, key);
-    problems.require(
+  /** Reports each missing or invalid file. */
+  public void check(Validator validator) {
+    Pem.checkIdentity(validator, cert, key);
+    validator.require(
         clientCa == null || cert != null || key != null,
-        "--tls-client-ca needs --tls-cert and --tls-key: without TLS no client shows a certificate");
+        "--tls-client-ca requires TLS; give --tls-cert and --tls-key");
     if (clientCa != null) {
       Path file = clientCa;
-      problems.requireReads("--tls-client-ca", () -> Pem.authorities(file, Pem.UNTOLD));
+      validator.requireReadable("--tls-client-ca", () -> Pem.authorities(file, Pem.NO_WARNINGS));
     }
   }
 
-  /** Null where none of the options is given: plain text. */
+  /** Returns the TLS configuration, or null for plain text if none of the options is given. */
   public @Nullable ServerTls tls() {
-    return cert == null || key == null ? null : new ServerTls(cert, key, clientCa, POLL, SESSIONS);
+    return cert == null || key == null
+        ? null
+        : new ServerTls(cert, key, clientCa, POLL_INTERVAL, SESSION_LIFETIME);
   }
 }

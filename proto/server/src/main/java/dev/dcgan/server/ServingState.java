@@ -3,8 +3,8 @@ package dev.dcgan.server;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 
 /**
- * What a {@link GrpcServer} tells load balancers, for whoever tells it in another way. Thread-safe;
- * once draining or broken it is never ready again.
+ * The serving state of a {@link GrpcServer}, which other endpoints report too. Thread-safe. A
+ * draining or broken server is never ready again.
  */
 public final class ServingState {
 
@@ -15,7 +15,7 @@ public final class ServingState {
 
   @GuardedBy("this") private boolean broken;
 
-  /** Whether calls should be sent here. */
+  /** Whether load balancers should send calls to this server. */
   public synchronized boolean isReady() {
     return ready && !draining && !broken;
   }
@@ -28,7 +28,7 @@ public final class ServingState {
     this.ready = ready;
   }
 
-  /** Whether this process can never serve again, and should be started anew. */
+  /** Whether this process cannot recover and should be restarted. */
   public synchronized boolean isBroken() {
     return broken;
   }

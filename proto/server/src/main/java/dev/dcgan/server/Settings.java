@@ -27,24 +27,26 @@ import picocli.CommandLine.ParseResult;
 /**
  * Runs a program's command line.
  *
- * <p>Every long option has an environment variable of the same name, {@code --http-port} and {@code
- * DCGAN_HTTP_PORT}; the command line wins. An argument {@code @FILE} stands for the arguments in
- * that file, apart by white space, {@code #} begins a comment. Durations are written {@code 2ms},
- * {@code 5s}. All that is wrong is reported at once, one line each, with exit code 2. A command
- * that fails with an {@link IOException} ends with its message, one line, and exit code 1, or
- * {@link FinalFailureException#EXIT_CODE} where it is one of those: such messages are written for
- * operators. Anything else is a fault of ours and is logged with its stack.
+ * <p>Every long option has an environment variable: {@code --http-port} has {@code
+ * DCGAN_HTTP_PORT}. The command line takes precedence. An argument {@code @FILE} is replaced by the
+ * arguments in that file, which are separated by white space; {@code #} starts a comment. Durations
+ * have a unit: {@code 2ms}, {@code 5s}. All invalid settings are reported at once, one per line,
+ * with exit code 2.
+ *
+ * <p>If a command fails with an {@link IOException}, its message is printed on one line for
+ * operators, and the exit code is 1, or {@link FinalFailureException#EXIT_CODE} for that exception.
+ * Any other exception is a bug and is logged with its stack trace.
  */
 public final class Settings {
 
-  /** A command with a check of its own, made before anything is started. */
+  /** A command that validates its options before it runs. */
   public interface Command extends Callable<Integer> {
 
     /**
-     * Adds a line for each option that is wrong; options that did not parse hold their defaults,
-     * and required ones that are missing null or 0.
+     * Reports each invalid option. Options that could not be parsed have their defaults; missing
+     * required options are null or 0.
      */
-    void check(Problems problems);
+    void check(Validator validator);
   }
 
   private static final Logger log = LoggerFactory.getLogger(Settings.class);
@@ -52,14 +54,14 @@ public final class Settings {
 
   private Settings() {}
 
-  /** Parses, checks and runs the command that {@code args} name; returns the exit code. */
+  /** Parses, validates and runs the command in {@code args} and returns the exit code. */
   public static int run(Object program, String... args) {
     return run(
         program, System.getenv(), new PrintWriter(System.err, true, StandardCharsets.UTF_8), args);
   }
 
   static int run(Object program, Map<String, String> environment, PrintWriter err, String... args) {
-    Locale.setDefault(Locale.ROOT); // Figures and file names look the same everywhere.
+    Locale.setDefault(Locale.ROOT); // Numbers and file names do not depend on the locale.
     SLF4JBridgeHandler.removeHandlersForRootLogger();
     SLF4JBridgeHandler.install();
     Environment variables = new Environment(environment);
@@ -70,27 +72,25 @@ public final class Settings {
             .setDefaultValueProvider(variables)
             .setExecutionStrategy(parsed -> checkAndRun(parsed, variables))
             .setExecutionExceptionHandler(Settings::reportFailure);
-    // The jar's, as the build wrote it into the manifest.
+    // The build writes the version into the manifest of the jar.
     String version = program.getClass().getPackage().getImplementationVersion();
     configure(commandLine, version == null ? "(not packaged)" : version);
     return areReadable(args, err) ? commandLine.execute(args) : CommandLine.ExitCode.USAGE;
   }
 
-  /**
-   * Whether the files of arguments can be read: picocli takes those that are not there as words.
-   */
+  /** Checks that argument files can be read. picocli treats a missing file as a plain argument. */
   private static boolean areReadable(String[] args, PrintWriter err) {
-    Problems problems = new Problems();
+    Validator validator = new Validator();
     for (String arg : args) {
       if (arg.startsWith("@") && !arg.startsWith("@@")) {
         Path file = Path.of(arg.substring(1));
-        problems.require(
+        validator.require(
             Files.isRegularFile(file) && Files.isReadable(file),
-            arg + ": no file of arguments that can be read");
+            arg + ": cannot read the file of arguments");
       }
     }
-    problems.lines().forEach(line -> err.println("error: " + line));
-    return problems.lines().isEmpty();
+    validator.errors().forEach(error -> err.println("error: " + error));
+    return validator.errors().isEmpty();
   }
 
   private static void configure(CommandLine commandLine, String version) {
@@ -105,41 +105,41 @@ public final class Settings {
     if (help != null) {
       return help;
     }
-    Problems problems = new Problems();
+    Validator validator = new Validator();
     ParseResult leaf = root;
-    addParseErrors(leaf, problems);
+    addParseErrors(leaf, validator);
     while (leaf.hasSubcommand()) {
       leaf = leaf.subcommand();
-      addParseErrors(leaf, problems);
+      addParseErrors(leaf, validator);
     }
-    variables.wrong.values().forEach(problems::add);
+    variables.errors.values().forEach(validator::add);
     CommandSpec spec = leaf.commandSpec();
     if (spec.userObject() instanceof Command command) {
-      command.check(problems);
+      command.check(validator);
     } else {
-      problems.add("no command given; expected one of " + spec.subcommands().keySet());
+      validator.add("no command given; expected one of " + spec.subcommands().keySet());
     }
-    if (!problems.lines().isEmpty()) {
+    if (!validator.errors().isEmpty()) {
       PrintWriter err = root.commandSpec().commandLine().getErr();
-      problems.lines().forEach(line -> err.println("error: " + line));
+      validator.errors().forEach(error -> err.println("error: " + error));
       err.printf("see: %s --help%n", spec.qualifiedName());
       return CommandLine.ExitCode.USAGE;
     }
     return new CommandLine.RunLast().execute(root);
   }
 
-  private static void addParseErrors(ParseResult result, Problems problems) {
+  private static void addParseErrors(ParseResult result, Validator validator) {
     for (Exception error : result.errors()) {
-      problems.add(String.valueOf(error.getMessage()));
+      validator.add(String.valueOf(error.getMessage()));
     }
   }
 
   private static int reportFailure(Exception e, CommandLine commandLine, ParseResult parseResult) {
     if (e instanceof IOException) {
-      commandLine.getErr().println("error: " + OneLine.of(e));
+      commandLine.getErr().println("error: " + ErrorMessages.oneLine(e));
       log.debug("the command failed", e);
     } else {
-      log.error("the command failed by a fault of this program", e);
+      log.error("the command failed because of a fault of this program", e);
     }
     return e instanceof FinalFailureException
         ? FinalFailureException.EXIT_CODE
@@ -147,18 +147,18 @@ public final class Settings {
   }
 
   /**
-   * Where an option is not on the command line: the environment's value, else the declared default.
+   * Provides environment variables as defaults of options.
    *
-   * <p>picocli gives up at the first default that does not convert, so only those that do are
-   * offered to it.
+   * <p>picocli stops at the first default value that cannot be converted, so this class returns
+   * only values that can be.
    */
   private static final class Environment implements IDefaultValueProvider {
 
-    private static final List<String> NOT_SETTINGS = List.of("--help", "--version");
+    private static final List<String> WITHOUT_VARIABLE = List.of("--help", "--version");
 
     private final Map<String, String> variables;
-    // Variable to what is wrong with it; picocli asks more than once.
-    private final Map<String, String> wrong = new LinkedHashMap<>();
+    // By variable, because picocli asks for a default more than once.
+    private final Map<String, String> errors = new LinkedHashMap<>();
 
     Environment(Map<String, String> variables) {
       this.variables = variables;
@@ -166,7 +166,7 @@ public final class Settings {
 
     @Override
     public @Nullable String defaultValue(ArgSpec arg) {
-      if (!(arg instanceof OptionSpec option) || NOT_SETTINGS.contains(option.longestName())) {
+      if (!(arg instanceof OptionSpec option) || WITHOUT_VARIABLE.contains(option.longestName())) {
         return null;
       }
       String variable =
@@ -176,15 +176,15 @@ public final class Settings {
         return null;
       }
       try {
-        tryOut(option, value);
+        requireConvertible(option, value);
         return value;
       } catch (ParameterException e) {
-        wrong.put(variable, variable + ": " + e.getMessage());
+        errors.put(variable, variable + ": " + e.getMessage());
         return null;
       }
     }
 
-    private static void tryOut(OptionSpec option, String value) {
+    private static void requireConvertible(OptionSpec option, String value) {
       OptionSpec unbound = OptionSpec.builder(option).setter(new Discard()).build();
       new CommandLine(CommandSpec.create().addOption(unbound))
           .registerConverter(Duration.class, new DurationConverter())

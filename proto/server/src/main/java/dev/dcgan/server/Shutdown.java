@@ -8,27 +8,28 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
- * Ends a program in order on SIGTERM or Ctrl-C, or when a part of it asks for that.
+ * Shuts a program down gracefully on SIGTERM or SIGINT, or when a component requests it.
  *
- * <p>The signal releases {@link #await} and runs the action; the caller then drains and returns its
- * exit code: 0 where nobody need start it again, otherwise {@link #TRY_AGAIN}. A second signal ends
- * the process at once. Signals are taken through {@code sun.misc.Signal}, by reflection because
- * javac warns of the name: a shutdown hook could give such an exit code only by halting, which
- * leaves behind every file marked for deletion on exit, such as unpacked native libraries.
+ * <p>The signal releases {@link #await} and runs the action. The caller then drains and returns its
+ * exit code: 0, or {@link #TRY_AGAIN} if the program must be started again. A second signal
+ * terminates the process immediately. The class uses {@code sun.misc.Signal}, by reflection because
+ * javac warns about that API. A shutdown hook could set the exit code only by halting the JVM,
+ * which would leave behind every file that is marked for deletion on exit, such as unpacked native
+ * libraries.
  */
 public final class Shutdown {
 
   /**
-   * The exit code of a job that was stopped before its end: EX_TEMPFAIL of sysexits.h. Not 0: what
-   * schedules jobs would take it for done.
+   * The exit code of a job that was stopped before its completion, EX_TEMPFAIL of sysexits.h. A job
+   * scheduler would take exit code 0 for success.
    */
   public static final int TRY_AGAIN = 75;
 
   private static final List<String> SIGNALS = List.of("TERM", "INT");
-  // What a shell reports of a process that SIGTERM ended.
-  private static final int KILLED = 143;
+  // The exit code that a shell reports for a process terminated by SIGTERM.
+  private static final int TERMINATED = 143;
 
-  private final CountDownLatch asked = new CountDownLatch(1);
+  private final CountDownLatch requested = new CountDownLatch(1);
   private final AtomicInteger signals = new AtomicInteger();
 
   private final Runnable action;
@@ -37,18 +38,18 @@ public final class Shutdown {
     this.action = action;
   }
 
-  /** Takes over SIGTERM and SIGINT for the rest of the process's life. */
+  /** Handles SIGTERM and SIGINT for the rest of the process's life. */
   public static Shutdown onSignal() {
     return onSignal(() -> {});
   }
 
-  /** As {@link #onSignal()}; the first signal runs {@code action}, on a thread of the JVM's. */
+  /** As {@link #onSignal()}. The first signal runs {@code action} on a JVM thread. */
   public static Shutdown onSignal(Runnable action) {
     Shutdown shutdown = new Shutdown(action);
     try {
       Class<?> signal = Class.forName("sun.misc.Signal");
       Class<?> handler = Class.forName("sun.misc.SignalHandler");
-      Object taker =
+      Object signalHandler =
           Proxy.newProxyInstance(
               Shutdown.class.getClassLoader(),
               new Class<?>[] {handler},
@@ -59,27 +60,27 @@ public final class Shutdown {
       for (String name : SIGNALS) {
         signal
             .getMethod("handle", signal, handler)
-            .invoke(null, signal.getConstructor(String.class).newInstance(name), taker);
+            .invoke(null, signal.getConstructor(String.class).newInstance(name), signalHandler);
       }
     } catch (ReflectiveOperationException e) {
-      throw new IllegalStateException("this JVM gives no access to signals", e);
+      throw new IllegalStateException("cannot handle signals on this JVM", e);
     }
     return shutdown;
   }
 
-  /** Releases {@link #await} as a signal does, without the action: a part of the program failed. */
+  /** Releases {@link #await} without the action, for example because a component failed. */
   public void request() {
-    asked.countDown();
+    requested.countDown();
   }
 
-  /** Waits for the first signal, or {@link #request}. */
+  /** Waits for the first signal or {@link #request}. */
   public void await() throws InterruptedException {
-    asked.await();
+    requested.await();
   }
 
   /**
-   * Ends the process. What the JVM runs at its end may wait for a device that does not answer any
-   * more: after {@code limit} the process is halted without it.
+   * Exits the process. Shutdown code of the JVM may block on a device that no longer responds, so
+   * the process is halted after {@code limit}.
    */
   public static void exit(int code, Duration limit) {
     Threads.named("exit")
@@ -88,7 +89,7 @@ public final class Shutdown {
               try {
                 TimeUnit.NANOSECONDS.sleep(limit.toNanos());
               } catch (InterruptedException e) {
-                // No code interrupts this thread; if it were, it would exit at once.
+                // No code interrupts this thread. An interrupt would halt the JVM immediately.
               }
               Runtime.getRuntime().halt(code);
             })
@@ -98,9 +99,9 @@ public final class Shutdown {
 
   private void signalled() {
     if (signals.incrementAndGet() > 1) {
-      Runtime.getRuntime().halt(KILLED);
+      Runtime.getRuntime().halt(TERMINATED);
     }
-    asked.countDown();
+    requested.countDown();
     action.run();
   }
 }

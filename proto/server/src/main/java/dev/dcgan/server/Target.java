@@ -19,26 +19,26 @@ import org.jspecify.annotations.Nullable;
 /**
  * A server that a client calls.
  *
- * @param address {@code host:port}, or any other name that gRPC resolves
+ * @param address {@code host:port}, or another name that gRPC resolves
  * @param credentials plain text or TLS
- * @param authority the name that the server's certificate is for, one that {@link ClientTlsOptions}
- *     has checked; null: that of the address
+ * @param authority the host name in the server's certificate, as validated by {@link
+ *     ClientTlsOptions}; null: the host name of the address
  */
 public record Target(String address, ChannelCredentials credentials, @Nullable String authority) {
 
-  // gRPC's, where the other side closed the connection and nothing failed on ours.
+  // gRPC's description if the server closed the connection without an error on our side.
   private static final String CLOSED = "Network closed for unknown reason";
 
-  /** A server that is called in plain text. */
+  /** A server that is called without TLS. */
   public static Target plain(String address) {
     return new Target(address, InsecureChannelCredentials.create(), null);
   }
 
   /**
-   * Prepares to call; connects with the first call.
+   * Creates a channel, which connects with the first call.
    *
-   * @param builder makes the builder of a channel from address and credentials
-   * @throws IOException the address is none
+   * @param builder creates a channel builder for an address and credentials
+   * @throws IOException if the address is invalid
    */
   public ManagedChannel open(
       BiFunction<String, ChannelCredentials, ManagedChannelBuilder<?>> builder) throws IOException {
@@ -47,19 +47,21 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
       channel.overrideAuthority(authority);
     }
     try {
-      return channel.build(); // What gRPC says of an address, it says here.
+      return channel.build(); // Here gRPC validates the address.
     } catch (IllegalArgumentException e) {
       throw new IOException(
-          "'%s' is no target (%s); expected host:port".formatted(address, e.getMessage()), e);
+          "'%s' is not a valid target (%s); expected host:port"
+              .formatted(address, e.getMessage()),
+          e);
     }
   }
 
   /**
-   * What went wrong with a call, in one line.
+   * Converts the error of a call to an exception with a one-line message for operators.
    *
-   * @param program what should run there, as in "does %s run there?"
+   * @param program the program that should run at the address, for example "a sampler"
    */
-  public IOException told(StatusException e, String program) {
+  public IOException toIOException(StatusException e, String program) {
     Status status = e.getStatus();
     List<Throwable> causes =
         Stream.iterate(status.getCause(), Objects::nonNull, Throwable::getCause).toList();
@@ -71,20 +73,20 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
           "%s answered %s: %s".formatted(address, status.getCode(), status.getDescription()), e);
     }
     Throwable root = causes.isEmpty() ? new IOException(CLOSED) : causes.get(causes.size() - 1);
-    String form = "%s hung up (%s)";
+    String form = "%s closed the connection (%s)";
     if (root instanceof ConnectException || root instanceof UnknownHostException) {
-      form = "cannot reach %s (%s); does " + program + " run there?";
+      form = "cannot reach %s (%s); is " + program + " running there?";
     } else if (causes.stream().anyMatch(SSLException.class::isInstance)) {
       form =
-          "no TLS with %s (%s); see --tls-ca and --tls-authority, and --tls-cert for a server"
-              + " that wants one";
+          "cannot establish TLS with %s (%s); check --tls-ca and --tls-authority, and --tls-cert if"
+              + " the server requires client certificates";
     } else if (credentials instanceof InsecureChannelCredentials) {
-      form += "; if it speaks TLS, give --tls or --tls-ca";
+      form += "; if it uses TLS, give --tls or --tls-ca";
     }
     return new IOException(form.formatted(address, reason(root)), e);
   }
 
-  /** Netty puts the system call before the reason, and the address after it. */
+  /** Netty puts the system call before the reason. */
   private static String reason(Throwable cause) {
     String message = String.valueOf(cause.getMessage());
     int call = message.indexOf("): ");

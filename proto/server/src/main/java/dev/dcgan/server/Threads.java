@@ -3,12 +3,12 @@ package dev.dcgan.server;
 import java.util.concurrent.ThreadFactory;
 import java.util.concurrent.atomic.AtomicInteger;
 
-/** Threads that a thread dump tells apart. */
+/** Creates threads with names that identify them in a thread dump. */
 public final class Threads {
 
   private Threads() {}
 
-  /** Makes daemon threads called {@code name-1}, {@code name-2} and so on. */
+  /** Creates daemon threads named {@code name-1}, {@code name-2} and so on. */
   public static ThreadFactory named(String name) {
     AtomicInteger count = new AtomicInteger();
     return task -> {

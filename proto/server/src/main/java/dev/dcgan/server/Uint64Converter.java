@@ -3,7 +3,7 @@ package dev.dcgan.server;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
-/** Reads a seed or an index: any 64 bits, written as the wire's uint64. */
+/** Parses a seed or an index as an unsigned 64-bit integer. */
 public final class Uint64Converter implements ITypeConverter<Long> {
 
   @Override

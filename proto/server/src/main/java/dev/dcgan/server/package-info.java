@@ -1,3 +1,3 @@
-/** The bootstrap that both services start with: settings, gRPC, HTTP, metrics, errors. */
+/** Support for both programs: command line, gRPC server, HTTP endpoint, metrics, TLS, errors. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.server;

@@ -14,7 +14,7 @@ import java.util.Base64;
 import java.util.List;
 
 /**
- * Certificates and keys as PEM files, made by the JDK's keytool: of each name a .crt and a .key.
+ * Certificates and keys as PEM files, created by the JDK's keytool: a .crt and a .key per name.
  */
 final class Certificates {
 
@@ -28,7 +28,7 @@ final class Certificates {
     this.store = folder.resolve("store.p12");
   }
 
-  /** Makes a key pair and its certificate, self-signed unless the options name a signer. */
+  /** Creates a key pair and its certificate, self-signed unless the options name a signer. */
   void make(String name, String... options)
       throws IOException, InterruptedException, GeneralSecurityException {
     List<String> command = new ArrayList<>();

@@ -10,8 +10,8 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 
 /**
- * A service that answers by the request's seed: with the seed as first index, with a fault, or only
- * when the test does.
+ * A service whose behaviour depends on the request's seed: it responds with the seed as first
+ * index, fails, or leaves the response to the test.
  */
 final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
 
@@ -20,10 +20,10 @@ final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
   static final long BAD = 1003;
   static final long HELD = 1004;
 
-  /** The calls that asked for {@link #HELD}; the test answers them. */
+  /** The calls with seed {@link #HELD}, which the test completes. */
   final BlockingQueue<StreamObserver<GenerateResponse>> held = new LinkedBlockingQueue<>();
 
-  /** Open once a held call was cancelled. */
+  /** Reaches zero when a held call is cancelled. */
   final CountDownLatch cancelled = new CountDownLatch(1);
 
   static GenerateRequest request(long seed) {
@@ -39,7 +39,7 @@ final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
   public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
     long seed = request.getSeed();
     if (seed == FAULT) {
-      throw new IllegalStateException("the secret of the house");
+      throw new IllegalStateException("a secret detail");
     } else if (seed == BAD) {
       observer.onError(Errors.invalidArgument("count", "count 0; expected 1 or more"));
     } else if (seed == HELD) {
@@ -50,7 +50,7 @@ final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
       answer(seed, observer);
     }
     if (seed == FAULT_AFTER_ANSWER) {
-      throw new IllegalStateException("too late to matter to the caller");
+      throw new IllegalStateException("after the response");
     }
   }
 }

@@ -18,6 +18,7 @@ import io.prometheus.metrics.model.snapshots.HistogramSnapshot;
 import io.prometheus.metrics.model.snapshots.Labels;
 import io.prometheus.metrics.model.snapshots.MetricSnapshot;
 import java.io.IOException;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterEach;
@@ -25,7 +26,10 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
-/** Calls over a real socket; the server is closed before the figures are read, so all are in. */
+/**
+ * Calls over a real socket. The server is closed before the metrics are read, so that all calls have
+ * ended.
+ */
 @Timeout(60)
 class ServerMetricsTest {
 
@@ -65,12 +69,8 @@ class ServerMetricsTest {
                 "Generate OK", 2.0,
                 "Generate INVALID_ARGUMENT", 1.0,
                 "Generate INTERNAL", 1.0));
-    assertThat(timed())
-        .isEqualTo(
-            Map.of(
-                "Generate OK", 2L,
-                "Generate INVALID_ARGUMENT", 1L,
-                "Generate INTERNAL", 1L));
+    assertThat(started()).isEqualTo(Map.of("Generate", 4.0));
+    assertThat(timed()).isEqualTo(Map.of("Generate", 4L));
     assertThat(inFlight()).isZero();
   }
 
@@ -86,11 +86,13 @@ class ServerMetricsTest {
   }
 
   @Test
-  void aCallUnderWayIsInFlight_andCountsAsCancelledWhenItsCallerGoes() throws Exception {
+  void aCallIsInFlight_andCancelledWhenItsClientCancels() throws Exception {
     ListenableFuture<GenerateResponse> call =
         SamplerServiceGrpc.newFutureStub(channel).generate(FakeSampler.request(FakeSampler.HELD));
     sampler.held.take();
     assertThat(inFlight()).isEqualTo(1);
+    assertThat(started()).isEqualTo(Map.of("Generate", 1.0));
+    assertThat(handled()).isEmpty();
 
     call.cancel(true);
     sampler.cancelled.await();
@@ -109,6 +111,31 @@ class ServerMetricsTest {
     assertThat(inFlight()).isZero();
   }
 
+  @Test
+  void labels_areThoseOfGoGrpcPrometheus() {
+    generate(1);
+    assertThatThrownBy(
+            () ->
+                SamplerServiceGrpc.newBlockingStub(channel)
+                    .generateStream(FakeSampler.request(1))
+                    .next())
+        .isInstanceOf(StatusRuntimeException.class)
+        .hasMessageContaining("UNIMPLEMENTED");
+    server.close();
+
+    String unary =
+        "grpc_method=\"Generate\",grpc_service=\"dcgan.v1.SamplerService\",grpc_type=\"unary\"";
+    String stream =
+        "grpc_method=\"GenerateStream\",grpc_service=\"dcgan.v1.SamplerService\","
+            + "grpc_type=\"server_stream\"";
+    assertThat(labels("grpc_server_started")).containsExactlyInAnyOrder(unary, stream);
+    assertThat(labels("grpc_server_in_flight")).containsExactlyInAnyOrder(unary, stream);
+    assertThat(labels("grpc_server_handling_seconds")).containsExactlyInAnyOrder(unary, stream);
+    assertThat(labels("grpc_server_handled"))
+        .containsExactlyInAnyOrder(
+            "grpc_code=\"OK\"," + unary, "grpc_code=\"UNIMPLEMENTED\"," + stream);
+  }
+
   private void generate(long seed) {
     assertThat(
             SamplerServiceGrpc.newBlockingStub(channel)
@@ -122,36 +149,57 @@ class ServerMetricsTest {
         .isInstanceOf(StatusRuntimeException.class);
   }
 
-  private Map<String, Double> handled() {
-    return snapshot(CounterSnapshot.class).getDataPoints().stream()
+  private Map<String, Double> started() {
+    return snapshot(CounterSnapshot.class, "grpc_server_started").getDataPoints().stream()
         .collect(
             Collectors.toMap(
-                point -> methodAndCode(point.getLabels()),
+                point -> method(point.getLabels()),
+                CounterSnapshot.CounterDataPointSnapshot::getValue));
+  }
+
+  private Map<String, Double> handled() {
+    return snapshot(CounterSnapshot.class, "grpc_server_handled").getDataPoints().stream()
+        .collect(
+            Collectors.toMap(
+                point -> method(point.getLabels()) + " " + point.getLabels().get("grpc_code"),
                 CounterSnapshot.CounterDataPointSnapshot::getValue));
   }
 
   private Map<String, Long> timed() {
-    return snapshot(HistogramSnapshot.class).getDataPoints().stream()
+    return snapshot(HistogramSnapshot.class, "grpc_server_handling_seconds")
+        .getDataPoints()
+        .stream()
         .collect(
             Collectors.toMap(
-                point -> methodAndCode(point.getLabels()),
+                point -> method(point.getLabels()),
                 HistogramSnapshot.HistogramDataPointSnapshot::getCount));
   }
 
   private double inFlight() {
-    return snapshot(GaugeSnapshot.class).getDataPoints().stream()
+    return snapshot(GaugeSnapshot.class, "grpc_server_in_flight").getDataPoints().stream()
         .mapToDouble(GaugeSnapshot.GaugeDataPointSnapshot::getValue)
         .sum();
   }
 
-  private static String methodAndCode(Labels labels) {
-    assertThat(labels.get("grpc_service")).isEqualTo("dcgan.v1.SamplerService");
-    return labels.get("grpc_method") + " " + labels.get("grpc_code");
+  private static String method(Labels labels) {
+    return String.valueOf(labels.get("grpc_method"));
   }
 
-  private <T extends MetricSnapshot> T snapshot(Class<T> kind) {
+  /** The labels of a metric's time series, in the text format and in alphabetical order. */
+  private List<String> labels(String metric) {
+    return snapshot(MetricSnapshot.class, metric).getDataPoints().stream()
+        .map(
+            point ->
+                point.getLabels().stream()
+                    .map(label -> "%s=\"%s\"".formatted(label.getName(), label.getValue()))
+                    .sorted()
+                    .collect(Collectors.joining(",")))
+        .toList();
+  }
+
+  private <T extends MetricSnapshot> T snapshot(Class<T> kind, String metric) {
     return registry.scrape().stream()
-        .filter(kind::isInstance)
+        .filter(snapshot -> snapshot.getMetadata().getName().equals(metric))
         .map(kind::cast)
         .findFirst()
         .orElseThrow();

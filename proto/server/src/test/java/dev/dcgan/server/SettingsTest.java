@@ -147,8 +147,8 @@ class SettingsTest {
 
     assertThat(err.toString().lines())
         .containsExactly(
-            "error: @" + folder.resolve("4") + ": no file of arguments that can be read",
-            "error: @" + folder + ": no file of arguments that can be read");
+            "error: @" + folder.resolve("4") + ": cannot read the file of arguments",
+            "error: @" + folder + ": cannot read the file of arguments");
   }
 
   @Test
@@ -198,7 +198,7 @@ class SettingsTest {
   }
 
   @Test
-  void run_whenTheCommandFailsWithAnIoException_saysItsMessageInOneLine() {
+  void run_whenTheCommandFails_printsItsMessageOnOneLine() {
     serve.failure = new IOException("the disk is full:\n  make room");
 
     assertThat(run(Map.of(), "serve", "--repository=models")).isEqualTo(1);
@@ -230,7 +230,7 @@ class SettingsTest {
     try (CapturedLog log = new CapturedLog(Settings.class)) {
       assertThat(run(Map.of(), "serve", "--repository=models")).isEqualTo(1);
       assertThat(log.lines())
-          .containsExactly("ERROR the command failed by a fault of this program");
+          .containsExactly("ERROR the command failed because of a fault of this program");
     }
     assertThat(err.toString()).isEmpty();
   }
@@ -274,10 +274,10 @@ class SettingsTest {
     boolean ran;
 
     @Override
-    public void check(Problems problems) {
-      problems.requirePort("--port", port);
-      problems.requirePort("--http-port", httpPort);
-      problems.require(rate > 0 && rate < 1, "--rate " + rate + ": expected between 0 and 1");
+    public void check(Validator validator) {
+      validator.requirePort("--port", port);
+      validator.requirePort("--http-port", httpPort);
+      validator.require(rate > 0 && rate < 1, "--rate " + rate + ": expected between 0 and 1");
     }
 
     @Override

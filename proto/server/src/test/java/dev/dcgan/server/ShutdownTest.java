@@ -10,7 +10,7 @@ import org.junit.jupiter.api.Test;
 
 class ShutdownTest {
 
-  /** A process whose end waits for something that never comes, as a driver that hangs. */
+  /** A process whose exit blocks forever, as with a driver that hangs. */
   static final class Hanging {
 
     private Hanging() {}

@@ -5,7 +5,7 @@ import dev.dcgan.sampler.export.ExportConfig;
 import dev.dcgan.sampler.export.Exporter;
 import dev.dcgan.sampler.export.Shards;
 import dev.dcgan.sampler.runtime.Provider;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Uint64Converter;
@@ -93,11 +93,11 @@ public final class ExportCommand implements Settings.Command {
   @Mixin private RuntimeOptions runtime = new RuntimeOptions();
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.requireMatches(
         "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     if (version != null) {
-      problems.requireRange("--model-version", version, 1, ModelRepository.LAST_VERSION);
+      problems.requireRange("--model-version", version, 1, ModelRepository.MAX_VERSION);
     }
     // A missing --count is reported already; 1 stands in for it, to check the other options.
     Shards.problems(first, count == null ? 1 : count, shardImages).forEach(problems::add);

@@ -5,7 +5,7 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.BucketSelection;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import java.io.IOException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -71,7 +71,7 @@ final class RuntimeOptions {
               + " limit.")
   private int gpuMemory;
 
-  void check(Problems problems) {
+  void check(Validator problems) {
     problems.requireRange("--device-id", deviceId, 0, MAX_DEVICE_ID);
     problems.requireRange("--sessions", sessions, 0, MAX_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MAX_THREADS);

@@ -6,7 +6,7 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -131,7 +131,7 @@ public final class ServeCommand implements Settings.Command {
   private Duration drainGrace = Duration.ofSeconds(20);
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);

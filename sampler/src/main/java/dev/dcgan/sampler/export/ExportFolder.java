@@ -4,7 +4,7 @@ import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.v1.ExportManifest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -45,7 +45,7 @@ final class ExportFolder {
   ExportFolder(Path folder) throws IOException {
     this.folder = folder;
     this.manifestFile = folder.resolve(MANIFEST_FILE);
-    DurableFiles.createFolder(folder);
+    AtomicFiles.createFolder(folder);
   }
 
   /** {@code mnist28-000007.tar}. */
@@ -81,7 +81,7 @@ final class ExportFolder {
   ExportManifest agree(ExportManifest mine) throws IOException {
     String json = JsonFormat.printer().alwaysPrintFieldsWithNoPresence().print(mine) + "\n";
     try {
-      if (DurableFiles.create(manifestFile, StandardCharsets.UTF_8.encode(json))) {
+      if (AtomicFiles.create(manifestFile, StandardCharsets.UTF_8.encode(json))) {
         return mine;
       }
     } catch (IOException e) {
@@ -116,7 +116,7 @@ final class ExportFolder {
    */
   void removeLeftovers(Set<Path> shards) throws IOException {
     for (Path file : list()) {
-      Optional<String> unfinished = DurableFiles.unfinished(file);
+      Optional<String> unfinished = AtomicFiles.unfinished(file);
       if (unfinished.isPresent()
           && (unfinished.get().equals(MANIFEST_FILE)
               || shards.contains(folder.resolve(unfinished.get())))

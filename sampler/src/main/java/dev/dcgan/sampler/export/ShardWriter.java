@@ -1,6 +1,6 @@
 package dev.dcgan.sampler.export;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.models.VerifiedNetworks;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
@@ -103,7 +103,7 @@ final class ShardWriter {
   private static void write(Path file, Range images, PngQueue pngs, Progress progress)
       throws IOException {
     try {
-      DurableFiles.replace(file, channel -> write(channel, images, pngs, progress));
+      AtomicFiles.replace(file, channel -> write(channel, images, pngs, progress));
     } catch (NoSuchFileException e) {
       throw new IOException(
           "cannot write %s: another process that writes the same part has removed its temporary file; start one process per part"

@@ -8,7 +8,7 @@ import dev.dcgan.sampler.runtime.RuntimeFailure;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.scheduling.Failure;
 import dev.dcgan.sampler.scheduling.Failure.Kind;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.time.Duration;
@@ -98,7 +98,7 @@ final class ModelReconciler {
       step.run();
     } catch (IOException | UncheckedIOException e) {
       problems.error(
-          "cannot read the repository %s: %s".formatted(repository.root(), OneLine.of(e)), e);
+          "cannot read the repository %s: %s".formatted(repository.root(), ErrorMessages.oneLine(e)), e);
     } catch (RuntimeException | Error e) {
       // An exception would end the polling, and with it every later version.
       problems.error("cannot look for newer models", e);
@@ -170,7 +170,7 @@ final class ModelReconciler {
       }
     } catch (IOException e) {
       problems.error(
-          "cannot read the pin of %s: %s; nothing changes".formatted(model, OneLine.of(e)), e);
+          "cannot read the pin of %s: %s; nothing changes".formatted(model, ErrorMessages.oneLine(e)), e);
     }
   }
 

@@ -193,8 +193,8 @@ class SamplerMainTest {
       Ended plain = run("generate", to, out);
       assertThat(plain.exitCode()).isEqualTo(1);
       assertThat(plain.err())
-          .startsWith("error: " + target + " hung up (")
-          .endsWith("; if it speaks TLS, give --tls or --tls-ca\n")
+          .startsWith("error: " + target + " closed the connection (")
+          .endsWith("; if it uses TLS, give --tls or --tls-ca\n")
           .hasLineCount(1);
 
       Ended bench = run("bench", to, ca, "--duration=300ms", "--warm-up=0");
@@ -468,7 +468,7 @@ class SamplerMainTest {
         .contains("'2' is not a duration; expected a whole number with us, ms, s, m or h")
         .contains("--model 'A/B'")
         .contains("--keep-versions 0: expected 1 to 1000")
-        .contains("--tls-cert and --tls-key go together: give both")
+        .contains("--tls-cert requires --tls-key")
         .contains("--tls-cert " + root.resolve("tls.crt") + ": no such file")
         .contains("tpu");
   }

@@ -180,7 +180,7 @@ class SamplerModelsTest {
     publish(m -> m.setShape(m.getShapeBuilder().setHeight(7).setWidth(28)));
     GoldenVector other = TestModels.golden(TestModels.weights(1, 99)).get(0);
     publish(m -> m.setGolden(0, m.getGolden(0).toBuilder().setPixels(other.getPixels())));
-    edit(publish("digits", 7), "\"formatVersion\": 1", "\"formatVersion\": 2");
+    edit(publish("digits", 7), "\"formatVersion\": 2", "\"formatVersion\": 1");
     Path halfWritten = publish("digits", 8).folder().resolve("manifest.json");
     Files.writeString(halfWritten, Files.readString(halfWritten).substring(0, 200));
 

@@ -114,8 +114,8 @@ public final class TestModels {
         .setArchitecture(weights.architecture())
         .setShape(weights.shape().toProto())
         .setLatentSize(weights.latentSize())
-        .setLatentLaw(Latents.LAW)
-        .setNormalisation(ModelBundle.NORMALISATION)
+        .setLatentScheme(Latents.SCHEME)
+        .setPixelQuantization(ModelBundle.PIXEL_QUANTIZATION)
         .addAllGolden(golden)
         .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
         .build();

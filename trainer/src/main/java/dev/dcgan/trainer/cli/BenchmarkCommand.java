@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.config.Preset;
@@ -87,7 +87,7 @@ public final class BenchmarkCommand implements Settings.Command {
   private boolean deterministic;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(
         Preset.named(preset).isPresent(),
         "--preset %s: expected one of %s".formatted(preset, Preset.labels()));

@@ -2,7 +2,7 @@ package dev.dcgan.trainer.cli;
 
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.TextFormat;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.trainer.config.ConfigFields;
@@ -84,13 +84,13 @@ public final class ConfigOptions {
   }
 
   /** Adds a line for each option that is wrong, except the model's name. */
-  void check(Problems problems) {
+  void check(Validator problems) {
     checkPaths(problems);
     check(config(""), problems);
   }
 
   /** Adds a line for each path that does not exist. */
-  void checkPaths(Problems problems) {
+  void checkPaths(Validator problems) {
     for (String name : PATHS) {
       Object path = value(name);
       problems.require(
@@ -99,12 +99,12 @@ public final class ConfigOptions {
     }
   }
 
-  /** As {@link #check(Problems)}, for a run of a service, which checks the paths itself. */
-  public void checkForService(String model, Problems problems) {
+  /** As {@link #check(Validator)}, for a run of a service, which checks the paths itself. */
+  public void checkForService(String model, Validator problems) {
     check(configForService(model), problems);
   }
 
-  private static void check(RunConfig config, Problems problems) {
+  private static void check(RunConfig config, Validator problems) {
     try {
       TrainingConfig.of(config);
     } catch (InvalidConfigException e) {

@@ -4,7 +4,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
@@ -79,7 +79,7 @@ public final class EvaluateCommand implements Settings.Command {
   @Mixin private ConfigOptions data = ConfigOptions.ofData();
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(
         (checkpoint == null) != (model == null),
         "expected one of --checkpoint <file> and --model <name>");

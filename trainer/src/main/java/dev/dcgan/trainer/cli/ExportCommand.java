@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.torch.NativeFailureException;
@@ -33,7 +33,7 @@ public final class ExportCommand implements Settings.Command {
   @Mixin private PublishOptions publish = new PublishOptions();
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -26,7 +26,7 @@ final class PublishOptions {
       description = "The name to publish under. Default: the run's, else its preset's")
   private @Nullable String model;
 
-  void check(Problems problems) {
+  void check(Validator problems) {
     problems.requireMatches(
         "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
@@ -44,7 +44,7 @@ final class PublishOptions {
    */
   ModelRepository repository() throws IOException {
     try {
-      DurableFiles.createFolder(repository);
+      AtomicFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
           "--repository %s: cannot create the folder: %s; choose another".formatted(repository, e), e);

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -86,7 +86,7 @@ public final class ServeCommand implements Settings.Command {
   private Duration drainGrace = Duration.ofSeconds(60);
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
@@ -107,8 +107,8 @@ public final class ServeCommand implements Settings.Command {
     // Loads the engine: the program ends here if a library does not load or the device does not
     // work.
     TrainingDevice where = TrainingDevice.select(device);
-    DurableFiles.createFolder(runs);
-    DurableFiles.createFolder(repository);
+    AtomicFiles.createFolder(runs);
+    AtomicFiles.createFolder(repository);
     ModelRepository models = new ModelRepository(repository);
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());

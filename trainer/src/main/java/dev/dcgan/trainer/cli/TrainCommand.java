@@ -2,8 +2,8 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
-import dev.dcgan.server.OneLine;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -88,7 +88,7 @@ public final class TrainCommand implements Settings.Command {
   private int httpPort;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     options.check(problems);
     problems.require(
         resume == null || RunStore.isId(resume), "--resume '%s': not a run id".formatted(resume));
@@ -148,7 +148,7 @@ public final class TrainCommand implements Settings.Command {
       if (name == null) {
         throw e;
       }
-      return tryAgain(OneLine.of(e));
+      return tryAgain(ErrorMessages.oneLine(e));
     }
   }
 

@@ -58,9 +58,9 @@ public final class GeneratorExporter {
     TreeMap<String, String> properties = new TreeMap<>(metadata);
     properties.put("architecture", weights.architecture());
     properties.put("image_shape", shape.toString());
-    properties.put("latent_law", Latents.LAW);
+    properties.put("latent_scheme", Latents.SCHEME);
     properties.put("latent_size", Integer.toString(latent));
-    properties.put("normalisation", ModelBundle.NORMALISATION);
+    properties.put("pixel_quantization", ModelBundle.PIXEL_QUANTIZATION);
     return graph.toModel(PRODUCER, properties);
   }
 

@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.publish;
 
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.ConfigViolation;
@@ -203,7 +203,7 @@ public final class CheckpointPublisher {
       return hold;
     } catch (IOException e) {
       // A folder that is mounted read-only, for example.
-      log.info("run {} cannot record this version: {}", directory.id(), OneLine.of(e));
+      log.info("run {} cannot record this version: {}", directory.id(), ErrorMessages.oneLine(e));
       return Optional.empty();
     }
   }

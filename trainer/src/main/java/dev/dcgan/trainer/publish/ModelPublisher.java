@@ -103,8 +103,8 @@ final class ModelPublisher {
         .setArchitecture(weights.architecture())
         .setShape(weights.shape().toProto())
         .setLatentSize(weights.latentSize())
-        .setLatentLaw(Latents.LAW)
-        .setNormalisation(ModelBundle.NORMALISATION)
+        .setLatentScheme(Latents.SCHEME)
+        .setPixelQuantization(ModelBundle.PIXEL_QUANTIZATION)
         .setOrigin(
             TrainingOrigin.newBuilder()
                 .setRunId(runId)

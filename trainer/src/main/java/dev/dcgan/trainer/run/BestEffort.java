@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.run;
 
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.util.HashSet;
 import java.util.Set;
@@ -51,7 +51,7 @@ public final class BestEffort {
         log.error(
             "cannot write the {}: {}; continuing without it",
             what.replace('_', ' '),
-            OneLine.of(e));
+            ErrorMessages.oneLine(e));
       }
       return false;
     }

@@ -3,7 +3,7 @@ package dev.dcgan.trainer.run;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunState;
@@ -33,7 +33,7 @@ import org.slf4j.LoggerFactory;
 public record RunDirectory(Path path) {
 
   private static final Logger log = LoggerFactory.getLogger(RunDirectory.class);
-  private static final int FORMAT_VERSION = 1;
+  private static final int FORMAT_VERSION = 2;
   private static final String RUN_FILE = "run.json";
 
   /**
@@ -90,10 +90,17 @@ public record RunDirectory(Path path) {
     } catch (InvalidProtocolBufferException e) {
       throw new IOException(file + " is damaged: " + e.getMessage(), e);
     }
-    if (run.getFormatVersion() < 1 || run.getFormatVersion() > FORMAT_VERSION) {
+    int version = run.getFormatVersion();
+    if (version != FORMAT_VERSION) {
       throw new IOException(
-          "%s has format_version %d; this program reads 1 to %d: use a newer program"
-              .formatted(file, run.getFormatVersion(), FORMAT_VERSION));
+          "%s has format_version %s; expected %d: %s"
+              .formatted(
+                  file,
+                  Integer.toUnsignedString(version),
+                  FORMAT_VERSION,
+                  version == 0 || version == 1
+                      ? "start a new run, or use the program that wrote it"
+                      : "use a newer program"));
     }
     return run.setId(id()).build();
   }
@@ -102,7 +109,7 @@ public record RunDirectory(Path path) {
   public void write(Run run) throws IOException {
     String json =
         JsonFormat.printer().print(run.toBuilder().setFormatVersion(FORMAT_VERSION).build());
-    DurableFiles.replace(path.resolve(RUN_FILE), StandardCharsets.UTF_8.encode(json + "\n"));
+    AtomicFiles.replace(path.resolve(RUN_FILE), StandardCharsets.UTF_8.encode(json + "\n"));
   }
 
   /**

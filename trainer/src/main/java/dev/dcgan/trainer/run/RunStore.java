@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.run;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.v1.Run;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -62,14 +62,14 @@ public final class RunStore {
    * @param begin the checkpoint that the run starts from; null: it starts from new weights
    */
   public RunDirectory create(Run draft, @Nullable Path begin) throws IOException {
-    DurableFiles.createFolder(root);
+    AtomicFiles.createFolder(root);
     Instant now = clock.instant();
     String name = TIME.format(now) + "-" + draft.getConfig().getModel();
     for (int n = 1; ; n++) {
       String id = n == 1 ? name : name + "-" + n;
       try {
         Path folder = Files.createDirectory(root.resolve(id)); // Only one process succeeds.
-        DurableFiles.syncFolder(root);
+        AtomicFiles.syncFolder(root);
         return RunDirectory.create(folder, draft, begin, now);
       } catch (FileAlreadyExistsException e) {
         log.debug("{} is taken", id);
@@ -84,7 +84,7 @@ public final class RunStore {
    * @throws IOException there is such a run, or another process is creating it
    */
   public RunDirectory create(String id, Run draft) throws IOException {
-    RunDirectory folder = new RunDirectory(DurableFiles.createFolder(root.resolve(id)));
+    RunDirectory folder = new RunDirectory(AtomicFiles.createFolder(root.resolve(id)));
     // Of several processes at once, the one with the lock creates the run.
     try (RunLock lock = folder.tryLock().orElse(null)) {
       if (lock == null || folder.exists()) {

@@ -6,7 +6,7 @@ import dev.dcgan.trainer.config.ConfigViolation;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.UnknownFieldSet;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -131,7 +131,7 @@ final class RunManager {
       try {
         resume(folder);
       } catch (IOException e) {
-        log.warn("cannot continue run {}: {}", folder.id(), OneLine.of(e));
+        log.warn("cannot continue run {}: {}", folder.id(), ErrorMessages.oneLine(e));
       }
     }
   }
@@ -164,7 +164,7 @@ final class RunManager {
       throw new InvalidConfigException(wrong);
     }
     scheduler.requireRoom();
-    return enqueue(Run.newBuilder().setRequestId(requestId).setAsked(requested), complete, null);
+    return enqueue(Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested), complete, null);
   }
 
   /** The run of that id. */
@@ -300,7 +300,7 @@ final class RunManager {
     // For a resumed run it is not known whether its caller named the device.
     boolean named =
         run.getResumedFrom().isEmpty()
-            ? !run.getAsked().getDevice().isEmpty()
+            ? !run.getRequestedConfig().getDevice().isEmpty()
             : !TrainingDevice.isAuto(was);
     if (!named && !TrainingDevice.isAuto(device) && !was.isEmpty() && !was.equals(device)) {
       log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
@@ -351,7 +351,7 @@ final class RunManager {
       return enqueue(
           Run.newBuilder()
               .setRequestId(requestId)
-              .setAsked(requested)
+              .setRequestedConfig(requested)
               .setResumedFrom(id)
               .addCheckpoints(from.file().getFileName().toString()),
           complete,
@@ -395,7 +395,7 @@ final class RunManager {
       return Optional.empty();
     }
     Run run = get(id);
-    if (!run.getAsked().equals(requested) || !run.getResumedFrom().equals(resumedFrom)) {
+    if (!run.getRequestedConfig().equals(requested) || !run.getResumedFrom().equals(resumedFrom)) {
       throw new RequestException(
           Why.ALREADY_EXISTS,
           "request id '%s' has started run %s with a different request; choose another id"
@@ -433,7 +433,7 @@ final class RunManager {
       folder.write(
           folder.read().toBuilder()
               .setState(RunState.RUN_STATE_FAILED)
-              .setReason("cannot queue the run: " + OneLine.of(failure))
+              .setReason("cannot queue the run: " + ErrorMessages.oneLine(failure))
               .build());
     } catch (IOException e) {
       failure.addSuppressed(e);
@@ -452,7 +452,7 @@ final class RunManager {
       return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
     } catch (IOException e) {
       if (damaged.add(folder.id())) {
-        log.warn("skipping run {}: {}", folder.id(), OneLine.of(e));
+        log.warn("skipping run {}: {}", folder.id(), ErrorMessages.oneLine(e));
       }
       return Optional.empty();
     }

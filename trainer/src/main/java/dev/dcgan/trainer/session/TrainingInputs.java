@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.session;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.DatasetOptions;
 import dev.dcgan.trainer.data.Datasets;
@@ -51,7 +51,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
     try {
       images.close();
     } catch (IOException e) {
-      log.warn("cannot close the images: {}", OneLine.of(e));
+      log.warn("cannot close the images: {}", ErrorMessages.oneLine(e));
     }
   }
 }

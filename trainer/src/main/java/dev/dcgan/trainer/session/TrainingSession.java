@@ -2,7 +2,7 @@ package dev.dcgan.trainer.session;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.FinalFailureException;
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.TrainingConfig;
@@ -189,7 +189,7 @@ public final class TrainingSession {
           : suspend(record, e);
     } catch (IOException e) {
       log.debug("run {} failed", record.folder().id(), e);
-      String reason = OneLine.of(e);
+      String reason = ErrorMessages.oneLine(e);
       boolean mayPass = restarted && !(e instanceof FinalFailureException);
       return mayPass ? Outcome.retry(reason) : Outcome.failed(reason);
     } catch (RuntimeException e) {
@@ -219,7 +219,7 @@ public final class TrainingSession {
     try {
       record.state(state.get(), outcome.reason());
     } catch (IOException e) {
-      log.error("cannot write the end of run {}: {}", id, OneLine.of(e));
+      log.error("cannot write the end of run {}: {}", id, ErrorMessages.oneLine(e));
       if (record.isUnwritten()) {
         // On disk the run is still RUNNING.
         return Outcome.retry(
@@ -367,13 +367,13 @@ public final class TrainingSession {
       record.update(run -> run.setReason(reason).setDeviceFailure(now).setDevice(device));
       record.event(
           RunEvent.newBuilder()
-              .setWarned(
-                  RunEvent.Warned.newBuilder()
+              .setWarning(
+                  RunEvent.Warning.newBuilder()
                       .setStep(step)
                       .setKind(now.getKind())
                       .setMessage(reason)));
     } catch (IOException e) {
-      log.warn("cannot write the state of run {}: {}", record.folder().id(), OneLine.of(e));
+      log.warn("cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
     }
     return Outcome.deviceFailed(reason);
   }
@@ -383,7 +383,7 @@ public final class TrainingSession {
     try {
       record.update(run -> run.setReason(reason));
     } catch (IOException e) {
-      log.warn("cannot write the state of run {}: {}", record.folder().id(), OneLine.of(e));
+      log.warn("cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
     }
   }
 }

@@ -5,7 +5,7 @@ import com.google.gson.JsonArray;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.Sha256;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -56,7 +56,7 @@ public record SafetensorsFile(String kind, int version) {
    * @throws IOException if it cannot be written; an existing file is unchanged
    */
   public void write(Path file, Content content) throws IOException {
-    DurableFiles.replace(file, channel -> write(channel, content));
+    AtomicFiles.replace(file, channel -> write(channel, content));
   }
 
   void write(FileChannel channel, Content content) throws IOException {

@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.train;
 
-import dev.dcgan.model.DurableFiles;
+import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ImageShape;
 import java.awt.Color;
 import java.awt.Graphics2D;
@@ -35,7 +35,7 @@ public final class SampleGrid {
 
     /** Writes the file atomically. */
     public void write(Path file) throws IOException {
-      DurableFiles.replace(file, ByteBuffer.wrap(png));
+      AtomicFiles.replace(file, ByteBuffer.wrap(png));
     }
   }
 

@@ -89,9 +89,9 @@ final class GeneratorExporterTest {
             Map.of(
                 "architecture", "paper16",
                 "image_shape", "16x16x3",
-                "latent_law", Latents.LAW,
+                "latent_scheme", Latents.SCHEME,
                 "latent_size", "7",
-                "normalisation", "round((x+1)*127.5)",
+                "pixel_quantization", "round((x+1)*127.5)",
                 "run_id", "r1"));
   }
 

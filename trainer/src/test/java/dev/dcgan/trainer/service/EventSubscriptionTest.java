@@ -151,7 +151,7 @@ class EventSubscriptionTest {
 
   private void happen(int times) throws IOException {
     for (int i = 0; i < times; i++) {
-      record.event(RunEvent.newBuilder().setWarned(RunEvent.Warned.newBuilder().setMessage("hot")));
+      record.event(RunEvent.newBuilder().setWarning(RunEvent.Warning.newBuilder().setMessage("hot")));
     }
   }
 

@@ -90,11 +90,11 @@ class RunManagerTest {
     Run run = runs.start("request", config(7));
 
     assertThat(run.getConfig().getBatchSize()).isEqualTo(128);
-    assertThat(run.getAsked()).isEqualTo(config(7));
+    assertThat(run.getRequestedConfig()).isEqualTo(config(7));
     assertThat(run.getByService()).isTrue();
     assertThat(service.folder(run).read())
         .returns(run.getConfig(), Run::getConfig)
-        .returns(run.getAsked(), Run::getAsked)
+        .returns(run.getRequestedConfig(), Run::getRequestedConfig)
         .returns("request", Run::getRequestId);
   }
 
@@ -104,7 +104,7 @@ class RunManagerTest {
     Run other = runs.start("", config(1).toBuilder().setDevice("auto").build());
 
     assertThat(none.getConfig().getDevice()).isEqualTo("cuda:1");
-    assertThat(none.getAsked().getDevice()).isEmpty();
+    assertThat(none.getRequestedConfig().getDevice()).isEmpty();
     assertThat(service.folder(none).read().getConfig().getDevice()).isEqualTo("cuda:1");
     assertThat(other.getConfig().getDevice()).isEqualTo("auto");
   }

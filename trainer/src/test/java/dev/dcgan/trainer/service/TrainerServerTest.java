@@ -235,7 +235,7 @@ class TrainerServerTest {
     CompletableFuture<Ended> watching =
         CompletableFuture.supplyAsync(() -> command("watch", run.getId(), "--target=" + target()));
     RunEvent.Builder epoch = RunEvent.newBuilder();
-    epoch.getEpochDoneBuilder().getFiguresBuilder().setEpoch(1).setStep(9);
+    epoch.getEpochCompletedBuilder().getMetricsBuilder().setEpoch(1).setStep(9);
     session.event(epoch);
     session.fail("the disk is full");
 

@@ -177,7 +177,7 @@ class TrainerServiceTest {
     Run run = start("", config(1).toBuilder().setData("faces").build());
 
     assertThat(run.getConfig().getData()).endsWith("/data/faces").startsWith("/");
-    assertThat(run.getAsked().getData()).isEqualTo("faces");
+    assertThat(run.getRequestedConfig().getData()).isEqualTo("faces");
   }
 
   @Test

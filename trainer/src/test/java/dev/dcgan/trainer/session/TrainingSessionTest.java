@@ -105,12 +105,12 @@ class TrainingSessionTest {
         .extracting(RunEvent::getEventCase)
         .containsExactly(
             RunEvent.EventCase.STATE_CHANGED,
-            RunEvent.EventCase.EPOCH_DONE,
-            RunEvent.EventCase.CHECKPOINT_KEPT,
-            RunEvent.EventCase.EPOCH_DONE,
-            RunEvent.EventCase.CHECKPOINT_KEPT,
-            RunEvent.EventCase.EPOCH_DONE,
-            RunEvent.EventCase.CHECKPOINT_KEPT,
+            RunEvent.EventCase.EPOCH_COMPLETED,
+            RunEvent.EventCase.CHECKPOINT_SAVED,
+            RunEvent.EventCase.EPOCH_COMPLETED,
+            RunEvent.EventCase.CHECKPOINT_SAVED,
+            RunEvent.EventCase.EPOCH_COMPLETED,
+            RunEvent.EventCase.CHECKPOINT_SAVED,
             RunEvent.EventCase.EVALUATED,
             RunEvent.EventCase.MODEL_PUBLISHED,
             RunEvent.EventCase.STATE_CHANGED);
@@ -228,7 +228,7 @@ class TrainingSessionTest {
     assertThat(progressed.get(RunEvent.EventCase.STATE_CHANGED)).as("begun, and 32").isEqualTo(33);
     assertThat(
             Objects.requireNonNull(progressed.get(RunEvent.EventCase.EVALUATED))
-                - Objects.requireNonNull(progressed.get(RunEvent.EventCase.CHECKPOINT_KEPT)))
+                - Objects.requireNonNull(progressed.get(RunEvent.EventCase.CHECKPOINT_SAVED)))
         .as("the classifier's 50 steps, its trial, and real and generated pictures")
         .isGreaterThanOrEqualTo(50 + 1 + 3);
   }
@@ -288,9 +288,9 @@ class TrainingSessionTest {
     assertThat(models.open("interrupted", 1).readModel())
         .isEqualTo(models.open("mnist28", 1).readModel());
     assertThat(events(interrupted))
-        .filteredOn(RunEvent::hasContinued)
+        .filteredOn(RunEvent::hasResumed)
         .singleElement()
-        .satisfies(event -> assertThat(event.getContinued().getStep()).isEqualTo(1));
+        .satisfies(event -> assertThat(event.getResumed().getStep()).isEqualTo(1));
   }
 
   @Test
@@ -365,8 +365,8 @@ class TrainingSessionTest {
 
     train(damaged, stop -> {});
 
-    assertThat(events(damaged).stream().filter(RunEvent::hasContinued))
-        .extracting(event -> event.getContinued().getCheckpoint())
+    assertThat(events(damaged).stream().filter(RunEvent::hasResumed))
+        .extracting(event -> event.getResumed().getCheckpoint())
         .containsExactly("step-00000001.safetensors", "step-00000001.safetensors");
     assertThat(damaged.checkpoints().resolve("step-00000002.safetensors.damaged")).exists();
     assertThat(models.open("damaged", 1).readModel())
@@ -535,8 +535,8 @@ class TrainingSessionTest {
         .containsExactly("step-00000004.safetensors", "step-%08d.safetensors".formatted(step));
     assertThat(names(device.checkpoints())).containsExactly("step-00000004.safetensors");
     assertThat(device.read().getDeviceFailure().getKind()).isEqualTo("device_lost");
-    assertThat(events(device).stream().filter(RunEvent::hasWarned))
-        .extracting(event -> event.getWarned().getKind())
+    assertThat(events(device).stream().filter(RunEvent::hasWarning))
+        .extracting(event -> event.getWarning().getKind())
         .containsExactly("device_lost");
   }
 

@@ -1,7 +1,7 @@
 package dev.dcgan.sampler.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.v1.GenerateRequest;
@@ -155,7 +155,7 @@ public final class BenchCommand implements Settings.Command {
   }
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     tls.check(problems);
     problems.requireRange("--concurrency", concurrency, 1, MAX_CALLERS);

@@ -2,7 +2,7 @@ package dev.dcgan.sampler.cli.client;
 
 import com.google.protobuf.ByteString;
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.v1.GenerateRequest;
@@ -79,7 +79,7 @@ public final class GenerateCommand implements Settings.Command {
   private final PrintStream console = System.out;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.requireRange("--count", count, 1, MAX_IMAGES);
     problems.requireRange("--first-index", firstIndex, 0, Long.MAX_VALUE);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);

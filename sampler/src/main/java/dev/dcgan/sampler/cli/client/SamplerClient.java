@@ -89,6 +89,6 @@ final class SamplerClient implements AutoCloseable {
     if (e.getStatus().getCode() == Status.Code.DEADLINE_EXCEEDED) {
       return noResponse(e);
     }
-    return target.told(e, "a sampler");
+    return target.toIOException(e, "a sampler");
   }
 }

@@ -6,7 +6,7 @@ import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
-import dev.dcgan.v1.StepFigures;
+import dev.dcgan.v1.StepMetrics;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
@@ -39,15 +39,15 @@ final class RunLines {
     String line =
         switch (event.getEventCase()) {
           case STATE_CHANGED -> state(event.getStateChanged());
-          case EPOCH_DONE -> epoch(event.getEpochDone(), epochs);
+          case EPOCH_COMPLETED -> epoch(event.getEpochCompleted(), epochs);
           case EVALUATED -> evaluated(event.getEvaluated(), epochs);
-          case WARNED -> warned(event.getWarned());
+          case WARNING -> warned(event.getWarning());
           case MODEL_PUBLISHED -> published(event.getModelPublished(), epochs);
-          case CONTINUED ->
+          case RESUMED ->
               "resuming from step %d, epoch %d/%d"
                   .formatted(
-                      event.getContinued().getStep(), event.getContinued().getEpoch(), epochs);
-          case STEP, CHECKPOINT_KEPT, EVENT_NOT_SET -> "";
+                      event.getResumed().getStep(), event.getResumed().getEpoch(), epochs);
+          case STEP, CHECKPOINT_SAVED, EVENT_NOT_SET -> "";
         };
     return line.isEmpty() ? Optional.empty() : Optional.of(line);
   }
@@ -87,8 +87,8 @@ final class RunLines {
     return name(changed.getState()) + (reason.isEmpty() ? "" : ": " + reason);
   }
 
-  private static String epoch(RunEvent.EpochDone done, int epochs) {
-    StepFigures figures = done.getFigures();
+  private static String epoch(RunEvent.EpochCompleted done, int epochs) {
+    StepMetrics figures = done.getMetrics();
     return "epoch %d/%d: loss D %.3f, G %.3f, D(x) %.3f, D(G(z)) %.3f, %d images/s, %s left"
         .formatted(
             figures.getEpoch(),
@@ -116,7 +116,7 @@ final class RunLines {
     return line.toString();
   }
 
-  private static String warned(RunEvent.Warned warned) {
+  private static String warned(RunEvent.Warning warned) {
     return "%s at step %d: %s"
         .formatted(
             warned.getCleared() ? "resolved" : "warning", warned.getStep(), warned.getMessage());

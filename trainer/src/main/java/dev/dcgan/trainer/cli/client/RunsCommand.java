@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunStore;
@@ -60,7 +60,7 @@ public final class RunsCommand implements Settings.Command {
   private final PrintStream console = System.out;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(target == null || !target.isBlank(), "--target is empty: expected host:port");
     problems.require(
         target != null || runs == null || Files.isDirectory(runs),

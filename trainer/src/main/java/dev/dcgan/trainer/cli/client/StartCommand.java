@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.cli.ConfigOptions;
 import java.io.IOException;
@@ -47,7 +47,7 @@ public final class StartCommand implements Settings.Command {
   private final PrintStream console = System.out;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     options.checkForService(model, problems);
     tls.check(problems);

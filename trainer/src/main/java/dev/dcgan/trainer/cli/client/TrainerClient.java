@@ -147,6 +147,6 @@ final class TrainerClient implements AutoCloseable {
               .formatted(target.address(), timeout.toMillis()),
           e);
     }
-    return target.told(e, "`trainer serve`");
+    return target.toIOException(e, "`trainer serve`");
   }
 }

@@ -2,7 +2,7 @@ package dev.dcgan.trainer.cli.client;
 
 import com.google.protobuf.util.Timestamps;
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Problems;
+import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.v1.RunEvent;
@@ -57,7 +57,7 @@ public final class WatchCommand implements Settings.Command {
   private RunState last = RunState.RUN_STATE_UNSPECIFIED;
 
   @Override
-  public void check(Problems problems) {
+  public void check(Validator problems) {
     problems.require(run.isEmpty() || RunStore.isId(run), "RUN '%s': not a run id".formatted(run));
     problems.require(!target.isBlank(), "--target is empty: expected host:port");
     tls.check(problems);

@@ -60,8 +60,8 @@ final class CheckpointListener implements SessionListener {
     context.metrics().checkpointKept(seconds);
     writer.event(
         RunEvent.newBuilder()
-            .setCheckpointKept(
-                RunEvent.CheckpointKept.newBuilder()
+            .setCheckpointSaved(
+                RunEvent.CheckpointSaved.newBuilder()
                     .setStep(checkpoint.step())
                     .setFile(file.getFileName().toString())
                     .setSeconds(seconds)));

@@ -8,7 +8,7 @@ import dev.dcgan.trainer.train.TrainingListener.Metrics;
 import dev.dcgan.trainer.train.TrainingListener.Step;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.RunEvent;
-import dev.dcgan.v1.StepFigures;
+import dev.dcgan.v1.StepMetrics;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -35,8 +35,8 @@ final class EventListener implements SessionListener {
     log.info("resuming from {}", from.file());
     writer.event(
         RunEvent.newBuilder()
-            .setContinued(
-                RunEvent.Continued.newBuilder()
+            .setResumed(
+                RunEvent.Resumed.newBuilder()
                     .setEpoch(from.checkpoint().epoch())
                     .setStep(from.checkpoint().step())
                     .setCheckpoint(from.file().getFileName().toString())));
@@ -66,17 +66,17 @@ final class EventListener implements SessionListener {
   public void onEpoch(Epoch epoch) {
     writer.event(
         RunEvent.newBuilder()
-            .setEpochDone(
-                RunEvent.EpochDone.newBuilder()
-                    .setFigures(
+            .setEpochCompleted(
+                RunEvent.EpochCompleted.newBuilder()
+                    .setMetrics(
                         figures(
                             epoch.epoch(), epoch.step(), epoch.metrics(), epoch.imagesPerSecond()))
                     .setSeconds(epoch.seconds())
                     .setSecondsLeft(progress.secondsLeft(epoch.step()))));
   }
 
-  private static StepFigures figures(int epoch, long step, Metrics metrics, double speed) {
-    return StepFigures.newBuilder()
+  private static StepMetrics figures(int epoch, long step, Metrics metrics, double speed) {
+    return StepMetrics.newBuilder()
         .setEpoch(epoch)
         .setStep(step)
         .setDiscriminatorLoss(metrics.discriminatorLoss())

@@ -56,8 +56,8 @@ final class MonitorListener implements SessionListener {
       }
       writer.event(
           RunEvent.newBuilder()
-              .setWarned(
-                  RunEvent.Warned.newBuilder()
+              .setWarning(
+                  RunEvent.Warning.newBuilder()
                       .setStep(warning.step())
                       .setKind(kind)
                       .setMessage(warning.message())

@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.session.listener;
 
-import dev.dcgan.server.OneLine;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.PublishPolicy;
@@ -73,7 +73,7 @@ final class PublishingListener implements SessionListener {
         writer.update(Run.Builder::clearBestUnpublished);
       }
     } catch (IOException e) {
-      log.error("cannot publish epoch {}: {}", checkpoint.epoch(), OneLine.of(e));
+      log.error("cannot publish epoch {}: {}", checkpoint.epoch(), ErrorMessages.oneLine(e));
       failure = e;
     }
   }

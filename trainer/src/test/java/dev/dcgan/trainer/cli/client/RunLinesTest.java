@@ -8,7 +8,7 @@ import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
-import dev.dcgan.v1.StepFigures;
+import dev.dcgan.v1.StepMetrics;
 import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
@@ -44,10 +44,10 @@ class RunLinesTest {
   void line_ofAnEpoch_hasItsMeans() {
     RunEvent event =
         RunEvent.newBuilder()
-            .setEpochDone(
-                RunEvent.EpochDone.newBuilder()
-                    .setFigures(
-                        StepFigures.newBuilder()
+            .setEpochCompleted(
+                RunEvent.EpochCompleted.newBuilder()
+                    .setMetrics(
+                        StepMetrics.newBuilder()
                             .setEpoch(3)
                             .setDiscriminatorLoss(0.5f)
                             .setGeneratorLoss(1.25f)
@@ -85,12 +85,12 @@ class RunLinesTest {
                         .putQuality("frechet_distance", 7)))
         .isEqualTo("epoch 5/25: quality frechet distance 7.00, recall 0.50");
     assertThat(
-            line(event -> event.getWarnedBuilder().setStep(7).setMessage("the generator is stuck")))
+            line(event -> event.getWarningBuilder().setStep(7).setMessage("the generator is stuck")))
         .isEqualTo("warning at step 7: the generator is stuck");
     assertThat(
             line(
                 event ->
-                    event.getWarnedBuilder().setStep(9).setMessage("it moves").setCleared(true)))
+                    event.getWarningBuilder().setStep(9).setMessage("it moves").setCleared(true)))
         .isEqualTo("resolved at step 9: it moves");
     assertThat(
             line(
@@ -100,7 +100,7 @@ class RunLinesTest {
                         .setEpoch(25)
                         .setModel(ModelVersion.newBuilder().setName("digits").setVersion(3))))
         .isEqualTo("epoch 25/25: published digits/3");
-    assertThat(line(event -> event.getContinuedBuilder().setEpoch(2).setStep(40)))
+    assertThat(line(event -> event.getResumedBuilder().setEpoch(2).setStep(40)))
         .isEqualTo("carrying on from step 40, epoch 2/25");
   }
 
@@ -108,12 +108,12 @@ class RunLinesTest {
   void line_ofAStepOrACheckpoint_isNone() {
     assertThat(
             RunLines.line(
-                RunEvent.newBuilder().setStep(StepFigures.getDefaultInstance()).build(), 1))
+                RunEvent.newBuilder().setStep(StepMetrics.getDefaultInstance()).build(), 1))
         .isEmpty();
     assertThat(
             RunLines.line(
                 RunEvent.newBuilder()
-                    .setCheckpointKept(RunEvent.CheckpointKept.getDefaultInstance())
+                    .setCheckpointSaved(RunEvent.CheckpointSaved.getDefaultInstance())
                     .build(),
                 1))
         .isEmpty();

@@ -18,37 +18,40 @@ import java.util.UUID;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** Files that survive a power cut: written, forced to the disk, and renamed into place. */
-public final class DurableFiles {
+/**
+ * Writes files atomically and durably: each file is written under a temporary name, forced to the
+ * disk and renamed, so that it survives a power failure.
+ */
+public final class AtomicFiles {
 
-  /** Gives a file a second name: {@link Files#createLink}. */
+  /** Creates a hard link, as {@link Files#createLink} does. */
   interface Linker {
     void link(Path name, Path file) throws IOException;
   }
 
-  /** Writes what a file is to hold. */
+  /** Writes the content of a file. */
   public interface Content {
     void writeTo(FileChannel file) throws IOException;
   }
 
-  // A dot, the name to be, a dash, a UUID.
+  // A dot, the final name, a dash, a UUID.
   private static final Pattern TEMPORARY =
       Pattern.compile("\\.(.+)-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}");
 
-  private DurableFiles() {}
+  private AtomicFiles() {}
 
   /**
-   * Replaces {@code file} as a whole: after a crash at any moment it holds the old bytes or the
-   * new.
+   * Replaces {@code file} atomically: after a crash at any moment it holds either the old bytes or
+   * the new ones.
    *
-   * @throws IOException the file holds its old bytes, or, where the folder alone could not be
-   *     forced to the disk, the new
+   * @throws IOException if the file could not be replaced; it holds its old bytes, or the new ones
+   *     if only forcing the folder to the disk failed
    */
   public static void replace(Path file, ByteBuffer... parts) throws IOException {
     replace(file, channel -> writeAll(channel, parts));
   }
 
-  /** As {@link #replace(Path, ByteBuffer...)}, for more than fits into memory. */
+  /** As {@link #replace(Path, ByteBuffer...)}, for content that does not fit into memory. */
   public static void replace(Path file, Content content) throws IOException {
     Path fresh = temporary(file);
     try {
@@ -62,12 +65,13 @@ public final class DurableFiles {
   }
 
   /**
-   * Makes {@code file} as a whole, unless there is one: of any number of processes, on any number
-   * of machines, one does. By a hard link, which the file system must have: NFS has, and no lock is
-   * needed.
+   * Creates {@code file} atomically unless it exists. If several processes on any number of
+   * machines try, exactly one succeeds. The method uses a hard link instead of a lock; the file
+   * system must support hard links, as NFS does.
    *
-   * @return whether it was made
-   * @throws IOException it was not; where it was for want of hard links, the message says so
+   * @return whether the file was created by this call
+   * @throws IOException if the file could not be created, for example because the file system has
+   *     no hard links
    */
   public static boolean create(Path file, ByteBuffer... parts) throws IOException {
     return create(file, Files::createLink, parts);
@@ -83,7 +87,7 @@ public final class DurableFiles {
       return false;
     } catch (NoSuchFileException e) {
       if (Files.exists(file)) {
-        return false; // Who made it took ours for what a dead process left.
+        return false; // Its creator deleted our temporary file as left over by a dead process.
       }
       throw e;
     } catch (IOException | RuntimeException | Error e) {
@@ -96,25 +100,25 @@ public final class DurableFiles {
   }
 
   /**
-   * Makes a folder, with those above it that are missing, and forces what was made to the disk: a
-   * file in it is as durable as they are.
+   * Creates a folder and its missing parents and forces them to the disk. Without this, a file in
+   * the folder could be lost with the folder.
    *
    * @return {@code folder}
    */
   public static Path createFolder(Path folder) throws IOException {
-    List<Path> holders = new ArrayList<>(); // Of what is missing, from the bottom up.
+    List<Path> parents = new ArrayList<>(); // The parents of missing folders, from the bottom up.
     for (Path missing = folder.toAbsolutePath(); Files.notExists(missing); ) {
       missing = folder(missing);
-      holders.add(missing);
+      parents.add(missing);
     }
     Files.createDirectories(folder);
-    for (Path holder : holders) {
-      syncFolder(holder);
+    for (Path parent : parents) {
+      syncFolder(parent);
     }
     return folder;
   }
 
-  /** Forces to the disk which files a folder has. */
+  /** Forces a folder's entries, the names of its files, to the disk. */
   public static void syncFolder(Path folder) throws IOException {
     try (FileChannel channel = FileChannel.open(folder, StandardOpenOption.READ)) {
       channel.force(true);
@@ -122,15 +126,15 @@ public final class DurableFiles {
   }
 
   /**
-   * The name that a temporary file of this class was to get; empty: {@code path} is none. A process
-   * that was killed leaves such a file.
+   * Returns the final name of a temporary file of this class, or empty if {@code path} is not one.
+   * A killed process leaves such files behind.
    */
   public static Optional<String> unfinished(Path path) {
     Matcher name = TEMPORARY.matcher(String.valueOf(path.getFileName()));
     return name.matches() ? Optional.ofNullable(name.group(1)) : Optional.empty();
   }
 
-  /** On Linux a file system without hard links fails as any other does: EPERM or ENOTSUP. */
+  /** Linux reports missing support for hard links as EPERM or ENOTSUP, like other failures. */
   private static void link(Path file, Path fresh, Linker linker) throws IOException {
     try {
       linker.link(file, fresh);
@@ -138,17 +142,19 @@ public final class DurableFiles {
       throw e;
     } catch (FileSystemException e) {
       throw new IOException(
-          "%s cannot get a hard link (%s); choose a folder on a file system that has them"
+          "cannot create a hard link in %s (%s); choose a folder on a file system with hard links"
               .formatted(folder(file), e.getReason()),
           e);
     }
   }
 
   private static Path folder(Path file) {
-    return Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file has a folder");
+    return Objects.requireNonNull(file.toAbsolutePath().getParent(), "a file has a parent folder");
   }
 
-  /** Another one each time: two processes that write one file never write into each other's. */
+  /**
+   * The name is unique, so that two processes that write one file use different temporary files.
+   */
   private static Path temporary(Path file) {
     return folder(file).resolve("." + file.getFileName() + "-" + UUID.randomUUID());
   }
@@ -161,7 +167,7 @@ public final class DurableFiles {
     }
   }
 
-  /** Writes a new file and forces it to the disk; the folder is the caller's to sync. */
+  /** Writes a new file and forces it to the disk. The caller must sync the folder. */
   static void write(Path file, ByteBuffer... parts) throws IOException {
     write(file, channel -> writeAll(channel, parts));
   }

@@ -6,19 +6,19 @@ import java.util.List;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
-/** Collects what is wrong with an operator's settings, so that all of it is reported at once. */
-public final class Problems {
+/** Validates an operator's settings and collects the errors, so that all are reported at once. */
+public final class Validator {
 
   private static final String NO_TELEMETRY = "ORT_DISABLE_TELEMETRY";
 
-  private final List<String> lines = new ArrayList<>();
+  private final List<String> errors = new ArrayList<>();
 
-  /** Adds one line: what was found, what was expected, what to do. */
-  public void add(String line) {
-    lines.add(line);
+  /** Adds an error of one line: what was found, what was expected, what to do. */
+  public void add(String error) {
+    errors.add(error);
   }
 
-  /** Requires {@code min <= value <= max} of the option. */
+  /** Requires {@code min <= value <= max} for the option's value. */
   public void requireRange(String option, long value, long min, long max) {
     if (value < min || value > max) {
       add("%s %d: expected %d to %d".formatted(option, value, min, max));
@@ -26,7 +26,7 @@ public final class Problems {
   }
 
   /**
-   * Requires that the option's value follow a rule.
+   * Requires that the option's value satisfies a rule.
    *
    * @param value null if the option was not given, which is valid
    * @param expected the rule in words
@@ -44,32 +44,32 @@ public final class Problems {
   }
 
   /**
-   * Requires that ONNX Runtime's telemetry is off. Its native library reads the variable when it is
-   * loaded: nothing in its API is early enough.
+   * Requires that ONNX Runtime's telemetry is disabled. The native library reads the environment
+   * variable when it is loaded, before any call of its API.
    *
    * @param launcher the script that sets the variable
    */
   public void requireNoTelemetry(String launcher) {
     require(
         "1".equals(System.getenv(NO_TELEMETRY)),
-        "%s is not 1: ONNX Runtime would send telemetry; start with %s, or set it"
+        "%s is not 1, so ONNX Runtime would send telemetry; start the program with %s or set it"
             .formatted(NO_TELEMETRY, launcher));
   }
 
-  /** Requires that {@code found} be true, or adds the line. */
-  public void require(boolean found, String line) {
-    if (!found) {
-      add(line);
+  /** Adds the error unless the condition is true. */
+  public void require(boolean condition, String error) {
+    if (!condition) {
+      add(error);
     }
   }
 
-  /** Reads an option's file; fails with a line for operators. */
+  /** Reads an option's file. The exception's message is written for operators. */
   interface Reading {
     Object read() throws IOException;
   }
 
-  /** Requires that the option's file can be read, or adds what it failed by; returns whether. */
-  boolean requireReads(String option, Reading reading) {
+  /** Requires that the option's file can be read. Returns whether it can. */
+  boolean requireReadable(String option, Reading reading) {
     try {
       reading.read();
       return true;
@@ -79,7 +79,7 @@ public final class Problems {
     }
   }
 
-  List<String> lines() {
-    return lines;
+  List<String> errors() {
+    return errors;
   }
 }
