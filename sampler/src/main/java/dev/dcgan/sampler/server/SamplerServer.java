@@ -46,7 +46,7 @@ public final class SamplerServer {
    * @param maxConnectionAge zero: none
    * @param tls of gRPC; null: plain text
    * @param requested the {@code --provider} that the runtime's was chosen by
-   * @param concurrent inference sessions of each version
+   * @param sessions concurrent inference sessions of each version
    * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
    *     never
    */
