@@ -334,7 +334,7 @@ final class ComposeCheck {
     require(
         url.equals("http://prometheus:9090")
             && texts(compose.at("/services/prometheus/ports")).contains("127.0.0.1:9090:9090"),
-        "grafana: asks %s, where no Prometheus is",
+        "grafana: the data source is %s, where no Prometheus listens",
         url);
   }
 

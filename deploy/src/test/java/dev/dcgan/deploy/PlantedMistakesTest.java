@@ -177,17 +177,17 @@ class PlantedMistakesTest {
             "Job export",
             CONTAINER + "securityContext/readOnlyRootFilesystem",
             null,
-            "sampler/securityContext/readOnlyRootFilesystem: not as restricted asks"),
+            "sampler/securityContext/readOnlyRootFilesystem: not as restricted requires"),
         arguments(
             "StatefulSet trainer",
             POD + "securityContext/seccompProfile",
             null,
-            "securityContext/seccompProfile: not as restricted asks"),
+            "securityContext/seccompProfile: not as restricted requires"),
         arguments(
             "Deployment sampler",
             CONTAINER + "securityContext/capabilities/add",
             "[NET_ADMIN]",
-            "sampler/securityContext/capabilities: not as restricted asks"),
+            "sampler/securityContext/capabilities: not as restricted requires"),
         // The programs
         arguments("Deployment sampler", CONTAINER + "args/0", "server", "'server'"),
         arguments("Job train", CONTAINER + "args/1", "--rum=digits", "'--rum=digits'"),

@@ -39,7 +39,7 @@ final class SecurityCheck {
 
   private void require(boolean found, String field) {
     if (!found) {
-      problems.add("%s: %s: not as restricted asks".formatted(owner, field));
+      problems.add("%s: %s: not as restricted requires".formatted(owner, field));
     }
   }
 
