@@ -1,17 +1,18 @@
 package dev.dcgan.trainer.session;
 
+import dev.dcgan.trainer.config.PublishPolicy;
+
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.OneLine;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
-import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.TrainingConfig;
-import dev.dcgan.trainer.data.DatasetOptions;
 import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.data.DatasetOptions;
 import dev.dcgan.trainer.data.Datasets;
-import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.eval.Evaluator;
 import dev.dcgan.trainer.publish.ModelPublisher;
 import dev.dcgan.trainer.run.RunRecord;
