@@ -74,7 +74,7 @@ public final class DataLoader implements Closeable {
   private final ExecutorService workers =
       Executors.newFixedThreadPool(WORKERS, Threads.named("data-loader"));
 
-  // Mutable state, used by the caller's thread only; a buffer belongs to a worker while it is filled
+  // Mutable state, used by the caller's thread; a buffer is a worker's while it is filled
   private final ArrayDeque<Future<Batch>> prefetched = new ArrayDeque<>();
   private int epoch;
   private int[] order;

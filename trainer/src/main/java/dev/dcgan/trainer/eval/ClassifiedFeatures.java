@@ -4,7 +4,7 @@ import dev.dcgan.model.ImageShape;
 import java.io.IOException;
 import java.util.OptionalDouble;
 
-/** Combines the features of one extractor with the class probabilities of a classifier. */
+/** The features of one extractor with the class probabilities of a classifier; closes both. */
 record ClassifiedFeatures(FeatureExtractor features, FeatureExtractor classifier)
     implements FeatureExtractor {
 

@@ -19,7 +19,7 @@ import org.slf4j.LoggerFactory;
  * <p>Training is reproducible: the same images and labels give the same classifier. Only one thread
  * of a process may train at a time because the engine has one gradient collector.
  */
-public final class Classifier implements FeatureExtractor {
+final class Classifier implements FeatureExtractor {
 
   private static final Logger log = LoggerFactory.getLogger(Classifier.class);
 
@@ -61,7 +61,7 @@ public final class Classifier implements FeatureExtractor {
    * @throws IOException if the images have no labels, the held-out images have other classes or
    *     another shape, or images cannot be read
    */
-  public static Classifier open(
+  static Classifier open(
       Path cache,
       ImageDataset training,
       ImageDataset heldOut,

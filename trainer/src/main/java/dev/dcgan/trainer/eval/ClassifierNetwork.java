@@ -178,7 +178,7 @@ final class ClassifierNetwork {
     }
     for (Parameter parameter : parameters().values()) {
       if (parameter.requiresGradient()) {
-        // The engine adds each gradient to the array that holds the last one, scaled by the momentum.
+        // The engine adds each gradient to the array of the last one, which keeps the momentum.
         NDArray weight = parameter.getArray();
         try (NDArray velocity = weight.getGradient();
             NDArray change = velocity.mul(learningRate)) {

@@ -12,7 +12,7 @@ import java.util.List;
  * <p>Diversity is the mean Euclidean distance between the pixels of all pairs of images. Immutable
  * and thread-safe.
  */
-public final class Diversity {
+final class Diversity {
 
   private static final int MAX_REAL_IMAGES = 100;
 
@@ -23,7 +23,7 @@ public final class Diversity {
   }
 
   /** Measures the diversity of up to 100 images of the dataset. */
-  public static Diversity of(ImageDataset data) throws IOException {
+  static Diversity of(ImageDataset data) throws IOException {
     int count = Math.min(MAX_REAL_IMAGES, data.size());
     int size = data.shape().values();
     byte[] pixels = ImageBatches.pixels(data, ImageBatches.permutation(data.size(), 0), 0, count);
@@ -40,7 +40,7 @@ public final class Diversity {
    *
    * @param images uint8, of one shape, at least two
    */
-  public double relative(List<byte[]> images) {
+  double relative(List<byte[]> images) {
     if (images.size() < 2) {
       throw new IllegalArgumentException(images.size() + " images; expected at least 2");
     }

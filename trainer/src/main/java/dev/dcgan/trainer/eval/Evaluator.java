@@ -123,13 +123,13 @@ public final class Evaluator implements AutoCloseable {
   private QualityMeter meter() throws IOException {
     if (meter == null) {
       extractor = extractor();
-      QualityMeter.Sizes standard = QualityMeter.Sizes.STANDARD;
+      QualityReport.Sizes standard = QualityReport.Sizes.STANDARD;
       meter =
           new QualityMeter(
               data.training(),
               data.heldOut(),
               extractor,
-              new QualityMeter.Sizes(
+              new QualityReport.Sizes(
                   imageCount, standard.heldOut(), standard.manifold(), standard.training()),
               onProgress);
     }
@@ -145,7 +145,7 @@ public final class Evaluator implements AutoCloseable {
       return model;
     }
     try {
-      return model.withClasses(classifier());
+      return new ClassifiedFeatures(model, classifier());
     } catch (IOException | RuntimeException e) {
       model.close();
       throw e;

@@ -9,7 +9,7 @@ import java.util.OptionalDouble;
  *
  * <p>Only the thread that created it may use it. It holds native memory.
  */
-public interface FeatureExtractor extends AutoCloseable {
+interface FeatureExtractor extends AutoCloseable {
 
   /** The name of the feature space in reports: {@code classifier of mnist}. */
   String name();
@@ -29,9 +29,4 @@ public interface FeatureExtractor extends AutoCloseable {
 
   @Override
   void close();
-
-  /** Combines these features with a classifier's probabilities; closing it closes both. */
-  default FeatureExtractor withClasses(FeatureExtractor classifier) {
-    return new ClassifiedFeatures(this, classifier);
-  }
 }

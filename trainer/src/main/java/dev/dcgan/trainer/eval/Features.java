@@ -8,9 +8,9 @@ import org.jspecify.annotations.Nullable;
  * @param values (images, features)
  * @param probabilities (images, classes), each row summing to 1; null without a classifier
  */
-public record Features(Matrix values, @Nullable Matrix probabilities) {
+record Features(Matrix values, @Nullable Matrix probabilities) {
 
-  public Features {
+  Features {
     if (probabilities != null && probabilities.rows() != values.rows()) {
       throw new IllegalArgumentException(
           "probabilities of %d images; expected %d as there are features"

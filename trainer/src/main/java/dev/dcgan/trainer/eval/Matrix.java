@@ -9,9 +9,9 @@ import java.util.List;
  * @param values (rows, columns), row-major
  */
 @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
-public record Matrix(int rows, int columns, float[] values) {
+record Matrix(int rows, int columns, float[] values) {
 
-  public Matrix {
+  Matrix {
     if (Math.multiplyExact(rows, columns) != values.length) {
       throw new IllegalArgumentException(
           "%d values in a matrix of %d x %d".formatted(values.length, rows, columns));

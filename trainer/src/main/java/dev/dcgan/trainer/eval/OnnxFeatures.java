@@ -29,7 +29,7 @@ import java.util.stream.Collectors;
  * RGB converted to luma (Rec. 601). Values are in [-1, 1] unless the model's metadata has {@code
  * normalisation} of {@code [0,1]} or {@code [0,255]}.
  */
-public final class OnnxFeatures implements FeatureExtractor {
+final class OnnxFeatures implements FeatureExtractor {
 
   private static final String NORMALISATION = "normalisation";
   private static final int DYNAMIC = -1;
@@ -60,7 +60,7 @@ public final class OnnxFeatures implements FeatureExtractor {
    * @throws IOException if ONNX Runtime cannot load it, or its inputs, outputs or metadata are not as
    *     described above; the message names the file
    */
-  public static OnnxFeatures open(Path file) throws IOException {
+  static OnnxFeatures open(Path file) throws IOException {
     if (!Files.isRegularFile(file)) {
       throw new IOException("cannot open " + file + ": it does not exist; expected an ONNX model of features");
     }

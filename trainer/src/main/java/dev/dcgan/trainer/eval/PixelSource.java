@@ -4,7 +4,7 @@ import java.io.IOException;
 
 /** A generator's images of fixed latents by index: the same image each time. */
 @FunctionalInterface
-public interface PixelSource {
+interface PixelSource {
 
   /**
    * Generates the images {@code [firstIndex, firstIndex + n)}.

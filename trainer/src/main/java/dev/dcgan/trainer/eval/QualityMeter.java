@@ -2,6 +2,7 @@ package dev.dcgan.trainer.eval;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.eval.QualityReport.Sizes;
 import java.io.IOException;
 import java.io.InterruptedIOException;
 import java.util.ArrayList;
@@ -15,38 +16,7 @@ import org.jspecify.annotations.Nullable;
  * <p>The statistics of the real images are computed once, by the constructor. Only the extractor's
  * thread may use it; it holds no native memory of its own.
  */
-public final class QualityMeter {
-
-  /**
-   * The maximum numbers of images that metrics are computed from; a smaller dataset gives fewer.
-   *
-   * @param images generated images, and as many training images for the baseline
-   * @param heldOut held-out images that both are compared with
-   * @param manifold images of each kind for precision, recall and nearest neighbors, whose cost is
-   *     quadratic
-   * @param training training images that nearest neighbors are searched among
-   */
-  public record Sizes(int images, int heldOut, int manifold, int training) {
-
-    /** 5,000 generated and 10,000 held-out images; 2,000 for manifolds; neighbors among 60,000. */
-    public static final Sizes STANDARD = new Sizes(5_000, 10_000, 2_000, 60_000);
-
-    public Sizes {
-      if (Math.min(Math.min(images, heldOut), Math.min(manifold, training)) < 2) {
-        throw new IllegalArgumentException(
-            "%d images, %d held-out, %d for the manifold, %d training; expected at least 2 of each"
-                .formatted(images, heldOut, manifold, training));
-      }
-    }
-
-    private Sizes within(ImageDataset training, ImageDataset heldOut) {
-      return new Sizes(
-          Math.min(images, training.size()),
-          Math.min(this.heldOut, heldOut.size()),
-          Math.min(manifold, Math.min(training.size(), heldOut.size())),
-          Math.min(this.training, training.size()));
-    }
-  }
+final class QualityMeter {
 
   // Pixel values in one batch: at 28x28, batches of 500 images are twice as fast as of 250.
   private static final int MAX_BATCH_VALUES = 400_000;
@@ -72,7 +42,7 @@ public final class QualityMeter {
    * @throws IOException if there are fewer than two images of a kind, their shapes differ, or they
    *     cannot be read
    */
-  public QualityMeter(
+  QualityMeter(
       ImageDataset training,
       ImageDataset heldOut,
       FeatureExtractor extractor,
@@ -95,14 +65,14 @@ public final class QualityMeter {
     sizes = maxSizes.within(training, heldOut);
     classDistribution = training.classes() > 0 ? classDistribution(training) : null;
 
-    Features heldOutFeatures = extract(reader(heldOut, HELD_OUT_SEED), sizes.heldOut);
+    Features heldOutFeatures = extract(reader(heldOut, HELD_OUT_SEED), sizes.heldOut());
     Features trainingFeatures =
-        extract(reader(training, TRAINING_SEED), Math.max(sizes.training, sizes.images));
+        extract(reader(training, TRAINING_SEED), Math.max(sizes.training(), sizes.images()));
     frechet = new FrechetDistance(Gaussian.of(heldOutFeatures.values()));
-    heldOutManifold = new Manifold(heldOutFeatures.values().first(sizes.manifold));
-    neighbors = new NearestNeighbors(trainingFeatures.values().first(sizes.training));
-    // The nearest training image of a training image is itself, so held-out images are searched for.
-    baseline = metrics(trainingFeatures.first(sizes.images), heldOutFeatures.values());
+    heldOutManifold = new Manifold(heldOutFeatures.values().first(sizes.manifold()));
+    neighbors = new NearestNeighbors(trainingFeatures.values().first(sizes.training()));
+    // The nearest training image of a training image is itself: the baseline takes held-out images.
+    baseline = metrics(trainingFeatures.first(sizes.images()), heldOutFeatures.values());
   }
 
   /**
@@ -111,8 +81,8 @@ public final class QualityMeter {
    * @throws InterruptedIOException if the thread is interrupted
    * @throws IOException if the generator or the extractor fails
    */
-  public QualityReport measure(PixelSource source) throws IOException {
-    Features generated = extract(source, sizes.images);
+  QualityReport measure(PixelSource source) throws IOException {
+    Features generated = extract(source, sizes.images());
     return new QualityReport(
         extractor.name(),
         extractor.accuracy(),
@@ -128,13 +98,13 @@ public final class QualityMeter {
    * @param queries the features whose nearest training images are searched
    */
   private QualityReport.Metrics metrics(Features images, Matrix queries) {
-    Matrix sample = images.values().first(sizes.manifold);
+    Matrix sample = images.values().first(sizes.manifold());
     Matrix probabilities = images.probabilities();
     return new QualityReport.Metrics(
         frechet.to(Gaussian.of(images.values())),
         heldOutManifold.fractionInside(sample),
         new Manifold(sample).fractionInside(heldOutManifold.points()),
-        neighbors.medianDistance(queries.first(sizes.manifold)),
+        neighbors.medianDistance(queries.first(sizes.manifold())),
         probabilities == null || classDistribution == null
             ? null
             : ClassMetrics.of(probabilities, classDistribution));

@@ -1,6 +1,6 @@
 package dev.dcgan.trainer.eval;
 
-import dev.dcgan.trainer.eval.QualityMeter.Sizes;
+import dev.dcgan.trainer.data.ImageDataset;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.LinkedHashMap;
@@ -30,6 +30,38 @@ public record QualityReport(
     Sizes sizes,
     Metrics generated,
     Metrics baseline) {
+
+  /**
+   * The numbers of images that metrics are computed from.
+   *
+   * @param images generated images, and as many training images for the baseline
+   * @param heldOut held-out images that both are compared with
+   * @param manifold images of each kind for precision, recall and nearest neighbors, whose cost is
+   *     quadratic
+   * @param training training images that nearest neighbors are searched among
+   */
+  public record Sizes(int images, int heldOut, int manifold, int training) {
+
+    /** 5,000 generated and 10,000 held-out images; 2,000 for manifolds; neighbors among 60,000. */
+    static final Sizes STANDARD = new Sizes(5_000, 10_000, 2_000, 60_000);
+
+    public Sizes {
+      if (Math.min(Math.min(images, heldOut), Math.min(manifold, training)) < 2) {
+        throw new IllegalArgumentException(
+            "%d images, %d held-out, %d for the manifold, %d training; expected at least 2 of each"
+                .formatted(images, heldOut, manifold, training));
+      }
+    }
+
+    /** These sizes, limited to the images that the datasets have. */
+    Sizes within(ImageDataset training, ImageDataset heldOut) {
+      return new Sizes(
+          Math.min(images, training.size()),
+          Math.min(this.heldOut, heldOut.size()),
+          Math.min(manifold, Math.min(training.size(), heldOut.size())),
+          Math.min(this.training, training.size()));
+    }
+  }
 
   /**
    * Metrics of one set of images.

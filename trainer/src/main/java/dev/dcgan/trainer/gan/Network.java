@@ -53,7 +53,7 @@ public abstract sealed class Network permits Generator, Discriminator {
     // The engine disables the grad mode only on the thread that started it. TorchScript.run enables
     // it while a script runs; everywhere else weights are changed in place.
     JniUtils.setGradMode(false);
-    // Each script has a few large operators: profiling and fusing them costs time and gains nothing.
+    // Each script has a few large operators: profiling and fusing them costs time for no gain.
     // Without optimization, autograd records them like operators called one by one.
     JniUtils.setGraphExecutorOptimize(false);
     this.manager = manager;
@@ -87,8 +87,7 @@ public abstract sealed class Network permits Generator, Discriminator {
                 beta,
                 mean,
                 variance,
-                // PyTorch's momentum is the weight of the batch. It is computed in float32, as in the
-                // runs that checkpoints are of.
+                // PyTorch's momentum is the batch's weight; in float32, as in existing runs.
                 (double) (1 - MOMENTUM),
                 (double) EPSILON));
   }

@@ -70,8 +70,8 @@ public final class TensorBoardFile implements AutoCloseable {
     try {
       TensorBoardFile file = new TensorBoardFile(records, clock);
       file.append(0, event -> event.writeString(FILE_VERSION, FORMAT));
-      // TensorBoard treats a START as a restart only if it has seen one before, so a run's first file
-      // has one too. It drops the events at START's step and later.
+      // TensorBoard treats a START as a restart only if it has seen one before, so that a run's
+      // first file needs one too. It drops the events at START's step and later.
       byte[] start = message(log -> log.writeEnum(STATUS, STATUS_START));
       file.append(step + 1, event -> event.writeByteArray(SESSION_LOG, start));
       return file;

@@ -89,7 +89,7 @@ public final class TorchContext {
     set("_ZN2at7Context18setAllowTF32CuBLASEb", settings.cublasTf32);
     set("_ZN2at7Context17setBenchmarkCuDNNEb", settings.cudnnBenchmark);
     set("_ZN2at7Context21setDeterministicCuDNNEb", settings.deterministic);
-    // By default, deterministic mode fills every new tensor, in case it is read before it is written.
+    // Otherwise deterministic mode fills every new tensor, in case it is read before it is written.
     set("_ZN2at7Context39setDeterministicFillUninitializedMemoryEb", false);
     call("_ZN2at7Context26setDeterministicAlgorithmsEbb", settings.deterministic, false);
     return read();

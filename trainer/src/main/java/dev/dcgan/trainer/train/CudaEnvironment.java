@@ -10,7 +10,7 @@ import java.util.Set;
 public final class CudaEnvironment {
 
   private static final String WORKSPACE = "CUBLAS_WORKSPACE_CONFIG";
-  // In deterministic mode PyTorch refuses matrix products unless the variable has one of these values.
+  // In deterministic mode PyTorch refuses matrix products without one of these values.
   private static final Set<String> DETERMINISTIC_WORKSPACES = Set.of(":4096:8", ":16:8");
   private static final String TF32_OVERRIDE = "NVIDIA_TF32_OVERRIDE";
 

@@ -46,8 +46,8 @@ public final class TrainingMonitor {
   /** By this step even a small generator has diverse images: one of width 16 takes 2100 steps. */
   static final long WARM_UP = 3000;
 
-  // Probabilities this close to 1 and 0, where the sigmoid is flat, and cross-entropies this close to
-  // 0 nats. Good runs on MNIST stay ten times as far away; a factor of two exceeds the noise.
+  // Probabilities this close to 1 and 0, where the sigmoid is flat, and cross-entropies this close
+  // to 0 nats. Good runs on MNIST stay ten times as far away; a factor of two exceeds the noise.
   private static final double SATURATED_MARGIN = 0.01;
   private static final double UNSATURATED_MARGIN = 2 * SATURATED_MARGIN;
 

@@ -10,7 +10,7 @@ import ai.djl.ndarray.NDManager;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
-import dev.dcgan.trainer.eval.QualityMeter.Sizes;
+import dev.dcgan.trainer.eval.QualityReport.Sizes;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.io.InterruptedIOException;
@@ -71,7 +71,7 @@ class QualityMeterTest {
     ImageDataset others = new DigitsDataset(500, 3);
 
     QualityReport report =
-        meter.measure((first, n) -> ImageBatches.pixels(others, new int[n], 0, n)); // Zero, n times.
+        meter.measure((first, n) -> ImageBatches.pixels(others, new int[n], 0, n)); // n zeros
 
     assertThat(report.generated().frechetDistance())
         .isGreaterThan(20 * report.baseline().frechetDistance());
@@ -196,7 +196,7 @@ class QualityMeterTest {
   @Test
   void measure_withClassesOfAnother_hasBoth() throws IOException {
     // The classifier stays open: it is every test's.
-    FeatureExtractor both = new Corners().withClasses(classifier);
+    FeatureExtractor both = new ClassifiedFeatures(new Corners(), classifier);
 
     QualityReport report =
         new QualityMeter(TRAINING, HELD_OUT, both, SIZES, () -> {})

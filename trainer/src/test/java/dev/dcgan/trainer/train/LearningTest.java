@@ -4,10 +4,10 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
-import dev.dcgan.trainer.data.IdxDataset;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.TestData;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.data.source.IdxDataset;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;

@@ -23,7 +23,7 @@ import java.util.zip.ZipException;
  * names the file. Memory is allocated as data arrives, never by the size in the header. Not
  * thread-safe.
  */
-public final class IdxReader implements Closeable {
+final class IdxReader implements Closeable {
 
   private static final int UINT8 = 0x0800;
   private static final int BUFFER_BYTES = 1 << 16;
@@ -46,7 +46,7 @@ public final class IdxReader implements Closeable {
    *
    * @param rank the expected number of dimensions: 3 for images, 1 for labels
    */
-  public static IdxReader open(Path file, int rank) throws IOException {
+  static IdxReader open(Path file, int rank) throws IOException {
     InputStream raw = new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
     try {
       InputStream in = gunzip(raw);
@@ -107,7 +107,7 @@ public final class IdxReader implements Closeable {
   }
 
   /** Reads the next {@code n} bytes. */
-  public byte[] next(int n) throws IOException {
+  byte[] next(int n) throws IOException {
     try {
       byte[] bytes = in.readNBytes(n);
       read += bytes.length;

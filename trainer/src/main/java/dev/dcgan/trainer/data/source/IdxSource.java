@@ -67,7 +67,7 @@ public final class IdxSource implements ImageSource {
   }
 
   /** The shape of the upright images. */
-  public ImageShape shape() {
+  ImageShape shape() {
     return files.isTransposed()
         ? new ImageShape(/* height= */ stored.width(), /* width= */ stored.height(), 1)
         : stored;

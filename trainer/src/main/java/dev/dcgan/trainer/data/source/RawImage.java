@@ -4,7 +4,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.image.Bitmap;
 
 /** An image of a format with uncompressed pixels, which needs no decoding. */
-public record RawImage(String location, int label, Bitmap bitmap) implements ImageSource.Encoded {
+record RawImage(String location, int label, Bitmap bitmap) implements ImageSource.Encoded {
 
   @Override
   public Bitmap decode(ImageShape target) {

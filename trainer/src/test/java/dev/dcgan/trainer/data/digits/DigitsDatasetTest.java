@@ -5,13 +5,10 @@ import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 import static org.assertj.core.api.Assertions.within;
 
-import dev.dcgan.trainer.data.Datasets;
-import dev.dcgan.trainer.data.IdxDataset;
 import dev.dcgan.trainer.data.TestData;
-import dev.dcgan.trainer.data.source.IdxReader;
+import dev.dcgan.trainer.data.source.IdxDataset;
 import java.io.IOException;
 import java.io.InterruptedIOException;
-import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.HashSet;
 import java.util.Set;
@@ -97,12 +94,7 @@ final class DigitsDatasetTest {
 
   @Test
   void digits_resembleTheRealOnesOfTheirLabel() throws IOException {
-    Path folder = TestData.mnist();
-    IdxDataset mnist = IdxDataset.open(folder);
-    byte[] labels;
-    try (IdxReader reader = IdxReader.open(folder.resolve("train-labels-idx1-ubyte.gz"), 1)) {
-      labels = reader.next(REAL);
-    }
+    IdxDataset mnist = IdxDataset.open(TestData.mnist());
     byte[][] real = new byte[REAL][28 * 28];
     for (int i = 0; i < REAL; i++) {
       mnist.copyPixels(i, real[i], 0);
@@ -110,7 +102,7 @@ final class DigitsDatasetTest {
     DigitsDataset digits = new DigitsDataset(500, 11);
     int right = 0;
     for (int i = 0; i < digits.size(); i++) {
-      if (labels[nearest(real, pixels(digits, i))] == digits.label(i)) {
+      if (mnist.label(nearest(real, pixels(digits, i))) == digits.label(i)) {
         right++;
       }
     }

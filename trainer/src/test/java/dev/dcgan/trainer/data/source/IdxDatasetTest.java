@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.data.IdxDataset;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.TestData;
 import java.io.ByteArrayOutputStream;

@@ -1,9 +1,7 @@
-package dev.dcgan.trainer.data;
+package dev.dcgan.trainer.data.source;
 
 import dev.dcgan.model.ImageShape;
-import dev.dcgan.trainer.data.source.IdxFiles;
-import dev.dcgan.trainer.data.source.IdxSource;
-import dev.dcgan.trainer.data.source.RawImage;
+import dev.dcgan.trainer.data.ImageDataset;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
