@@ -192,7 +192,8 @@ final class ComposeCheck {
         mounts(service).containsKey("/tmp") || texts(service.path("tmpfs")).contains("/tmp"),
         "%s: /tmp is not writable",
         name);
-    require(stage.contains("\nCMD [\"serve\"]\n"), "%s/build: the default command is not serve", name);
+    require(
+        stage.contains("\nCMD [\"serve\"]\n"), "%s/build: the default command is not serve", name);
     require(!service.has("command"), "%s/command: differs from that of the image", name);
     service
         .path("environment")
@@ -283,7 +284,9 @@ final class ComposeCheck {
         .forEachRemaining(volume -> require(used.contains(volume), "volumes/%s: no use", volume));
   }
 
-  /** Checks that Prometheus has its configuration and data, and scrapes the ports of both programs. */
+  /**
+   * Checks that Prometheus has its configuration and data, and scrapes the ports of both programs.
+   */
   private void prometheus() throws IOException {
     JsonNode service = compose.at("/services/prometheus");
     String data = option(service, "--storage.tsdb.path=");

@@ -37,8 +37,7 @@ class DocumentationTest {
   private static final Pattern ROW =
       Pattern.compile("\\| `(--[a-z0-9-]+)[^`]*` \\|(.*?)\\| .+ \\|");
   private static final Pattern CODE = Pattern.compile("`([^`]*)`");
-  private static final Pattern LINK =
-      Pattern.compile("\\]\\((?!https?:)([^)#]*)(?:#([^)]*))?\\)");
+  private static final Pattern LINK = Pattern.compile("\\]\\((?!https?:)([^)#]*)(?:#([^)]*))?\\)");
   private static final Pattern HEADING = Pattern.compile("(?m)^#+ (.*)$");
 
   @ParameterizedTest

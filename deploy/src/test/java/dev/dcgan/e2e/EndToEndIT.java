@@ -326,7 +326,8 @@ class EndToEndIT {
     Prometheus prometheus = Prometheus.start(folder);
     try {
       assertThat(awaitSeries(prometheus, "sum(sampler_images_total) >= 5")).isNotEmpty();
-      assertThat(awaitSeries(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
+      assertThat(
+              awaitSeries(prometheus, "sampler_model_info{model=\"mnist28\",version=\"1\"} == 1"))
           .extracting(series -> series.labels().get("provider"))
           .containsExactly("cpu");
     } finally {

@@ -86,7 +86,8 @@ final class Load implements AutoCloseable {
     while (served.getOrDefault(port, 0) == before) {
       long left = TimeUnit.NANOSECONDS.toMillis(deadline - System.nanoTime());
       if (left <= 0) {
-        throw new AssertionError("no call to port " + port + " of " + served + "; failures: " + failures);
+        throw new AssertionError(
+            "no call to port " + port + " of " + served + "; failures: " + failures);
       }
       wait(left);
     }

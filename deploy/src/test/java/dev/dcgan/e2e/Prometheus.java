@@ -89,7 +89,8 @@ final class Prometheus {
         points.add(new Point(point.get(0).getAsDouble(), number(point.get(1).getAsString())));
       }
       Map<String, String> labels = new LinkedHashMap<>();
-      series.getAsJsonObject()
+      series
+          .getAsJsonObject()
           .getAsJsonObject("metric")
           .entrySet()
           .forEach(label -> labels.put(label.getKey(), label.getValue().getAsString()));

@@ -105,8 +105,7 @@ class ReadmeIT {
     Path stubs = PythonStubs.generate(work);
     Files.writeString(work.resolve("client.py"), example(README, "python"));
 
-    Program.run(
-        work, List.of("env", "PYTHONPATH=" + stubs, PythonStubs.PYTHON, "client.py"));
+    Program.run(work, List.of("env", "PYTHONPATH=" + stubs, PythonStubs.PYTHON, "client.py"));
 
     assertThat(work.resolve("image.png")).hasBinaryContent(image);
   }
@@ -136,8 +135,7 @@ class ReadmeIT {
     Files.writeString(
         work.resolve("arithmetic.py"), example(Path.of("../sampler/README.md"), "python"));
 
-    Program.run(
-        work, List.of("env", "PYTHONPATH=" + stubs, PythonStubs.PYTHON, "arithmetic.py"));
+    Program.run(work, List.of("env", "PYTHONPATH=" + stubs, PythonStubs.PYTHON, "arithmetic.py"));
 
     BufferedImage sheet = ImageIO.read(work.resolve("arithmetic.png").toFile());
     assertThat(sheet.getWidth()).as("three means and their combination").isEqualTo(2 + 4 * 30);

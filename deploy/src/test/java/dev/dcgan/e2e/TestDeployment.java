@@ -209,7 +209,8 @@ final class TestDeployment {
   }
 
   /** Waits until the run has this state and its last version is in service; returns the version. */
-  private long awaitServed(Program sampler, TrainerServiceBlockingStub runs, Run run, RunState state)
+  private long awaitServed(
+      Program sampler, TrainerServiceBlockingStub runs, Run run, RunState state)
       throws IOException, InterruptedException {
     GetRunRequest request = GetRunRequest.newBuilder().setRunId(run.getId()).build();
     await(

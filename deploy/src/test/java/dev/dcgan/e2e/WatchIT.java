@@ -84,7 +84,8 @@ class WatchIT {
     deployment.await(
         "first evaluation of all rules",
         () ->
-            deployment.prometheus().rules().stream().noneMatch(rule -> health(rule).equals("unknown")));
+            deployment.prometheus().rules().stream()
+                .noneMatch(rule -> health(rule).equals("unknown")));
 
     List<JsonObject> rules = deployment.prometheus().rules();
     assertThat(rules).hasSizeGreaterThan(20);

@@ -35,14 +35,7 @@ class ArchitectureTest {
 
   @ArchTest
   static final ArchRule SERVICE =
-      uses(
-          "service",
-          "session",
-          "publish",
-          "run",
-          "config",
-          "checkpoint",
-          "torch");
+      uses("service", "session", "publish", "run", "config", "checkpoint", "torch");
 
   @ArchTest
   static final ArchRule SESSION =
@@ -76,8 +69,7 @@ class ArchitectureTest {
           "checkpoint",
           "gan");
 
-  @ArchTest
-  static final ArchRule METRICS = uses("metrics", "train", "eval", "torch");
+  @ArchTest static final ArchRule METRICS = uses("metrics", "train", "eval", "torch");
 
   @ArchTest
   static final ArchRule PUBLISH =
@@ -146,9 +138,7 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat(
             resideInAnyPackage("dev.dcgan.trainer..")
-                .and(
-                    DescribedPredicate.not(
-                        resideInAnyPackage(allowed))))
+                .and(DescribedPredicate.not(resideInAnyPackage(allowed))))
         .as("package %s uses only %s".formatted(name, List.of(used)));
   }
 

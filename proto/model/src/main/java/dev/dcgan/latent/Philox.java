@@ -4,8 +4,8 @@ package dev.dcgan.latent;
  * Philox4x32-10, the counter-based random function of Salmon et al., "Parallel Random Numbers: As
  * Easy as 1, 2, 3" (SC 2011).
  *
- * <p>A pure function from (64-bit key, 128-bit counter) to four 32-bit words: it has no
- * state, so the values can be computed anywhere and in any order.
+ * <p>A pure function from (64-bit key, 128-bit counter) to four 32-bit words: it has no state, so
+ * the values can be computed anywhere and in any order.
  */
 public final class Philox {
 

@@ -236,16 +236,14 @@ class ModelBundleTest {
   void open_refusesAnotherLatentScheme() throws IOException {
     edit(m -> m.setLatentScheme("mersenne/1"));
 
-    assertRefused(
-        "latent sampling scheme 'mersenne/1'; expected '%s'".formatted(Latents.SCHEME));
+    assertRefused("latent sampling scheme 'mersenne/1'; expected '%s'".formatted(Latents.SCHEME));
   }
 
   @Test
   void open_refusesAGoldenLatentOfAnotherScheme() throws IOException {
     edit(m -> m.getGoldenBuilder(1).setIndex(8));
 
-    assertRefused(
-        "golden vector of (seed 18446744073709551615, index 8): the latent differs");
+    assertRefused("golden vector of (seed 18446744073709551615, index 8): the latent differs");
   }
 
   @Test

@@ -50,8 +50,7 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
       return channel.build(); // Here gRPC validates the address.
     } catch (IllegalArgumentException e) {
       throw new IOException(
-          "'%s' is not a valid target (%s); expected host:port"
-              .formatted(address, e.getMessage()),
+          "'%s' is not a valid target (%s); expected host:port".formatted(address, e.getMessage()),
           e);
     }
   }

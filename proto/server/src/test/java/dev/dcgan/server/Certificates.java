@@ -13,9 +13,7 @@ import java.util.ArrayList;
 import java.util.Base64;
 import java.util.List;
 
-/**
- * Certificates and keys as PEM files, created by the JDK's keytool: a .crt and a .key per name.
- */
+/** Certificates and keys as PEM files, created by the JDK's keytool: a .crt and a .key per name. */
 final class Certificates {
 
   private static final String PASSWORD = "changeit";

@@ -27,8 +27,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 
 /**
- * Calls over a real socket. The server is closed before the metrics are read, so that all calls have
- * ended.
+ * Calls over a real socket. The server is closed before the metrics are read, so that all calls
+ * have ended.
  */
 @Timeout(60)
 class ServerMetricsTest {

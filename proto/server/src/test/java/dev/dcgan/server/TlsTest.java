@@ -84,8 +84,7 @@ class TlsTest {
   void aClientInPlainText_isRefusedWithAHint() throws Exception {
     serve(null, NEVER);
     assertRefused(
-        List.of("localhost:%d closed the connection (", "--tls or --tls-ca"),
-        "localhost");
+        List.of("localhost:%d closed the connection (", "--tls or --tls-ca"), "localhost");
   }
 
   @Test
@@ -103,8 +102,7 @@ class TlsTest {
     List<String> why =
         List.of(
             "cannot establish TLS with 127.0.0.1:%d (",
-            "No subject alternative names matching IP address 127.0.0.1 found",
-            "--tls-authority");
+            "No subject alternative names matching IP address 127.0.0.1 found", "--tls-authority");
     assertRefused(why, "127.0.0.1", "--tls-ca", crt("ca"));
     assertServed("127.0.0.1", "--tls-ca", crt("ca"), "--tls-authority", "localhost");
   }
@@ -119,8 +117,7 @@ class TlsTest {
   @Test
   void withAClientCa_onlyClientsThatItSignedAreServed() throws Exception {
     serve(certificates.crt("ca"), NEVER);
-    List<String> why =
-        List.of("cannot establish TLS with localhost:%d (", "--tls-cert");
+    List<String> why = List.of("cannot establish TLS with localhost:%d (", "--tls-cert");
     assertRefused(why, "localhost", "--tls-ca", crt("ca"));
     assertRefused(
         why,
@@ -217,9 +214,7 @@ class TlsTest {
       while (log.lines().isEmpty()) {
         TimeUnit.MILLISECONDS.sleep(1); // The test's time limit bounds it.
       }
-      assertThat(log.lines().get(0))
-          .startsWith("WARN ")
-          .contains(folder.resolve("tls.crt") + ": ");
+      assertThat(log.lines().get(0)).startsWith("WARN ").contains(folder.resolve("tls.crt") + ": ");
     }
     assertServed("localhost", "--tls-ca", crt("ca"));
   }

@@ -5,10 +5,10 @@ import dev.dcgan.sampler.export.ExportConfig;
 import dev.dcgan.sampler.export.Exporter;
 import dev.dcgan.sampler.export.Shards;
 import dev.dcgan.sampler.runtime.Provider;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Uint64Converter;
+import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.Objects;
@@ -94,8 +94,7 @@ public final class ExportCommand implements Settings.Command {
 
   @Override
   public void check(Validator problems) {
-    problems.requireMatches(
-        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
+    problems.requireMatches("--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     if (version != null) {
       problems.requireRange("--model-version", version, 1, ModelRepository.MAX_VERSION);
     }

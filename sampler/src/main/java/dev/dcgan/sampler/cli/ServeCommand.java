@@ -6,10 +6,10 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -146,8 +146,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requireRange("--keep-versions", keepVersions, 1, MAX_KEEP_VERSIONS);
     problems.requireRange("--model-memory (in MiB)", modelMemory, 0, MAX_MODEL_MEMORY_MIB);
     for (String model : models) {
-      problems.requireMatches(
-          "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
+      problems.requireMatches("--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     }
     problems.requireNoTelemetry("bin/sampler");
   }

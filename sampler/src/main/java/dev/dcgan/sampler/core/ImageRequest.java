@@ -45,8 +45,7 @@ public record ImageRequest(
     if (columns < 1 || columns > MAX_COLUMNS) {
       throw RequestException.invalid(
           "columns",
-          "columns %s: expected 0 to %d"
-              .formatted(Integer.toUnsignedString(columns), MAX_COLUMNS));
+          "columns %s: expected 0 to %d".formatted(Integer.toUnsignedString(columns), MAX_COLUMNS));
     }
   }
 
@@ -114,8 +113,7 @@ public record ImageRequest(
     if (latents.length == 0 || latents.length % size != 0) {
       throw RequestException.invalid(
           field,
-          "%d floats: expected (n, %d), latents of %s"
-              .formatted(latents.length, size, model));
+          "%d floats: expected (n, %d), latents of %s".formatted(latents.length, size, model));
     }
     for (int i = 0; i < latents.length; i++) {
       if (!Float.isFinite(latents[i])) {

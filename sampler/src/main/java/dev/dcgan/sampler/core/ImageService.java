@@ -25,7 +25,9 @@ import java.util.concurrent.Executor;
  */
 public final class ImageService {
 
-  /** The most bytes that a gRPC client receives in one message unless it is configured otherwise. */
+  /**
+   * The most bytes that a gRPC client receives in one message unless it is configured otherwise.
+   */
   public static final int MAX_RESPONSE_BYTES = 4 << 20;
 
   // To make them takes about as long as a change of threads.
@@ -133,12 +135,13 @@ public final class ImageService {
                   chunkSize,
                   new ImageStream.Source<>() {
                     @Override
-                    public ImageStream.Chunk<ImageResult<GenerateResponse>> start(long index, int count)
-                        throws QueueFullException {
+                    public ImageStream.Chunk<ImageResult<GenerateResponse>> start(
+                        long index, int count) throws QueueFullException {
                       CompletableFuture<Images> made =
                           submit(version, queued, request, index, count, workers);
                       return new ImageStream.Chunk<>(
-                          made, made.thenApply(done -> encode(version, request, encoding, index, done)));
+                          made,
+                          made.thenApply(done -> encode(version, request, encoding, index, done)));
                     }
 
                     @Override
@@ -150,7 +153,8 @@ public final class ImageService {
                   sink,
                   version::release);
           stream.pump();
-          PendingResponse<ImageStream<ImageResult<GenerateResponse>>> pending = new PendingResponse<>();
+          PendingResponse<ImageStream<ImageResult<GenerateResponse>>> pending =
+              new PendingResponse<>();
           pending.onCancel(stream::cancel);
           pending.complete(stream, null);
           return pending;
@@ -287,8 +291,7 @@ public final class ImageService {
     return pending;
   }
 
-  private static <T> void start(
-      ServedVersion version, Step<T> step, PendingResponse<T> pending) {
+  private static <T> void start(ServedVersion version, Step<T> step, PendingResponse<T> pending) {
     try {
       pending.follow(step.start(version));
     } catch (QueueFullException | TooLateException | RuntimeException | Error e) {

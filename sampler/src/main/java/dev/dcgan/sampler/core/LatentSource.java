@@ -39,8 +39,8 @@ public interface LatentSource {
 
   /**
    * Spherical linear interpolation (Shoemake 1985; used for latents by White 2016) from {@code
-   * from}, index 0, to {@code to}, index {@code count - 1}; both ends are exact, bit for bit. Linear
-   * where no arc is defined: the two are parallel, or one is zero.
+   * from}, index 0, to {@code to}, index {@code count - 1}; both ends are exact, bit for bit.
+   * Linear where no arc is defined: the two are parallel, or one is zero.
    */
   static LatentSource arc(float[] from, float[] to, long count) {
     double angle = angle(from, to);

@@ -23,8 +23,7 @@ public final class ModelService {
   /** The status of all models, encoded. */
   public <T extends MessageLite> PendingResponse<Reserved<T>> list(
       RequestContext context, Function<List<ModelStatus>, T> encoding) {
-    return respond(
-        context, CompletableFuture.completedFuture(registry.list()).thenApply(encoding));
+    return respond(context, CompletableFuture.completedFuture(registry.list()).thenApply(encoding));
   }
 
   /** The status of one model, encoded. */

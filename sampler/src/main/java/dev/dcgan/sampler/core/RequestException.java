@@ -96,7 +96,8 @@ public final class RequestException extends RuntimeException {
     String message = String.valueOf(failed.getMessage());
     return switch (failed.kind()) {
       case OUT_OF_MEMORY -> overloaded(message, failed.retryAfter());
-      case DEVICE_LOST, TIMEOUT -> new RequestException(Code.UNAVAILABLE, "", message, failed.retryAfter());
+      case DEVICE_LOST, TIMEOUT ->
+          new RequestException(Code.UNAVAILABLE, "", message, failed.retryAfter());
       case BAD_MODEL, OTHER, FAULT -> fault();
     };
   }

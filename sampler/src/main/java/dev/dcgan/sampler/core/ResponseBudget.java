@@ -37,7 +37,9 @@ public final class ResponseBudget {
     this.free = size;
   }
 
-  /** Bytes that one response may take. Closing it gives them back; closing it again does nothing. */
+  /**
+   * Bytes that one response may take. Closing it gives them back; closing it again does nothing.
+   */
   public final class Reservation implements AutoCloseable {
 
     private final Object connection;

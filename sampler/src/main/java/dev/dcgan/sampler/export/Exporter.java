@@ -101,8 +101,7 @@ public final class Exporter {
     // On a GPU the batch size may change an image by a grey level, so all parts of an export must
     // run the same size, and none is selected by measurement.
     return config.isCuda()
-        ? VerifiedNetworks.openFixed(
-            bundle, config.runtime(), config.sessions(), config.maxBatch())
+        ? VerifiedNetworks.openFixed(bundle, config.runtime(), config.sessions(), config.maxBatch())
         : VerifiedNetworks.open(bundle, config.runtime(), config.sessions(), config.maxBatch());
   }
 

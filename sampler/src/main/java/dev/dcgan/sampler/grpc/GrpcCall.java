@@ -55,9 +55,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
         new RequestContext(
             CallConnection.current(),
             deadline != null,
-            deadline == null
-                ? 0
-                : System.nanoTime() + deadline.timeRemaining(TimeUnit.NANOSECONDS),
+            deadline == null ? 0 : System.nanoTime() + deadline.timeRemaining(TimeUnit.NANOSECONDS),
             CallThread.current());
     // One of the two ends every call: the first once the last byte was written to the connection,
     // which waits for the client to read.
@@ -101,11 +99,12 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
   void stream(PendingResponse<ImageStream<ImageResult<T>>> pending) {
     onCancel(pending::cancel);
     CompletableFuture<ImageStream<ImageResult<T>>> begun = pending.future();
-    onReady = () -> {
-      if (begun.isDone() && !begun.isCompletedExceptionally()) {
-        begun.join().pump();
-      }
-    };
+    onReady =
+        () -> {
+          if (begun.isDone() && !begun.isCompletedExceptionally()) {
+            begun.join().pump();
+          }
+        };
     var unused =
         begun.whenComplete(
             (stream, failure) -> {

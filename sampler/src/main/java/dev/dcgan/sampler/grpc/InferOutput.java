@@ -25,7 +25,8 @@ enum InferOutput {
         return output;
       }
     }
-    throw RequestException.invalid(field, "output '%s': expected 'image' or 'pixels'".formatted(name));
+    throw RequestException.invalid(
+        field, "output '%s': expected 'image' or 'pixels'".formatted(name));
   }
 
   /** Its name on the wire. */

@@ -28,8 +28,8 @@ final class InferRequest {
   private InferRequest() {}
 
   /**
-   * The images that a request is for: as floats where the float output is requested, of which pixels
-   * are made; else as pixels.
+   * The images that a request is for: as floats where the float output is requested, of which
+   * pixels are made; else as pixels.
    *
    * @throws RequestException INVALID
    */

@@ -63,8 +63,7 @@ public final class InferenceGrpcService
   @Override
   public void serverReady(
       ServerReadyRequest request, StreamObserver<ServerReadyResponse> observer) {
-    call(observer)
-        .respond(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
+    call(observer).respond(ServerReadyResponse.newBuilder().setReady(ready.getAsBoolean()).build());
   }
 
   @Override

@@ -96,7 +96,8 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
   public void listModels(ListModelsRequest request, StreamObserver<ListModelsResponse> observer) {
     GrpcCall<ListModelsResponse> call = new GrpcCall<>(observer, listener);
     call.respond(
-        models.list(call.context(), list -> ModelResponses.of(list, ImageService.MAX_RESPONSE_BYTES)));
+        models.list(
+            call.context(), list -> ModelResponses.of(list, ImageService.MAX_RESPONSE_BYTES)));
   }
 
   @Override

@@ -31,10 +31,10 @@ import java.util.concurrent.TimeoutException;
  * Images over HTTP, for browsers and caches: what {@code Generate} responds, as one body.
  * Thread-safe.
  *
- * <p>Every response has a strong {@link ImageTag}, and a client that has the images already gets 304
- * before the network runs. Images never change if the URL names model and version, and the version
- * has a manifest: then caches may keep them for ever. Otherwise another version may take over, so
- * caches must revalidate.
+ * <p>Every response has a strong {@link ImageTag}, and a client that has the images already gets
+ * 304 before the network runs. Images never change if the URL names model and version, and the
+ * version has a manifest: then caches may keep them for ever. Otherwise another version may take
+ * over, so caches must revalidate.
  *
  * <p>A request waits on its thread. The JDK's server does not report clients that are gone: their
  * images are made nonetheless, or leave the queue when the maximum wait is over.
@@ -156,7 +156,8 @@ public final class ImageHandler implements HttpPage {
     } catch (TimeoutException e) {
       throw RequestException.of(
           RequestException.Code.TOO_LATE,
-          "no images within %d ms; request fewer, or try again later".formatted(maxWait.toMillis()));
+          "no images within %d ms; request fewer, or try again later"
+              .formatted(maxWait.toMillis()));
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw RequestException.of(

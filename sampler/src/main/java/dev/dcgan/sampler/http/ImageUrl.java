@@ -31,8 +31,8 @@ final class ImageUrl {
    * Parses a query, with the defaults of HTTP.
    *
    * @param query as it was sent, with its escapes
-   * @throws RequestException a parameter is unknown, repeated or does not parse; its range is checked by
-   *     {@link ImageRequest}
+   * @throws RequestException a parameter is unknown, repeated or does not parse; its range is
+   *     checked by {@link ImageRequest}
    */
   static GenerateRequest parse(String query) {
     Map<String, String> given = parameters(query);
@@ -81,7 +81,8 @@ final class ImageUrl {
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
       if (parameters.putIfAbsent(name, value) != null) {
         throw RequestException.of(
-            RequestException.Code.INVALID, "parameter '%s' is there more than once".formatted(name));
+            RequestException.Code.INVALID,
+            "parameter '%s' is there more than once".formatted(name));
       }
     }
     return parameters;
@@ -170,7 +171,8 @@ final class ImageUrl {
     try {
       return URLDecoder.decode(part, StandardCharsets.UTF_8);
     } catch (IllegalArgumentException e) {
-      throw RequestException.of(RequestException.Code.INVALID, "'%s' has a broken %%-escape".formatted(part));
+      throw RequestException.of(
+          RequestException.Code.INVALID, "'%s' has a broken %%-escape".formatted(part));
     }
   }
 

@@ -26,8 +26,7 @@ final class GoldenCheck {
    * @throws InvalidModelException an image differs by more than the manifest's tolerance, or the
    *     tolerance is more than one grey level
    */
-  static void verify(ModelBundle bundle, Network network, int batch)
-      throws InvalidModelException {
+  static void verify(ModelBundle bundle, Network network, int batch) throws InvalidModelException {
     int tolerance = bundle.manifest().getPixelTolerance();
     if (Integer.compareUnsigned(tolerance, MAX_TOLERANCE) > 0) {
       throw new InvalidModelException(

@@ -98,7 +98,9 @@ final class ModelReconciler {
       step.run();
     } catch (IOException | UncheckedIOException e) {
       problems.error(
-          "cannot read the repository %s: %s".formatted(repository.root(), ErrorMessages.oneLine(e)), e);
+          "cannot read the repository %s: %s"
+              .formatted(repository.root(), ErrorMessages.oneLine(e)),
+          e);
     } catch (RuntimeException | Error e) {
       // An exception would end the polling, and with it every later version.
       problems.error("cannot look for newer models", e);
@@ -170,7 +172,9 @@ final class ModelReconciler {
       }
     } catch (IOException e) {
       problems.error(
-          "cannot read the pin of %s: %s; nothing changes".formatted(model, ErrorMessages.oneLine(e)), e);
+          "cannot read the pin of %s: %s; nothing changes"
+              .formatted(model, ErrorMessages.oneLine(e)),
+          e);
     }
   }
 

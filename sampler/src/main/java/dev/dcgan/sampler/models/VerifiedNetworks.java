@@ -36,8 +36,7 @@ public record VerifiedNetworks(List<Network> networks, LatencyProfile profile)
    * @throws dev.dcgan.model.InvalidModelException it contradicts its manifest
    */
   public static VerifiedNetworks open(
-      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch)
-      throws IOException {
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch) throws IOException {
     return settings.provider() == Provider.CUDA
         ? openBuckets(bundle, settings, lanes, BucketSelection.candidates(maxBatch))
         : openShared(bundle, settings, lanes, maxBatch);
@@ -48,8 +47,7 @@ public record VerifiedNetworks(List<Network> networks, LatencyProfile profile)
    * that the images do not depend on measurements.
    */
   public static VerifiedNetworks openFixed(
-      ModelBundle bundle, RuntimeSettings settings, int lanes, int batch)
-      throws IOException {
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int batch) throws IOException {
     return openBuckets(bundle, settings, lanes, new int[] {batch});
   }
 
@@ -63,8 +61,7 @@ public record VerifiedNetworks(List<Network> networks, LatencyProfile profile)
   }
 
   private static VerifiedNetworks openShared(
-      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch)
-      throws IOException {
+      ModelBundle bundle, RuntimeSettings settings, int lanes, int maxBatch) throws IOException {
     return verified(
         bundle,
         settings,

@@ -34,8 +34,7 @@ public final class CudaProbe {
     try {
       run(new RuntimeSettings(Provider.CUDA, deviceId, 1, false, 0));
     } catch (OrtException e) {
-      throw new IOException(
-          "cannot use CUDA device %d: %s".formatted(deviceId, reason(e)), e);
+      throw new IOException("cannot use CUDA device %d: %s".formatted(deviceId, reason(e)), e);
     }
   }
 

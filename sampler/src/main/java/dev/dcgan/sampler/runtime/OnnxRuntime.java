@@ -26,8 +26,7 @@ final class OnnxRuntime {
    *
    * @param gpuMemoryBytes that the session may allocate on a GPU; 0: no limit
    */
-  static SessionOptions options(RuntimeSettings settings, long gpuMemoryBytes)
-      throws OrtException {
+  static SessionOptions options(RuntimeSettings settings, long gpuMemoryBytes) throws OrtException {
     SessionOptions options = new SessionOptions();
     try {
       options.setSessionLogLevel(OrtLoggingLevel.ORT_LOGGING_LEVEL_FATAL);
@@ -64,8 +63,7 @@ final class OnnxRuntime {
     return SOURCE_LOCATION.matcher(first).replaceFirst("").strip();
   }
 
-  private static void addCuda(
-      SessionOptions options, RuntimeSettings settings, long gpuMemoryBytes)
+  private static void addCuda(SessionOptions options, RuntimeSettings settings, long gpuMemoryBytes)
       throws OrtException {
     // An operator on the CPU would copy whole batches back and forth. The CPU provider must not be
     // added explicitly beside this option: ONNX Runtime refuses both together.

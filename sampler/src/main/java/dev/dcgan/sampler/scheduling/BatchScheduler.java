@@ -102,8 +102,7 @@ public final class BatchScheduler implements AutoCloseable {
     this.listener = listener;
     this.nanoClock = nanoClock;
     this.estimator =
-        new ThroughputEstimator(
-            profile, fullBatch(), networks.size(), nanoClock.getAsLong());
+        new ThroughputEstimator(profile, fullBatch(), networks.size(), nanoClock.getAsLong());
   }
 
   /**
@@ -215,8 +214,7 @@ public final class BatchScheduler implements AutoCloseable {
       throws QueueFullException {
     Network network = networks.get(0);
     ImageTask task =
-        new ImageTask(
-            latents, network.latentSize(), output, network.imageBytes(output), executor);
+        new ImageTask(latents, network.latentSize(), output, network.imageBytes(output), executor);
     lock.lock();
     try {
       if (closed) {

@@ -157,7 +157,8 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   static void responses(ResponseBudget budget, PrometheusRegistry registry) {
     GaugeWithCallback.builder()
         .name("sampler_response_bytes")
-        .help("Memory reserved for responses, from the admission of a request until its client has read.")
+        .help(
+            "Memory reserved for responses, from the admission of a request until its client has read.")
         .unit(Unit.BYTES)
         .callback(gauge -> gauge.call((double) budget.reserved()))
         .register(registry);
@@ -171,9 +172,7 @@ final class SamplerMetrics implements ModelListener, ImageListener {
 
   @Override
   public void sent(ImageResult<?> result) {
-    images
-        .labelValues(result.version().version().getName(), result.format())
-        .inc(result.count());
+    images.labelValues(result.version().version().getName(), result.format()).inc(result.count());
   }
 
   /** The listener of the schedulers of a model's versions. */

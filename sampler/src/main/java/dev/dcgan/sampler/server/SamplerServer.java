@@ -9,10 +9,10 @@ import dev.dcgan.sampler.http.ImageHandler;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ModelWatcherConfig;
-import dev.dcgan.sampler.models.VersionFactory;
 import dev.dcgan.sampler.models.ServedVersion;
-import dev.dcgan.sampler.runtime.RuntimeSettings;
+import dev.dcgan.sampler.models.VersionFactory;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
+import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.scheduling.RunGuard;
@@ -117,7 +117,8 @@ public final class SamplerServer {
   }
 
   /** {@link #start(Config, Runnable)}, with other networks. */
-  public static SamplerServer start(Config config, Runnable exit, LoaderFactory factory) throws IOException {
+  public static SamplerServer start(Config config, Runnable exit, LoaderFactory factory)
+      throws IOException {
     DeviceHealth health = new DeviceHealth();
     RunGuard guard =
         new RunGuard(

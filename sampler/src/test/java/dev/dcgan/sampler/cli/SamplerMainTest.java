@@ -323,8 +323,7 @@ class SamplerMainTest {
                 "0"));
     assertThat(more.exitCode()).isEqualTo(2);
     assertThat(more.err())
-        .contains(
-            "--first 18446744073709551610 --count 7: expected a last image of at most")
+        .contains("--first 18446744073709551610 --count 7: expected a last image of at most")
         .contains("'x'")
         .contains("--parts 0: expected 1 to 1000000");
 

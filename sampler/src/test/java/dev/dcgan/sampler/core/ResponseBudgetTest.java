@@ -33,8 +33,7 @@ class ResponseBudgetTest {
   void aRefusal_namesTheBytes_andWhenToTryAgain() {
     ResponseBudget.Reservation first = budget.reserve("a", 400 << 10);
     RequestException refused =
-        catchThrowableOfType(
-            RequestException.class, () -> budget.reserve("a", (300 << 10) - 1));
+        catchThrowableOfType(RequestException.class, () -> budget.reserve("a", (300 << 10) - 1));
     assertThat(refused.code()).isEqualTo(RequestException.Code.OVERLOADED);
     assertThat(refused.retryAfter()).isPositive();
     assertThat(refused)

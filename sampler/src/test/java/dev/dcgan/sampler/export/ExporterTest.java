@@ -384,16 +384,14 @@ class ExporterTest {
   @Test
   void aNetworkThatFails_isReportedWithTheModel() throws IOException {
     ModelBundle bundle = repository.open("digits", 1);
-    ShardWriter writer =
-        new ShardWriter(config(new Options()), new ExportFolder(out), () -> false);
+    ShardWriter writer = new ShardWriter(config(new Options()), new ExportFolder(out), () -> false);
     Network broken = new BrokenNetwork(new OrtException("CUDA failure 2: out of memory"));
     VerifiedNetworks networks =
         new VerifiedNetworks(List.of(broken), LatencyProfile.of(new int[] {1}, new long[] {1}));
 
     assertThatThrownBy(() -> writer.write(bundle, networks))
         .isInstanceOf(IOException.class)
-        .hasMessageContainingAll(
-            "cannot run " + bundle.folder(), "CUDA failure 2: out of memory");
+        .hasMessageContainingAll("cannot run " + bundle.folder(), "CUDA failure 2: out of memory");
 
     assertThat(files(out)).isEmpty();
   }

@@ -89,7 +89,10 @@ class PngQueueTest {
     FakeNetwork network = new FakeNetwork();
     try (PngQueue queue =
         new PngQueue(
-            List.of(network), SHAPE, SEED, chunks(2, 7),
+            List.of(network),
+            SHAPE,
+            SEED,
+            chunks(2, 7),
             new PngQueue.Chunking(7, 3, 3),
             () -> false)) {
       queue.take();
@@ -135,7 +138,10 @@ class PngQueueTest {
         };
     try (PngQueue queue =
         new PngQueue(
-            List.of(broken), SHAPE, SEED, chunks(9, 1),
+            List.of(broken),
+            SHAPE,
+            SEED,
+            chunks(9, 1),
             new PngQueue.Chunking(1, 1, 2),
             () -> false)) {
       assertThatThrownBy(queue::take)
@@ -160,7 +166,10 @@ class PngQueueTest {
         };
     try (PngQueue queue =
         new PngQueue(
-            List.of(gated), SHAPE, SEED, chunks(9, 10),
+            List.of(gated),
+            SHAPE,
+            SEED,
+            chunks(9, 10),
             new PngQueue.Chunking(10, 1, 2),
             stopped::get)) {
       running.await();
@@ -186,7 +195,10 @@ class PngQueueTest {
         };
     PngQueue queue =
         new PngQueue(
-            List.of(gated), SHAPE, SEED, chunks(9, 10),
+            List.of(gated),
+            SHAPE,
+            SEED,
+            chunks(9, 10),
             new PngQueue.Chunking(10, 1, 2),
             () -> false);
     running.await();

@@ -90,8 +90,7 @@ class InferenceGrpcServiceTest {
             state,
             new SamplerGrpcService(images, status, sent::add),
             List.of(
-                new InferenceGrpcService(
-                    images, status, sent::add, () -> true, state::isReady)));
+                new InferenceGrpcService(images, status, sent::add, () -> true, state::isReady)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

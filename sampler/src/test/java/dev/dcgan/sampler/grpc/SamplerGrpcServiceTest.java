@@ -11,11 +11,11 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
-import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ModelWatcherConfig;
+import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -336,7 +336,9 @@ class SamplerGrpcServiceTest {
   private static SamplerGrpcService service(ModelRegistry models) {
     ResponseBudget budget = new ResponseBudget(1L << 30);
     return new SamplerGrpcService(
-        new ImageService(models, budget, Runnable::run), new ModelService(models, budget), result -> {});
+        new ImageService(models, budget, Runnable::run),
+        new ModelService(models, budget),
+        result -> {});
   }
 
   private void assertInvalid(GenerateRequest.Builder request, String field, String description)

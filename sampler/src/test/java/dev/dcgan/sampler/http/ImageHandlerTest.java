@@ -5,11 +5,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ResponseBudget;
-import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ModelWatcherConfig;
+import dev.dcgan.sampler.models.NoModelListener;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -260,10 +260,7 @@ class ImageHandlerTest {
 
   private ImageHandler page(ModelRegistry of, Duration longestWait) {
     return new ImageHandler(
-        new ImageService(of, budget, Runnable::run),
-        result -> {},
-        Runnable::run,
-        longestWait);
+        new ImageService(of, budget, Runnable::run), result -> {}, Runnable::run, longestWait);
   }
 
   private ServedVersion load(GatedNetwork run) throws IOException {

@@ -76,7 +76,8 @@ class ImageUrlTest {
         "seed=%zz|'%zz' has a broken %-escape",
       })
   void whatIsWrong_isToldByTheParametersName(String query, String message) {
-    RequestException refusal = catchThrowableOfType(RequestException.class, () -> ImageUrl.parse(query));
+    RequestException refusal =
+        catchThrowableOfType(RequestException.class, () -> ImageUrl.parse(query));
     assertThat(refusal.code()).isEqualTo(RequestException.Code.INVALID);
     assertThat(refusal).hasMessageContaining(message);
   }

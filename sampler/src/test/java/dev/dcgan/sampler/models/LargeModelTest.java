@@ -129,9 +129,7 @@ class LargeModelTest {
     correctManifest(folder);
     ModelBundle bundle = new ModelRepository(root).open("digits", 1);
     assertThatThrownBy(
-            () ->
-                OnnxModel.open(
-                    bundle, new RuntimeSettings(Provider.CPU, 1, false, 0), 1, 1))
+            () -> OnnxModel.open(bundle, new RuntimeSettings(Provider.CPU, 1, false, 0), 1, 1))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("external data");
   }

@@ -316,8 +316,7 @@ class ModelWatcherTest {
     awaitLook();
     assertThat(network("digits/1").awaitClosed()).isTrue();
     use(models, "digits", 3);
-    assertThat(errorOf(models, "digits", 1))
-        .contains("version 1 of digits", "2, 3");
+    assertThat(errorOf(models, "digits", 1)).contains("version 1 of digits", "2, 3");
   }
 
   @Test
@@ -410,10 +409,8 @@ class ModelWatcherTest {
     awaitLook();
     use(models, "faces", 0);
     use(models, "digits", 1);
-    assertThat(errorOf(models, "", 0))
-        .contains("(digits, faces)");
-    assertThat(errorOf(models, "cats", 0))
-        .contains("'cats' is not served", "'digits'", "'faces'");
+    assertThat(errorOf(models, "", 0)).contains("(digits, faces)");
+    assertThat(errorOf(models, "cats", 0)).contains("'cats' is not served", "'digits'", "'faces'");
     assertThat(models.list())
         .extracting(status -> status.manifest().getModel().getName())
         .containsExactly("digits", "faces");

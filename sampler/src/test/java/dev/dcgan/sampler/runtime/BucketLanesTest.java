@@ -191,8 +191,7 @@ class BucketLanesTest {
   @Test
   void openFixed_runsEveryBatchAtThatSize() throws IOException {
     ModelBundle bundle = publish();
-    try (VerifiedNetworks fixed =
-            VerifiedNetworks.openFixed(bundle, RuntimeSettings.cpu(1), 2, 8);
+    try (VerifiedNetworks fixed = VerifiedNetworks.openFixed(bundle, RuntimeSettings.cpu(1), 2, 8);
         Network single = single(bundle)) {
       assertThat(fixed.profile().sizes()).containsExactly(8);
       float[] z = latents(5);

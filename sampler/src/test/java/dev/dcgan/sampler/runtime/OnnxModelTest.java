@@ -110,8 +110,7 @@ class OnnxModelTest {
                 m.setShape(ImageShape.newBuilder().setHeight(7).setWidth(28).setChannels(1))
                     .clearGolden()
                     .addGolden(golden()));
-    assertRejected(
-        bundle, "'pixels'", "UINT8 (-1, 14, 14, 1)", "expected UINT8 (-1, 7, 28, 1)");
+    assertRejected(bundle, "'pixels'", "UINT8 (-1, 14, 14, 1)", "expected UINT8 (-1, 7, 28, 1)");
   }
 
   @Test
@@ -151,8 +150,7 @@ class OnnxModelTest {
         .hasMessageContaining("ONNX Runtime reports");
     assertThatThrownBy(() -> OnnxSignatures.read(file(CudaProbe.model())))
         .isInstanceOf(InvalidModelException.class)
-        .hasMessageContaining(
-            "inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent)");
+        .hasMessageContaining("inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent)");
   }
 
   @Test
@@ -227,8 +225,7 @@ class OnnxModelTest {
   }
 
   private static Network open(ModelBundle bundle, int maxBatch, int threads) throws IOException {
-    return OnnxModel.open(
-            bundle, new RuntimeSettings(Provider.CPU, threads, false, 0), maxBatch, 1)
+    return OnnxModel.open(bundle, new RuntimeSettings(Provider.CPU, threads, false, 0), maxBatch, 1)
         .get(0);
   }
 }

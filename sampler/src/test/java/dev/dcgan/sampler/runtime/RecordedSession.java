@@ -31,8 +31,7 @@ final class RecordedSession implements GeneratorSession {
     ModelFile onnx = bundle.openModel();
     return bucket -> {
       RecordedSession session =
-          new RecordedSession(
-              bucket, OnnxSession.open(bundle, onnx, RuntimeSettings.cpu(1), 0));
+          new RecordedSession(bucket, OnnxSession.open(bundle, onnx, RuntimeSettings.cpu(1), 0));
       opened.add(session);
       return session;
     };

@@ -82,10 +82,7 @@ class FairQueueTest {
         add(1);
       }
       rest +=
-          take(8).stream()
-              .filter(slice -> slice.task() == large)
-              .mapToInt(BatchSlice::count)
-              .sum();
+          take(8).stream().filter(slice -> slice.task() == large).mapToInt(BatchSlice::count).sum();
     }
     assertThat(rest).isBetween(396, 404);
   }
@@ -170,9 +167,7 @@ class FairQueueTest {
     ImageTask single = add(1);
     assertThat(take(8))
         .containsExactly(
-            new BatchSlice(single, 0, 1),
-            new BatchSlice(other, 4, 4),
-            new BatchSlice(next, 0, 3));
+            new BatchSlice(single, 0, 1), new BatchSlice(other, 4, 4), new BatchSlice(next, 0, 3));
   }
 
   @Test

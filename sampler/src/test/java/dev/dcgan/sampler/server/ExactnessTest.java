@@ -9,8 +9,8 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.core.ImageService;
-import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.LatentSource;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
@@ -153,9 +153,7 @@ class ExactnessTest {
             registry,
             new ServingState(),
             new SamplerGrpcService(images, status, metrics),
-            List.of(
-                new InferenceGrpcService(
-                    images, status, metrics, () -> true, () -> true)))) {
+            List.of(new InferenceGrpcService(images, status, metrics, () -> true, () -> true)))) {
       channel = connect(server.port());
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
       Random random = new Random(maxBatch * 100L + sessions * 10L + threads);
@@ -199,7 +197,8 @@ class ExactnessTest {
     TestModels.publish(repository, "wide", TestModels.wideWeights(3, 1));
     List<ByteString> ofVersion = List.of(ByteString.EMPTY, pixels, imagesOfSecondVersion());
     for (int start = 0; start < 3; start++) {
-      SamplerServer sampler = SamplerServer.start(config(repository, 1 + 7 * start, 1 + start), () -> {});
+      SamplerServer sampler =
+          SamplerServer.start(config(repository, 1 + 7 * start, 1 + start), () -> {});
       ManagedChannel channel = connect(sampler.port());
       try {
         SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
@@ -398,7 +397,8 @@ class ExactnessTest {
         bundle, new RuntimeSettings(Provider.CPU, threads, false, 0), maxBatch, sessions);
   }
 
-  private static SamplerServer.Config config(ModelRepository repository, int maxBatch, int sessions) {
+  private static SamplerServer.Config config(
+      ModelRepository repository, int maxBatch, int sessions) {
     return new SamplerServer.Config(
         new ModelWatcherConfig(
             repository, List.of(), Duration.ofMillis(10), 2, 0, sessions, true, false),

@@ -9,8 +9,8 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
-import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.LatentSource;
+import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.models.EmptyVersionSource;
@@ -252,7 +252,8 @@ class SamplerCallsTest {
     ByteString raw = stub.interpolate(way(1, 0, 2, 0, 7).build()).getPixels();
     assertThat(TestImages.ofSheet(stub.interpolate(asked.build()).getSheet(), 14, 7, 7))
         .isEqualTo(raw);
-    assertThat(TestImages.ofSheet(stub.interpolate(asked.setColumns(2).build()).getSheet(), 14, 7, 2))
+    assertThat(
+            TestImages.ofSheet(stub.interpolate(asked.setColumns(2).build()).getSheet(), 14, 7, 2))
         .isEqualTo(raw);
   }
 

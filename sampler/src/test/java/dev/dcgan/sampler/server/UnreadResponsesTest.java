@@ -99,9 +99,7 @@ class UnreadResponsesTest {
             registry,
             new ServingState(),
             new SamplerGrpcService(images, status, metrics),
-            List.of(
-                new InferenceGrpcService(
-                    images, status, metrics, () -> true, () -> true)));
+            List.of(new InferenceGrpcService(images, status, metrics, () -> true, () -> true)));
   }
 
   @AfterEach

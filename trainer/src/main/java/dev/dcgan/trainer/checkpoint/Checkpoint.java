@@ -18,8 +18,8 @@ import java.util.Map;
  * @param dataset that it is trained on
  * @param epoch epochs completed
  * @param step steps completed, over all epochs
- * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights
- *     if there are any, by name
+ * @param tensors both networks' parameters, Adam's moments and the generator's averaged weights if
+ *     there are any, by name
  * @param quality the generator's quality metrics, by name; empty if it was not evaluated at this
  *     step
  */
@@ -50,8 +50,7 @@ public record Checkpoint(
 
   /** The same checkpoint with the quality metrics of its generator. */
   public Checkpoint withQuality(Map<String, Double> measured) {
-    return new Checkpoint(
-        architecture, hyperparameters, dataset, epoch, step, tensors, measured);
+    return new Checkpoint(architecture, hyperparameters, dataset, epoch, step, tensors, measured);
   }
 
   /**

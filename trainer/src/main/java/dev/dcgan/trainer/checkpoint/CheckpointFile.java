@@ -25,8 +25,7 @@ public final class CheckpointFile {
   private static final String RUN = "run";
   private static final String QUALITY = "quality";
   // A metric may be NaN or infinite.
-  private static final Gson GSON =
-      new GsonBuilder().serializeSpecialFloatingPointValues().create();
+  private static final Gson GSON = new GsonBuilder().serializeSpecialFloatingPointValues().create();
   private static final TypeToken<LinkedHashMap<String, Double>> METRICS = new TypeToken<>() {};
 
   /** What a resume needs beside the tensors; the architecture as the arguments that create it. */
@@ -57,8 +56,8 @@ public final class CheckpointFile {
   }
 
   /**
-   * Verifies a whole checkpoint and describes it; the values of its tensors are read from the
-   * file when they are needed.
+   * Verifies a whole checkpoint and describes it; the values of its tensors are read from the file
+   * when they are needed.
    *
    * @throws DamagedFileException the digest or the content is wrong
    * @throws IOException the file is missing or of a newer format

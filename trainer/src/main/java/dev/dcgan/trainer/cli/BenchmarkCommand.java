@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.config.Preset;
 import dev.dcgan.trainer.gan.Architecture;
@@ -174,7 +174,10 @@ public final class BenchmarkCommand implements Settings.Command {
   }
 
   private static void row(
-      String title, List<Measurement> ours, List<Measurement> plain, ToDoubleFunction<Measurement> of) {
+      String title,
+      List<Measurement> ours,
+      List<Measurement> plain,
+      ToDoubleFunction<Measurement> of) {
     double mine = median(ours, of);
     StringBuilder row = new StringBuilder("%-26s %10.1f".formatted(title, mine));
     if (!plain.isEmpty()) {

@@ -2,8 +2,8 @@ package dev.dcgan.trainer.cli;
 
 import com.google.protobuf.Descriptors.FieldDescriptor;
 import com.google.protobuf.TextFormat;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Uint64Converter;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.trainer.config.ConfigFields;
 import dev.dcgan.trainer.config.ConfigViolation;

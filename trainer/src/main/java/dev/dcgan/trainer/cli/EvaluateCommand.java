@@ -4,8 +4,8 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.TrainingConfig;
@@ -86,8 +86,7 @@ public final class EvaluateCommand implements Settings.Command {
     problems.require(
         checkpoint == null || Files.isRegularFile(checkpoint),
         "--checkpoint " + checkpoint + ": no such file");
-    problems.requireMatches(
-        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
+    problems.requireMatches("--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     data.checkPaths(problems);
     problems.requireNoTelemetry("bin/trainer");
   }

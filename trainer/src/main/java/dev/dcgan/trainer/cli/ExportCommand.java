@@ -1,7 +1,7 @@
 package dev.dcgan.trainer.cli;
 
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;

@@ -27,8 +27,7 @@ final class PublishOptions {
   private @Nullable String model;
 
   void check(Validator problems) {
-    problems.requireMatches(
-        "--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
+    problems.requireMatches("--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
@@ -47,7 +46,8 @@ final class PublishOptions {
       AtomicFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
-          "--repository %s: cannot create the folder: %s; choose another".formatted(repository, e), e);
+          "--repository %s: cannot create the folder: %s; choose another".formatted(repository, e),
+          e);
     }
     if (!Files.isWritable(repository)) {
       throw new IOException(

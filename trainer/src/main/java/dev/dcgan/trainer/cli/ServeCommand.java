@@ -2,10 +2,10 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.metrics.DiskMetrics;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -58,7 +58,10 @@ public final class ServeCommand implements Settings.Command {
   @Option(names = "--runs", paramLabel = "DIR", description = "Folder of the runs.")
   private Path runs = Path.of("runs");
 
-  @Option(names = "--repository", paramLabel = "DIR", description = "Folder where models are published.")
+  @Option(
+      names = "--repository",
+      paramLabel = "DIR",
+      description = "Folder where models are published.")
   private Path repository = Path.of("models");
 
   @Option(
@@ -75,14 +78,15 @@ public final class ServeCommand implements Settings.Command {
               + " cpu. Tested at start.")
   private String device = "auto";
 
-  @Option(names = "--max-queued-runs", description = "Maximum number of queued runs; more are refused.")
+  @Option(
+      names = "--max-queued-runs",
+      description = "Maximum number of queued runs; more are refused.")
   private int maxQueuedRuns = 100;
 
   @Option(
       names = "--drain-grace",
       showDefaultValue = Visibility.NEVER,
-      description =
-          "Time for the checkpoint and for active calls at shutdown. Default: 60s")
+      description = "Time for the checkpoint and for active calls at shutdown. Default: 60s")
   private Duration drainGrace = Duration.ofSeconds(60);
 
   @Override
@@ -143,7 +147,8 @@ public final class ServeCommand implements Settings.Command {
     shutdown.await();
     String failed = failure.get();
     if (failed == null) {
-      log.info("shutting down: the active run writes a checkpoint and is continued at the next start");
+      log.info(
+          "shutting down: the active run writes a checkpoint and is continued at the next start");
     } else {
       log.error("shutting down with exit code {}: {}", Shutdown.TRY_AGAIN, failed);
     }

@@ -1,12 +1,12 @@
 package dev.dcgan.trainer.cli;
 
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.HttpEndpoint;
-import dev.dcgan.server.ErrorMessages;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.metrics.DiskMetrics;
@@ -179,7 +179,8 @@ public final class TrainCommand implements Settings.Command {
     }
     Optional<RunDirectory> found = store.find(resume);
     if (found.isEmpty()) {
-      throw new IOException("cannot resume run %s: there is no such run in %s".formatted(resume, runs));
+      throw new IOException(
+          "cannot resume run %s: there is no such run in %s".formatted(resume, runs));
     }
     return found;
   }
@@ -193,8 +194,7 @@ public final class TrainCommand implements Settings.Command {
     return new RunRecords(InstantSource.system())
         .lock(folder)
         .orElseThrow(
-            () ->
-                new IOException("run %s is locked by another process".formatted(folder.id())));
+            () -> new IOException("run %s is locked by another process".formatted(folder.id())));
   }
 
   /**

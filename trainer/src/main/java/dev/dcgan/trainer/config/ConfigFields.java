@@ -241,8 +241,7 @@ public final class ConfigFields {
     long channels = (int) value & 0xFFFFFFFFL;
     return preset.isPaper()
         ? require(
-            channels == 1 || channels == 3,
-            "%d: expected 1 (grey) or 3 (RGB)".formatted(channels))
+            channels == 1 || channels == 3, "%d: expected 1 (grey) or 3 (RGB)".formatted(channels))
         : require(
             channels == 1,
             "%d: %s generates grey images; choose preset paper64 for RGB"

@@ -14,10 +14,10 @@ import java.util.Objects;
  * @param beta2 Adam's decay rate of the second moment, 0 to below 1
  * @param labelSmoothing one-sided label smoothing: the target for real images is 1 - labelSmoothing
  *     (Salimans et al. 2016, section 3.4); 0 to below 0.5
- * @param emaDecay decay per step of the generator's moving average (Yazıcı et al. 2019), less in the
- *     first steps; 0: no average
- * @param discriminatorSteps discriminator updates per generator update, n_critic (k in Goodfellow et
- *     al. 2014, algorithm 1); 1 or more
+ * @param emaDecay decay per step of the generator's moving average (Yazıcı et al. 2019), less in
+ *     the first steps; 0: no average
+ * @param discriminatorSteps discriminator updates per generator update, n_critic (k in Goodfellow
+ *     et al. 2014, algorithm 1); 1 or more
  * @param seed of weight initialization, latent noise and shuffling
  * @param precision of matrix products on a CUDA device
  * @param deterministic whether a CUDA device uses deterministic algorithms only

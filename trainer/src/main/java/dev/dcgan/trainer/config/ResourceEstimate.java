@@ -56,9 +56,7 @@ public record ResourceEstimate(
         Float.BYTES * (COPIES_IN_A_CHECKPOINT * learned + statistics + average));
   }
 
-  /**
-   * Trained parameters: kernels and biases, and batch normalization's scale and shift.
-   */
+  /** Trained parameters: kernels and biases, and batch normalization's scale and shift. */
   private static long learned(List<Layer> layers) {
     return layers.stream()
         .mapToLong(

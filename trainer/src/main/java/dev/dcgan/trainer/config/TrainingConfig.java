@@ -41,8 +41,7 @@ public record TrainingConfig(
     if (!wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
-    int channels =
-        config.hasChannels() ? config.getChannels() : preset.isPaper() ? 3 : 1;
+    int channels = config.hasChannels() ? config.getChannels() : preset.isPaper() ? 3 : 1;
     return new TrainingConfig(
         config,
         preset.architecture(config.getSize(), channels, config.getLatent(), config.getWidth()),
@@ -144,8 +143,7 @@ public record TrainingConfig(
     }
     if (config.getDataset().equals(ConfigFields.DIGITS) && preset.isPaper()) {
       wrong.add(
-          new ConfigViolation(
-              "data", "none: %s needs images of your own".formatted(preset.label)));
+          new ConfigViolation("data", "none: %s needs images of your own".formatted(preset.label)));
     }
     // A wrong rate of both networks is named once, as it was given.
     RunConfig.Builder checked = config.toBuilder();

@@ -23,9 +23,9 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>Batches arrive in the requested order, whichever worker finishes first. The last batch of an
  * epoch is smaller if the batch size does not divide the number of images. At most {@link
- * #MAX_PREFETCHED} batches wait, in one buffer each; with one more buffer, for the batch in use, they
- * are reused all the time. Only one thread at a time may call; the workers share nothing but the
- * dataset.
+ * #MAX_PREFETCHED} batches wait, in one buffer each; with one more buffer, for the batch in use,
+ * they are reused all the time. Only one thread at a time may call; the workers share nothing but
+ * the dataset.
  */
 public final class DataLoader implements Closeable {
 

@@ -77,7 +77,8 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
           "cannot store decoded images: %s has space for %d bytes; expected %d: set another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
               .formatted(folder, free, bytes));
     }
-    log.info("decoded images are stored in a scratch file: size_mib={} folder={}", bytes >> 20, folder);
+    log.info(
+        "decoded images are stored in a scratch file: size_mib={} folder={}", bytes >> 20, folder);
     return folder;
   }
 }

@@ -35,7 +35,8 @@ public record DatasetOptions(
   }
 
   /**
-   * A held-out fraction of 0.1, no conversion, a quarter of the heap, the system's temporary folder.
+   * A held-out fraction of 0.1, no conversion, a quarter of the heap, the system's temporary
+   * folder.
    */
   public static DatasetOptions defaults() {
     return new DatasetOptions(

@@ -8,7 +8,8 @@ import java.io.IOException;
  *
  * @param training the images that the networks are trained on
  * @param heldOut images of the same shape and classes; {@code training} itself if none are held out
- * @param disjoint whether {@code heldOut} is excluded from training; false if it is {@code training}
+ * @param disjoint whether {@code heldOut} is excluded from training; false if it is {@code
+ *     training}
  */
 public record DatasetSplit(ImageDataset training, ImageDataset heldOut, boolean disjoint)
     implements Closeable {

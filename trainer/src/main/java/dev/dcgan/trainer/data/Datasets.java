@@ -30,8 +30,8 @@ public final class Datasets {
   private Datasets() {}
 
   /**
-   * Opens a folder or zip of images, IDX files, or CIFAR-10's binary batches. Every image is decoded
-   * once, center-cropped to the target's aspect ratio and resized to its size.
+   * Opens a folder or zip of images, IDX files, or CIFAR-10's binary batches. Every image is
+   * decoded once, center-cropped to the target's aspect ratio and resized to its size.
    *
    * <p>The dataset's own test split is held out if it has one: {@code t10k} beside {@code train} in
    * IDX, {@code test_batch.bin}, folders {@code train} and {@code test}. Otherwise every k-th
@@ -41,8 +41,8 @@ public final class Datasets {
    * @param target the network's image shape
    * @param onProgress called on this thread for each image that was decoded or found unreadable
    * @throws IOException if there are no images, the format is unknown, too many images are
-   *     unreadable, grey and RGB images are mixed, or the scratch file has no space; the message says
-   *     what to do
+   *     unreadable, grey and RGB images are mixed, or the scratch file has no space; the message
+   *     says what to do
    */
   public static DatasetSplit open(
       Path data, ImageShape target, DatasetOptions options, Runnable onProgress)
@@ -80,8 +80,7 @@ public final class Datasets {
     IdxFiles files = IdxFiles.open(data);
     Optional<IdxFiles> testFiles = files.test();
     try (IdxSource training = IdxSource.open(files);
-        @Nullable IdxSource test =
-            testFiles.isPresent() ? IdxSource.open(testFiles.get()) : null) {
+        @Nullable IdxSource test = testFiles.isPresent() ? IdxSource.open(testFiles.get()) : null) {
       return builder.build(files.name(), training, test);
     }
   }

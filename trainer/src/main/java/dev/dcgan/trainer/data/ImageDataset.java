@@ -33,8 +33,8 @@ public interface ImageDataset {
   void copyPixels(int index, byte[] target, int offset) throws IOException;
 
   /**
-   * Copies image {@code index} to {@code target[offset ..]} as a network's input: float32 (channels,
-   * height, width), normalized to [-1, 1] as (x / 255 - 0.5) / 0.5.
+   * Copies image {@code index} to {@code target[offset ..]} as a network's input: float32
+   * (channels, height, width), normalized to [-1, 1] as (x / 255 - 0.5) / 0.5.
    *
    * @throws IOException see {@link #copyPixels}
    */

@@ -16,8 +16,8 @@ import java.util.UUID;
  *
  * <p>One thread adds images; after {@link #seal} any number of threads may read. Reads use mapped
  * memory because interrupting a thread that reads a channel would close the channel. The file is
- * deleted when this object is closed or the process ends, even if it is killed (on POSIX the file is
- * unlinked from the start).
+ * deleted when this object is closed or the process ends, even if it is killed (on POSIX the file
+ * is unlinked from the start).
  */
 final class ScratchFile implements Closeable {
 
@@ -40,8 +40,7 @@ final class ScratchFile implements Closeable {
   }
 
   /** As above, with a given number of images in each mapped segment. */
-  static ScratchFile create(Path folder, int imageBytes, int imagesPerSegment)
-      throws IOException {
+  static ScratchFile create(Path folder, int imageBytes, int imagesPerSegment) throws IOException {
     Path file = folder.resolve("dcgan-images-" + UUID.randomUUID());
     return new ScratchFile(
         FileChannel.open(

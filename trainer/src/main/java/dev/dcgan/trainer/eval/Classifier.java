@@ -13,8 +13,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * A feature extractor and classifier for a labelled dataset: a small network that is trained once per
- * dataset and cached in a file.
+ * A feature extractor and classifier for a labelled dataset: a small network that is trained once
+ * per dataset and cached in a file.
  *
  * <p>Training is reproducible: the same images and labels give the same classifier. Only one thread
  * of a process may train at a time because the engine has one gradient collector.
@@ -151,7 +151,8 @@ final class Classifier implements FeatureExtractor {
         labels[i] = data.label(batch[i]);
       }
       float learningRate = LEARNING_RATE * (steps - step) / steps;
-      network.trainStep(manager, ImageBatches.pixels(data, batch, 0, BATCH_SIZE), labels, learningRate);
+      network.trainStep(
+          manager, ImageBatches.pixels(data, batch, 0, BATCH_SIZE), labels, learningRate);
       onProgress.run();
     }
   }

@@ -28,12 +28,13 @@ import java.util.Map;
 /**
  * A small convolutional classifier; its last hidden layer gives the features.
  *
- * <p>Stride-2 convolutions (32 channels, then 64, then 128 each) down to at most 8 x 8 pixels, then a
- * convolution over the remaining pixels to 128 features, each with batch normalization and ReLU; then
- * a linear layer to the classes. Batch normalization keeps the features' scale the same from one
- * training to the next.
+ * <p>Stride-2 convolutions (32 channels, then 64, then 128 each) down to at most 8 x 8 pixels, then
+ * a convolution over the remaining pixels to 128 features, each with batch normalization and ReLU;
+ * then a linear layer to the classes. Batch normalization keeps the features' scale the same from
+ * one training to the next.
  *
- * <p>Only the thread that created it may use it. Its arrays belong to the manager it was created with.
+ * <p>Only the thread that created it may use it. Its arrays belong to the manager it was created
+ * with.
  */
 final class ClassifierNetwork {
 
@@ -107,7 +108,8 @@ final class ClassifierNetwork {
       float[] values = new float[(int) array.size()];
       switch (entry.getValue().getType()) {
         case WEIGHT -> {
-          float standardDeviation = (float) Math.sqrt(2.0 * array.getShape().get(0) / values.length);
+          float standardDeviation =
+              (float) Math.sqrt(2.0 * array.getShape().get(0) / values.length);
           Latents.fill(seed, position, values, 0, values.length);
           for (int i = 0; i < values.length; i++) {
             values[i] *= standardDeviation;
@@ -121,7 +123,9 @@ final class ClassifierNetwork {
     }
   }
 
-  /** All arrays by name in the layers' order, including batch normalization's running statistics. */
+  /**
+   * All arrays by name in the layers' order, including batch normalization's running statistics.
+   */
   Map<String, NDArray> arrays() {
     Map<String, NDArray> arrays = new LinkedHashMap<>();
     parameters().forEach((name, parameter) -> arrays.put(name, parameter.getArray()));

@@ -11,8 +11,8 @@ import java.util.Arrays;
  * Squared Euclidean distances between the rows of two matrices, computed on the CPU.
  *
  * <p>They are computed as |a|^2 + |b|^2 - 2ab, whose last term is a matrix product, for a block of
- * rows at a time. The second matrix's mean is subtracted from both matrices first: otherwise rounding
- * to float32 would exceed distances much smaller than the rows' norms.
+ * rows at a time. The second matrix's mean is subtracted from both matrices first: otherwise
+ * rounding to float32 would exceed distances much smaller than the rows' norms.
  */
 final class Distances {
 

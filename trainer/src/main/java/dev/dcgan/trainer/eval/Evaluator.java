@@ -17,8 +17,8 @@ import org.slf4j.LoggerFactory;
  * Evaluates generators against a dataset, always with the same latents, so that metrics are
  * comparable.
  *
- * <p>Statistics of the dataset are computed on first use. Only one thread may use it; it holds native
- * memory.
+ * <p>Statistics of the dataset are computed on first use. Only one thread may use it; it holds
+ * native memory.
  */
 public final class Evaluator implements AutoCloseable {
 

@@ -7,11 +7,12 @@ import org.ejml.interfaces.decomposition.EigenDecomposition_F64;
 
 /**
  * The Fréchet distance to a reference Gaussian, |m1 - m2|^2 + tr(S1 + S2 - 2 (S1 S2)^(1/2)), in
- * squared units of the features (Heusel et al. 2017, "GANs trained by a two time-scale update rule").
+ * squared units of the features (Heusel et al. 2017, "GANs trained by a two time-scale update
+ * rule").
  *
- * <p>The trace of the matrix square root is computed from (S1^(1/2) S2 S1^(1/2))^(1/2), which has the
- * same eigenvalues and is symmetric, so that they are real. Eigenvalues that rounding leaves below 0
- * (in a rank-deficient covariance) are set to 0. S1^(1/2) is computed once.
+ * <p>The trace of the matrix square root is computed from (S1^(1/2) S2 S1^(1/2))^(1/2), which has
+ * the same eigenvalues and is symmetric, so that they are real. Eigenvalues that rounding leaves
+ * below 0 (in a rank-deficient covariance) are set to 0. S1^(1/2) is computed once.
  */
 final class FrechetDistance {
 

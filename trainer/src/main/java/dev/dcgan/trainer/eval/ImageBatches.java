@@ -12,8 +12,8 @@ final class ImageBatches {
   private ImageBatches() {}
 
   /**
-   * A permutation of 0..n-1 determined by the seed (Fisher-Yates), because datasets may be sorted by
-   * class.
+   * A permutation of 0..n-1 determined by the seed (Fisher-Yates), because datasets may be sorted
+   * by class.
    */
   static int[] permutation(int n, long seed) {
     Random random = new Random(seed); // Random specifies its sequence.
@@ -29,7 +29,8 @@ final class ImageBatches {
   /**
    * Reads the images {@code order[first..first + n)}: uint8 (n, height, width, channels).
    *
-   * @throws InterruptedIOException if the thread is interrupted, so that loops over many batches end
+   * @throws InterruptedIOException if the thread is interrupted, so that loops over many batches
+   *     end
    */
   static byte[] pixels(ImageDataset data, int[] order, int first, int n) throws IOException {
     requireUninterrupted();
@@ -48,7 +49,9 @@ final class ImageBatches {
     }
   }
 
-  /** Converts uint8 (n, height, width, channels) to float32 (n, channels, height, width), [0, 255]. */
+  /**
+   * Converts uint8 (n, height, width, channels) to float32 (n, channels, height, width), [0, 255].
+   */
   static float[] planes(byte[] pixels, int n, ImageShape shape) {
     if (pixels.length != n * shape.values()) {
       throw new IllegalArgumentException(

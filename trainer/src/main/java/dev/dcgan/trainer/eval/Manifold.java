@@ -21,7 +21,10 @@ final class Manifold {
   Manifold(Matrix points) {
     if (points.rows() < 2) {
       throw new IllegalArgumentException(
-          "a manifold of " + points.rows() + " points; expected at least 2, better more than " + NEIGHBORS);
+          "a manifold of "
+              + points.rows()
+              + " points; expected at least 2, better more than "
+              + NEIGHBORS);
     }
     this.points = points;
     squaredRadii = new float[points.rows()];

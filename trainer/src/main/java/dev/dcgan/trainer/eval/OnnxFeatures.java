@@ -23,8 +23,8 @@ import java.util.stream.Collectors;
 /**
  * Features computed by an ONNX model, for example an export of Inception.
  *
- * <p>The model has one input, float (N, C, H, W) with C 1 or 3. Its first output of shape float (N, d)
- * or (N, d, 1, 1) gives the features. N, C, H and W may be dynamic. Images of another size are
+ * <p>The model has one input, float (N, C, H, W) with C 1 or 3. Its first output of shape float (N,
+ * d) or (N, d, 1, 1) gives the features. N, C, H and W may be dynamic. Images of another size are
  * resized bilinearly (half-pixel centers, no antialiasing); grey is repeated in three channels, and
  * RGB converted to luma (Rec. 601). Values are in [-1, 1] unless the model's metadata has {@code
  * normalisation} of {@code [0,1]} or {@code [0,255]}.
@@ -57,12 +57,13 @@ final class OnnxFeatures implements FeatureExtractor {
   /**
    * Opens a model.
    *
-   * @throws IOException if ONNX Runtime cannot load it, or its inputs, outputs or metadata are not as
-   *     described above; the message names the file
+   * @throws IOException if ONNX Runtime cannot load it, or its inputs, outputs or metadata are not
+   *     as described above; the message names the file
    */
   static OnnxFeatures open(Path file) throws IOException {
     if (!Files.isRegularFile(file)) {
-      throw new IOException("cannot open " + file + ": it does not exist; expected an ONNX model of features");
+      throw new IOException(
+          "cannot open " + file + ": it does not exist; expected an ONNX model of features");
     }
     // The environment is shared by the process and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
@@ -159,7 +160,9 @@ final class OnnxFeatures implements FeatureExtractor {
     int width = input.width == DYNAMIC ? shape.width() : input.width;
     ImageShape target = new ImageShape(height, width, channels);
     int batch =
-        input.batch == DYNAMIC ? Math.max(1, Math.min(n, MAX_RUN_VALUES / target.values())) : input.batch;
+        input.batch == DYNAMIC
+            ? Math.max(1, Math.min(n, MAX_RUN_VALUES / target.values()))
+            : input.batch;
     List<Matrix> features = new ArrayList<>();
     for (int first = 0; first < n; first += batch) {
       int last = Math.min(first + batch, n);

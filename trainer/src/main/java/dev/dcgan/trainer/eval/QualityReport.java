@@ -20,8 +20,8 @@ import org.jspecify.annotations.Nullable;
  * @param classes the dataset's number of classes; 0 without labels
  * @param sizes the numbers of images that the metrics were computed from
  * @param generated the metrics of the generated images
- * @param baseline the metrics of as many training images; their nearest distance is that of held-out
- *     images
+ * @param baseline the metrics of as many training images; their nearest distance is that of
+ *     held-out images
  */
 public record QualityReport(
     String features,
@@ -146,7 +146,8 @@ public record QualityReport(
             decimal(baseline.frechetDistance),
             against));
     String manifold = count(sizes.manifold()) + " against " + count(sizes.manifold()) + " held-out";
-    lines.add(row("precision", decimal(generated.precision), decimal(baseline.precision), manifold));
+    lines.add(
+        row("precision", decimal(generated.precision), decimal(baseline.precision), manifold));
     lines.add(row("recall", decimal(generated.recall), decimal(baseline.recall), manifold));
     lines.add(
         row(
@@ -161,7 +162,11 @@ public record QualityReport(
       ClassMetrics real = baseline.classes;
       String images = count(sizes.images());
       lines.add(
-          row("class KL", decimal(classMetrics.klDivergence()), decimal(real.klDivergence()), images));
+          row(
+              "class KL",
+              decimal(classMetrics.klDivergence()),
+              decimal(real.klDivergence()),
+              images));
       lines.add(
           row(
               "modes covered",
@@ -180,7 +185,8 @@ public record QualityReport(
 
   private String accuracyText() {
     return accuracy.isPresent()
-        ? String.format(Locale.ROOT, ", accuracy %.2f %% on held-out images", 100 * accuracy.getAsDouble())
+        ? String.format(
+            Locale.ROOT, ", accuracy %.2f %% on held-out images", 100 * accuracy.getAsDouble())
         : "";
   }
 

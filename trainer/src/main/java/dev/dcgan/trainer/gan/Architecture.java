@@ -51,7 +51,9 @@ public record Architecture(
       return batchNorm ? 6 : 2;
     }
 
-    /** The output size of this transposed convolution for an input of {@code side} x {@code side}. */
+    /**
+     * The output size of this transposed convolution for an input of {@code side} x {@code side}.
+     */
     public int outputSide(int side) {
       return (side - 1) * stride - 2 * padding + kernel;
     }
@@ -72,9 +74,9 @@ public record Architecture(
   }
 
   /**
-   * The generator of {@link #mnist28} with a discriminator four times as wide. Both initialize batch
-   * normalization's scale as the paper does, from N(1, 0.02): with the article's N(0, 0.02) gradients
-   * nearly vanish in the first steps.
+   * The generator of {@link #mnist28} with a discriminator four times as wide. Both initialize
+   * batch normalization's scale as the paper does, from N(1, 0.02): with the article's N(0, 0.02)
+   * gradients nearly vanish in the first steps.
    *
    * @param latentSize 1 to 1024
    * @param width 4 to 512

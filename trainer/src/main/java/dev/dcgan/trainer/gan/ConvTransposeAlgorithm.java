@@ -10,12 +10,12 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Algorithms for a transposed convolution as TorchScript, because DJL's PyTorch engine has no operator
- * for it ({@code NDArrayEx.deconvolution} throws). Their results differ by rounding only.
+ * Algorithms for a transposed convolution as TorchScript, because DJL's PyTorch engine has no
+ * operator for it ({@code NDArrayEx.deconvolution} throws). Their results differ by rounding only.
  *
- * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link #GEMM}
- * and {@link #TOOM_COOK} return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS} preserves it:
- * batch normalization and convolutions are fastest in that layout on a CPU.
+ * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
+ * #GEMM} and {@link #TOOM_COOK} return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS}
+ * preserves it: batch normalization and convolutions are fastest in that layout on a CPU.
  */
 enum ConvTransposeAlgorithm {
   /** PyTorch's operator: the fastest on a GPU, and the reference for the others. */
@@ -93,8 +93,8 @@ enum ConvTransposeAlgorithm {
 
   /**
    * For stride 1: the transposed convolution is a product of two polynomials in two variables,
-   * computed by evaluation and interpolation ({@link ToomCook}). For a 3x3 input and a 4x4 kernel it
-   * takes 36 multiplications instead of 144.
+   * computed by evaluation and interpolation ({@link ToomCook}). For a 3x3 input and a 4x4 kernel
+   * it takes 36 multiplications instead of 144.
    */
   TOOM_COOK {
     @Override
@@ -132,8 +132,10 @@ enum ConvTransposeAlgorithm {
           manager.create(toomCook.firstEvaluation(), new Shape(1, points, (long) side * side));
       NDArray kernelEvaluation =
           manager.create(
-              toomCook.secondEvaluation(), new Shape(points, (long) layer.kernel() * layer.kernel()));
-      NDArray interpolation = manager.create(toomCook.interpolation(), new Shape(1, points, points));
+              toomCook.secondEvaluation(),
+              new Shape(points, (long) layer.kernel() * layer.kernel()));
+      NDArray interpolation =
+          manager.create(toomCook.interpolation(), new Shape(1, points, points));
       return new NDList(inputEvaluation, kernelEvaluation, interpolation);
     }
   };

@@ -12,13 +12,17 @@ import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
 
-/** G: maps latents (n, latentSize, 1, 1), N(0, 1), to images (n, channels, height, width), [-1, 1]. */
+/**
+ * G: maps latents (n, latentSize, 1, 1), N(0, 1), to images (n, channels, height, width), [-1, 1].
+ */
 public final class Generator extends Network {
 
   private final Architecture architecture;
   private final List<Function> layerFunctions = new ArrayList<>();
 
-  /** Creates a generator with weights initialized from {@code seed}, with the fastest algorithms. */
+  /**
+   * Creates a generator with weights initialized from {@code seed}, with the fastest algorithms.
+   */
   public Generator(NDManager manager, Architecture architecture, long seed) {
     this(manager, architecture, seed, false);
   }
@@ -29,7 +33,8 @@ public final class Generator extends Network {
    * @param nativeOperators whether to use PyTorch's operators only, as it always does on a GPU; the
    *     results differ by rounding only
    */
-  public Generator(NDManager manager, Architecture architecture, long seed, boolean nativeOperators) {
+  public Generator(
+      NDManager manager, Architecture architecture, long seed, boolean nativeOperators) {
     super(manager);
     this.architecture = architecture;
     int side = 1;

@@ -8,8 +8,8 @@ import org.jspecify.annotations.Nullable;
  * The weights of a trained generator, independent of the engine.
  *
  * <p>The generator maps z (n, latentSize, 1, 1) through the layers in order. Each layer is a
- * transposed convolution, followed by batch normalization (if {@code batchNorm} is present) and ReLU;
- * tanh follows the last one.
+ * transposed convolution, followed by batch normalization (if {@code batchNorm} is present) and
+ * ReLU; tanh follows the last one.
  *
  * @param architecture the architecture's name: {@code mnist28}
  * @param latentSize the first layer's input channels
@@ -39,8 +39,8 @@ public record GeneratorWeights(
       @Nullable BatchNorm batchNorm) {}
 
   /**
-   * Batch normalization at inference: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with one
-   * value per channel in each array.
+   * Batch normalization at inference: (x - mean) / sqrt(variance + epsilon) * gamma + beta, with
+   * one value per channel in each array.
    */
   @SuppressWarnings("ArrayRecordComponent")
   public record BatchNorm(

@@ -23,8 +23,8 @@ import org.jspecify.annotations.Nullable;
  * A sequence of layers with their parameters on one device, computed by TorchScript.
  *
  * <p>Only the thread that created it may use it, because PyTorch's grad mode is per thread. The
- * parameters belong to the manager it was created with, the result of {@link #forward} to the input's
- * manager.
+ * parameters belong to the manager it was created with, the result of {@link #forward} to the
+ * input's manager.
  */
 public abstract sealed class Network permits Generator, Discriminator {
 
@@ -127,8 +127,8 @@ public abstract sealed class Network permits Generator, Discriminator {
   }
 
   /**
-   * The network as TorchScript: a function {@code name} of the input and the lists {@link #trainable},
-   * {@link #statistics} and {@link #constants}, and the functions that it calls.
+   * The network as TorchScript: a function {@code name} of the input and the lists {@link
+   * #trainable}, {@link #statistics} and {@link #constants}, and the functions that it calls.
    *
    * @param training whether batch normalization is in training mode: it uses the batch's statistics
    *     and updates the running ones
@@ -184,8 +184,8 @@ public abstract sealed class Network permits Generator, Discriminator {
   /**
    * Initializes the weights: kernels from N(0, 0.02), batch normalization's scale from N(gammaMean,
    * 0.02) and shift 0 (Radford et al. 2015, section 4), biases as PyTorch's convolutions do by
-   * default, uniform in +-1/sqrt(fan-in). They depend on (seed, position) alone, so they are the same
-   * on every device.
+   * default, uniform in +-1/sqrt(fan-in). They depend on (seed, position) alone, so they are the
+   * same on every device.
    */
   final void initialize(long seed, float gammaMean) {
     int position = 0;

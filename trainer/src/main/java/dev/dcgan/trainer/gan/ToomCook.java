@@ -5,11 +5,11 @@ import org.ejml.dense.row.CommonOps_DDRM;
 
 /**
  * The matrices of the Toom-Cook algorithm, which multiplies two polynomials in two variables by
- * evaluation and interpolation (Toom 1963, Cook 1966; for convolutions, Lavin and Gray 2016). With p
- * points per dimension it takes p * p multiplications, one per coefficient of the product.
+ * evaluation and interpolation (Toom 1963, Cook 1966; for convolutions, Lavin and Gray 2016). With
+ * p points per dimension it takes p * p multiplications, one per coefficient of the product.
  *
- * <p>For f x f and g x g coefficients, row-major, and p = f + g - 1 points: product = interpolation *
- * ((firstEvaluation * first) . (secondEvaluation * second)).
+ * <p>For f x f and g x g coefficients, row-major, and p = f + g - 1 points: product = interpolation
+ * * ((firstEvaluation * first) . (secondEvaluation * second)).
  */
 final class ToomCook {
 

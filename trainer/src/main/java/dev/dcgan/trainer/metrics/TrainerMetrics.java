@@ -57,19 +57,20 @@ public final class TrainerMetrics {
     this.clock = clock;
     discriminatorLoss =
         gauge(registry, "trainer_discriminator_loss", "Discriminator loss of the last step.");
-    generatorLoss =
-        gauge(registry, "trainer_generator_loss", "Generator loss of the last step.");
-    realScore = gauge(registry, "trainer_real_score", "D(x), mean over the real images of the last step.");
-    fakeScore = gauge(registry, "trainer_fake_score", "D(G(z)), mean over the generated images of the last step.");
+    generatorLoss = gauge(registry, "trainer_generator_loss", "Generator loss of the last step.");
+    realScore =
+        gauge(registry, "trainer_real_score", "D(x), mean over the real images of the last step.");
+    fakeScore =
+        gauge(
+            registry,
+            "trainer_fake_score",
+            "D(G(z)), mean over the generated images of the last step.");
     epoch = gauge(registry, "trainer_epoch", "Current epoch, from 1.");
     epochs = gauge(registry, "trainer_epochs", "Epochs of the current run.");
     progress =
         gauge(
-            registry,
-            "trainer_progress_ratio",
-            "Share of the run's steps that are done, 0 to 1.");
-    remaining =
-        gauge(registry, "trainer_remaining_seconds", "Estimated time until the run ends.");
+            registry, "trainer_progress_ratio", "Share of the run's steps that are done, 0 to 1.");
+    remaining = gauge(registry, "trainer_remaining_seconds", "Estimated time until the run ends.");
     progressTime =
         gauge(
             registry,

@@ -157,7 +157,10 @@ public final class ExportCheck {
     OnnxValue value =
         result
             .get(name)
-            .orElseThrow(() -> new IOException("the exported model has no output '" + name + "'; expected one"));
+            .orElseThrow(
+                () ->
+                    new IOException(
+                        "the exported model has no output '" + name + "'; expected one"));
     if (!(value instanceof OnnxTensor tensor)
         || !Arrays.equals(tensor.getInfo().getShape(), shape)) {
       throw new IOException(

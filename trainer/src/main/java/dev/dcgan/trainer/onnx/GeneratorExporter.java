@@ -20,9 +20,9 @@ import java.util.TreeMap;
 /**
  * Exports a trained generator as a standard ONNX model.
  *
- * <p>Input {@code z} float[N, latent], N(0, 1); outputs {@code image} float[N, C, H, W], [-1, 1], and
- * {@code pixels} uint8[N, H, W, C]. The batch dimension N is dynamic. Batch normalization is folded
- * into the convolutions.
+ * <p>Input {@code z} float[N, latent], N(0, 1); outputs {@code image} float[N, C, H, W], [-1, 1],
+ * and {@code pixels} uint8[N, H, W, C]. The batch dimension N is dynamic. Batch normalization is
+ * folded into the convolutions.
  */
 public final class GeneratorExporter {
 
@@ -40,9 +40,10 @@ public final class GeneratorExporter {
   /**
    * Returns the bytes of {@code model.onnx}; the same weights and metadata give the same bytes.
    *
-   * @param metadata further entries of metadata_props, which always has the architecture, the latent
-   *     sampling scheme, the latent size, the image shape and the pixel quantization
-   * @throws IllegalArgumentException if the layers do not fit together or give images of another shape
+   * @param metadata further entries of metadata_props, which always has the architecture, the
+   *     latent sampling scheme, the latent size, the image shape and the pixel quantization
+   * @throws IllegalArgumentException if the layers do not fit together or give images of another
+   *     shape
    */
   public static byte[] toOnnx(GeneratorWeights weights, Map<String, String> metadata) {
     ImageShape shape = weights.shape();

@@ -72,7 +72,8 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
   }
 
   private static IOException cannotRun(ModelBundle bundle, OrtException e) {
-    return new IOException("cannot run %s in ONNX Runtime: %s".formatted(bundle, e.getMessage()), e);
+    return new IOException(
+        "cannot run %s in ONNX Runtime: %s".formatted(bundle, e.getMessage()), e);
   }
 
   @Override

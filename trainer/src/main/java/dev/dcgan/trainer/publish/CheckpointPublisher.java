@@ -85,9 +85,7 @@ public final class CheckpointPublisher {
   public void publish(RunWriter run, Checkpoint checkpoint) throws IOException {
     String model = run.run().getConfig().getModel();
     record(
-        run,
-        checkpoint.epoch(),
-        target.publish(checkpoint, model, run.run().getId(), Reuse.ANY));
+        run, checkpoint.epoch(), target.publish(checkpoint, model, run.run().getId(), Reuse.ANY));
   }
 
   /**
@@ -197,8 +195,7 @@ public final class CheckpointPublisher {
       Optional<RunRecords.Hold> hold = new RunRecords(InstantSource.system()).lock(directory);
       if (hold.isEmpty()) {
         log.info(
-            "run {} is locked by another process; it will not record this version",
-            directory.id());
+            "run {} is locked by another process; it will not record this version", directory.id());
       }
       return hold;
     } catch (IOException e) {

@@ -73,7 +73,8 @@ final class EventLog implements Closeable {
    */
   synchronized long append(String json) throws IOException {
     if (json.indexOf('\n') >= 0 || json.indexOf('\r') >= 0) {
-      throw new IllegalArgumentException("cannot append an event: it has a line break; expected one line of JSON");
+      throw new IllegalArgumentException(
+          "cannot append an event: it has a line break; expected one line of JSON");
     }
     byte[] line = (json + '\n').getBytes(StandardCharsets.UTF_8);
     try {
@@ -97,7 +98,8 @@ final class EventLog implements Closeable {
   List<String> read(long from, int max) throws IOException {
     if (from < 0 || max < 1) {
       throw new IllegalArgumentException(
-          "cannot read %d events from number %d; expected 1 or more, from 0 or more".formatted(max, from));
+          "cannot read %d events from number %d; expected 1 or more, from 0 or more"
+              .formatted(max, from));
     }
     long start;
     long count;

@@ -1,7 +1,6 @@
 package dev.dcgan.trainer.service;
 
 import dev.dcgan.trainer.config.ConfigViolation;
-
 import dev.dcgan.v1.RunConfig;
 import java.io.IOException;
 import java.nio.file.InvalidPathException;

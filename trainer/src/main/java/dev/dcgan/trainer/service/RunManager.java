@@ -1,13 +1,11 @@
 package dev.dcgan.trainer.service;
 
-import dev.dcgan.trainer.config.InvalidConfigException;
-
-import dev.dcgan.trainer.config.ConfigViolation;
-
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.UnknownFieldSet;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
+import dev.dcgan.trainer.config.ConfigViolation;
+import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RequestException;
@@ -105,8 +103,8 @@ final class RunManager {
   }
 
   /**
-   * Finds the existing runs, and queues those that an earlier process of the service has not
-   * ended, however many: first those that were active, then by age. To be called first.
+   * Finds the existing runs, and queues those that an earlier process of the service has not ended,
+   * however many: first those that were active, then by age. To be called first.
    *
    * @throws IOException the folder of runs cannot be read
    */
@@ -164,7 +162,8 @@ final class RunManager {
       throw new InvalidConfigException(wrong);
     }
     scheduler.requireRoom();
-    return enqueue(Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested), complete, null);
+    return enqueue(
+        Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested), complete, null);
   }
 
   /** The run of that id. */
@@ -222,7 +221,8 @@ final class RunManager {
     try (RunRecords.Hold hold = lock(folder, "stop")) {
       if (!hold.record().hasEnded()) {
         metrics.follow(hold.record());
-        hold.record().state(RunState.RUN_STATE_STOPPED, "stopped on request; the run was not active");
+        hold.record()
+            .state(RunState.RUN_STATE_STOPPED, "stopped on request; the run was not active");
       }
       return hold.record().run();
     }
@@ -387,8 +387,7 @@ final class RunManager {
    *
    * @throws RequestException it was for a different request
    */
-  @GuardedBy("this")
-  private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
+  @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
       throws RequestException, IOException {
     String id = requests.get(requestId);
     if (id == null || store.find(id).isEmpty()) {
@@ -404,8 +403,7 @@ final class RunManager {
     return Optional.of(run);
   }
 
-  @GuardedBy("this")
-  private Run enqueue(Run.Builder draft, TrainingConfig complete, @Nullable Path begin)
+  @GuardedBy("this") private Run enqueue(Run.Builder draft, TrainingConfig complete, @Nullable Path begin)
       throws IOException {
     RunDirectory folder =
         store.create(draft.setConfig(complete.config()).setByService(true).build(), begin);

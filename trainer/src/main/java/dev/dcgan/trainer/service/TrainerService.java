@@ -1,9 +1,8 @@
 package dev.dcgan.trainer.service;
 
-import dev.dcgan.trainer.config.InvalidConfigException;
-
 import dev.dcgan.server.Errors;
 import dev.dcgan.server.Threads;
+import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.run.RequestException;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
@@ -51,7 +50,8 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
   private static final Duration RETRY_DELAY = Duration.ofMinutes(1);
 
   private final RunManager runs;
-  private final ExecutorService subscriptionThread = Executors.newSingleThreadExecutor(Threads.named("watch"));
+  private final ExecutorService subscriptionThread =
+      Executors.newSingleThreadExecutor(Threads.named("watch"));
   private final Set<EventSubscription> subscriptions = ConcurrentHashMap.newKeySet();
 
   // Mutable state; written once, by the thread that ends the program.

@@ -2,8 +2,8 @@ package dev.dcgan.trainer.session;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.server.ErrorMessages;
-import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.DatasetOptions;
+import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
 import dev.dcgan.trainer.torch.TrainingDevice;

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer.session;
 
 import dev.dcgan.model.ModelRepository;
-import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.TrainingConfig;
@@ -114,10 +114,7 @@ public final class TrainingSession {
         stop.interruptibly(
             () ->
                 TrainingInputs.openImages(
-                    config.config(),
-                    config.architecture().shape(),
-                    dataRoot,
-                    metrics::progressed));
+                    config.config(), config.architecture().shape(), dataRoot, metrics::progressed));
     TrainingInputs inputs = new TrainingInputs(device, images);
     try {
       checkFit(config, inputs);
@@ -130,8 +127,7 @@ public final class TrainingSession {
 
   private void checkFit(TrainingConfig config, TrainingInputs inputs) throws IOException {
     ImageDataset training = inputs.images().training();
-    TrainingLoop.requireFit(
-        config.architecture(), config.hyperparameters().batchSize(), training);
+    TrainingLoop.requireFit(config.architecture(), config.hyperparameters().batchSize(), training);
     try (Evaluator evaluator = evaluator(config, inputs)) {
       evaluator.checkFeatures();
       if (config.publish().kind() == PublishPolicy.Kind.BEST && !evaluator.isPossible()) {
@@ -373,7 +369,8 @@ public final class TrainingSession {
                       .setKind(now.getKind())
                       .setMessage(reason)));
     } catch (IOException e) {
-      log.warn("cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
+      log.warn(
+          "cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
     }
     return Outcome.deviceFailed(reason);
   }
@@ -383,7 +380,8 @@ public final class TrainingSession {
     try {
       record.update(run -> run.setReason(reason));
     } catch (IOException e) {
-      log.warn("cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
+      log.warn(
+          "cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
     }
   }
 }

@@ -13,8 +13,8 @@ import java.util.zip.CRC32C;
  * Writes a file of TFRecords, one whole record at a time; used by one thread.
  *
  * <p>A record is, little-endian: the data's length (uint64), the length's masked CRC-32C (uint32),
- * the data, the data's masked CRC-32C (uint32); see TensorFlow's {@code record_writer.h}. Writes are
- * not buffered, so that readers see each record at once and a crash loses none.
+ * the data, the data's masked CRC-32C (uint32); see TensorFlow's {@code record_writer.h}. Writes
+ * are not buffered, so that readers see each record at once and a crash loses none.
  */
 final class RecordFile implements Closeable {
 
@@ -74,7 +74,8 @@ final class RecordFile implements Closeable {
 
   private static byte[] framed(byte[] data) {
     ByteBuffer record =
-        ByteBuffer.allocate(HEADER_BYTES + data.length + FOOTER_BYTES).order(ByteOrder.LITTLE_ENDIAN);
+        ByteBuffer.allocate(HEADER_BYTES + data.length + FOOTER_BYTES)
+            .order(ByteOrder.LITTLE_ENDIAN);
     record.putLong(data.length);
     record.putInt(maskedCrc(record.array(), 0, Long.BYTES));
     record.put(data);

@@ -14,8 +14,9 @@ import java.util.stream.Stream;
 /**
  * Writes scalars and images of a run to a TensorBoard event file; used by one thread.
  *
- * <p>Each event is in the file when its call returns. After an {@link IOException} (a full disk) only
- * that event is lost: the file stays readable and later events may succeed, so training can continue.
+ * <p>Each event is in the file when its call returns. After an {@link IOException} (a full disk)
+ * only that event is lost: the file stays readable and later events may succeed, so training can
+ * continue.
  *
  * <p>The file is a sequence of TFRecords of {@code tensorflow.Event}; the field numbers are those
  * of TensorFlow's {@code core/util/event.proto} and {@code core/framework/summary.proto}.
@@ -153,8 +154,9 @@ public final class TensorBoardFile implements AutoCloseable {
   }
 
   /**
-   * The time in a new file's name. TensorBoard reads a run's files in the order of their names, so it
-   * is later than that of every other file, even within a second or after the clock was set back.
+   * The time in a new file's name. TensorBoard reads a run's files in the order of their names, so
+   * it is later than that of every other file, even within a second or after the clock was set
+   * back.
    */
   private static long seconds(Path folder, Clock clock) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {

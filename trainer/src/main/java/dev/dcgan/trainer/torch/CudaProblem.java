@@ -18,7 +18,8 @@ import org.slf4j.LoggerFactory;
 record CudaProblem(String found, String remedy, boolean cpuBuild) {
 
   private static final Logger log = LoggerFactory.getLogger(CudaProblem.class);
-  private static final Pattern DRIVER_TOO_OLD = Pattern.compile("too old \\(found version (\\d+)\\)");
+  private static final Pattern DRIVER_TOO_OLD =
+      Pattern.compile("too old \\(found version (\\d+)\\)");
   private static final String CHECK_VISIBILITY =
       "check CUDA_VISIBLE_DEVICES and that the container has access to the GPU";
 

@@ -15,9 +15,9 @@ import java.util.function.Consumer;
  * Copies between arrays on any device and host memory, in bounded chunks.
  *
  * <p>All reads of an array go through this class. DJL's {@code toFloatArray()} and similar methods
- * leak: the host copy of a GPU array, or the contiguous copy of a non-contiguous one, stays in a new
- * sub-manager of the array's manager that nobody closes. They also cannot read arrays above 2 GiB.
- * Here such copies belong to a manager that is closed before the method returns.
+ * leak: the host copy of a GPU array, or the contiguous copy of a non-contiguous one, stays in a
+ * new sub-manager of the array's manager that nobody closes. They also cannot read arrays above 2
+ * GiB. Here such copies belong to a manager that is closed before the method returns.
  *
  * <p>Bytes are in native order, which is little-endian on all platforms of libtorch.
  */

@@ -10,7 +10,8 @@ import java.util.regex.Pattern;
 
 /**
  * Signals a failure in PyTorch's native code: of the device, of its memory, or another. It is not
- * caused by a run's settings or data: the run can resume from its newest checkpoint in a new process.
+ * caused by a run's settings or data: the run can resume from its newest checkpoint in a new
+ * process.
  *
  * <p>DJL's JNI library converts every C++ exception to an {@link EngineException} that carries only
  * PyTorch's message, so the {@link Kind} is derived from the message.
@@ -148,8 +149,8 @@ public final class NativeFailureException extends IOException {
   }
 
   /**
-   * Extracts the line of the actual error: CUDA's advice follows it, and for operators in TorchScript
-   * a stack trace precedes it.
+   * Extracts the line of the actual error: CUDA's advice follows it, and for operators in
+   * TorchScript a stack trace precedes it.
    */
   static String detail(String message) {
     String line = message.lines().filter(text -> !text.isBlank()).findFirst().orElse("").strip();
@@ -159,6 +160,8 @@ public final class NativeFailureException extends IOException {
         line = causes.group(1).strip();
       }
     }
-    return line.length() <= MAX_DETAIL_LENGTH ? line : line.substring(0, MAX_DETAIL_LENGTH) + " ...";
+    return line.length() <= MAX_DETAIL_LENGTH
+        ? line
+        : line.substring(0, MAX_DETAIL_LENGTH) + " ...";
   }
 }

@@ -24,8 +24,8 @@ import java.util.Map;
  *
  * <p>A file has the length of a JSON header (little-endian uint64), the header (each tensor's type,
  * shape and offsets; strings under {@code __metadata__}), and the values, little-endian float32.
- * Source: the safetensors format description. This class adds the strings {@code format_version} and
- * {@code sha256} (of the header without that entry, followed by the values); all others are the
+ * Source: the safetensors format description. This class adds the strings {@code format_version}
+ * and {@code sha256} (of the header without that entry, followed by the values); all others are the
  * caller's.
  *
  * @param kind what the file is called in messages: {@code checkpoint}
@@ -112,7 +112,8 @@ public record SafetensorsFile(String kind, int version) {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long length = read(channel, Long.BYTES, file).getLong();
       if (length < 2 || length > MAX_HEADER_BYTES) {
-        throw damaged(file, "its header has " + length + " bytes; expected 2 to " + MAX_HEADER_BYTES);
+        throw damaged(
+            file, "its header has " + length + " bytes; expected 2 to " + MAX_HEADER_BYTES);
       }
       JsonObject header = header(read(channel, (int) length, file));
       JsonObject metadata = metadata(file, header);
@@ -147,7 +148,8 @@ public record SafetensorsFile(String kind, int version) {
   private JsonObject metadata(Path file, JsonObject header) throws IOException {
     JsonObject metadata = header.getAsJsonObject(METADATA);
     if (metadata == null || !metadata.has(VERSION)) {
-      throw damaged(file, "it has no %s, so it is not a %s of this trainer".formatted(VERSION, kind));
+      throw damaged(
+          file, "it has no %s, so it is not a %s of this trainer".formatted(VERSION, kind));
     }
     int found = metadata.get(VERSION).getAsInt();
     if (found < 1 || found > version) {
@@ -219,7 +221,8 @@ public record SafetensorsFile(String kind, int version) {
         channel.position(start + first * Float.BYTES);
         while (into.hasRemaining()) {
           if (channel.read(into) < 0) {
-            throw new DamagedFileException("cannot read " + file + ": it was truncated after it was verified", null);
+            throw new DamagedFileException(
+                "cannot read " + file + ": it was truncated after it was verified", null);
           }
         }
       }

@@ -6,16 +6,16 @@ import java.nio.ByteBuffer;
 import java.util.Arrays;
 
 /**
- * A float32 tensor in row-major order whose values are read in parts, because they may be on a device
- * or in a file, and exceed the host's memory.
+ * A float32 tensor in row-major order whose values are read in parts, because they may be on a
+ * device or in a file, and exceed the host's memory.
  */
 public interface Tensor {
 
   long[] shape();
 
   /**
-   * Fills the remaining bytes of {@code into} with the values from index {@code first} on, in little-
-   * endian order.
+   * Fills the remaining bytes of {@code into} with the values from index {@code first} on, in
+   * little- endian order.
    *
    * @throws IOException if the values cannot be read
    */

@@ -10,8 +10,9 @@ import java.nio.file.Path;
 import java.util.Map;
 
 /**
- * PyTorch's settings for computation on CUDA, {@code at::globalContext()}. Neither DJL nor TorchScript
- * has access to them, so this class calls the C++ functions of the loaded library by their symbols.
+ * PyTorch's settings for computation on CUDA, {@code at::globalContext()}. Neither DJL nor
+ * TorchScript has access to them, so this class calls the C++ functions of the loaded library by
+ * their symbols.
  *
  * <p>The settings apply to the whole process. They have no effect on the CPU.
  */

@@ -19,8 +19,8 @@ import java.util.zip.ZipEntry;
 import java.util.zip.ZipOutputStream;
 
 /**
- * Compiles and runs TorchScript functions, for operators that DJL does not have or that are slower in
- * DJL.
+ * Compiles and runs TorchScript functions, for operators that DJL does not have or that are slower
+ * in DJL.
  *
  * <p>PyTorch loads TorchScript from archives only. An archive is a zip of stored entries below one
  * folder: {@code version}, {@code code/__torch__.py} (the source), {@code data.pkl} (the module
@@ -48,7 +48,8 @@ public final class TorchScript {
    * (self).name(...)}.
    *
    * @param name the name; {@link #run} calls {@code forward}
-   * @param arguments the arguments with their types: {@code x: Tensor}, {@code weights: List[Tensor]}
+   * @param arguments the arguments with their types: {@code x: Tensor}, {@code weights:
+   *     List[Tensor]}
    * @param body the statements, one per line; the last one returns
    */
   public record Function(String name, List<String> arguments, String body) {
@@ -101,8 +102,8 @@ public final class TorchScript {
   }
 
   /**
-   * Runs a script's {@code forward}. Autograd records only operations on arrays that the script itself
-   * marks as requiring gradients.
+   * Runs a script's {@code forward}. Autograd records only operations on arrays that the script
+   * itself marks as requiring gradients.
    *
    * @param lists the arguments, none of them empty
    * @return the result, in the manager of the first list's first array

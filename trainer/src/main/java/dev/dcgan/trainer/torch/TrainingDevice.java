@@ -107,7 +107,8 @@ public final class TrainingDevice {
     if (requested.equals(CPU)) {
       return new TrainingDevice(Device.cpu());
     }
-    Device cuda = Device.gpu(Integer.parseInt(cudaDevice(requested).substring(CUDA_PREFIX.length())));
+    Device cuda =
+        Device.gpu(Integer.parseInt(cudaDevice(requested).substring(CUDA_PREFIX.length())));
     try {
       machine.probe().run(cuda);
       machine.worked().add(cuda);

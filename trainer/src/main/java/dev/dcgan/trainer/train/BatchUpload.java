@@ -16,10 +16,10 @@ import org.jspecify.annotations.Nullable;
 /**
  * Copies batches to the device, each with one asynchronous copy.
  *
- * <p>The engine's own copies from pageable memory wait until the device has finished its queue. A copy
- * from pinned memory does not: PyTorch keeps the pinned block until the device has read it. When
- * {@link #upload} returns, the batch's buffer may be reused, except on the CPU, where nothing is
- * copied.
+ * <p>The engine's own copies from pageable memory wait until the device has finished its queue. A
+ * copy from pinned memory does not: PyTorch keeps the pinned block until the device has read it.
+ * When {@link #upload} returns, the batch's buffer may be reused, except on the CPU, where nothing
+ * is copied.
  */
 final class BatchUpload {
 

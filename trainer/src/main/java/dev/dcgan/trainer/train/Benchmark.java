@@ -40,8 +40,8 @@ public final class Benchmark implements AutoCloseable {
    * One measurement.
    *
    * @param imagesPerSecond throughput, measured without waiting for the device between phases
-   * @param milliseconds the time per step of each phase, measured in further steps that wait for the
-   *     device after each phase
+   * @param milliseconds the time per step of each phase, measured in further steps that wait for
+   *     the device after each phase
    */
   public record Measurement(double imagesPerSecond, Map<String, Double> milliseconds) {}
 
@@ -158,8 +158,8 @@ public final class Benchmark implements AutoCloseable {
    *
    * <p>Per step, G runs two forward passes and one backward pass; D runs three forward passes, two
    * backward passes for its weights and one for its input. A backward pass for weights has two
-   * products per layer (one in the first layer, whose input needs no gradient), one for the input has
-   * one.
+   * products per layer (one in the first layer, whose input needs no gradient), one for the input
+   * has one.
    */
   public static double operationsPerImage(Architecture architecture) {
     List<Layer> generator = architecture.generator();
@@ -179,15 +179,17 @@ public final class Benchmark implements AutoCloseable {
     return 2 * multiplyAdds;
   }
 
-  /** The multiply-adds of a layer whose kernel is applied at {@code side} x {@code side} positions. */
+  /**
+   * The multiply-adds of a layer whose kernel is applied at {@code side} x {@code side} positions.
+   */
   private static double multiplyAdds(Layer layer, int side) {
     return (double) side * side * layer.in() * layer.out() * layer.kernel() * layer.kernel();
   }
 
   /**
    * The peak throughput of the device in floating-point operations per second: the best of some
-   * trials with 2048 x 2048 matrices, as a matrix product and as a 1x1 convolution, because different
-   * libraries compute the two and neither is faster on every machine.
+   * trials with 2048 x 2048 matrices, as a matrix product and as a 1x1 convolution, because
+   * different libraries compute the two and neither is faster on every machine.
    */
   public static double peak(TrainingDevice device) {
     Device where = device.device();

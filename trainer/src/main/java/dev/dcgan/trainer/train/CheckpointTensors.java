@@ -108,8 +108,8 @@ final class CheckpointTensors {
     assign(tensors, hasEma ? EMA : GENERATOR, arrays(generator));
   }
 
-  private static void assign(Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays)
-      throws IOException {
+  private static void assign(
+      Map<String, Tensor> tensors, String prefix, Map<String, NDArray> arrays) throws IOException {
     for (Map.Entry<String, NDArray> entry : arrays.entrySet()) {
       Tensor tensor = tensors.get(prefix + entry.getKey());
       NDArray array = entry.getValue();

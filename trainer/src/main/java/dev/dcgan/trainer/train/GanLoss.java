@@ -4,10 +4,11 @@ import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 
 /**
- * The GAN losses of Goodfellow et al. 2014 on logits, non-saturating for the generator, as TorchScript
- * functions.
+ * The GAN losses of Goodfellow et al. 2014 on logits, non-saturating for the generator, as
+ * TorchScript functions.
  *
- * <p>The binary cross-entropy of a logit x is softplus(-x) for target 1 and softplus(x) for target 0.
+ * <p>The binary cross-entropy of a logit x is softplus(-x) for target 1 and softplus(x) for target
+ * 0.
  */
 final class GanLoss {
 

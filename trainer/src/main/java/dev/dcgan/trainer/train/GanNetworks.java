@@ -68,8 +68,8 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   private long step; // steps since the beginning of the run
 
   /**
-   * Creates networks with initial weights, and sets PyTorch's precision and determinism for the whole
-   * process.
+   * Creates networks with initial weights, and sets PyTorch's precision and determinism for the
+   * whole process.
    *
    * @param nativeOperators whether to use PyTorch's own operators only, see {@link Generator}
    * @throws IOException if PyTorch's library does not have the expected version
@@ -92,14 +92,16 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     this.phases = phases;
     randomness = new Randomness(hyperparameters.seed());
     stepsPerEpoch = hyperparameters.stepsPerEpoch(dataset.images());
-    generator = new Generator(manager, architecture, randomness.generatorWeights(), nativeOperators);
+    generator =
+        new Generator(manager, architecture, randomness.generatorWeights(), nativeOperators);
     discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
     generatorAdam = adam(generator, hyperparameters.generatorLearningRate());
     discriminatorAdam = adam(discriminator, hyperparameters.discriminatorLearningRate());
     ema =
         hyperparameters.emaDecay() == 0
             ? null
-            : new GeneratorEma(manager, architecture, generator, hyperparameters.emaDecay(), nativeOperators);
+            : new GeneratorEma(
+                manager, architecture, generator, hyperparameters.emaDecay(), nativeOperators);
     updates =
         new TrainingStep(
             manager,
@@ -136,7 +138,8 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     long updates =
         (long) epochsDone() * hyperparameters.batchesPerEpoch(dataset.images())
             + (long) stepInEpoch() * hyperparameters.discriminatorSteps();
-    CheckpointTensors.restore(from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
+    CheckpointTensors.restore(
+        from.tensors(), generator, generatorAdam, discriminator, discriminatorAdam);
     generatorAdam.setSteps(step);
     discriminatorAdam.setSteps(updates);
     if (ema != null) {

@@ -10,9 +10,9 @@ import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.List;
 
 /**
- * A generator whose weights are the exponential moving average (EMA) of another generator's (Yazıcı et
- * al. 2019). Batch normalization's statistics are averaged too, because the newest statistics would
- * not match averaged weights.
+ * A generator whose weights are the exponential moving average (EMA) of another generator's (Yazıcı
+ * et al. 2019). Batch normalization's statistics are averaged too, because the newest statistics
+ * would not match averaged weights.
  */
 final class GeneratorEma {
 

@@ -46,8 +46,8 @@ record Randomness(long seed) {
   }
 
   /**
-   * The latents of a run's batches: (n, size) for the discriminator's update, then (n, size) for the
-   * generator's.
+   * The latents of a run's batches: (n, size) for the discriminator's update, then (n, size) for
+   * the generator's.
    *
    * @param images the number of images in an epoch
    */

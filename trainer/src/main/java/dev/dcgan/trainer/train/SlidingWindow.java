@@ -22,8 +22,8 @@ final class SlidingWindow {
   }
 
   /**
-   * The mean of a full window. It is summed each time: a running sum would keep the rounding errors of
-   * large values that have left the window.
+   * The mean of a full window. It is summed each time: a running sum would keep the rounding errors
+   * of large values that have left the window.
    */
   double mean() {
     double sum = 0;

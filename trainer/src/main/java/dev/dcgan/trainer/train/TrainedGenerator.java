@@ -11,8 +11,8 @@ import dev.dcgan.trainer.torch.HostCopies;
 import java.io.IOException;
 
 /**
- * The generator of a checkpoint for inference on the CPU, with the EMA weights if there are any. Not
- * thread-safe; it holds native memory.
+ * The generator of a checkpoint for inference on the CPU, with the EMA weights if there are any.
+ * Not thread-safe; it holds native memory.
  */
 public final class TrainedGenerator implements AutoCloseable {
 

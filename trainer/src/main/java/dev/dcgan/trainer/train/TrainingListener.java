@@ -35,8 +35,8 @@ public interface TrainingListener {
   record Step(int epoch, long step, int images, double seconds, Metrics metrics) {}
 
   /**
-   * A finished epoch; the metrics are the means over its steps, after a resume within the epoch over
-   * the steps since then.
+   * A finished epoch; the metrics are the means over its steps, after a resume within the epoch
+   * over the steps since then.
    */
   record Epoch(int epoch, long step, long images, double seconds, Metrics metrics) {
 

@@ -19,8 +19,8 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>On the CPU the same arguments and number of threads give bit-identical weights, however often
  * training is interrupted and resumed from a checkpoint: latents and shuffling depend on (seed,
- * position), and checkpoints contain the rest. Only one loop at a time may run in a process. It runs
- * on the caller's thread.
+ * position), and checkpoints contain the rest. Only one loop at a time may run in a process. It
+ * runs on the caller's thread.
  */
 public final class TrainingLoop {
 
@@ -39,7 +39,8 @@ public final class TrainingLoop {
   /**
    * Creates a training loop.
    *
-   * @throws IOException if the images do not have the architecture's shape or are too few for a batch
+   * @throws IOException if the images do not have the architecture's shape or are too few for a
+   *     batch
    */
   public TrainingLoop(
       Architecture architecture,
@@ -80,8 +81,8 @@ public final class TrainingLoop {
    *
    * @param from the checkpoint to resume from; null for a new run
    * @throws NonFiniteException if training diverges
-   * @throws IOException if the checkpoint has another architecture or dataset, or an image cannot be
-   *     read
+   * @throws IOException if the checkpoint has another architecture or dataset, or an image cannot
+   *     be read
    */
   public void run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
@@ -125,8 +126,8 @@ public final class TrainingLoop {
   }
 
   /**
-   * Passes a checkpoint to the listener if memory was exhausted between steps. Within a step, weights
-   * are partly updated; after a device failure, nothing on the device can be read.
+   * Passes a checkpoint to the listener if memory was exhausted between steps. Within a step,
+   * weights are partly updated; after a device failure, nothing on the device can be read.
    */
   private void saveAfterOutOfMemory(GanNetworks networks, Exception failure) {
     boolean outOfMemory =
@@ -150,7 +151,8 @@ public final class TrainingLoop {
   }
 
   /** Trains to the end of the current epoch, or until the listener requests to stop. */
-  private Next trainEpoch(GanNetworks networks, DataLoader batches, int flushInterval) throws IOException {
+  private Next trainEpoch(GanNetworks networks, DataLoader batches, int flushInterval)
+      throws IOException {
     int epoch = networks.epochsDone() + 1;
     try (EpochMetrics metrics = new EpochMetrics(epoch, flushInterval, listener)) {
       Next requested = Next.CONTINUE;

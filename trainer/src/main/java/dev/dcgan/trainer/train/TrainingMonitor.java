@@ -9,31 +9,31 @@ import java.util.Set;
 import java.util.StringJoiner;
 
 /**
- * Detects the usual failures of GAN training from a run's metrics; warns once when a failure begins and
- * once when it ends. It is a pure computation, used by one thread.
+ * Detects the usual failures of GAN training from a run's metrics; warns once when a failure begins
+ * and once when it ends. It is a pure computation, used by one thread.
  *
  * <ul>
  *   <li>{@link Kind#NON_FINITE}: a metric is NaN or infinite. It ends after {@value #WINDOW} finite
  *       steps. The other rules ignore such steps, which would make their means NaN.
- *   <li>{@link Kind#SATURATED}: over the last {@value #WINDOW} steps the mean D(x) is above 0.99 and
- *       the mean D(G(z)) below 0.01, or the mean discriminator loss is below 0.01. The discriminator
- *       is nearly always right, and gives the generator little gradient (Arjovsky and Bottou 2017).
- *       It ends when neither holds for 0.98 and 0.02.
- *   <li>{@link Kind#VANISHED}: over the last {@value #WINDOW} steps the mean norm of the generator's
- *       gradient is below 1e-6, or below 1e-4 of the largest such mean so far. It ends above ten
- *       times both thresholds.
- *   <li>{@link Kind#COLLAPSED}: mode collapse. At the end of {@value #EPOCHS} consecutive epochs the
- *       sample grid's relative diversity is below 0.2, or the generator covers fewer than half of the
- *       classes. It ends when {@value #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because an
- *       untrained generator has no diversity, epochs count only after one has reached 0.3 and 0.6, or
- *       from step {@value #WARM_UP} on.
+ *   <li>{@link Kind#SATURATED}: over the last {@value #WINDOW} steps the mean D(x) is above 0.99
+ *       and the mean D(G(z)) below 0.01, or the mean discriminator loss is below 0.01. The
+ *       discriminator is nearly always right, and gives the generator little gradient (Arjovsky and
+ *       Bottou 2017). It ends when neither holds for 0.98 and 0.02.
+ *   <li>{@link Kind#VANISHED}: over the last {@value #WINDOW} steps the mean norm of the
+ *       generator's gradient is below 1e-6, or below 1e-4 of the largest such mean so far. It ends
+ *       above ten times both thresholds.
+ *   <li>{@link Kind#COLLAPSED}: mode collapse. At the end of {@value #EPOCHS} consecutive epochs
+ *       the sample grid's relative diversity is below 0.2, or the generator covers fewer than half
+ *       of the classes. It ends when {@value #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because
+ *       an untrained generator has no diversity, epochs count only after one has reached 0.3 and
+ *       0.6, or from step {@value #WARM_UP} on.
  * </ul>
  *
- * <p>The thresholds have hysteresis, so that a metric near one causes a single warning. The state is
- * the metrics of the last {@value #WINDOW} steps and a few numbers; the same metrics give the same
- * warnings. The state is not saved: in the first {@value #WINDOW} steps after a resume only {@link
- * Kind#NON_FINITE} is detected, the largest gradient is that since the resume, and a failure that
- * persists is reported again.
+ * <p>The thresholds have hysteresis, so that a metric near one causes a single warning. The state
+ * is the metrics of the last {@value #WINDOW} steps and a few numbers; the same metrics give the
+ * same warnings. The state is not saved: in the first {@value #WINDOW} steps after a resume only
+ * {@link Kind#NON_FINITE} is detected, the largest gradient is that since the resume, and a failure
+ * that persists is reported again.
  */
 public final class TrainingMonitor {
 
@@ -141,7 +141,8 @@ public final class TrainingMonitor {
 
   private void checkFinite(String nonFinite, long step, List<Warning> warnings) {
     if (begins(Kind.NON_FINITE, !nonFinite.isEmpty())) {
-      String message = "metrics are not finite: %s; try a lower --learning-rate".formatted(nonFinite);
+      String message =
+          "metrics are not finite: %s; try a lower --learning-rate".formatted(nonFinite);
       warnings.add(new Warning(Kind.NON_FINITE, true, step, message));
     } else if (ends(Kind.NON_FINITE, finiteSteps >= WINDOW)) {
       String message = "all metrics have been finite for %d steps".formatted(WINDOW);
@@ -174,7 +175,8 @@ public final class TrainingMonitor {
   private void checkGradient(long step, List<Warning> warnings) {
     double mean = generatorGradientNorm.mean();
     largestGradientNorm = Math.max(largestGradientNorm, mean);
-    double threshold = Math.max(MIN_GRADIENT_NORM, MIN_RELATIVE_GRADIENT_NORM * largestGradientNorm);
+    double threshold =
+        Math.max(MIN_GRADIENT_NORM, MIN_RELATIVE_GRADIENT_NORM * largestGradientNorm);
     if (begins(Kind.VANISHED, mean < threshold)) {
       String message =
           "the generator's gradient has vanished: %s; resume from an earlier checkpoint, or try a"
@@ -226,8 +228,7 @@ public final class TrainingMonitor {
     addNonFinite(found, "D(x)", metrics.realScore());
     addNonFinite(found, "D(G(z))", metrics.fakeScore());
     addNonFinite(found, "generator gradient norm", metrics.generatorGradientNorm());
-    addNonFinite(
-        found, "discriminator gradient norm", metrics.discriminatorGradientNorm());
+    addNonFinite(found, "discriminator gradient norm", metrics.discriminatorGradientNorm());
     return found.toString();
   }
 

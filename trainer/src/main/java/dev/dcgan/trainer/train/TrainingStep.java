@@ -17,8 +17,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The updates of the discriminator and the generator, one TorchScript call each: forward pass, loss,
- * backward pass, Adam and EMA. Neither synchronizes with the device.
+ * The updates of the discriminator and the generator, one TorchScript call each: forward pass,
+ * loss, backward pass, Adam and EMA. Neither synchronizes with the device.
  *
  * <p>Both take a batch as one flat array: n images, n latents for the discriminator's update, n
  * latents for the generator's.
@@ -211,8 +211,8 @@ final class TrainingStep {
    * Updates the generator and its EMA.
    *
    * @param metrics the discriminator's metrics
-   * @return (6): the losses of D and G, D(x), D(G(z)), the gradient norms of D and G; in the batch's
-   *     manager
+   * @return (6): the losses of D and G, D(x), D(G(z)), the gradient norms of D and G; in the
+   *     batch's manager
    */
   NDArray updateGenerator(NDArray batch, NDArray metrics) {
     return run(

@@ -75,8 +75,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_namedRun_onSigterm_isContinuedToTheSameWeights()
-      throws Exception {
+  void train_namedRun_onSigterm_isContinuedToTheSameWeights() throws Exception {
     try (Trainer trainer = start(QUICK, LONG, "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
     }
@@ -110,8 +109,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_namedRun_outOfMemory_isContinuedToTheSameWeights()
-      throws Exception {
+  void train_namedRun_outOfMemory_isContinuedToTheSameWeights() throws Exception {
     try (Trainer trainer = start(QUICK, "--epochs=4", "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
     }
@@ -250,8 +248,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_whoseEndCannotBeWritten_publishesNothingTwice()
-      throws Exception {
+  void train_whoseEndCannotBeWritten_publishesNothingTwice() throws Exception {
     Path file = folder.resolve("runs/sweep-5/run.json");
     byte[] before;
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
@@ -532,8 +529,7 @@ class TrainerMainTest {
     RunDirectory run =
         new RunStore(folder.resolve("runs"), InstantSource.system())
             .create(Run.newBuilder().setConfig(RunConfig.newBuilder().setImages(300)).build());
-    try (RunRecords.Hold lock =
-            new RunRecords(InstantSource.system()).lock(run).orElseThrow();
+    try (RunRecords.Hold lock = new RunRecords(InstantSource.system()).lock(run).orElseThrow();
         Trainer trainer = start(QUICK, "--resume=" + run.id())) {
       assertThat(lock).isNotNull();
       assertThat(trainer.exitCode()).isEqualTo(1);

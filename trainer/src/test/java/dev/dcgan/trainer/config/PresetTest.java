@@ -31,7 +31,8 @@ class PresetTest {
 
   @Test
   void paper64_isThePapers() throws Exception {
-    TrainingConfig plan = TrainingConfig.of(RunConfig.newBuilder().setPreset("paper64").setData("x").build());
+    TrainingConfig plan =
+        TrainingConfig.of(RunConfig.newBuilder().setPreset("paper64").setData("x").build());
 
     assertThat(plan.architecture()).isEqualTo(Architecture.paper(64, 3, 100, 128));
   }
@@ -39,7 +40,8 @@ class PresetTest {
   @Test
   void oneRate_isForBothNetworks_overThePresets() throws Exception {
     TrainingConfig plan =
-        TrainingConfig.of(RunConfig.newBuilder().setPreset("mnist28-fast").setLearningRate(0.01f).build());
+        TrainingConfig.of(
+            RunConfig.newBuilder().setPreset("mnist28-fast").setLearningRate(0.01f).build());
 
     assertThat(plan.hyperparameters().generatorLearningRate()).isEqualTo(0.01f);
     assertThat(plan.hyperparameters().discriminatorLearningRate()).isEqualTo(0.01f);
@@ -48,7 +50,8 @@ class PresetTest {
   @Test
   void precision_isFloat32_unlessTheConfigSaysOtherwise() throws Exception {
     TrainingConfig tf32 =
-        TrainingConfig.of(RunConfig.newBuilder().setPrecision("tf32").setDeterministic(true).build());
+        TrainingConfig.of(
+            RunConfig.newBuilder().setPrecision("tf32").setDeterministic(true).build());
 
     assertThat(plan("").config().getPrecision()).isEqualTo("fp32");
     assertThat(plan("").hyperparameters().precision()).isEqualTo(Precision.FP32);

@@ -384,7 +384,8 @@ final class DatasetsTest {
   void theRealMnist_isWhatItWas_withItsTestImagesHeldOut() throws IOException {
     Path mnist = TestData.mnist();
 
-    try (DatasetSplit images = Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS, () -> {})) {
+    try (DatasetSplit images =
+        Datasets.open(mnist, new ImageShape(28, 28, 1), DEFAULTS, () -> {})) {
       assertThat(images.disjoint()).isTrue();
       assertThat(images.training().name()).isEqualTo("mnist");
       assertThat(images.training().size()).isEqualTo(60_000);
@@ -410,7 +411,8 @@ final class DatasetsTest {
     write("data_batch_2.bin", cifar(5, 3));
     write("test_batch.bin", cifar(9, 8));
 
-    try (DatasetSplit images = Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS, () -> {})) {
+    try (DatasetSplit images =
+        Datasets.open(folder, new ImageShape(32, 32, 3), DEFAULTS, () -> {})) {
       assertThat(images.training().name()).isEqualTo("cifar10");
       assertThat(images.training().size()).isEqualTo(3);
       assertThat(labels(images.training())).containsExactly(3, 4, 5);
@@ -482,8 +484,7 @@ final class DatasetsTest {
   // Scratch files
 
   @Test
-  void imagesAboveTheMemoryLimit_useAScratchFile_deletedOnClose()
-      throws IOException {
+  void imagesAboveTheMemoryLimit_useAScratchFile_deletedOnClose() throws IOException {
     greys(300);
     Path cache = Files.createDirectory(temporary.resolve("cache"));
 

@@ -56,8 +56,10 @@ class QualityMeterTest {
     QualityReport report = meter.measure(source(new DigitsDataset(500, 3)));
 
     assertThat(report.generated().frechetDistance())
-        .isCloseTo(report.baseline().frechetDistance(), within(report.baseline().frechetDistance()));
-    assertThat(report.generated().precision()).isCloseTo(report.baseline().precision(), within(0.1));
+        .isCloseTo(
+            report.baseline().frechetDistance(), within(report.baseline().frechetDistance()));
+    assertThat(report.generated().precision())
+        .isCloseTo(report.baseline().precision(), within(0.1));
     assertThat(report.generated().recall()).isCloseTo(report.baseline().recall(), within(0.1));
     assertThat(report.nearestRatio()).isBetween(0.85, 1.15);
     assertThat(report.metrics())
@@ -86,7 +88,8 @@ class QualityMeterTest {
     QualityReport report = meter.measure(source(TRAINING));
 
     assertThat(report.nearestRatio()).isLessThan(0.01);
-    assertThat(report.generated().precision()).isCloseTo(report.baseline().precision(), within(0.1));
+    assertThat(report.generated().precision())
+        .isCloseTo(report.baseline().precision(), within(0.1));
   }
 
   @Test

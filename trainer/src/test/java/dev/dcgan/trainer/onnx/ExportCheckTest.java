@@ -11,8 +11,8 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.trainer.gan.GeneratorWeights;
-import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -122,7 +122,8 @@ final class ExportCheckTest {
   @Test
   void check_ofAModelWhoseImagesDependOnTheirBatch_refuses() throws IOException {
     LoopGenerator generator = LoopGenerator.grey();
-    ImageGenerator<float[]> mixing = (latents, n) -> generator.generate(lessTheirMean(latents, n), n);
+    ImageGenerator<float[]> mixing =
+        (latents, n) -> generator.generate(lessTheirMean(latents, n), n);
 
     assertThatIOException()
         .isThrownBy(() -> check(mixing(onnx(generator)), generator.weights(), mixing))

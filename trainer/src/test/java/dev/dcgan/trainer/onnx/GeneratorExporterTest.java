@@ -73,8 +73,7 @@ final class GeneratorExporterTest {
 
   @Test
   void toOnnx_saysWhatTheModelIs() throws IOException {
-    byte[] onnx =
-        GeneratorExporter.toOnnx(LoopGenerator.color().weights(), Map.of("run_id", "r1"));
+    byte[] onnx = GeneratorExporter.toOnnx(LoopGenerator.color().weights(), Map.of("run_id", "r1"));
 
     ModelProto model = ModelProto.parseFrom(onnx);
     assertThat(model.getProducerName()).isEqualTo("dcgan");

@@ -2,9 +2,9 @@ package dev.dcgan.trainer.onnx;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.GeneratorWeights;
-import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.gan.GeneratorWeights.BatchNorm;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
+import dev.dcgan.trainer.gan.ImageGenerator;
 import java.util.List;
 import java.util.Random;
 import org.jspecify.annotations.Nullable;

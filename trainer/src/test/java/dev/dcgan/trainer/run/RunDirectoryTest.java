@@ -36,8 +36,7 @@ class RunDirectoryTest {
 
   @Test
   void read_givesWhatWasWritten() throws IOException {
-    assertThat(run.read())
-        .isEqualTo(RUN.toBuilder().setFormatVersion(2).setId(run.id()).build());
+    assertThat(run.read()).isEqualTo(RUN.toBuilder().setFormatVersion(2).setId(run.id()).build());
   }
 
   @ParameterizedTest
@@ -47,8 +46,7 @@ class RunDirectoryTest {
     "3, use a newer program",
     "4294967295, use a newer program"
   })
-  void read_refusesAnotherFormat_andSaysWhatToDo(String version, String advice)
-      throws IOException {
+  void read_refusesAnotherFormat_andSaysWhatToDo(String version, String advice) throws IOException {
     String current = "\"formatVersion\": 2";
     assertThat(file).content().contains(current);
     Files.writeString(

@@ -1,9 +1,8 @@
 package dev.dcgan.trainer.service;
 
-import dev.dcgan.trainer.config.ConfigViolation;
-
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dcgan.trainer.config.ConfigViolation;
 import dev.dcgan.v1.RunConfig;
 import java.io.IOException;
 import java.nio.file.Files;

@@ -126,7 +126,8 @@ class EventSubscriptionTest {
     runAll();
 
     assertThat(watcher.events).hasSize(100);
-    assertThat(watcher.heard).containsExactly("ended", "the service is shutting down; try again later");
+    assertThat(watcher.heard)
+        .containsExactly("ended", "the service is shutting down; try again later");
   }
 
   @Test
@@ -140,7 +141,8 @@ class EventSubscriptionTest {
 
     // It may be unready for a moment only: what is sent at once it gets, more would pile up.
     assertThat(watcher.events).hasSize(64);
-    assertThat(watcher.heard).containsExactly("ended", "the service is shutting down; try again later");
+    assertThat(watcher.heard)
+        .containsExactly("ended", "the service is shutting down; try again later");
   }
 
   private EventSubscription watch(long from) {
@@ -151,7 +153,8 @@ class EventSubscriptionTest {
 
   private void happen(int times) throws IOException {
     for (int i = 0; i < times; i++) {
-      record.event(RunEvent.newBuilder().setWarning(RunEvent.Warning.newBuilder().setMessage("hot")));
+      record.event(
+          RunEvent.newBuilder().setWarning(RunEvent.Warning.newBuilder().setMessage("hot")));
     }
   }
 

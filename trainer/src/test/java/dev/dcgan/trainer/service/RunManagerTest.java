@@ -1,14 +1,12 @@
 package dev.dcgan.trainer.service;
 
-import dev.dcgan.trainer.config.InvalidConfigException;
-
-import dev.dcgan.trainer.config.ConfigViolation;
-
 import static dev.dcgan.trainer.service.TestRunManager.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.config.ConfigViolation;
+import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.run.RequestException;
 import dev.dcgan.trainer.run.RequestException.Why;
 import dev.dcgan.trainer.run.RunDirectory;
@@ -358,8 +356,7 @@ class RunManagerTest {
   }
 
   @Test
-  void recovery_skipsForeignDamagedAndLockedRuns()
-      throws Exception {
+  void recovery_skipsForeignDamagedAndLockedRuns() throws Exception {
     Run damaged = runs.start("", config(1));
     trainer.next();
     Run locked = runs.start("", config(1));
@@ -457,8 +454,7 @@ class RunManagerTest {
         .singleElement()
         .returns("epochs", ConfigViolation::field)
         .satisfies(
-            violation ->
-                assertThat(violation.description()).contains("2: expected at least 3"));
+            violation -> assertThat(violation.description()).contains("2: expected at least 3"));
     assertThat(
             catchThrowableOfType(
                     InvalidConfigException.class,

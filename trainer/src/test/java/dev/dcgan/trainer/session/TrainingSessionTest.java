@@ -394,8 +394,7 @@ class TrainingSessionTest {
     train(run, stop -> {});
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
-    assertThat(scrape())
-        .contains("trainer_write_failures_total{what=\"sample_grid\"} 1.0\n");
+    assertThat(scrape()).contains("trainer_write_failures_total{what=\"sample_grid\"} 1.0\n");
   }
 
   @Test
@@ -563,7 +562,8 @@ class TrainingSessionTest {
     RunDirectory run = create(config -> {});
     TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
-        TrainingInputs inputs = failing(config, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
+        TrainingInputs inputs =
+            failing(config, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
       training(true).train(record, config, inputs, new StopSignal());
     }
 
@@ -633,9 +633,9 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_publishBest_publishesAndKeepsTheBestOnly()
-      throws Exception {
-    RunDirectory run = create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
+  void train_publishBest_publishesAndKeepsTheBestOnly() throws Exception {
+    RunDirectory run =
+        create(config -> config.setEpochs(6).setPublish("best").setKeepCheckpoints(1));
 
     train(run, stop -> {});
 
@@ -710,8 +710,7 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_unrecordedPublication_isFoundAgain()
-      throws Exception {
+  void train_unrecordedPublication_isFoundAgain() throws Exception {
     RunDirectory run = create(config -> {});
     train(run, stop -> {});
     Run done = run.read();
@@ -805,7 +804,8 @@ class TrainingSessionTest {
   private RunDirectory create(Consumer<RunConfig.Builder> change) throws Exception {
     RunConfig.Builder config = config();
     change.accept(config);
-    return store.create(Run.newBuilder().setConfig(TrainingConfig.of(config.build()).config()).build());
+    return store.create(
+        Run.newBuilder().setConfig(TrainingConfig.of(config.build()).config()).build());
   }
 
   private static RunConfig.Builder config() {
@@ -841,14 +841,12 @@ class TrainingSessionTest {
     }
   }
 
-  private Outcome failing(RunDirectory run, int image, String message)
-      throws Exception {
+  private Outcome failing(RunDirectory run, int image, String message) throws Exception {
     return failing(run, image, message, 2);
   }
 
   /** Trains until PyTorch fails, when an image is read the given time. */
-  private Outcome failing(RunDirectory run, int image, String message, int time)
-      throws Exception {
+  private Outcome failing(RunDirectory run, int image, String message, int time) throws Exception {
     TrainingConfig config = TrainingConfig.of(run.read().getConfig());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
         TrainingInputs inputs = failing(config, image, message, time)) {
@@ -865,7 +863,8 @@ class TrainingSessionTest {
   private static DatasetSplit images(TrainingConfig config, int image, String message, int time)
       throws IOException {
     DatasetSplit images =
-        TrainingInputs.openImages(config.config(), config.architecture().shape(), Path.of(""), () -> {});
+        TrainingInputs.openImages(
+            config.config(), config.architecture().shape(), Path.of(""), () -> {});
     ImageDataset training = images.training();
     AtomicInteger reads = new AtomicInteger();
     ImageDataset watched =
@@ -921,7 +920,8 @@ class TrainingSessionTest {
   }
 
   private TrainingSession training(boolean startedAgain) {
-    return new TrainingSession(models, folder, folder.resolve("cache"), metrics, false, startedAgain);
+    return new TrainingSession(
+        models, folder, folder.resolve("cache"), metrics, false, startedAgain);
   }
 
   private static List<RunEvent> events(RunDirectory run) throws IOException {

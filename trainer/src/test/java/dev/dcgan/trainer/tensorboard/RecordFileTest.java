@@ -29,8 +29,7 @@ class RecordFileTest {
   }
 
   @Test
-  void append_whenTheDiskIsFull_keepsEarlierRecordsAndContinues()
-      throws IOException {
+  void append_whenTheDiskIsFull_keepsEarlierRecordsAndContinues() throws IOException {
     Disk disk = new Disk(file);
     try (RecordFile records = new RecordFile(disk)) {
       records.append(message(1));

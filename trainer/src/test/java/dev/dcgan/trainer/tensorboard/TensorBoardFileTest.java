@@ -102,8 +102,7 @@ class TensorBoardFileTest {
   }
 
   @Test
-  void open_withTheClockSetBack_sortsAfterEarlierFiles()
-      throws IOException {
+  void open_withTheClockSetBack_sortsAfterEarlierFiles() throws IOException {
     Files.createFile(folder.resolve("events.out.tfevents.of-another-program"));
     TensorBoardFile.open(folder, 0, CLOCK).close();
     TensorBoardFile.open(folder, 1, CLOCK).close();

@@ -58,8 +58,7 @@ class SafetensorsFileTest {
       ByteBuffer value = littleEndian(4).putFloat(42).flip();
       assertThat(channel.write(value, start + 4 * index)).isEqualTo(4);
     }
-    StoredTensor tensor =
-        new StoredTensor(file, Files.size(file), start, new long[] {1L << 30});
+    StoredTensor tensor = new StoredTensor(file, Files.size(file), start, new long[] {1L << 30});
     ByteBuffer into = littleEndian(8);
 
     tensor.read(index - 1, into);

@@ -201,7 +201,8 @@ class TrainingCudaTest {
     Architecture architecture = Architecture.mnist28(64, 64);
     Batch batch = batch(architecture);
     try (NDManager manager = NDManager.newBaseManager(cuda)) {
-      GanNetworks networks = networks(manager, architecture, hyperparameters(Precision.FP32, false));
+      GanNetworks networks =
+          networks(manager, architecture, hyperparameters(Precision.FP32, false));
       for (int i = 0; i < 3; i++) {
         steps(networks, batch, 10);
         HostTensor.copyOf(networks.checkpoint());
@@ -254,7 +255,8 @@ class TrainingCudaTest {
     return Benchmark.noise(architecture, BATCH);
   }
 
-  private static List<float[]> steps(GanNetworks networks, Batch batch, int steps) throws IOException {
+  private static List<float[]> steps(GanNetworks networks, Batch batch, int steps)
+      throws IOException {
     List<float[]> metrics = new ArrayList<>();
     for (int i = 0; i < steps; i++) {
       try (NDArray step = networks.step(() -> batch).values();

@@ -207,8 +207,7 @@ class TrainingMonitorTest {
 
     epochs(1, 0.3);
     assertThat(warnings).extracting(Warning::begins).containsExactly(true, false);
-    assertThat(warnings.get(1).message())
-        .contains("ended", "diversity 0.30");
+    assertThat(warnings.get(1).message()).contains("ended", "diversity 0.30");
   }
 
   @Test
@@ -238,8 +237,7 @@ class TrainingMonitorTest {
 
     warnings.addAll(monitor.onEpoch(WARM_UP + 2, 0.9, few));
     assertWarning(true, Kind.COLLAPSED, WARM_UP + 2);
-    assertThat(warnings.get(0).message())
-        .contains("diversity 0.90", "coverage 40%");
+    assertThat(warnings.get(0).message()).contains("diversity 0.90", "coverage 40%");
   }
 
   @Test

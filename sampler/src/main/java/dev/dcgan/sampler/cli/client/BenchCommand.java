@@ -1,9 +1,9 @@
 package dev.dcgan.sampler.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Uint64Converter;
+import dev.dcgan.server.Validator;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
@@ -180,8 +180,7 @@ public final class BenchCommand implements Settings.Command {
     problems.requireRange("--connections", connections, 1, MAX_CONNECTIONS);
     problems.require(
         connections <= concurrency,
-        "--connections %d: expected at most --concurrency, %d"
-            .formatted(connections, concurrency));
+        "--connections %d: expected at most --concurrency, %d".formatted(connections, concurrency));
   }
 
   @Override

@@ -2,9 +2,9 @@ package dev.dcgan.sampler.cli.client;
 
 import com.google.protobuf.ByteString;
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Uint64Converter;
+import dev.dcgan.server.Validator;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;

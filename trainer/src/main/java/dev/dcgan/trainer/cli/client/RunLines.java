@@ -45,8 +45,7 @@ final class RunLines {
           case MODEL_PUBLISHED -> published(event.getModelPublished(), epochs);
           case RESUMED ->
               "resuming from step %d, epoch %d/%d"
-                  .formatted(
-                      event.getResumed().getStep(), event.getResumed().getEpoch(), epochs);
+                  .formatted(event.getResumed().getStep(), event.getResumed().getEpoch(), epochs);
           case STEP, CHECKPOINT_SAVED, EVENT_NOT_SET -> "";
         };
     return line.isEmpty() ? Optional.empty() : Optional.of(line);

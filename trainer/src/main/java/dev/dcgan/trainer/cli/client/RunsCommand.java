@@ -1,8 +1,8 @@
 package dev.dcgan.trainer.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.v1.Run;

@@ -1,8 +1,8 @@
 package dev.dcgan.trainer.cli.client;
 
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.cli.ConfigOptions;
 import java.io.IOException;
 import java.io.PrintStream;

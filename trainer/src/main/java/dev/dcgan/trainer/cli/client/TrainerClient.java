@@ -95,7 +95,8 @@ final class TrainerClient implements AutoCloseable {
       do {
         ListRunsResponse page =
             stub.withDeadlineAfter(timeout)
-                .listRuns(request.setPageSize(Math.min(limit - runs.size(), MAX_PAGE_SIZE)).build());
+                .listRuns(
+                    request.setPageSize(Math.min(limit - runs.size(), MAX_PAGE_SIZE)).build());
         runs.addAll(page.getRunsList());
         request.setPageToken(page.getNextPageToken());
       } while (runs.size() < limit && !request.getPageToken().isEmpty());

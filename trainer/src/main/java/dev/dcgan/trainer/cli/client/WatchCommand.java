@@ -2,8 +2,8 @@ package dev.dcgan.trainer.cli.client;
 
 import com.google.protobuf.util.Timestamps;
 import dev.dcgan.server.ClientTlsOptions;
-import dev.dcgan.server.Validator;
 import dev.dcgan.server.Settings;
+import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
@@ -34,10 +34,7 @@ public final class WatchCommand implements Settings.Command {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss").withZone(ZoneId.systemDefault());
 
-  @Parameters(
-      paramLabel = "RUN",
-      arity = "1",
-      description = "The run's id, see `trainer runs`.")
+  @Parameters(paramLabel = "RUN", arity = "1", description = "The run's id, see `trainer runs`.")
   private String run = "";
 
   @Option(names = "--target", description = "The service's host:port.")

@@ -12,8 +12,8 @@ import java.util.stream.IntStream;
 /**
  * Synthetic handwritten digits, for training without a dataset on disk.
  *
- * <p>The images are 28 x 28, white on black, like MNIST. Image i depends on (seed, i) alone and shows
- * the digit i mod 10, so the classes are balanced.
+ * <p>The images are 28 x 28, white on black, like MNIST. Image i depends on (seed, i) alone and
+ * shows the digit i mod 10, so the classes are balanced.
  */
 public final class DigitsDataset implements ImageDataset {
 

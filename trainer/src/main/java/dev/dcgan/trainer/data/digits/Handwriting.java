@@ -107,7 +107,9 @@ final class Handwriting {
     return b + 0.5 * t * (c - a + t * (2 * a - 5 * b + 4 * c - d + t * (3 * (b - c) + d - a)));
   }
 
-  /** Scales the lines to the box, centers their mass, and returns evenly spaced points in pixels. */
+  /**
+   * Scales the lines to the box, centers their mass, and returns evenly spaced points in pixels.
+   */
   private List<List<Point2D.Double>> fitted(List<List<Point2D.Double>> lines, double width) {
     Rectangle2D bounds = bounds(lines);
     double room = BOX * random.uniform(0.92, 1.03) - width;

@@ -27,8 +27,8 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
   }
 
   /**
-   * Center-crops to the target's aspect ratio, resizes, and converts the channels. An image that has
-   * the target's shape is not changed.
+   * Center-crops to the target's aspect ratio, resizes, and converts the channels. An image that
+   * has the target's shape is not changed.
    *
    * @return uint8 (height, width, channels) of the target's shape
    */

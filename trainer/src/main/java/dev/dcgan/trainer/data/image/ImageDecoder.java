@@ -117,8 +117,7 @@ public final class ImageDecoder {
     int transfer = colors.getTransferType();
     if ((type != ColorSpace.TYPE_GRAY || channels != 1)
         && (type != ColorSpace.TYPE_RGB || channels != 3)) {
-      throw new IOException(
-          "it has %d color components; expected grey or RGB".formatted(channels));
+      throw new IOException("it has %d color components; expected grey or RGB".formatted(channels));
     }
     if (transfer != DataBuffer.TYPE_BYTE && transfer != DataBuffer.TYPE_USHORT) {
       throw new IOException("its samples are not unsigned 8-bit or 16-bit integers");

@@ -14,8 +14,8 @@ import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
 /**
- * CIFAR-10's binary version: files of records, each a label byte and 32 x 32 pixels as a red, a green
- * and a blue plane (Krizhevsky 2009).
+ * CIFAR-10's binary version: files of records, each a label byte and 32 x 32 pixels as a red, a
+ * green and a blue plane (Krizhevsky 2009).
  */
 public final class CifarSource implements ImageSource {
 

@@ -19,8 +19,8 @@ import java.util.zip.ZipFile;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The files of a folder and its subfolders, or of a zip, named by their relative paths with {@code /}.
- * Hidden files and the metadata files of macOS archives are left out. Thread-safe for reading.
+ * The files of a folder and its subfolders, or of a zip, named by their relative paths with {@code
+ * /}. Hidden files and the metadata files of macOS archives are left out. Thread-safe for reading.
  */
 public final class FileTree implements Closeable {
 

@@ -30,7 +30,9 @@ public record IdxFiles(Path images, @Nullable Path labels) {
   public static IdxFiles open(Path folderOrFile) throws IOException {
     if (!Files.exists(folderOrFile)) {
       throw new IOException(
-          "cannot open " + folderOrFile + ": it does not exist; expected a folder with IDX files, or such a file");
+          "cannot open "
+              + folderOrFile
+              + ": it does not exist; expected a folder with IDX files, or such a file");
     }
     return of(Files.isDirectory(folderOrFile) ? find(folderOrFile) : folderOrFile);
   }
@@ -110,7 +112,9 @@ public record IdxFiles(Path images, @Nullable Path labels) {
     return stem(images).startsWith("emnist-");
   }
 
-  /** The dataset's name: {@code emnist-letters}; for other files, which have no names, the folder's. */
+  /**
+   * The dataset's name: {@code emnist-letters}; for other files, which have no names, the folder's.
+   */
   public String name() {
     Matcher matcher = TRAINING.matcher(stem(images));
     if (matcher.matches() && matcher.group(1) != null) {

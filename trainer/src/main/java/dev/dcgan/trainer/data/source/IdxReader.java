@@ -64,7 +64,9 @@ final class IdxReader implements Closeable {
     raw.mark(2);
     boolean gzip = raw.read() == 0x1F && raw.read() == 0x8B;
     raw.reset();
-    return gzip ? new BufferedInputStream(new GZIPInputStream(raw, BUFFER_BYTES), BUFFER_BYTES) : raw;
+    return gzip
+        ? new BufferedInputStream(new GZIPInputStream(raw, BUFFER_BYTES), BUFFER_BYTES)
+        : raw;
   }
 
   private static int[] header(Path file, InputStream in, int rank) throws IOException {
@@ -127,7 +129,8 @@ final class IdxReader implements Closeable {
     try {
       if (in.read() != -1) {
         throw new IOException(
-            "cannot read %s: it continues after %d bytes of data; expected %s".formatted(file, read, expectedShape()));
+            "cannot read %s: it continues after %d bytes of data; expected %s"
+                .formatted(file, read, expectedShape()));
       }
     } catch (ZipException | EOFException e) {
       throw damaged(file, e);

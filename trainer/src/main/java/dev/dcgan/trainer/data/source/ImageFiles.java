@@ -12,9 +12,9 @@ import java.util.stream.Stream;
 /**
  * The image files of a tree, with the split and the classes that their folders define.
  *
- * <p>A single top-level folder is descended into. If there are folders {@code train} and {@code test}
- * (or {@code val}), they define the split, and files beside them are skipped. Below that, each folder
- * is a class if every image is in one and there are at least two.
+ * <p>A single top-level folder is descended into. If there are folders {@code train} and {@code
+ * test} (or {@code val}), they define the split, and files beside them are skipped. Below that,
+ * each folder is a class if every image is in one and there are at least two.
  *
  * @param training names of the training images, sorted
  * @param test names of the test images; empty if the folders define no split
@@ -24,7 +24,11 @@ import java.util.stream.Stream;
  * @param depth how many folders deep the class folders are
  */
 public record ImageFiles(
-    List<String> training, List<String> test, List<String> skipped, List<String> classes, int depth) {
+    List<String> training,
+    List<String> test,
+    List<String> skipped,
+    List<String> classes,
+    int depth) {
 
   // The JDK cannot read the formats of the last row: they are reported as unreadable, not skipped.
   private static final Set<String> EXTENSIONS =

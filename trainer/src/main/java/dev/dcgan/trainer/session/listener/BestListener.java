@@ -37,8 +37,7 @@ final class BestListener implements SessionListener {
       Path file = end.file().get();
       bestEffort.attempt("best_checkpoint", () -> context.checkpoints().keepAsBest(file));
       writer.update(
-          changed ->
-              changed.setBestCheckpoint(name(file)).setBestFrechetDistance(distance));
+          changed -> changed.setBestCheckpoint(name(file)).setBestFrechetDistance(distance));
     }
     return end.best();
   }

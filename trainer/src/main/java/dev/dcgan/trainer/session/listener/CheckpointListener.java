@@ -50,8 +50,7 @@ final class CheckpointListener implements SessionListener {
     long start = System.nanoTime();
     List<Path> saved = new ArrayList<>(1);
     boolean written =
-        bestEffort.attempt(
-            "checkpoint", () -> saved.add(context.checkpoints().save(checkpoint)));
+        bestEffort.attempt("checkpoint", () -> saved.add(context.checkpoints().save(checkpoint)));
     double seconds = (System.nanoTime() - start) / 1e9;
     if (!written) {
       return Optional.empty();

@@ -18,8 +18,6 @@ final class MetricsListener implements SessionListener {
   @Override
   public void onStep(Step step) {
     metrics.onStep(
-        step,
-        (double) step.step() / progress.steps(),
-        progress.secondsLeft(step.step()));
+        step, (double) step.step() / progress.steps(), progress.secondsLeft(step.step()));
   }
 }

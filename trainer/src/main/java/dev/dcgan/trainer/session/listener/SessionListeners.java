@@ -33,8 +33,7 @@ public final class SessionListeners implements TrainingListener, AutoCloseable {
         new ProgressEstimator(
             context.firstStep(), (long) context.epochs() * context.stepsPerEpoch());
     TensorBoardListener board =
-        new TensorBoardListener(
-            context.record().folder().board(), context.firstStep(), bestEffort);
+        new TensorBoardListener(context.record().folder().board(), context.firstStep(), bestEffort);
     // Metrics, console, events and TensorBoard come first, because they only report: what they say
     // of an epoch precedes what is done at its end. The checkpoint is next, so that no later
     // failure costs the epoch. The sample grid needs neither quality nor checkpoint and is there

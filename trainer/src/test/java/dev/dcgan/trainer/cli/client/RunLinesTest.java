@@ -85,7 +85,8 @@ class RunLinesTest {
                         .putQuality("frechet_distance", 7)))
         .isEqualTo("epoch 5/25: quality frechet distance 7.00, recall 0.50");
     assertThat(
-            line(event -> event.getWarningBuilder().setStep(7).setMessage("the generator is stuck")))
+            line(
+                event -> event.getWarningBuilder().setStep(7).setMessage("the generator is stuck")))
         .isEqualTo("warning at step 7: the generator is stuck");
     assertThat(
             line(
