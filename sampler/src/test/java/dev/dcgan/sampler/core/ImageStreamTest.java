@@ -108,7 +108,7 @@ class ImageStreamTest {
   }
 
   @Test
-  void fullQueue_withNothingUnderWayAnyMore_isTriedAgainWhenThereIsRoom() {
+  void fullQueue_withNothingInFlight_isRetriedWhenThereIsRoom() {
     stream.pump();
     full = fullQueue();
     finish(0);

@@ -32,7 +32,7 @@ class LatentSourceTest {
   }
 
   @Test
-  void arc_betweenTwoOfOneLength_keepsTheLength_andTurnsByEqualAngles() {
+  void arc_ofEqualLengths_keepsTheLength_withEqualAngles() {
     float[] from = scaledTo(5, Latents.of(1, 0, SIZE));
     float[] to = scaledTo(5, Latents.of(2, 0, SIZE));
     LatentSource arc = LatentSource.arc(from, to, 9);

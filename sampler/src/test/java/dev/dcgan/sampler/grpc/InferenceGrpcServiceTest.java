@@ -164,7 +164,7 @@ class InferenceGrpcServiceTest {
   }
 
   @Test
-  void infer_bothWaysOfSendingValues_giveTheSame_inTheOrderAskedFor() throws Exception {
+  void infer_ofRawAndTypedValues_givesTheSameImages() throws Exception {
     load();
     network.permit(10);
     float[] z = latents(3);

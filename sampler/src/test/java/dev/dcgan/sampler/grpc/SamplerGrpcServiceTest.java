@@ -258,7 +258,7 @@ class SamplerGrpcServiceTest {
   }
 
   @Test
-  void versionOnDemand_isWaitedFor_andACallerThatGoesAwayLeavesItToOthers() throws Exception {
+  void versionOnDemand_isLoaded_evenIfOneOfItsClientsIsGone() throws Exception {
     ModelRepository repository = new ModelRepository(root);
     TestModels.publish(repository, "digits", 1, 2);
     CountDownLatch loading = new CountDownLatch(1);

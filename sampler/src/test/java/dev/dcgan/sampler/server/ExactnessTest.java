@@ -192,7 +192,7 @@ class ExactnessTest {
   }
 
   @Test
-  void images_areTheSame_afterRestartsWithOtherOptions_andAfterEachSwap() throws Exception {
+  void images_areTheSame_afterRestarts_andAfterEachSwap() throws Exception {
     ModelRepository repository = new ModelRepository(root.resolve("swaps"));
     TestModels.publish(repository, "wide", TestModels.wideWeights(3, 1));
     List<ByteString> ofVersion = List.of(ByteString.EMPTY, pixels, imagesOfSecondVersion());

@@ -88,7 +88,7 @@ class SamplerFailuresTest {
   }
 
   @Test
-  void outOfMemory_thatLasts_isResourceExhausted_andTheVersionIsStillServed() throws Exception {
+  void lastingOutOfMemory_isResourceExhausted_andServingGoesOn() throws Exception {
     SamplerServiceBlockingStub stub = start(failing, Duration.ZERO);
     failing.fail(OUT_OF_MEMORY, OUT_OF_MEMORY, OUT_OF_MEMORY);
     StatusRuntimeException refused = refusal(stub);

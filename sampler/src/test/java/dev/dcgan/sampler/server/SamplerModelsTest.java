@@ -168,7 +168,7 @@ class SamplerModelsTest {
   }
 
   @Test
-  void badVersionsOfEveryKind_areSkippedAndCounted_andTheOneBeforeServesOn() throws Exception {
+  void badVersions_areSkipped_andTheVersionBeforeServesOn() throws Exception {
     publish("digits", 1);
     Path damaged = publish("digits", 2).folder().resolve("model.onnx");
     byte[] bytes = Files.readAllBytes(damaged);
@@ -259,7 +259,7 @@ class SamplerModelsTest {
   }
 
   @Test
-  void twoHundredSwaps_underLoadAndWithOlderVersionsOnDemand_failNoCall() throws Exception {
+  void twoHundredSwaps_underLoad_failNoRequest() throws Exception {
     int swaps = 200;
     for (int version = 1; version <= 4; version++) {
       publish("digits", version);

@@ -114,7 +114,7 @@ class UnreadResponsesTest {
 
   @ParameterizedTest
   @EnumSource
-  void callerThatReadsNothing_isRefusedBeyondItsShare_andOthersAreServed(Asked asked)
+  void clientThatReadsNothing_isRefused_andOthersAreServed(Asked asked)
       throws Exception {
     int calls = 200;
     BlockingQueue<Status> ended = new LinkedBlockingQueue<>();

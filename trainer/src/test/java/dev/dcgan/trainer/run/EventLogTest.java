@@ -115,7 +115,7 @@ class EventLogTest {
   }
 
   @Test
-  void append_whenTheDiskFillsWithinALine_leavesTheLogAsItWas_andTakesOneThatFits()
+  void append_whenTheDiskFills_leavesTheLogUnchanged()
       throws IOException {
     Disk disk = new Disk(file);
     try (EventLog log = EventLog.open(file, disk)) {

@@ -14,7 +14,7 @@ class StopSignalTest {
   private final StopSignal signal = new StopSignal();
 
   @Test
-  void interruptibly_interruptedMeanwhile_breaksOff_andLeavesTheThreadFitToWrite() {
+  void interruptibly_interrupted_stops_andLeavesTheThreadClean() {
     assertThatThrownBy(() -> signal.interruptibly(this::interruptAndWait))
         .isInstanceOf(InterruptedIOException.class)
         .hasRootCauseMessage("aborted");
@@ -23,7 +23,7 @@ class StopSignalTest {
   }
 
   @Test
-  void interruptibly_interruptedAtItsVeryEnd_keepsTheResult_andLeavesTheThreadFitToWrite()
+  void interruptibly_interruptedAtTheEnd_keepsTheResult()
       throws Exception {
     String result =
         signal.interruptibly(
@@ -37,7 +37,7 @@ class StopSignalTest {
   }
 
   @Test
-  void interruptibly_interruptedAndThenStopped_breaksOff_andLeavesTheThreadFitToWrite() {
+  void interruptibly_interruptedThenStopped_leavesTheThreadClean() {
     assertThatThrownBy(
             () ->
                 signal.interruptibly(
@@ -54,7 +54,7 @@ class StopSignalTest {
   }
 
   @Test
-  void interruptibly_interruptedAndStoppedAtItsVeryEnd_keepsTheResult() throws Exception {
+  void interruptibly_interruptedAndStoppedAtTheEnd_keepsTheResult() throws Exception {
     String result =
         signal.interruptibly(
             () -> {

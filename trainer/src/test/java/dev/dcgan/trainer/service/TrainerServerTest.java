@@ -96,7 +96,7 @@ class TrainerServerTest {
   }
 
   @Test
-  void drain_interruptsTheRun_tellsItsWatchers_andTheNextLifeGoesOnWithIt() throws Exception {
+  void drain_interruptsTheRun_andTheNextProcessResumesIt() throws Exception {
     Run run = begin();
     trainer.next();
     Iterator<RunEvent> events =
@@ -229,7 +229,7 @@ class TrainerServerTest {
   }
 
   @Test
-  void commandWatch_showsTheRunToItsEnd_andItsExitCodeSaysHowThatWas() throws Exception {
+  void watchCommand_showsTheRun_andExitsWithItsOutcome() throws Exception {
     Run run = begin();
     Session session = trainer.next();
     CompletableFuture<Ended> watching =

@@ -312,7 +312,7 @@ class TrainerServiceTest {
   }
 
   @Test
-  void theEndOfTheService_isUnavailable_toWatchers_afterTheLastEvent() throws Exception {
+  void shutdown_isUnavailable_toWatchers_afterTheLastEvent() throws Exception {
     Run run = start("", config(1));
     Session session = trainer.next();
     Iterator<RunEvent> events = watch(run.getId(), 0);
