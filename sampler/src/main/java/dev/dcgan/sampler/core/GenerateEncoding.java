@@ -56,7 +56,7 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
   @Override
   public long requireFits(ImageRequest request, ServedVersion version) {
     int queue = version.scheduler().policy().maxQueueImages();
-    int limit = ImageService.MAX_RESPONSE_BYTES;
+    int limit = ResponseBudget.MAX_RESPONSE_BYTES;
     if (request.count() > Math.min(queue, MORE_THAN_FIT)
         || maxBytes(request, version, (int) request.count()) > limit) {
       throw RequestException.invalid(

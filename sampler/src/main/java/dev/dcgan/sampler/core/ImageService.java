@@ -25,11 +25,6 @@ import java.util.concurrent.Executor;
  */
 public final class ImageService {
 
-  /**
-   * The most bytes that a gRPC client receives in one message unless it is configured otherwise.
-   */
-  public static final int MAX_RESPONSE_BYTES = 4 << 20;
-
   // To make them takes about as long as a change of threads.
   private static final int FEW_LATENT_VALUES = 32 * 64;
 

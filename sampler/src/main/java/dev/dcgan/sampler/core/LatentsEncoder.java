@@ -19,7 +19,7 @@ final class LatentsEncoder {
    */
   static long requireFits(ImageRequest request, ServedVersion version) {
     int size = version.latentSize();
-    int limit = ImageService.MAX_RESPONSE_BYTES;
+    int limit = ResponseBudget.MAX_RESPONSE_BYTES;
     long max = (limit - ENVELOPE_BYTES) / ((long) size * Float.BYTES);
     if (request.count() > max) {
       throw RequestException.invalid(

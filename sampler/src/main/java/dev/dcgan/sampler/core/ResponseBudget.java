@@ -17,6 +17,9 @@ import java.util.concurrent.atomic.AtomicBoolean;
  */
 public final class ResponseBudget {
 
+  /** The most bytes that a gRPC client receives in one message, unless configured otherwise. */
+  public static final int MAX_RESPONSE_BYTES = 4 << 20;
+
   // A client that reads has its responses by then.
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 

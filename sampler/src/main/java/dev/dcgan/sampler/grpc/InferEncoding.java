@@ -5,8 +5,8 @@ import com.google.protobuf.UnsafeByteOperations;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.core.ImageRequest;
-import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.RequestException;
+import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.core.ResponseEncoding;
 import dev.dcgan.sampler.models.ModelStatus;
 import dev.dcgan.sampler.models.ServedVersion;
@@ -30,9 +30,6 @@ import java.util.List;
 record InferEncoding(String id, List<InferOutput> outputs)
     implements ResponseEncoding<ModelInferResponse> {
 
-  /** The name of the input. */
-  static final String LATENT = "z";
-
   // Triton's name for a model of this kind.
   private static final String PLATFORM = "onnxruntime_onnx";
   // Names, version, shapes, and the tags of the blocks; the request's id comes on top.
@@ -55,7 +52,7 @@ record InferEncoding(String id, List<InferOutput> outputs)
             .setPlatform(PLATFORM)
             .addInputs(
                 TensorMetadata.newBuilder()
-                    .setName(LATENT)
+                    .setName(InferRequest.INPUT)
                     .setDatatype("FP32")
                     .addAllShape(List.of(-1L, (long) status.manifest().getLatentSize())));
     for (InferOutput output : InferOutput.values()) {
@@ -87,7 +84,7 @@ record InferEncoding(String id, List<InferOutput> outputs)
   public long requireFits(ImageRequest request, ServedVersion version) {
     long each = outputs.stream().mapToLong(output -> output.imageBytes(version.shape())).sum();
     long envelope = ENVELOPE_BYTES + ByteString.copyFromUtf8(id).size();
-    long room = Math.max(0, ImageService.MAX_RESPONSE_BYTES - envelope);
+    long room = Math.max(0, ResponseBudget.MAX_RESPONSE_BYTES - envelope);
     long max = Math.min(room / each, version.scheduler().policy().maxQueueImages());
     if (request.count() > max) {
       throw RequestException.invalid(
@@ -98,7 +95,7 @@ record InferEncoding(String id, List<InferOutput> outputs)
                   max,
                   version.shape(),
                   String.join(" and ", outputs.stream().map(InferOutput::label).toList()),
-                  ImageService.MAX_RESPONSE_BYTES));
+                  ResponseBudget.MAX_RESPONSE_BYTES));
     }
     return envelope + request.count() * each;
   }

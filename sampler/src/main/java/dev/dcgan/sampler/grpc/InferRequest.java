@@ -20,6 +20,9 @@ import java.util.regex.Pattern;
 /** Parses the requests of the Open Inference Protocol. */
 final class InferRequest {
 
+  /** The name of the input. */
+  static final String INPUT = "z";
+
   private static final String FP32 = "FP32";
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
   // Parameters that ask for another response than the one that is sent.
@@ -83,7 +86,7 @@ final class InferRequest {
           "inputs", "%d inputs: expected one, %s".formatted(request.getInputsCount(), z(model)));
     }
     InferInputTensor input = request.getInputs(0);
-    if (!input.getName().equals(InferEncoding.LATENT)) {
+    if (!input.getName().equals(INPUT)) {
       throw RequestException.invalid(
           "inputs[0].name", "input '%s': expected %s".formatted(input.getName(), z(model)));
     }
@@ -157,6 +160,6 @@ final class InferRequest {
   }
 
   private static String z(ServedVersion model) {
-    return "'%s' %s [n, %d]".formatted(InferEncoding.LATENT, FP32, model.latentSize());
+    return "'%s' %s [n, %d]".formatted(INPUT, FP32, model.latentSize());
   }
 }

@@ -6,6 +6,7 @@ import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelRef;
 import dev.dcgan.sampler.core.ModelService;
+import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -97,7 +98,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
     GrpcCall<ListModelsResponse> call = new GrpcCall<>(observer, listener);
     call.respond(
         models.list(
-            call.context(), list -> ModelResponses.of(list, ImageService.MAX_RESPONSE_BYTES)));
+            call.context(), list -> ModelResponses.of(list, ResponseBudget.MAX_RESPONSE_BYTES)));
   }
 
   @Override

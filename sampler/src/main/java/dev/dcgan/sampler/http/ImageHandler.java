@@ -41,7 +41,7 @@ import java.util.concurrent.TimeoutException;
  */
 public final class ImageHandler implements HttpPage {
 
-  public static final String PATH = "/v1/images";
+  public static final String PATH = ImageUrl.PATH;
 
   public static final Duration MAX_WAIT = Duration.ofSeconds(60);
 

@@ -17,6 +17,8 @@ import java.util.regex.Pattern;
 /** Images as a URL: {@code /v1/images?seed=42&count=25}. */
 final class ImageUrl {
 
+  static final String PATH = "/v1/images";
+
   private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
       "seed, count, first, format, model, version, temperature, columns and priority";
@@ -54,7 +56,7 @@ final class ImageUrl {
 
   /** The canonical URL of the same images, path and query: it names all that they depend on. */
   static String canonical(ServedVersion model, GenerateRequest query, ImageRequest request) {
-    StringBuilder url = new StringBuilder(ImageHandler.PATH);
+    StringBuilder url = new StringBuilder(PATH);
     url.append("?model=").append(escaped(model.version().getName()));
     url.append("&version=").append(Long.toUnsignedString(model.version().getVersion()));
     url.append("&seed=").append(Long.toUnsignedString(query.getSeed()));

@@ -114,8 +114,7 @@ class UnreadResponsesTest {
 
   @ParameterizedTest
   @EnumSource
-  void clientThatReadsNothing_isRefused_andOthersAreServed(Asked asked)
-      throws Exception {
+  void clientThatReadsNothing_isRefused_andOthersAreServed(Asked asked) throws Exception {
     int calls = 200;
     BlockingQueue<Status> ended = new LinkedBlockingQueue<>();
     ManagedChannel deaf = connect();

@@ -115,8 +115,7 @@ class EventLogTest {
   }
 
   @Test
-  void append_whenTheDiskFills_leavesTheLogUnchanged()
-      throws IOException {
+  void append_whenTheDiskFills_leavesTheLogUnchanged() throws IOException {
     Disk disk = new Disk(file);
     try (EventLog log = EventLog.open(file, disk)) {
       log.append("{}");

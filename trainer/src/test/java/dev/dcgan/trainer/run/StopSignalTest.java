@@ -23,8 +23,7 @@ class StopSignalTest {
   }
 
   @Test
-  void interruptibly_interruptedAtTheEnd_keepsTheResult()
-      throws Exception {
+  void interruptibly_interruptedAtTheEnd_keepsTheResult() throws Exception {
     String result =
         signal.interruptibly(
             () -> {
