@@ -52,7 +52,7 @@ class DocumentationTest {
       for (String command : words(table.group(1))) {
         String name = command.substring(program.length() + 1);
         Set<String> options = documented.computeIfAbsent(name, n -> new TreeSet<>());
-        for (String line : table.group(2).split("\n")) {
+        for (String line : table.group(2).lines().toList()) {
           MatchResult row = row(line);
           String option = row.group(1);
           assertThat(options.add(option)).as("%s %s has one row", command, option).isTrue();
