@@ -64,7 +64,7 @@ say "1/5 build both programs, without the tests"
 step=$start
 case $device in cuda) profile=-Pcuda ;; *) profile= ;; esac
 # shellcheck disable=SC2086 # Empty or one word.
-mvn -B -q $profile -DskipTests package
+mvn -B -q $profile -pl trainer,sampler -am -Dmaven.test.skip=true package
 echo "    trainer/target/trainer/bin/trainer and sampler/target/sampler/bin/sampler"
 took "$step"
 

@@ -48,7 +48,7 @@ final class ImageUrl {
     if (parsed.getFormat() == ImageFormat.IMAGE_FORMAT_PNG && parsed.getCount() != 1) {
       throw RequestException.invalid(
           "count",
-          "count %s: format=png is one picture; several are format=sheet, raw or float"
+          "count %s: format=png is one image; use format=sheet, raw or float for several"
               .formatted(Integer.toUnsignedString(parsed.getCount())));
     }
     return parsed.build();

@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** What callers are told if a version that they have named cannot be loaded or pinned. */
+/** The errors of requests for a version that cannot be loaded or pinned. */
 final class LoadErrors {
 
   private static final Logger log = LoggerFactory.getLogger(LoadErrors.class);

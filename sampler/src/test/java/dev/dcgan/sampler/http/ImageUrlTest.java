@@ -68,7 +68,7 @@ class ImageUrlTest {
         "format=gif|format 'gif': expected sheet, png, raw or float",
         "format=PNG|format 'PNG': expected",
         "priority=urgent|priority 'urgent': expected low, normal or high",
-        "format=png&count=2|count 2: format=png is one picture",
+        "format=png&count=2|count 2: format=png is one image",
         "seed=1&seed=1|parameter 'seed' is there more than once",
         "sede=1|parameter 'sede' is not known; there are seed, count, first",
         "first_index=1|parameter 'first_index' is not known",
