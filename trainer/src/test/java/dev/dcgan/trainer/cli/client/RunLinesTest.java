@@ -102,7 +102,7 @@ class RunLinesTest {
                         .setModel(ModelVersion.newBuilder().setName("digits").setVersion(3))))
         .isEqualTo("epoch 25/25: published digits/3");
     assertThat(line(event -> event.getResumedBuilder().setEpoch(2).setStep(40)))
-        .isEqualTo("carrying on from step 40, epoch 2/25");
+        .isEqualTo("resuming from step 40, epoch 2/25");
   }
 
   @Test
