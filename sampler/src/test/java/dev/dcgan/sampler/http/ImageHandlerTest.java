@@ -26,6 +26,7 @@ import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
@@ -144,6 +145,23 @@ class ImageHandlerTest {
     network.permit(10);
     assertThat(running.get(30, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
     assertThat(queued.get(30, TimeUnit.SECONDS).body()).hasSize(15 * 14 * 14);
+  }
+
+  @Test
+  void responseMemory_isSharedWithOtherProtocols() throws Exception {
+    network.permit(1000);
+    List<ResponseBudget.Reservation> unread = new ArrayList<>();
+    for (long bytes = budget.size() / 2; bytes > 0; bytes /= 2) {
+      unread.add(budget.reserve("connection " + bytes, bytes));
+    }
+
+    HttpResponse<String> refused = get("/v1/images?seed=1&format=raw&count=1");
+    assertThat(refused.statusCode()).isEqualTo(429);
+    assertThat(refused.headers().firstValue("Retry-After")).contains("1");
+    assertThat(refused.headers().firstValue("ETag")).isEmpty();
+
+    unread.forEach(ResponseBudget.Reservation::close);
+    assertThat(get("/v1/images?seed=1&format=raw&count=1").statusCode()).isEqualTo(200);
   }
 
   @Test
