@@ -123,6 +123,8 @@ class ArchitectureTest {
           .and()
           .doNotHaveFullyQualifiedName(TrainerMain.class.getName())
           .and()
+          .doNotHaveSimpleName("GanNetworks") // Tests of other packages train single steps.
+          .and()
           .areNotAnnotatedWith(Command.class)
           .should(haveAnOutsideUser());
 

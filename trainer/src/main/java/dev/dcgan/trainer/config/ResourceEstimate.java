@@ -1,7 +1,5 @@
 package dev.dcgan.trainer.config;
 
-import ai.djl.engine.EngineException;
-import ai.djl.util.cuda.CudaUtils;
 import com.sun.management.OperatingSystemMXBean;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.gan.Architecture.Layer;
@@ -13,8 +11,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.OptionalLong;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /**
  * A lower bound of the memory and disk that a training run needs.
@@ -34,7 +30,6 @@ import org.slf4j.LoggerFactory;
 public record ResourceEstimate(
     String title, int batchSize, long parameterBytes, long activationBytes, long checkpointBytes) {
 
-  private static final Logger log = LoggerFactory.getLogger(ResourceEstimate.class);
   // Weight, gradient and two moments.
   private static final int COPIES_IN_MEMORY = 4;
   private static final int COPIES_IN_A_CHECKPOINT = 3;
@@ -104,7 +99,7 @@ public record ResourceEstimate(
    * @throws IOException the message has the needed and the available memory
    */
   public void requireMemory(TrainingDevice device) throws IOException {
-    OptionalLong available = device.isGpu() ? gpuMemory(device) : hostMemory();
+    OptionalLong available = device.isGpu() ? device.gpuMemory() : hostMemory();
     if (available.isPresent()) {
       requireMemory(available.getAsLong(), device.toString());
     }
@@ -159,15 +154,6 @@ public record ResourceEstimate(
     return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
         ? OptionalLong.of(system.getTotalMemorySize() + system.getTotalSwapSpaceSize())
         : OptionalLong.empty();
-  }
-
-  private static OptionalLong gpuMemory(TrainingDevice device) {
-    try {
-      return OptionalLong.of(CudaUtils.getGpuMemory(device.device()).getMax());
-    } catch (EngineException | IllegalArgumentException | IllegalStateException e) {
-      log.warn("cannot determine the memory of {}: {}", device, e.getMessage());
-      return OptionalLong.empty();
-    }
   }
 
   /** {@code at least 5.9 GiB of memory, 4.1 GiB a checkpoint}. */

@@ -6,10 +6,12 @@ import ai.djl.engine.EngineException;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
 import ai.djl.util.Utils;
+import ai.djl.util.cuda.CudaUtils;
 import dev.dcgan.trainer.torch.NativeFailureException.Kind;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.jspecify.annotations.Nullable;
@@ -205,6 +207,16 @@ public final class TrainingDevice {
   }
 
   /** {@code cpu} or {@code cuda:<number>}. */
+  /** The memory of a GPU in bytes; empty if it cannot be determined. */
+  public OptionalLong gpuMemory() {
+    try {
+      return OptionalLong.of(CudaUtils.getGpuMemory(device).getMax());
+    } catch (EngineException | IllegalArgumentException | IllegalStateException e) {
+      log.warn("cannot determine the memory of {}: {}", this, e.getMessage());
+      return OptionalLong.empty();
+    }
+  }
+
   @Override
   public String toString() {
     return name(device);
