@@ -515,7 +515,7 @@ class TrainerMainTest {
       assertThat(trainer.output().lines())
           .singleElement()
           .asString()
-          .startsWith("error: --device cuda:99: ");
+          .startsWith("error: cannot use --device cuda:99: ");
     }
     assertThat(folder).isEmptyDirectory();
     try (Trainer trainer = start(Map.of("DCGAN_DEVICE", "tpu"), List.of("serve"))) {
