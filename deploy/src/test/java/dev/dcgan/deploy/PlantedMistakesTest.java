@@ -214,7 +214,7 @@ class PlantedMistakesTest {
             "Job sweep",
             CONTAINER + "args/5",
             "\"@/etc/dcgan/sweep/run$(INDEX)\"",
-            "no file of arguments"),
+            "cannot read the file of arguments"),
         arguments(
             "Job sweep", CONTAINER + "args/1", "--run=sweep-$(INDX)", "no variable INDX before it"),
         arguments(
