@@ -135,14 +135,22 @@ final class Preparation implements Closeable {
   }
 
   private static Outcome await(Future<Outcome> outcome) throws IOException {
+    // A future that is done already does not look at the interrupt flag.
+    if (Thread.currentThread().isInterrupted()) {
+      throw interrupted();
+    }
     try {
       return outcome.get();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while decoding pictures");
+      throw interrupted();
     } catch (ExecutionException e) {
       throw new IllegalStateException("decoding pictures failed", e.getCause());
     }
+  }
+
+  private static InterruptedIOException interrupted() {
+    return new InterruptedIOException("interrupted while decoding images");
   }
 
   private void passOver(String picture) throws IOException {
