@@ -218,7 +218,7 @@ done
 
 if [ "$variant" = cuda ]; then
   say "refuse a missing GPU"
-  for command in "trainer train --device cuda --dataset digits --http-port 0" "sampler serve --provider cuda"; do
+  for command in "trainer train --device cuda --dataset digits --runs /tmp/runs --repository /tmp/models --http-port 0" "sampler serve --provider cuda"; do
     # shellcheck disable=SC2086 # Words, all.
     set -- $command
     if run --rm "localhost/dcgan-$1" "${@:2}" >"$work/refused.log" 2>&1; then

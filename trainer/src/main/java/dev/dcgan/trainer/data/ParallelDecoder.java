@@ -138,14 +138,22 @@ final class ParallelDecoder implements Closeable {
   }
 
   private static Outcome await(Future<Outcome> outcome) throws IOException {
+    // A future that is complete already does not look at the interrupt flag.
+    if (Thread.currentThread().isInterrupted()) {
+      throw interrupted();
+    }
     try {
       return outcome.get();
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
-      throw new InterruptedIOException("interrupted while decoding images");
+      throw interrupted();
     } catch (ExecutionException e) {
       throw new IllegalStateException("cannot decode images", e.getCause());
     }
+  }
+
+  private static InterruptedIOException interrupted() {
+    return new InterruptedIOException("interrupted while decoding images");
   }
 
   private void skip(String image) throws IOException {
