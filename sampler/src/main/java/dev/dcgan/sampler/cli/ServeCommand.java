@@ -86,7 +86,7 @@ public final class ServeCommand implements Settings.Command {
       names = "--max-connection-age",
       showDefaultValue = Visibility.NEVER,
       description =
-          "Age at which gRPC clients are told to reconnect, so that they find new replicas; calls in"
+          "Age at which gRPC clients must reconnect, so that they find new replicas; calls in"
               + " progress finish. 0s: never. Default: 30m")
   private Duration maxConnectionAge = Duration.ofMinutes(30);
 

@@ -42,7 +42,7 @@ public final class ModelWatcher implements VersionSource, AutoCloseable {
   /**
    * A watcher that does nothing before {@link #start}.
    *
-   * @param health is told of a lost device; then nothing is loaded any more
+   * @param health receives the loss of a device; then nothing is loaded any more
    * @param nanoClock for the backoff between attempts to load a version
    */
   public ModelWatcher(

@@ -65,7 +65,7 @@ final class VersionLoader {
    * @param allowUnverified whether versions without a manifest are opened
    * @param onRejected called with the model of each version that is rejected
    * @param freeMemory evicts versions that nobody uses; false: there is none
-   * @param health is told of a lost device
+   * @param health receives the loss of a device
    * @param backoff between attempts to load a version that is not at fault
    */
   VersionLoader(

@@ -215,27 +215,22 @@ public final class BatchScheduler implements AutoCloseable {
     Network network = networks.get(0);
     ImageTask task =
         new ImageTask(latents, network.latentSize(), output, network.imageBytes(output), executor);
+    Optional<RunFailedException> lost;
     lock.lock();
     try {
       if (closed) {
         throw new IllegalStateException("the scheduler of %s is closed".formatted(name));
       }
-      Optional<RunFailedException> lost = guard.lost();
-      if (lost.isPresent()) {
-        release(request);
-        return CompletableFuture.failedFuture(lost.get());
+      lost = guard.lost();
+      if (lost.isEmpty()) {
+        enqueue(request, task);
       }
-      reserve(request, task.count);
-      reserved -= task.count;
-      request.reserved -= task.count;
-      long now = nanoClock.getAsLong();
-      estimator.recordArrival(now);
-      task.arrival = now;
-      queue.add(request, task, now);
-      listener.queueChanged(task.count);
-      wakeOneSession();
     } finally {
       lock.unlock();
+    }
+    if (lost.isPresent()) {
+      release(request); // Without the lock: who waits for room may take other locks.
+      return CompletableFuture.failedFuture(lost.get());
     }
     // Whether the caller cancelled it or a run failed: nobody wants the images still queued.
     var unused =
@@ -319,6 +314,18 @@ public final class BatchScheduler implements AutoCloseable {
   /** Images in a full batch. */
   private int fullBatch() {
     return Math.min(policy.maxBatch(), profile.optimalBatchSize());
+  }
+
+  @GuardedBy("lock") private void enqueue(QueuedRequest request, ImageTask task) throws QueueFullException {
+    reserve(request, task.count);
+    reserved -= task.count;
+    request.reserved -= task.count;
+    long now = nanoClock.getAsLong();
+    estimator.recordArrival(now);
+    task.arrival = now;
+    queue.add(request, task, now);
+    listener.queueChanged(task.count);
+    wakeOneSession();
   }
 
   @GuardedBy("lock") private void requireInTime(long images, Priority priority, long nanosLeft)
