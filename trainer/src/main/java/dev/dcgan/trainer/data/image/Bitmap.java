@@ -9,9 +9,10 @@ import dev.dcgan.model.ImageShape;
  * @param height pixels, 1 or more
  * @param channels 1 (grey) or 3 (RGB)
  * @param pixels uint8, (height, width, channels)
+ * @param rotated whether the file has it turned or mirrored and its orientation was applied
  */
 @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
-public record Bitmap(int width, int height, int channels, byte[] pixels) {
+public record Bitmap(int width, int height, int channels, byte[] pixels, boolean rotated) {
 
   public Bitmap {
     if (pixels.length != width * height * channels) {
@@ -19,6 +20,11 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
           "%d bytes for an image of %d x %d x %d"
               .formatted(pixels.length, height, width, channels));
     }
+  }
+
+  /** An image that is stored upright. */
+  public Bitmap(int width, int height, int channels, byte[] pixels) {
+    this(width, height, channels, pixels, false);
   }
 
   /** {@code "grey"} or {@code "RGB"}, for messages. */
@@ -51,7 +57,7 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
     return new Bitmap(box.width(), box.height(), channels, cropped);
   }
 
-  private Bitmap withChannels(int target) {
+  Bitmap withChannels(int target) {
     if (target == channels) {
       return this;
     }
@@ -68,6 +74,51 @@ public record Bitmap(int width, int height, int channels, byte[] pixels) {
       }
     }
     return new Bitmap(width, height, target, converted);
+  }
+
+  /**
+   * Turns a stored image upright.
+   *
+   * @param orientation 1 to 8, as in EXIF
+   */
+  Bitmap upright(int orientation) {
+    if (orientation == 1) {
+      return this;
+    }
+    boolean transposed = isTransposed(orientation);
+    int uprightWidth = transposed ? height : width;
+    int uprightHeight = transposed ? width : height;
+    byte[] turned = new byte[pixels.length];
+    for (int y = 0; y < uprightHeight; y++) {
+      for (int x = 0; x < uprightWidth; x++) {
+        int column = transposed ? y : x;
+        int row = transposed ? x : y;
+        int fromX = isMirrored(orientation) ? width - 1 - column : column;
+        int fromY = isFlipped(orientation) ? height - 1 - row : row;
+        System.arraycopy(
+            pixels,
+            (fromY * width + fromX) * channels,
+            turned,
+            (y * uprightWidth + x) * channels,
+            channels);
+      }
+    }
+    return new Bitmap(uprightWidth, uprightHeight, channels, turned, true);
+  }
+
+  /** Whether the upright image's rows are the stored columns. */
+  static boolean isTransposed(int orientation) {
+    return orientation >= 5;
+  }
+
+  /** Whether the upright image begins at the right of the stored rows. */
+  static boolean isMirrored(int orientation) {
+    return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+  }
+
+  /** Whether the upright image begins at the bottom of the stored columns. */
+  static boolean isFlipped(int orientation) {
+    return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
   }
 
   /** Luma by ITU-R BT.601, rounded. */
