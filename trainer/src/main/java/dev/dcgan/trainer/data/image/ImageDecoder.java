@@ -41,6 +41,7 @@ public final class ImageDecoder {
   }
 
   private static final long MAX_PIXELS = 100_000_000;
+  private static final long MAX_UNSAMPLED_PIXELS = 25_000_000;
   // Large images are subsampled while they are decoded, to at least so many pixels per target pixel
   // in each direction: memory is bounded, and 64 pixels remain to average.
   private static final int OVERSAMPLING = 8;
@@ -84,12 +85,7 @@ public final class ImageDecoder {
                 WebpFile.of(file).encoded(),
                 target,
                 ImageDecoder::part);
-        case TIFF ->
-            decode(
-                new TIFFImageReaderSpi().createReaderInstance(),
-                tiff(file),
-                target,
-                ImageDecoder::part);
+        case TIFF -> tiff(TiffTags.of(file), target);
         case GIF -> decode(jdkReader("gif"), plain(file), target, ImageDecoder::part);
         case BMP -> {
           requireWholeBmp(file);
@@ -106,10 +102,33 @@ public final class ImageDecoder {
     return new EncodedImage(file, 1, null);
   }
 
-  private static EncodedImage tiff(byte[] file) throws IOException {
-    TiffTags tags = TiffTags.of(file);
+  private static Bitmap tiff(TiffTags tags, ImageShape target) throws IOException {
     tags.requireReadable();
-    return new EncodedImage(tags.withoutProfile(), tags.orientation(), tags.profile());
+    EncodedImage image =
+        new EncodedImage(tags.withoutProfile(), tags.orientation(), tags.profile());
+    boolean alpha = tags.hasAlpha();
+    if (!tags.isBeyondTheJdk()) {
+      return decode(
+          jdkReader("tiff"), image, target, (reader, part) -> bitmap(reader.read(0, part), alpha));
+    }
+    return decode(
+        new TIFFImageReaderSpi().createReaderInstance(),
+        image,
+        target,
+        (reader, part) -> {
+          requireUnsampled(part.getSourceRegion());
+          // This reader fails when it subsamples a part.
+          part.setSourceSubsampling(1, 1, 0, 0);
+          return bitmap(reader.read(0, part), alpha);
+        });
+  }
+
+  private static void requireUnsampled(Rectangle part) throws IOException {
+    if ((long) part.width * part.height > MAX_UNSAMPLED_PIXELS) {
+      throw new IOException(
+          "it is a TIFF of %d x %d pixels, which cannot be read in part; convert it to PNG"
+              .formatted(part.width, part.height));
+    }
   }
 
   /** The JDK's own reader, whichever others the class path has. */
@@ -190,13 +209,13 @@ public final class ImageDecoder {
   }
 
   private static Bitmap part(ImageReader reader, ImageReadParam part) throws IOException {
-    return bitmap(reader.read(0, part));
+    return bitmap(reader.read(0, part), true);
   }
 
   private static Bitmap pngPart(ImageReader reader, ImageReadParam part, PngFile png)
       throws IOException {
     BufferedImage image = reader.read(0, part);
-    Bitmap bitmap = bitmap(image);
+    Bitmap bitmap = bitmap(image, true);
     int[] transparent = png.transparent();
     if (transparent != null) {
       whiten(bitmap, image.getRaster(), transparent);
@@ -233,7 +252,7 @@ public final class ImageDecoder {
     return new Bitmap(raster.getWidth(), raster.getHeight(), channels, pixels);
   }
 
-  private static Bitmap bitmap(BufferedImage image) throws IOException {
+  private static Bitmap bitmap(BufferedImage image, boolean alpha) throws IOException {
     ColorModel colors = image.getColorModel();
     if (!(colors instanceof ComponentColorModel)) {
       return packed(image, colors instanceof IndexColorModel palette && isGrey(palette));
@@ -258,10 +277,10 @@ public final class ImageDecoder {
       throw new IOException(
           "its samples are not unsigned 8-bit or 16-bit integers; convert it to PNG");
     }
-    return components(image, channels);
+    return components(image, channels, alpha && colors.hasAlpha());
   }
 
-  private static Bitmap components(BufferedImage image, int channels) {
+  private static Bitmap components(BufferedImage image, int channels, boolean hasAlpha) {
     int width = image.getWidth();
     int height = image.getHeight();
     Raster raster = image.getRaster();
@@ -274,7 +293,7 @@ public final class ImageDecoder {
     for (int y = 0; y < height; y++) {
       raster.getPixels(raster.getMinX(), raster.getMinY() + y, width, 1, row);
       for (int x = 0; x < width; x++) {
-        int alpha = colors.hasAlpha() ? to8Bits(row[x * bands + channels], full) : WHITE;
+        int alpha = hasAlpha ? to8Bits(row[x * bands + channels], full) : WHITE;
         for (int channel = 0; channel < channels; channel++) {
           int value = to8Bits(row[x * bands + channel], full);
           pixels[(y * width + x) * channels + channel] =

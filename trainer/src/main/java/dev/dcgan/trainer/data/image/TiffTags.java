@@ -13,9 +13,14 @@ import org.jspecify.annotations.Nullable;
 final class TiffTags {
 
   private static final int NEW_SUBFILE_TYPE = 254;
+  private static final int BITS_PER_SAMPLE = 258;
+  private static final int COMPRESSION = 259;
   private static final int PHOTOMETRIC = 262;
   private static final int ORIENTATION = 274;
+  private static final int SAMPLES_PER_PIXEL = 277;
+  private static final int PREDICTOR = 317;
   private static final int SUB_DIRECTORIES = 330;
+  private static final int EXTRA_SAMPLES = 338;
   private static final int SAMPLE_FORMAT = 339;
   private static final int PROFILE = 34675;
   private static final int DNG_VERSION = 50706;
@@ -105,6 +110,22 @@ final class TiffTags {
           "it is a TIFF of %s samples; convert it to PNG"
               .formatted(format == 2 ? "signed" : "floating-point"));
     }
+  }
+
+  /** Whether the fourth sample, if there is one, is alpha: Photoshop's masks are of type 0. */
+  boolean hasAlpha() {
+    return value(EXTRA_SAMPLES, 1) != 0;
+  }
+
+  /** Whether the JDK's reader refuses the TIFF, or returns wrong samples. */
+  boolean isBeyondTheJdk() {
+    int bits = value(BITS_PER_SAMPLE, 1);
+    int compression = value(COMPRESSION, 1);
+    boolean jpeg = compression == 6 || compression == 7;
+    return bits == 16 && value(PREDICTOR, 1) != 1
+        || bits == 16 && value(PHOTOMETRIC, 0) == 5
+        || bits == 12
+        || jpeg && value(SAMPLES_PER_PIXEL, 1) > 3;
   }
 
   /** The first value of a tag of integers. */
