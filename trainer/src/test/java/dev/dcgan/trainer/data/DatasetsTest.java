@@ -174,7 +174,7 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1), () -> {}))
         .withMessageContainingAll(
-            "pets", "2 of the first 4", "at most 1", "--max-unreadable", html + ": ", empty + ": ");
+            "pets", "2 of 5 images", "at most 1", "--max-unreadable", html + ": ", empty + ": ");
   }
 
   @Test
@@ -457,7 +457,7 @@ final class DatasetsTest {
   void anEmptyFolder_isRefused() {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageContainingAll(folder + ": ", "no file", "expected a folder");
+        .withMessageContainingAll(folder + ": ", "no image found", "expected a folder");
   }
 
   @Test
@@ -466,7 +466,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(zip, GREY, ALL, () -> {}))
-        .withMessageContainingAll(zip + ": ", "no file");
+        .withMessageContainingAll(zip + ": ", "no image found");
   }
 
   @Test
@@ -475,7 +475,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
-        .withMessageContainingAll(image + ": ", "neither IDX nor a zip", "expected a folder");
+        .withMessageContainingAll(image + ": ", "neither IDX nor a zip or tar", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");
