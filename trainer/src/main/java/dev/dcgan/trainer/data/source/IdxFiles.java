@@ -140,6 +140,9 @@ public record IdxFiles(Path images, @Nullable Path labels) {
       return matcher.group(1);
     }
     Path folder = images.toAbsolutePath().normalize().getParent();
+    if (folder != null && folder.endsWith("raw") && folder.getNameCount() > 1) {
+      folder = folder.getParent(); // torchvision's MNIST/raw
+    }
     Path parentName = folder == null ? null : folder.getFileName();
     return parentName == null ? stem(images) : parentName.toString();
   }
