@@ -240,8 +240,12 @@ final class ParallelDecoder implements Closeable {
   void finish(int trainingImages) throws IOException {
     if (trainingImages == 0) {
       throw new IOException(
-          "cannot read %s: every image to train on is unreadable: %s"
-              .formatted(name, ImageFiles.summarize(unreadable, MAX_NAMED_IN_ERROR)));
+          "cannot read %s: every image to train on is unreadable (%d of %d images): %s"
+              .formatted(
+                  name,
+                  unreadable.size(),
+                  done,
+                  ImageFiles.summarize(unreadable, MAX_NAMED_IN_ERROR)));
     }
     requireFewUnreadable();
     if (!unreadable.isEmpty()) {

@@ -8,10 +8,10 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Comparator;
 import java.util.HashSet;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
@@ -42,7 +42,7 @@ public final class FileTree implements Closeable {
   record Item(String name, @Nullable Path path, Content content) {}
 
   private final Path root;
-  private final Map<String, Item> files = new LinkedHashMap<>(); // sorted by name
+  private final Map<String, Item> files = new TreeMap<>();
   private final @Nullable Closeable archive;
   private final IgnoredFiles ignored;
 
@@ -56,7 +56,7 @@ public final class FileTree implements Closeable {
     this.archive = archive;
     this.ignored = ignored;
     List<Item> sorted = new ArrayList<>(items);
-    // By UTF-16 code units, independent of the locale: the same order on every machine.
+    // Like the tree by UTF-16 code units, whatever the locale: the same order on every machine.
     sorted.sort(Comparator.comparing(Item::name));
     Set<String> taken = new HashSet<>();
     sorted.forEach(item -> files.put(FileNames.unique(item.name, taken), item));
