@@ -85,18 +85,33 @@ public final class ConfigOptions {
 
   /** Adds a line for each option that is wrong, except the model's name. */
   void check(Validator problems) {
-    checkPaths(problems);
+    requireExisting(problems);
     check(config(""), problems);
   }
 
-  /** Adds a line for each path that does not exist. */
+  /** Adds a line for each path that is empty or does not exist. */
   void checkPaths(Validator problems) {
+    requireExisting(problems);
+    for (String name : PATHS) {
+      problems.require(
+          !isBlank(value(name)),
+          "%s '%s': expected a path, found none"
+              .formatted(ConfigField.option(name), value(name)));
+    }
+  }
+
+  private void requireExisting(Validator problems) {
     for (String name : PATHS) {
       Object path = value(name);
       problems.require(
-          path == null || Files.exists(Path.of(path.toString())),
+          path == null || isBlank(path) || Files.exists(Path.of(path.toString())),
           "%s %s: no such file or folder".formatted(ConfigField.option(name), path));
     }
+  }
+
+  /** An empty path would be the working directory. */
+  private static boolean isBlank(@Nullable Object path) {
+    return path != null && path.toString().isBlank();
   }
 
   /** As {@link #check(Validator)}, for a run of a service, which checks the paths itself. */
@@ -143,7 +158,7 @@ public final class ConfigOptions {
       Object value = value(name);
       if (value instanceof List<?> words) {
         value = String.join(" ", words.stream().map(Object::toString).toList());
-      } else if (value != null && PATHS.contains(name)) {
+      } else if (value != null && PATHS.contains(name) && !isBlank(value)) {
         value = paths.apply(Path.of(value.toString())).toString();
       }
       if (value != null) {

@@ -14,7 +14,11 @@ public final class ConfigFields {
 
   static final String DIGITS = "digits";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
-  private static final Check ANY = (value, preset) -> Optional.empty();
+  private static final Check PATH =
+      (value, preset) ->
+          value.toString().isBlank()
+              ? Optional.of("'%s': expected a path, found none".formatted(value))
+              : Optional.empty();
 
   /** Every field of the config. */
   public static final List<ConfigField> ALL =
@@ -23,8 +27,8 @@ public final class ConfigFields {
               "data",
               "PATH",
               "Training images: a folder of IDX files (as MNIST has) or one such file, a folder of"
-                  + " images, CIFAR-10's binary batches, or a zip of images.",
-              ANY),
+                  + " images, CIFAR-10's binary batches, or a zip, tar or tar.gz of images.",
+              PATH),
           field(
               "dataset",
               "NAME",
@@ -55,13 +59,13 @@ public final class ConfigFields {
               "FILE",
               "An ONNX model whose features evaluation uses, in place of a classifier that is"
                   + " trained on the labels.",
-              ANY),
+              PATH),
           field(
                   "preset",
                   "NAME",
                   "mnist28 (the article's recipe), mnist28-fast (better in fewer epochs) or paper64"
                       + " (Radford et al. 2015).",
-                  ANY)
+                  PATH)
               .withDefault(Preset.MNIST28.label),
           field("size", "PIXELS", "Side of paper64's images: 32, 64 or 128.", ConfigFields::size)
               .withDefault(preset -> preset.isPaper() ? 64 : 28)
@@ -128,7 +132,7 @@ public final class ConfigFields {
                   "seed",
                   "SEED",
                   "Random seed for weight initialization, latent noise and shuffling.",
-                  ANY)
+                  PATH)
               .withDefault(1L),
           field(
                   "device",
@@ -149,7 +153,7 @@ public final class ConfigFields {
                   "",
                   "On CUDA, use deterministic algorithms only (slower): the same weights on the same"
                       + " GPU model, driver and libraries. The CPU is always deterministic.",
-                  ANY)
+                  PATH)
               .withDefault(false)
               .withDefaultText("no"),
           field(

@@ -19,13 +19,11 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
 
   private static final Logger log = LoggerFactory.getLogger(DatasetBuilder.class);
 
-  /**
-   * Decodes all images of the sources, which stay the caller's to close.
-   *
-   * @param test the dataset's own test split; null if it has none
-   */
-  DatasetSplit build(String name, ImageSource training, @Nullable ImageSource test)
-      throws IOException {
+  /** Decodes all images of the sources, which stay the caller's to close. */
+  DatasetSplit build(FoundDataset found) throws IOException {
+    String name = found.name();
+    ImageSource training = found.training();
+    ImageSource test = found.test();
     int total = Math.addExact(training.size(), test == null ? 0 : test.size());
     Path folder = scratchFolder((long) total * target.values());
     try (ParallelDecoder decoder = new ParallelDecoder(name, target, total, options, onProgress);
@@ -45,19 +43,28 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
       decoder.finish(trained.size());
       int classes = classes(training, test);
       StoredDataset images = trained.finish(name, classes);
-      return heldOut.size() == 0
-          ? new DatasetSplit(images, images, false)
-          : new DatasetSplit(images, heldOut.finish(name, classes), true);
+      DatasetSplit split =
+          heldOut.size() == 0
+              ? new DatasetSplit(images, images, false)
+              : new DatasetSplit(images, heldOut.finish(name, classes), true);
+      log.info(
+          "{}: {}",
+          name,
+          DatasetSummary.line(
+              found,
+              split,
+              decoder.unreadable(),
+              decoder.colors(),
+              test == null ? options.heldOutInterval() : 0));
+      return split;
     }
   }
 
-  /** The larger number of classes of the two splits; 0 if one of them has no labels. */
+  /** The larger number of classes of the two splits; 0 if the training images have no labels. */
   private static int classes(ImageSource training, @Nullable ImageSource test) {
-    if (test == null) {
-      return training.classes();
-    }
-    int fewer = Math.min(training.classes(), test.classes());
-    return fewer == 0 ? 0 : Math.max(training.classes(), test.classes());
+    return training.classes() == 0 || test == null
+        ? training.classes()
+        : Math.max(training.classes(), test.classes());
   }
 
   /** The folder for so many bytes of decoded images; null if they fit in memory. */

@@ -2,18 +2,22 @@ package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.source.CifarSource;
+import dev.dcgan.trainer.data.source.FileKind;
 import dev.dcgan.trainer.data.source.FileSource;
 import dev.dcgan.trainer.data.source.FileTree;
 import dev.dcgan.trainer.data.source.IdxFiles;
 import dev.dcgan.trainer.data.source.IdxSource;
+import dev.dcgan.trainer.data.source.IgnoredFiles;
 import dev.dcgan.trainer.data.source.ImageFiles;
 import java.io.IOException;
-import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,20 +26,21 @@ import org.slf4j.LoggerFactory;
 public final class Datasets {
 
   private static final Logger log = LoggerFactory.getLogger(Datasets.class);
-  private static final int MAX_NAMED_FILES = 5;
+  private static final Pattern ARCHIVE_EXTENSION = Pattern.compile("\\.(zip|tar|tar\\.gz|tgz)$");
   private static final String FORMATS =
-      "a folder or zip of PNG, JPEG, GIF, BMP or TIFF images, a folder of IDX files or one such"
-          + " file, or a folder of CIFAR-10's binary batches";
+      "a folder, zip, tar or tar.gz of images, a folder of IDX files or one such file, or a folder"
+          + " of CIFAR-10's binary batches";
 
   private Datasets() {}
 
   /**
-   * Opens a folder or zip of images, IDX files, or CIFAR-10's binary batches. Every image is
-   * decoded once, center-cropped to the target's aspect ratio and resized to its size.
+   * Opens a folder or archive of images, IDX files, or CIFAR-10's binary batches; IDX files and
+   * batches may be in a subfolder. Every image is decoded once, center-cropped to the target's
+   * aspect ratio and resized to its size. One log line says what was understood.
    *
    * <p>The dataset's own test split is held out if it has one: {@code t10k} beside {@code train} in
-   * IDX, {@code test_batch.bin}, folders {@code train} and {@code test}. Otherwise every k-th
-   * readable image is held out. Image files are read in the order of their paths, so the same files
+   * IDX, {@code test_batch.bin}, folders for training and test in any usual spelling. Otherwise
+   * every k-th readable image is held out. Image files are read in the order of their paths, so the same files
    * give the same dataset and digest on every machine.
    *
    * @param target the network's image shape
@@ -51,29 +56,53 @@ public final class Datasets {
       throw new IOException("cannot open " + data + ": it does not exist; expected " + FORMATS);
     }
     DatasetBuilder builder = new DatasetBuilder(target, options, onProgress);
-    if (Files.isDirectory(data)) {
-      if (IdxFiles.existIn(data)) {
-        return openIdx(data, builder);
-      }
-      List<Path> batches = CifarSource.trainingBatches(data);
-      return batches.isEmpty()
-          ? openFiles(data, FileTree.ofFolder(data), builder)
-          : openCifar(data, batches, builder);
-    }
-    return switch (magic(data)) {
-      case "PK" -> openFiles(data, FileTree.ofZip(data), builder);
-      case "\0\0", "\u001F\u008B" -> openIdx(data, builder); // plain or gzip
-      default ->
-          throw new IOException(
-              "cannot open " + data + ": it is neither IDX nor a zip; expected " + FORMATS);
-    };
+    return Files.isDirectory(data) ? openFolder(data, builder) : openFile(data, options, builder);
   }
 
-  private static String magic(Path file) throws IOException {
-    try (InputStream in = Files.newInputStream(file)) {
-      byte[] bytes = in.readNBytes(2);
-      return new String(bytes, StandardCharsets.ISO_8859_1);
+  private static DatasetSplit openFolder(Path folder, DatasetBuilder builder) throws IOException {
+    FileTree tree = FileTree.ofFolder(folder);
+    if (IdxFiles.existIn(folder)) {
+      return openIdx(folder, builder);
     }
+    List<Path> batches = CifarSource.trainingBatches(folder);
+    if (!batches.isEmpty()) {
+      return openCifar(folder, batches, builder);
+    }
+    ImageFiles files = ImageFiles.of(tree);
+    Set<Path> idx = tree.foldersWith(IdxFiles::isTrainingSet);
+    Set<Path> cifar = tree.foldersWith(CifarSource::isTrainingBatch);
+    if (!files.training().isEmpty() || idx.size() + cifar.size() == 0) {
+      return openFiles(folder, tree, files, builder);
+    } else if (idx.size() + cifar.size() > 1) {
+      throw new IOException(
+          "cannot open %s: it has several datasets (%s); name one of them"
+              .formatted(
+                  folder,
+                  Stream.concat(idx.stream(), cifar.stream())
+                      .map(Path::toString)
+                      .collect(Collectors.joining(", "))));
+    }
+    log.info("{}: taken from its subfolder {}", folder, idx.isEmpty() ? cifar : idx);
+    if (!idx.isEmpty()) {
+      return openIdx(idx.iterator().next(), builder);
+    }
+    Path only = cifar.iterator().next();
+    return openCifar(only, CifarSource.trainingBatches(only), builder);
+  }
+
+  private static DatasetSplit openFile(Path file, DatasetOptions options, DatasetBuilder builder)
+      throws IOException {
+    return switch (FileKind.of(file)) {
+      case IDX -> openIdx(file, builder);
+      case ZIP -> openArchive(file, FileTree.ofZip(file), builder);
+      case TAR -> openArchive(file, FileTree.ofTar(file), builder);
+      case TAR_GZ ->
+          openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), builder);
+      case OTHER ->
+          throw new IOException(
+              "cannot open %s: it is %s; expected %s"
+                  .formatted(file, FileKind.describe(file), FORMATS));
+    };
   }
 
   private static DatasetSplit openIdx(Path data, DatasetBuilder builder) throws IOException {
@@ -81,7 +110,16 @@ public final class Datasets {
     Optional<IdxFiles> testFiles = files.test();
     try (IdxSource training = IdxSource.open(files);
         @Nullable IdxSource test = testFiles.isPresent() ? IdxSource.open(testFiles.get()) : null) {
-      return builder.build(files.name(), training, test);
+      return builder.build(
+          new FoundDataset(
+              files.name(),
+              training,
+              test,
+              testFiles.map(each -> each.images().getFileName().toString()).orElse(""),
+              new IgnoredFiles(),
+              files.isTransposed()
+                  ? List.of("EMNIST's images are stored transposed and are turned upright")
+                  : List.of()));
     }
   }
 
@@ -91,35 +129,44 @@ public final class Datasets {
     try (CifarSource training = CifarSource.open(batches);
         @Nullable CifarSource test =
             testBatch.isPresent() ? CifarSource.open(List.of(testBatch.get())) : null) {
-      return builder.build(CifarSource.NAME, training, test);
+      return builder.build(
+          new FoundDataset(
+              CifarSource.NAME,
+              training,
+              test,
+              testBatch.map(each -> each.getFileName().toString()).orElse(""),
+              new IgnoredFiles(),
+              List.of()));
     }
   }
 
-  private static DatasetSplit openFiles(Path data, FileTree opened, DatasetBuilder builder)
+  private static DatasetSplit openArchive(Path file, FileTree opened, DatasetBuilder builder)
       throws IOException {
     try (FileTree tree = opened) {
-      ImageFiles files = ImageFiles.of(tree.names());
-      if (files.training().isEmpty()) {
-        throw new IOException(
-            "cannot open " + data + ": no file has an image's extension; expected " + FORMATS);
-      }
-      if (!files.skipped().isEmpty()) {
-        log.info(
-            "{}: skipped {} files: {}",
-            data,
-            files.skipped().size(),
-            ImageFiles.summarize(files.skipped(), MAX_NAMED_FILES));
-      }
-      FileSource training = new FileSource(tree, files, files.training());
-      FileSource test = files.test().isEmpty() ? null : new FileSource(tree, files, files.test());
-      return builder.build(nameOf(data), training, test);
+      return openFiles(file, tree, ImageFiles.of(tree), builder);
     }
+  }
+
+  private static DatasetSplit openFiles(
+      Path data, FileTree tree, ImageFiles files, DatasetBuilder builder) throws IOException {
+    if (files.training().isEmpty()) {
+      throw new IOException(
+          "cannot open %s: no image found: %s; expected %s"
+              .formatted(data, FileKind.describe(tree), FORMATS));
+    }
+    return builder.build(
+        new FoundDataset(
+            nameOf(data),
+            FileSource.ofTraining(tree, files),
+            files.test().isEmpty() ? null : FileSource.ofTest(tree, files),
+            files.heldOutFrom().isEmpty() ? "" : "folder " + files.heldOutFrom(),
+            tree.ignored(),
+            files.notes()));
   }
 
   private static String nameOf(Path data) {
     Path fileName = data.toAbsolutePath().normalize().getFileName();
     String name = fileName == null ? "images" : fileName.toString();
-    boolean zip = Files.isRegularFile(data) && name.endsWith(".zip");
-    return zip ? name.substring(0, name.length() - ".zip".length()) : name;
+    return Files.isRegularFile(data) ? ARCHIVE_EXTENSION.matcher(name).replaceFirst("") : name;
   }
 }

@@ -20,7 +20,7 @@ public interface ImageDataset {
     return 0;
   }
 
-  /** The label of image {@code index}, from 0 to below {@link #classes}; -1 without labels. */
+  /** The label of image {@code index}, from 0 to below {@link #classes}; -1 without a label. */
   default int label(int index) {
     return -1;
   }

@@ -8,6 +8,7 @@ import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.nio.file.AccessDeniedException;
 import java.nio.file.FileSystemException;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
@@ -44,7 +45,8 @@ final class ParallelDecoder implements Closeable {
 
   private static final Logger log = LoggerFactory.getLogger(ParallelDecoder.class);
   private static final int MAX_IN_FLIGHT_PER_THREAD = 16;
-  private static final int MAX_NAMED_IN_LOG = 5;
+  // Reading goes on beyond the limit of unreadable images to name them all, up to so many.
+  private static final int MAX_NAMED_IN_LOG = 100;
   private static final int MAX_NAMED_IN_ERROR = 10;
   private static final int MIN_IMAGES_TO_JUDGE_CHANNELS = 1000;
   private static final long LOG_INTERVAL_NANOS = TimeUnit.SECONDS.toNanos(10);
@@ -66,6 +68,7 @@ final class ParallelDecoder implements Closeable {
 
   // Mutable state, used by the caller's thread only
   private final List<String> unreadable = new ArrayList<>();
+  private final int[] channelCounts = new int[4]; // images by channels
   private @Nullable String grey; // location of the first grey image
   private @Nullable String color; // location of the first RGB image
   private int done;
@@ -111,6 +114,7 @@ final class ParallelDecoder implements Closeable {
         skip(outcome.location + ": " + outcome.unreadable);
         continue;
       }
+      channelCounts[outcome.channels]++;
       checkChannels(outcome);
       if (convertChannels || outcome.channels == target.channels()) {
         sink.accept(position++, outcome.pixels, outcome.label);
@@ -131,6 +135,9 @@ final class ParallelDecoder implements Closeable {
   }
 
   private static String reason(IOException e) {
+    if (e instanceof AccessDeniedException) {
+      return "no permission to read it";
+    }
     // The message of a FileSystemException is the path, which the location names already.
     return e.getMessage() == null || e instanceof FileSystemException
         ? e.getClass().getSimpleName()
@@ -158,18 +165,25 @@ final class ParallelDecoder implements Closeable {
 
   private void skip(String image) throws IOException {
     unreadable.add(image);
+    if (unreadable.size() <= MAX_NAMED_IN_LOG) {
+      log.warn("skipped an unreadable image: {}", image);
+    }
+    if (unreadable.size() > Math.max(maxUnreadable, MAX_NAMED_IN_LOG)) {
+      requireFewUnreadable();
+    }
+  }
+
+  private void requireFewUnreadable() throws IOException {
     if (unreadable.size() > maxUnreadable) {
       throw new IOException(
-          "cannot read %s: %d of the first %d images are unreadable; expected at most %d (--max-unreadable): %s"
+          "cannot read %s: %d of %s%d images are unreadable; expected at most %d (--max-unreadable): %s"
               .formatted(
                   name,
                   unreadable.size(),
+                  done < total ? "the first " : "",
                   done,
                   maxUnreadable,
                   ImageFiles.summarize(unreadable, MAX_NAMED_IN_ERROR)));
-    }
-    if (unreadable.size() <= MAX_NAMED_IN_LOG) {
-      log.warn("skipped an unreadable image: {}", image);
     }
   }
 
@@ -226,9 +240,14 @@ final class ParallelDecoder implements Closeable {
   void finish(int trainingImages) throws IOException {
     if (trainingImages == 0) {
       throw new IOException(
-          "cannot read %s: every image to train on is unreadable: %s"
-              .formatted(name, ImageFiles.summarize(unreadable, MAX_NAMED_IN_ERROR)));
+          "cannot read %s: every image to train on is unreadable (%d of %d images): %s"
+              .formatted(
+                  name,
+                  unreadable.size(),
+                  done,
+                  ImageFiles.summarize(unreadable, MAX_NAMED_IN_ERROR)));
     }
+    requireFewUnreadable();
     if (!unreadable.isEmpty()) {
       log.warn(
           "{}: skipped {} unreadable of {} images ({} allowed)",
@@ -237,6 +256,18 @@ final class ParallelDecoder implements Closeable {
           done,
           maxUnreadable);
     }
+  }
+
+  /** The number of unreadable images so far. */
+  int unreadable() {
+    return unreadable.size();
+  }
+
+  /** The colors of the images so far: {@code grey}, {@code RGB} or {@code 12 grey, 3 RGB}. */
+  String colors() {
+    int grey = channelCounts[1];
+    int rgb = channelCounts[3];
+    return rgb == 0 ? "grey" : grey == 0 ? "RGB" : "(%d grey, %d RGB)".formatted(grey, rgb);
   }
 
   /** Stops decoding. */

@@ -161,17 +161,18 @@ final class Classifier implements FeatureExtractor {
     int[] order = ImageBatches.permutation(heldOut.size(), SEED);
     int count = Math.min(heldOut.size(), MAX_TEST_IMAGES);
     int correct = 0;
+    int labelled = 0; // held-out images may have no labels
     for (int first = 0; first < count; first += BATCH_SIZE) {
       int n = Math.min(BATCH_SIZE, count - first);
       Matrix probabilities = run(ImageBatches.pixels(heldOut, order, first, n), n).probabilities;
       onProgress.run();
       for (int i = 0; i < n; i++) {
-        if (ClassMetrics.argMax(probabilities, i) == heldOut.label(order[first + i])) {
-          correct++;
-        }
+        int label = heldOut.label(order[first + i]);
+        labelled += label >= 0 ? 1 : 0;
+        correct += ClassMetrics.argMax(probabilities, i) == label ? 1 : 0;
       }
     }
-    return (double) correct / count;
+    return labelled == 0 ? Double.NaN : (double) correct / labelled;
   }
 
   @Override
@@ -181,7 +182,7 @@ final class Classifier implements FeatureExtractor {
 
   @Override
   public OptionalDouble accuracy() {
-    return OptionalDouble.of(accuracy);
+    return Double.isNaN(accuracy) ? OptionalDouble.empty() : OptionalDouble.of(accuracy);
   }
 
   /**

@@ -18,7 +18,7 @@ record DataRoot(@Nullable Path folder) {
   /** The config with absolute paths; an invalid path stays as it is, with a violation added. */
   RunConfig resolve(RunConfig requested, List<ConfigViolation> wrong) {
     RunConfig.Builder config = requested.toBuilder();
-    if (!requested.getData().isEmpty()) {
+    if (!requested.getData().isBlank()) {
       config.setData(resolve("data", requested.getData(), wrong));
     }
     if (!requested.getFeatures().isEmpty()) {

@@ -140,6 +140,59 @@ final class DatasetsTest {
   }
 
   @Test
+  void aFlatTestFolder_isHeldOut_withoutLabels() throws IOException {
+    grey("Train/cat/1.png", 1);
+    grey("Train/dog/2.png", 2);
+    grey("Test/3.png", 3);
+
+    try (DatasetSplit images = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
+      assertThat(images.training().classes()).isEqualTo(2);
+      assertThat(labels(images.training())).containsExactly(0, 1);
+      assertThat(values(images.heldOut())).containsExactly(3);
+      assertThat(labels(images.heldOut())).containsExactly(-1);
+    }
+  }
+
+  @Test
+  void datasetJson_hasTheLabels_inAFolderAndAZip() throws IOException {
+    grey("00000/img00000000.png", 1);
+    grey("00000/img00000001.png", 2);
+    write(
+        "dataset.json",
+        "{\"labels\": [[\"00000/img00000000.png\", 1], [\"00000/img00000001.png\", [1, 0]]]}"
+            .getBytes(StandardCharsets.UTF_8));
+
+    for (Path data : List.of(folder, zip("pets.zip", ""))) {
+      try (DatasetSplit images = Datasets.open(data, GREY, ALL, () -> {})) {
+        assertThat(labels(images.training())).containsExactly(1, 0);
+        assertThat(images.training().classes()).isEqualTo(2);
+      }
+    }
+    write("dataset.json", "{\"labels\": null}".getBytes(StandardCharsets.UTF_8));
+    try (DatasetSplit images = Datasets.open(folder, GREY, ALL, () -> {})) {
+      assertThat(images.training().classes()).isZero();
+    }
+    Path json = write("dataset.json", "{\"labels\": [1]}".getBytes(StandardCharsets.UTF_8));
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
+        .withMessageContainingAll(json.toString(), "expected {\"labels\"");
+  }
+
+  @Test
+  void aRenamedFolder_hasTheSameDigest() throws IOException {
+    greys(3);
+    String digest;
+    try (DatasetSplit images = Datasets.open(folder, GREY, ALL, () -> {})) {
+      digest = images.training().sha256();
+    }
+    Path renamed = Files.move(folder, temporary.resolve("renamed"));
+
+    try (DatasetSplit images = Datasets.open(renamed, GREY, ALL, () -> {})) {
+      assertThat(images.training().sha256()).isEqualTo(digest);
+    }
+  }
+
+  @Test
   void theDigest_isOfTheImagesTrainedOn() throws IOException {
     greys(4);
 
@@ -174,7 +227,7 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, unreadable(1), () -> {}))
         .withMessageContainingAll(
-            "pets", "2 of the first 4", "at most 1", "--max-unreadable", html + ": ", empty + ": ");
+            "pets", "2 of 5 images", "at most 1", "--max-unreadable", html + ": ", empty + ": ");
   }
 
   @Test
@@ -313,6 +366,50 @@ final class DatasetsTest {
   }
 
   @Test
+  void everyDamagedZipEntry_isCounted_alsoBeyondTheLimit() throws IOException {
+    greys(40);
+    Path zip = zip("pets.zip", "");
+    byte[] bytes = Files.readAllBytes(zip);
+    for (int i = 0; i < bytes.length - 4; i++) {
+      if (bytes[i] == 'P' && bytes[i + 1] == 'K' && bytes[i + 2] == 1 && bytes[i + 3] == 2) {
+        bytes[i + 16] ^= 1; // the CRC in the directory
+      }
+    }
+    Files.write(zip, bytes);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(zip, GREY, unreadable(1), () -> {}))
+        .withMessageContainingAll("40 of 40 images", "000.png", "CRC");
+  }
+
+  @Test
+  void aTar_hasTheImagesAndTheDigestOfItsFolder() throws Exception {
+    grey("cat/1.png", 1);
+    grey("dog/2.png", 2);
+    List<Path> tars = List.of(tar("pets.tar", "-cf"), tar("pets.tar.gz", "-czf"));
+
+    try (DatasetSplit ofFolder = Datasets.open(folder, GREY, ALL, () -> {})) {
+      for (Path tar : tars) {
+        try (DatasetSplit images = Datasets.open(tar, GREY, ALL, () -> {})) {
+          assertThat(images.training().sha256()).isEqualTo(ofFolder.training().sha256());
+          assertThat(labels(images.training())).containsExactly(0, 1);
+          assertThat(images.training().name()).isEqualTo("pets");
+        }
+      }
+    }
+  }
+
+  private Path tar(String name, String options) throws Exception {
+    Path tar = temporary.resolve(name);
+    Process process =
+        new ProcessBuilder("tar", options, tar.toString(), "-C", temporary.toString(), "pets")
+            .inheritIO()
+            .start();
+    assertThat(process.waitFor()).isZero();
+    return tar;
+  }
+
+  @Test
   void aDamagedZip_isRefused() throws IOException {
     grey("a.png", 1);
     byte[] whole = Files.readAllBytes(zip("pets.zip", ""));
@@ -351,6 +448,22 @@ final class DatasetsTest {
         assertThat(images.training().classes()).isZero();
       }
     }
+  }
+
+  @Test
+  void idxInASubfolder_isFound_oneOfSeveralIsNot() throws IOException {
+    idx("MNIST/raw/train-images-idx3-ubyte", 2, 2, 1, 2, 3, 4);
+    idx("MNIST/raw/t10k-images-idx3-ubyte", 2, 2, 5, 6, 7, 8);
+
+    try (DatasetSplit images = Datasets.open(folder, GREY, DEFAULTS, () -> {})) {
+      assertThat(pixels(images.training(), 0)).containsExactly(1, 2, 3, 4);
+      assertThat(pixels(images.heldOut(), 0)).containsExactly(5, 6, 7, 8);
+      assertThat(images.training().name()).isEqualTo("MNIST");
+    }
+    idx("KMNIST/raw/train-images-idx3-ubyte", 2, 2, 1, 2, 3, 4);
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, DEFAULTS, () -> {}))
+        .withMessageContainingAll("several datasets", "KMNIST/raw", "MNIST/raw", "name one");
   }
 
   @Test
@@ -425,6 +538,50 @@ final class DatasetsTest {
   }
 
   @Test
+  void cifarInASubfolder_isFound() throws IOException {
+    write("cifar-10-batches-bin/data_batch_1.bin", cifar(3, 1));
+
+    try (DatasetSplit images = Datasets.open(folder, new ImageShape(32, 32, 3), ALL, () -> {})) {
+      assertThat(labels(images.training())).containsExactly(3);
+    }
+  }
+
+  @Test
+  void otherDatasetsAndArchives_areNamed_withTheRemedy() throws IOException {
+    assertRefused("cifar-10-batches-py/data_batch_1", "", "Python", "cifar-10-binary.tar.gz");
+    assertRefused("b/data_batch_1.mat", "", "MATLAB", "cifar-10-binary.tar.gz");
+    assertRefused("c/train-00000.parquet", "PAR1", "found 1 .parquet files", "PNG or JPEG");
+    assertRefused("d/images.tfrecord", "", "found 1 .tfrecord files", "PNG or JPEG");
+    assertRefused("e/photos.zip", "", "found 1 .zip files", "name one of these files");
+    assertRefused("f/data.mdb", "", ".mdb", "PNG or JPEG");
+    assertRefused("g/.hidden/x.png", "", "hidden .hidden/");
+    assertFileRefused("a.7z", "7z\u00BC\u00AF\u0027\u001C", "7z archive", "unpack it");
+    assertFileRefused("a.rar", "Rar!", "RAR archive", "unpack it");
+    assertFileRefused("a.tar.xz", "\u00FD7zXZ", "xz", "unpack it");
+    assertFileRefused("a.tar.zst", "\u0028\u00B5\u002F\u00FD", "zstd", "unpack it");
+    assertFileRefused("a.parquet", "PAR1", "Parquet", "PNG or JPEG");
+    assertFileRefused("empty.zip", "", "empty", "copy it again");
+  }
+
+  private void assertRefused(String name, String content, String... facts) throws IOException {
+    Path file = write(name, content.getBytes(StandardCharsets.ISO_8859_1));
+    Path data = folder.resolve(folder.relativize(file).getName(0));
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(data, GREY, ALL, () -> {}))
+        .withMessageContaining("no image found")
+        .withMessageContainingAll(facts);
+  }
+
+  private void assertFileRefused(String name, String content, String... facts)
+      throws IOException {
+    Path file = write(name, content.getBytes(StandardCharsets.ISO_8859_1));
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(file, GREY, ALL, () -> {}))
+        .withMessageContaining("cannot open " + file)
+        .withMessageContainingAll(facts);
+  }
+
+  @Test
   void cifarOfALargerSize_isEnlarged() throws IOException {
     write("data_batch_1.bin", cifar(3, 100));
 
@@ -457,7 +614,7 @@ final class DatasetsTest {
   void anEmptyFolder_isRefused() {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
-        .withMessageContainingAll(folder + ": ", "no file", "expected a folder");
+        .withMessageContainingAll(folder + ": ", "no image found", "expected a folder");
   }
 
   @Test
@@ -466,7 +623,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(zip, GREY, ALL, () -> {}))
-        .withMessageContainingAll(zip + ": ", "no file");
+        .withMessageContainingAll(zip + ": ", "no image found");
   }
 
   @Test
@@ -475,7 +632,7 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
-        .withMessageContainingAll(image + ": ", "neither IDX nor a zip", "expected a folder");
+        .withMessageContainingAll(image + ": ", "neither IDX nor a zip or tar", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");

@@ -55,12 +55,13 @@ public final class CifarSource implements ImageSource {
   /** The training batches in a folder; empty if there are none. */
   public static List<Path> trainingBatches(Path folder) throws IOException {
     try (Stream<Path> files = Files.list(folder)) {
-      return new ArrayList<>(
-          files
-              .filter(f -> TRAINING_BATCH.matcher(f.getFileName().toString()).matches())
-              .sorted()
-              .toList());
+      return new ArrayList<>(files.filter(CifarSource::isTrainingBatch).sorted().toList());
     }
+  }
+
+  /** Whether a file has the name of a training batch. */
+  public static boolean isTrainingBatch(Path file) {
+    return TRAINING_BATCH.matcher(file.getFileName().toString()).matches();
   }
 
   /** The test batch in a folder, if there is one. */

@@ -7,22 +7,31 @@ import java.io.IOException;
 import java.util.Iterator;
 import java.util.List;
 
-/** Images in one file each, in a folder or a zip. Closing the source leaves the tree open. */
+/** Images in one file each, in a folder or an archive. Closing the source leaves the tree open. */
 public final class FileSource implements ImageSource {
 
   private final FileTree tree;
-  private final ImageFiles files;
+  private final List<String> classes;
   private final int size;
 
   // Mutable state
-  private final Iterator<String> names;
+  private final Iterator<ImageFile> files;
 
-  /** A source of the named files, at least one. */
-  public FileSource(FileTree tree, ImageFiles files, List<String> names) {
+  private FileSource(FileTree tree, List<String> classes, List<ImageFile> files) {
     this.tree = tree;
-    this.files = files;
-    this.size = names.size();
-    this.names = names.iterator();
+    this.classes = classes;
+    this.size = files.size();
+    this.files = files.iterator();
+  }
+
+  /** A source of the training images, at least one. */
+  public static FileSource ofTraining(FileTree tree, ImageFiles files) {
+    return new FileSource(tree, files.classes(), files.training());
+  }
+
+  /** A source of the test images, at least one. */
+  public static FileSource ofTest(FileTree tree, ImageFiles files) {
+    return new FileSource(tree, files.classes(), files.test());
   }
 
   private record EncodedFile(FileTree tree, String name, int label) implements Encoded {
@@ -45,13 +54,18 @@ public final class FileSource implements ImageSource {
 
   @Override
   public int classes() {
-    return files.classes().size();
+    return classes.size();
+  }
+
+  @Override
+  public String className(int label) {
+    return classes.get(label);
   }
 
   @Override
   public Encoded next() {
-    String name = names.next();
-    return new EncodedFile(tree, name, files.label(name));
+    ImageFile file = files.next();
+    return new EncodedFile(tree, file.name(), file.label());
   }
 
   @Override

@@ -3,110 +3,104 @@ package dev.dcgan.trainer.data.source;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
-import java.nio.charset.StandardCharsets;
-import java.nio.file.FileVisitOption;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.LinkedHashMap;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.Collectors;
-import java.util.stream.Stream;
-import java.util.stream.StreamSupport;
-import java.util.zip.ZipEntry;
-import java.util.zip.ZipFile;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.TreeSet;
+import java.util.function.Predicate;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The files of a folder and its subfolders, or of a zip, named by their relative paths with {@code
- * /}. Hidden files and the metadata files of macOS archives are left out. Thread-safe for reading.
+ * The files of a folder and its subfolders, or of an archive, named by their relative paths with
+ * {@code /}. Names are unique: of two that decode alike the second gets a number. Hidden and system
+ * files are left out. Thread-safe for reading.
  */
 public final class FileTree implements Closeable {
 
   // Each decoding thread holds one file in memory.
   private static final int MAX_FILE_BYTES = 64 << 20;
 
-  private interface Opener {
+  /** One file's content; any thread may read it. */
+  interface Content {
 
-    InputStream open() throws IOException;
+    /** Reads at most {@code limit} bytes. */
+    byte[] read(int limit) throws IOException;
   }
 
-  private final Path root;
-  private final Map<String, Opener> files; // sorted by name
-  private final @Nullable ZipFile zip;
+  /**
+   * A file of an archive or a folder.
+   *
+   * @param name the relative path
+   * @param path null in an archive
+   */
+  record Item(String name, @Nullable Path path, Content content) {}
 
-  private FileTree(Path root, Map<String, Opener> files, @Nullable ZipFile zip) {
+  private final Path root;
+  private final Map<String, Item> files = new TreeMap<>();
+  private final @Nullable Closeable archive;
+  private final IgnoredFiles ignored;
+
+  /**
+   * A tree of the given files.
+   *
+   * @param archive the open archive, which the tree closes; null if the root is a folder
+   */
+  FileTree(Path root, List<Item> items, @Nullable Closeable archive, IgnoredFiles ignored) {
     this.root = root;
-    this.files = files;
-    this.zip = zip;
+    this.archive = archive;
+    this.ignored = ignored;
+    List<Item> sorted = new ArrayList<>(items);
+    // Like the tree by UTF-16 code units, whatever the locale: the same order on every machine.
+    sorted.sort(Comparator.comparing(Item::name));
+    Set<String> taken = new HashSet<>();
+    sorted.forEach(item -> files.put(FileNames.unique(item.name, taken), item));
   }
 
   /** The files of a folder and its subfolders; symbolic links are followed. */
   public static FileTree ofFolder(Path folder) throws IOException {
-    try (Stream<Path> paths = Files.walk(folder, FileVisitOption.FOLLOW_LINKS)) {
-      return new FileTree(
-          folder,
-          sorted(
-              paths
-                  .filter(Files::isRegularFile)
-                  .collect(
-                      Collectors.toMap(
-                          path -> nameIn(folder, path), path -> () -> Files.newInputStream(path)))),
-          null);
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
-  }
-
-  private static String nameIn(Path folder, Path path) {
-    return StreamSupport.stream(folder.relativize(path).spliterator(), false)
-        .map(Path::toString)
-        .collect(Collectors.joining("/"));
+    IgnoredFiles ignored = new IgnoredFiles();
+    List<Item> items = new ArrayList<>();
+    FolderWalk.visit(
+        folder,
+        ignored,
+        (name, path) -> items.add(new Item(name, path, limit -> read(path, limit))));
+    return new FileTree(folder, items, null, ignored);
   }
 
   /** The files of a zip. */
   public static FileTree ofZip(Path file) throws IOException {
-    ZipFile zip;
-    try {
-      zip = new ZipFile(file.toFile(), StandardCharsets.UTF_8);
-    } catch (IOException e) {
-      throw new IOException(
-          "cannot read the zip %s: %s; copy it again, or unpack it and name the folder"
-              .formatted(file, e.getMessage()),
-          e);
+    return ZipTree.open(file);
+  }
+
+  /** The files of a tar. */
+  public static FileTree ofTar(Path file) throws IOException {
+    return TarTree.open(file);
+  }
+
+  /**
+   * The files of a tar that is compressed with gzip.
+   *
+   * @param scratchFolder where it is decompressed; the file there disappears with the tree
+   */
+  public static FileTree ofGzippedTar(Path file, Path scratchFolder) throws IOException {
+    return TarTree.openGzip(file, scratchFolder);
+  }
+
+  private static byte[] read(Path path, int limit) throws IOException {
+    try (InputStream in = Files.newInputStream(path)) {
+      return in.readNBytes(limit);
     }
-    return new FileTree(
-        file,
-        sorted(
-            zip.stream()
-                .filter(entry -> !entry.isDirectory())
-                .collect(
-                    Collectors.toMap(
-                        FileTree::nameOf,
-                        entry -> () -> zip.getInputStream(entry),
-                        (one, other) -> other))),
-        zip);
   }
 
-  /** The entry's name as a relative path; some programs write {@code ./} or backslashes. */
-  private static String nameOf(ZipEntry entry) {
-    String name = entry.getName().replace('\\', '/');
-    return name.startsWith("./") ? name.substring(2) : name;
-  }
-
-  /** Sorts by UTF-16 code units, independent of the locale: the same order on every machine. */
-  private static Map<String, Opener> sorted(Map<String, Opener> files) {
-    Map<String, Opener> sorted = new LinkedHashMap<>();
-    files.keySet().stream()
-        .filter(name -> !isHidden(name))
-        .sorted()
-        .forEach(name -> sorted.put(name, files.get(name)));
-    return sorted;
-  }
-
-  private static boolean isHidden(String name) {
-    return ("/" + name).contains("/.") || name.startsWith("__MACOSX/");
+  /** Whether the files are those of an archive. */
+  public boolean isArchive() {
+    return archive != null;
   }
 
   /** The files' names, sorted. */
@@ -114,9 +108,25 @@ public final class FileTree implements Closeable {
     return List.copyOf(files.keySet());
   }
 
+  /** What was left out; more may be added. */
+  public IgnoredFiles ignored() {
+    return ignored;
+  }
+
+  /** The folders on disk that have a file whose path the predicate accepts. */
+  public Set<Path> foldersWith(Predicate<Path> file) {
+    Set<Path> folders = new TreeSet<>();
+    for (Item item : files.values()) {
+      if (item.path != null && file.test(item.path)) {
+        folders.add(item.path.resolveSibling(""));
+      }
+    }
+    return folders;
+  }
+
   /** The file's path for messages. */
   String location(String name) {
-    return zip == null ? root.resolve(name).toString() : root + "!" + name;
+    return archive == null ? root + "/" + name : root + "!" + name;
   }
 
   /**
@@ -125,24 +135,22 @@ public final class FileTree implements Closeable {
    * @throws IOException if it cannot be read or is too large
    */
   byte[] read(String name) throws IOException {
-    Opener file = files.get(name);
+    Item file = files.get(name);
     if (file == null) {
       throw new IllegalArgumentException("no file " + name);
     }
-    try (InputStream in = file.open()) {
-      // The bytes are counted: the sizes in a zip's directory may be wrong.
-      byte[] bytes = in.readNBytes(MAX_FILE_BYTES + 1);
-      if (bytes.length > MAX_FILE_BYTES) {
-        throw new IOException("it is larger than %d MiB".formatted(MAX_FILE_BYTES >> 20));
-      }
-      return bytes;
+    // The bytes are counted: the sizes in an archive's directory may be wrong.
+    byte[] bytes = file.content.read(MAX_FILE_BYTES + 1);
+    if (bytes.length > MAX_FILE_BYTES) {
+      throw new IOException("it is larger than %d MiB".formatted(MAX_FILE_BYTES >> 20));
     }
+    return bytes;
   }
 
   @Override
   public void close() throws IOException {
-    if (zip != null) {
-      zip.close();
+    if (archive != null) {
+      archive.close();
     }
   }
 }

@@ -19,7 +19,7 @@ import org.jspecify.annotations.Nullable;
 public record IdxFiles(Path images, @Nullable Path labels) {
 
   private static final Pattern TRAINING =
-      Pattern.compile("(?:(emnist-[a-z]+)-)?train-images[-.]idx3-ubyte");
+      Pattern.compile("(?:([\\w-]+)-)?train-images[-.]idx3-ubyte");
   private static final String GZ = ".gz";
 
   /**
@@ -42,10 +42,21 @@ public record IdxFiles(Path images, @Nullable Path labels) {
     return !sets(folder).isEmpty();
   }
 
+  /** Whether a file has the standard name of training images. */
+  public static boolean isTrainingSet(Path file) {
+    return TRAINING.matcher(stem(file)).matches();
+  }
+
   private static IdxFiles of(Path images) {
     String stem = stem(images);
     String labels = stem.replace("images", "labels").replace("idx3", "idx1");
-    return new IdxFiles(images, labels.equals(stem) ? null : existing(images, labels).orElse(null));
+    // QMNIST's labels are integers, in eight columns.
+    String integers = labels.replace("idx1-ubyte", "idx2-int");
+    return new IdxFiles(
+        images,
+        labels.equals(stem)
+            ? null
+            : existing(images, labels).or(() -> existing(images, integers)).orElse(null));
   }
 
   private static Path find(Path folder) throws IOException {
@@ -72,19 +83,27 @@ public record IdxFiles(Path images, @Nullable Path labels) {
       // Some archives unpack to a folder of the same name beside the file.
       files
           .filter(Files::isRegularFile)
+          .filter(IdxFiles::isTrainingSet)
           .map(IdxFiles::stem)
-          .filter(stem -> TRAINING.matcher(stem).matches())
           .forEach(found::add);
     }
     return found;
   }
 
-  /** The file of that name beside another; plain is preferred to gzip. */
+  /**
+   * The file of that name beside another; plain is preferred to gzip. Some archives unpack each
+   * file into a folder of its own name.
+   */
   private static Optional<Path> existing(Path sibling, String stem) {
-    return Stream.of(stem, stem + GZ)
-        .map(sibling::resolveSibling)
-        .filter(Files::isRegularFile)
-        .findFirst();
+    Path folder = sibling.toAbsolutePath().getParent();
+    boolean inOwnFolder =
+        folder != null && folder.getFileName() != null && stem(folder).equals(stem(sibling));
+    Stream<Path> beside = Stream.of(stem, stem + GZ).map(sibling::resolveSibling);
+    Stream<Path> inFolders =
+        inOwnFolder
+            ? Stream.of(stem, stem + GZ).map(name -> folder.resolveSibling(stem).resolve(name))
+            : Stream.of();
+    return Stream.concat(beside, inFolders).filter(Files::isRegularFile).findFirst();
   }
 
   private static String stem(Path file) {
@@ -108,7 +127,7 @@ public record IdxFiles(Path images, @Nullable Path labels) {
    * Whether the images are stored transposed, as EMNIST's are (Cohen et al. 2017); decided by the
    * file's name.
    */
-  boolean isTransposed() {
+  public boolean isTransposed() {
     return stem(images).startsWith("emnist-");
   }
 
@@ -121,6 +140,9 @@ public record IdxFiles(Path images, @Nullable Path labels) {
       return matcher.group(1);
     }
     Path folder = images.toAbsolutePath().normalize().getParent();
+    if (folder != null && folder.endsWith("raw") && folder.getNameCount() > 1) {
+      folder = folder.getParent(); // torchvision's MNIST/raw
+    }
     Path parentName = folder == null ? null : folder.getFileName();
     return parentName == null ? stem(images) : parentName.toString();
   }

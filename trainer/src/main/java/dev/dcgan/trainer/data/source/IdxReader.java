@@ -11,46 +11,58 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.Collectors;
 import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * Reads one IDX file of uint8, plain or gzip (detected by its first bytes, not by its name).
+ * Reads one IDX file of uint8 or int32, plain or gzip (detected by its first bytes, not by its name).
  *
  * <p>The format (LeCun, "The MNIST database"): a magic number of two zero bytes, the type (8 for
- * uint8) and the number of dimensions; each dimension as a big-endian int32; the data. Every error
+ * uint8, 12 for int32) and the number of dimensions; each dimension as a big-endian int32; the data. Every error
  * names the file. Memory is allocated as data arrives, never by the size in the header. Not
  * thread-safe.
  */
 final class IdxReader implements Closeable {
 
   private static final int UINT8 = 0x0800;
+  private static final int INT32 = 0x0C00;
+  private static final int MAX_LABEL = 65_535;
+  private static final int MAX_LABEL_COLUMNS = 256;
   private static final int BUFFER_BYTES = 1 << 16;
 
   private final Path file;
   private final InputStream in;
+  private final int magic;
   private final int[] dimensions;
 
   // Mutable state
   private long read;
 
-  private IdxReader(Path file, InputStream in, int[] dimensions) {
+  private IdxReader(Path file, InputStream in, int magic, int[] dimensions) {
     this.file = file;
     this.in = in;
+    this.magic = magic;
     this.dimensions = dimensions;
   }
 
-  /**
-   * Opens a file and checks its header.
-   *
-   * @param rank the expected number of dimensions: 3 for images, 1 for labels
-   */
-  static IdxReader open(Path file, int rank) throws IOException {
+  /** Opens a file of images: uint8 (images, height, width). */
+  static IdxReader openImages(Path file) throws IOException {
+    return open(file, List.of(UINT8 | 3));
+  }
+
+  /** Opens a file of labels: uint8 or int32 (images) or int32 (images, columns). */
+  static IdxReader openLabels(Path file) throws IOException {
+    return open(file, List.of(UINT8 | 1, INT32 | 1, INT32 | 2));
+  }
+
+  private static IdxReader open(Path file, List<Integer> expected) throws IOException {
     InputStream raw = new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
     try {
       InputStream in = gunzip(raw);
-      return new IdxReader(file, in, header(file, in, rank));
+      int magic = magic(file, in, expected);
+      return new IdxReader(file, in, magic, dimensions(file, in, magic & 0xFF));
     } catch (ZipException | EOFException e) {
       raw.close();
       throw damaged(file, e);
@@ -69,21 +81,33 @@ final class IdxReader implements Closeable {
         : raw;
   }
 
-  private static int[] header(Path file, InputStream in, int rank) throws IOException {
-    int length = Integer.BYTES * (1 + rank);
-    byte[] bytes = in.readNBytes(length);
-    ByteBuffer header = ByteBuffer.wrap(Arrays.copyOf(bytes, length)); // big-endian
-    int magic = header.getInt();
-    if (bytes.length >= Integer.BYTES && magic != (UINT8 | rank)) {
+  private static int magic(Path file, InputStream in, List<Integer> expected) throws IOException {
+    byte[] bytes = in.readNBytes(Integer.BYTES);
+    if (bytes.length < Integer.BYTES) {
+      throw truncated(file, bytes.length, Integer.BYTES * (1 + (expected.get(0) & 0xFF)));
+    }
+    int magic = ByteBuffer.wrap(bytes).getInt(); // big-endian
+    if (!expected.contains(magic)) {
       throw new IOException(
           "cannot read %s: magic number 0x%08X (%s); expected 0x%08X (%s)"
-              .formatted(file, magic, meaning(magic), UINT8 | rank, meaning(UINT8 | rank)));
+              .formatted(
+                  file, magic, meaning(magic), expected.get(0), meaning(expected.get(0))));
     }
-    if (bytes.length < length) {
-      throw new IOException(
-          "cannot read %s: it is truncated after %d bytes; expected an IDX header of %d: copy it again"
-              .formatted(file, bytes.length, length));
+    return magic;
+  }
+
+  private static IOException truncated(Path file, int bytes, int expected) {
+    return new IOException(
+        "cannot read %s: it is truncated after %d bytes; expected an IDX header of %d: copy it again"
+            .formatted(file, bytes, expected));
+  }
+
+  private static int[] dimensions(Path file, InputStream in, int rank) throws IOException {
+    byte[] bytes = in.readNBytes(Integer.BYTES * rank);
+    if (bytes.length < Integer.BYTES * rank) {
+      throw truncated(file, Integer.BYTES + bytes.length, Integer.BYTES * (1 + rank));
     }
+    ByteBuffer header = ByteBuffer.wrap(bytes);
     int[] dimensions = new int[rank];
     for (int i = 0; i < rank; i++) {
       dimensions[i] = header.getInt();
@@ -98,14 +122,41 @@ final class IdxReader implements Closeable {
 
   private static String meaning(int magic) {
     return switch (magic) {
-      case UINT8 | 1 -> "labels";
+      case UINT8 | 1, INT32 | 1, INT32 | 2 -> "labels";
       case UINT8 | 3 -> "images";
-      default -> "neither images nor labels of bytes";
+      default -> "neither images nor labels";
     };
   }
 
   int dimension(int i) {
     return dimensions[i];
+  }
+
+  /** Reads the labels of a file of labels: the first column. */
+  int[] labels() throws IOException {
+    int columns = dimensions.length == 1 ? 1 : dimensions[1];
+    if (columns > MAX_LABEL_COLUMNS) {
+      throw new IOException(
+          "cannot read %s: %d columns of labels; expected at most %d"
+              .formatted(file, columns, MAX_LABEL_COLUMNS));
+    }
+    boolean isBytes = (magic & ~0xFF) == UINT8;
+    int[] labels = {};
+    for (int i = 0; i < dimensions[0]; i++) {
+      ByteBuffer row = ByteBuffer.wrap(next((isBytes ? 1 : Integer.BYTES) * columns));
+      int label = isBytes ? row.get() & 0xFF : row.getInt();
+      if (label < 0 || label > MAX_LABEL) {
+        throw new IOException(
+            "cannot read %s: label %d of image %d; expected 0 to %d"
+                .formatted(file, label, i, MAX_LABEL));
+      }
+      if (i == labels.length) {
+        labels = Arrays.copyOf(labels, Math.min(dimensions[0], 2 * i + 1024));
+      }
+      labels[i] = label;
+    }
+    expectEnd();
+    return labels;
   }
 
   /** Reads the next {@code n} bytes. */

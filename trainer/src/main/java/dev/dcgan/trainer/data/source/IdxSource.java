@@ -15,7 +15,7 @@ public final class IdxSource implements ImageSource {
   private final IdxFiles files;
   private final IdxReader images;
   private final ImageShape stored;
-  private final byte[] labels; // empty if there is no label file
+  private final int[] labels; // empty if there is no label file
   private final int classes;
 
   // Mutable state
@@ -29,10 +29,10 @@ public final class IdxSource implements ImageSource {
     } catch (IllegalArgumentException e) {
       throw new IOException(files.images() + ": " + e.getMessage(), e);
     }
-    labels = files.labels() == null ? new byte[0] : labels(files.labels(), files.images(), size());
+    labels = files.labels() == null ? new int[0] : labels(files.labels(), files.images(), size());
     int highest = -1;
-    for (byte label : labels) {
-      highest = Math.max(highest, label & 0xFF);
+    for (int label : labels) {
+      highest = Math.max(highest, label);
     }
     classes = highest + 1;
   }
@@ -44,7 +44,7 @@ public final class IdxSource implements ImageSource {
    *     names it
    */
   public static IdxSource open(IdxFiles files) throws IOException {
-    IdxReader images = IdxReader.open(files.images(), 3);
+    IdxReader images = IdxReader.openImages(files.images());
     try {
       return new IdxSource(files, images);
     } catch (IOException e) {
@@ -53,16 +53,14 @@ public final class IdxSource implements ImageSource {
     }
   }
 
-  private static byte[] labels(Path file, Path images, int count) throws IOException {
-    try (IdxReader reader = IdxReader.open(file, 1)) {
+  private static int[] labels(Path file, Path images, int count) throws IOException {
+    try (IdxReader reader = IdxReader.openLabels(file)) {
       if (reader.dimension(0) != count) {
         throw new IOException(
             "cannot read %s: it has %d labels; expected %d, one for each image in %s"
                 .formatted(file, reader.dimension(0), count, images));
       }
-      byte[] labels = reader.next(count);
-      reader.expectEnd();
-      return labels;
+      return reader.labels();
     }
   }
 
@@ -89,7 +87,7 @@ public final class IdxSource implements ImageSource {
     if (next == size() - 1) {
       images.expectEnd();
     }
-    int label = labels.length == 0 ? -1 : labels[next] & 0xFF;
+    int label = labels.length == 0 ? -1 : labels[next];
     String location = files.images() + ", image " + next++;
     byte[] upright =
         files.isTransposed() ? transpose(image, stored.height(), stored.width()) : image;

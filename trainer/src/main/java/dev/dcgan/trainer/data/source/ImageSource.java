@@ -14,7 +14,7 @@ public interface ImageSource extends Closeable {
     /** The image's file, or its position in a file, for messages. */
     String location();
 
-    /** The label, from 0; -1 without labels. */
+    /** The label, from 0; -1 without a label. */
     int label();
 
     /**
@@ -30,6 +30,11 @@ public interface ImageSource extends Closeable {
 
   /** The number of classes; 0 without labels. */
   int classes();
+
+  /** The name of a class in messages. */
+  default String className(int label) {
+    return Integer.toString(label);
+  }
 
   /**
    * Reads the next image; may be called {@link #size} times.

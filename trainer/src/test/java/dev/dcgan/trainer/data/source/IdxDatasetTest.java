@@ -52,6 +52,33 @@ final class IdxDatasetTest {
   }
 
   @Test
+  void open_ofQmnist_takesTheFirstColumnOfTheLabels() throws IOException {
+    write("qmnist-train-images-idx3-ubyte", twoImages());
+    ByteBuffer labels = ByteBuffer.allocate(12 + 2 * 8 * 4).putInt(0x0C02).putInt(2).putInt(8);
+    for (int i = 0; i < 16; i++) {
+      labels.putInt(i == 0 ? 5 : i == 8 ? 3 : 1000 + i);
+    }
+    write("qmnist-train-labels-idx2-int.gz", labels.array());
+
+    IdxDataset dataset = IdxDataset.open(folder);
+
+    assertThat(dataset.name()).isEqualTo("qmnist");
+    assertThat(dataset.label(0)).isEqualTo(5);
+    assertThat(dataset.label(1)).isEqualTo(3);
+    assertThat(dataset.classes()).isEqualTo(6);
+  }
+
+  @Test
+  void open_ofFilesInFoldersOfTheirNames_findsTheLabels() throws IOException {
+    Path images = Files.createDirectory(folder.resolve(MNIST));
+    Path labels = Files.createDirectory(folder.resolve("train-labels-idx1-ubyte"));
+    Files.write(images.resolve(MNIST), twoImages());
+    Files.write(labels.resolve("train-labels-idx1-ubyte"), idx(LABELS, new byte[] {7, 2}, 2));
+
+    assertThat(IdxDataset.open(images).label(0)).isEqualTo(7);
+  }
+
+  @Test
   void open_ofEmnist_turnsTheImagesUpright() throws IOException {
     Path file = write("emnist-letters-train-images-idx3-ubyte.gz", twoImages());
 
