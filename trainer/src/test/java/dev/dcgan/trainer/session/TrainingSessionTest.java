@@ -864,7 +864,7 @@ class TrainingSessionTest {
       throws IOException {
     DatasetSplit images =
         TrainingInputs.openImages(
-            config.config(), config.architecture().shape(), Path.of(""), () -> {});
+            config.config(), config.architecture().shape(), Path.of(""), Path.of(""), () -> {});
     ImageDataset training = images.training();
     AtomicInteger reads = new AtomicInteger();
     ImageDataset watched =
