@@ -3,8 +3,11 @@ package dev.dcgan.trainer.cli;
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.List;
 import java.util.UUID;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -39,7 +42,38 @@ final class TemporaryFolder {
       return;
     }
     System.setProperty(PROPERTY, other.toString());
+    unpackOnnxRuntime(other);
     log.warn("temporary files go to {}: {} {}", other, folder, problem);
+  }
+
+  /** ONNX Runtime unpacks with the JDK's own methods, which read the property before. */
+  private static void unpackOnnxRuntime(Path folder) {
+    boolean isArm = System.getProperty("os.arch", "").equals("aarch64");
+    String system = (isMac() ? "osx" : "linux") + (isArm ? "-aarch64" : "-x64");
+    try {
+      for (String library : List.of("onnxruntime", "onnxruntime4j_jni")) {
+        String file = System.mapLibraryName(library);
+        String resource = "/ai/onnxruntime/native/%s/%s".formatted(system, file);
+        try (InputStream in = TemporaryFolder.class.getResourceAsStream(resource)) {
+          if (in == null) {
+            log.warn("cannot unpack ONNX Runtime: there is no {}", resource);
+            return;
+          }
+          // Another process may have the file of that name open.
+          Path part = folder.resolve(file + "." + UUID.randomUUID());
+          Files.copy(in, part);
+          Files.move(part, folder.resolve(file), StandardCopyOption.ATOMIC_MOVE);
+        }
+      }
+    } catch (IOException e) {
+      log.warn("cannot unpack ONNX Runtime: {}", ErrorMessages.oneLine(e));
+      return;
+    }
+    System.setProperty("onnxruntime.native.path", folder.toString());
+  }
+
+  private static boolean isMac() {
+    return System.getProperty("os.name", "").startsWith("Mac");
   }
 
   private static String problem(Path folder) {
