@@ -17,6 +17,7 @@ final class TemporaryFolder {
 
   private static final Logger log = LoggerFactory.getLogger(TemporaryFolder.class);
   private static final String PROPERTY = "java.io.tmpdir";
+  private static final String ONNX_RUNTIME = "onnxruntime.native.path";
   private static final String FALLBACK = "tmp";
 
   // ONNX Runtime, JNA and DJL need about 40 MiB.
@@ -42,7 +43,9 @@ final class TemporaryFolder {
       return;
     }
     System.setProperty(PROPERTY, other.toString());
-    unpackOnnxRuntime(other);
+    if (System.getProperty(ONNX_RUNTIME) == null) { // An image has it unpacked.
+      unpackOnnxRuntime(other);
+    }
     log.warn("temporary files go to {}: {} {}", other, folder, problem);
   }
 
@@ -69,7 +72,7 @@ final class TemporaryFolder {
       log.warn("cannot unpack ONNX Runtime: {}", ErrorMessages.oneLine(e));
       return;
     }
-    System.setProperty("onnxruntime.native.path", folder.toString());
+    System.setProperty(ONNX_RUNTIME, folder.toString());
   }
 
   private static boolean isMac() {
