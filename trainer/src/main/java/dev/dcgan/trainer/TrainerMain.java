@@ -6,8 +6,11 @@ import dev.dcgan.trainer.cli.EvaluateCommand;
 import dev.dcgan.trainer.cli.ExportCommand;
 import dev.dcgan.trainer.cli.ServeCommand;
 import dev.dcgan.trainer.cli.TrainCommand;
+import dev.dcgan.trainer.cli.client.PublishCommand;
+import dev.dcgan.trainer.cli.client.ResumeCommand;
 import dev.dcgan.trainer.cli.client.RunsCommand;
 import dev.dcgan.trainer.cli.client.StartCommand;
+import dev.dcgan.trainer.cli.client.StopCommand;
 import dev.dcgan.trainer.cli.client.WatchCommand;
 import picocli.CommandLine.Command;
 
@@ -22,6 +25,9 @@ import picocli.CommandLine.Command;
       StartCommand.class,
       RunsCommand.class,
       WatchCommand.class,
+      StopCommand.class,
+      ResumeCommand.class,
+      PublishCommand.class,
       ExportCommand.class,
       EvaluateCommand.class,
       BenchmarkCommand.class

@@ -67,7 +67,8 @@ class ArchitectureTest {
           "data",
           "tensorboard",
           "checkpoint",
-          "gan");
+          "gan",
+          "torch");
 
   @ArchTest static final ArchRule METRICS = uses("metrics", "train", "eval", "torch");
 

@@ -86,6 +86,9 @@ public final class ConfigOptions {
   /** Adds a line for each option that is wrong, except the model's name. */
   void check(Validator problems) {
     requireExisting(problems);
+    problems.require(
+        value("images") == null || value("data") == null,
+        "--images beside --data: it is the number of drawn digits; leave it out");
     check(config(""), problems);
   }
 
@@ -127,6 +130,14 @@ public final class ConfigOptions {
         problems.add(ConfigField.option(violation.field()) + " " + violation.description());
       }
     }
+  }
+
+  /** The given options, except those of some fields. */
+  List<String> given(List<String> except) {
+    return options.keySet().stream()
+        .filter(field -> value(field) != null && !except.contains(field))
+        .map(ConfigField::option)
+        .toList();
   }
 
   /** Whether the command line says which images to use. */

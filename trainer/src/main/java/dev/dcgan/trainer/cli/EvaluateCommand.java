@@ -157,7 +157,9 @@ public final class EvaluateCommand implements Settings.Command {
     }
     data.addTo(config);
     RunConfig complete = TrainingConfig.withDataDefaults(config);
-    try (DatasetSplit images = TrainingInputs.openImages(complete, shape, Path.of(""), () -> {});
+    try (DatasetSplit images =
+            TrainingInputs.openImages(
+                complete, shape, Path.of(""), RunStore.cache(runs), () -> {});
         Evaluator quality =
             Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
       return quality.measure(generator, latentSize);

@@ -108,6 +108,7 @@ public final class ServeCommand implements Settings.Command {
   @Override
   public Integer call() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
+    TemporaryFolder.require(RunStore.cache(runs));
     // Loads the engine: the program ends here if a library does not load or the device does not
     // work.
     TrainingDevice where = TrainingDevice.select(device);

@@ -16,6 +16,7 @@ import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.trainer.session.TrainingInputs;
 import dev.dcgan.trainer.session.TrainingSession;
@@ -28,8 +29,10 @@ import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -51,6 +54,9 @@ public final class TrainCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger(TrainCommand.class);
 
+  // The options of a run's config that a resume may change.
+  private static final List<String> RESUMABLE = List.of("data", "device", "epochs");
+
   @Mixin private ConfigOptions options = new ConfigOptions();
 
   @Option(
@@ -64,8 +70,9 @@ public final class TrainCommand implements Settings.Command {
       names = "--resume",
       paramLabel = "RUN",
       description =
-          "Continue the interrupted run of this id with its own config; of the other options only a"
-              + " --device other than auto applies, which moves the run.")
+          "Continue the run of this id with its own settings: an interrupted one, or with a larger"
+              + " --epochs one that SUCCEEDED. --device cpu or cuda moves it to another device;"
+              + " --data names the new folder of the same images.")
   private @Nullable String resume;
 
   @Option(
@@ -99,6 +106,17 @@ public final class TrainCommand implements Settings.Command {
     problems.require(
         name == null || resume == null,
         "--resume %s beside --run %s: expected one of them".formatted(resume, name));
+    if (resume != null) {
+      List<String> ignored = new ArrayList<>(options.given(RESUMABLE));
+      if (!publish.model().isEmpty()) {
+        ignored.add("--model");
+      }
+      problems.require(
+          ignored.isEmpty(),
+          "%s beside --resume: a run continues with its own settings; leave them out, or start a"
+              .formatted(String.join(", ", ignored))
+              + " new run with --init-from");
+    }
     publish.check(problems);
     problems.requirePort("--http-port", httpPort);
   }
@@ -107,6 +125,7 @@ public final class TrainCommand implements Settings.Command {
   public Integer call() throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
+    TemporaryFolder.require(RunStore.cache(runs));
     StopSignal stop = new StopSignal();
     Shutdown.onSignal(stop::interrupt);
     RunStore store = new RunStore(runs, InstantSource.system());
@@ -119,7 +138,7 @@ public final class TrainCommand implements Settings.Command {
             RunStore.cache(runs),
             metrics,
             Boolean.getBoolean("dcgan.terminal"),
-            name != null);
+            true);
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
         RunRecords.Hold resumed = found.isPresent() ? lock(found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
@@ -127,17 +146,18 @@ public final class TrainCommand implements Settings.Command {
       }
       TrainingConfig config =
           complete(
-              resumed != null ? moved(resumed.record().run()) : options.config(publish.model()));
+              resumed != null ? changed(resumed.record().run()) : options.config(publish.model()));
+      Optional<Path> initial =
+          resumed == null ? initialWeights(store, config) : Optional.empty();
       String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
       try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
         metrics.device(inputs.device().toString(), config.config().getDevice());
         endpoint.setReadiness(Readiness.READY);
         log.info("metrics on port {}", endpoint.port());
         if (resumed != null) {
-          noteMove(resumed.record(), config);
           return exitCode(session.train(resumed.record(), config, inputs, stop), resumed.record());
         }
-        try (RunRecords.Hold created = lock(create(store, config))) {
+        try (RunRecords.Hold created = lock(create(store, config, initial))) {
           return exitCode(session.train(created.record(), config, inputs, stop), created.record());
         }
       }
@@ -153,23 +173,47 @@ public final class TrainCommand implements Settings.Command {
   }
 
   /**
-   * The run's config with the device that the command line names, if it names one: a run whose GPU
-   * is gone for good can be moved.
+   * The run's config with what the command line changes: the device, because a GPU may be gone for
+   * good; the folder of the same images; with {@code --resume}, the epochs.
    */
-  private RunConfig moved(Run run) {
-    String device = options.config("").getDevice();
-    return device.isEmpty() || TrainingDevice.isAuto(device)
-        ? run.getConfig()
-        : run.getConfig().toBuilder().setDevice(device).build();
+  private RunConfig changed(Run run) throws IOException {
+    RunConfig given = options.config("");
+    RunConfig.Builder config = run.getConfig().toBuilder();
+    if (!given.getDevice().isEmpty() && !TrainingDevice.isAuto(given.getDevice())) {
+      config.setDevice(given.getDevice());
+    }
+    if (!given.getData().isEmpty()) {
+      if (config.getData().isEmpty()) {
+        throw new IOException(
+            "cannot resume run %s: --data %s: it is trained on --dataset %s; leave --data out"
+                .formatted(run.getId(), given.getData(), config.getDataset()));
+      }
+      config.setData(given.getData());
+    } else if (!config.getData().isEmpty() && !Files.exists(Path.of(config.getData()))) {
+      throw new IOException(
+          "cannot resume run %s: its images are gone from %s; name their new folder with --data"
+              .formatted(run.getId(), config.getData()));
+    }
+    if (resume != null && given.hasEpochs()) {
+      int done = Math.max(run.getEpochsCompleted(), run.getProgress().getEpoch());
+      if (given.getEpochs() <= done) {
+        throw new IOException(
+            "cannot resume run %s to --epochs %d: it has completed %d epochs; expected more than %d"
+                .formatted(run.getId(), given.getEpochs(), done, done));
+      }
+      config.setEpochs(given.getEpochs());
+    }
+    return config.build();
   }
 
-  private static void noteMove(RunRecord record, TrainingConfig config) throws IOException {
-    String was = record.run().getConfig().getDevice();
-    String device = config.config().getDevice();
-    if (!was.equals(device)) {
-      log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
-      record.update(run -> run.getConfigBuilder().setDevice(device));
-    }
+  /** The checkpoint that {@code --init-from} names. */
+  private Optional<Path> initialWeights(RunStore store, TrainingConfig config)
+      throws IOException {
+    String given = config.config().getInitFrom();
+    return given.isEmpty()
+        ? Optional.empty()
+        : Optional.of(
+            InitialWeights.find(given, store, publish.repository(), config.architecture()));
   }
 
   /** The run to continue; empty: a new one. */
@@ -185,9 +229,15 @@ public final class TrainCommand implements Settings.Command {
     return found;
   }
 
-  private RunDirectory create(RunStore store, TrainingConfig config) throws IOException {
-    Run draft = Run.newBuilder().setConfig(config.config()).build();
-    return name == null ? store.create(draft) : store.create(name, draft);
+  private RunDirectory create(RunStore store, TrainingConfig config, Optional<Path> initial)
+      throws IOException {
+    Run draft =
+        Run.newBuilder()
+            .setConfig(config.config())
+            .setInitializedFrom(initial.map(InitialWeights::name).orElse(""))
+            .build();
+    @Nullable Path begin = initial.orElse(null);
+    return name == null ? store.create(draft, begin) : store.create(name, draft, begin);
   }
 
   private static RunRecords.Hold lock(RunDirectory folder) throws IOException {
@@ -206,12 +256,15 @@ public final class TrainCommand implements Settings.Command {
     if (name != null) {
       // Both are completed: the config of an older program's run may lack a field.
       RunConfig was = complete(run.getConfig()).config();
-      // Another device is no difference: it moves the run.
-      RunConfig is =
+      // Another device is no difference, nor another folder: the run moves. Other images are
+      // refused by their digest.
+      RunConfig.Builder is =
           complete(options.config(publish.model())).config().toBuilder()
-              .setDevice(was.getDevice())
-              .build();
-      List<String> differences = ConfigOptions.differences(was, is);
+              .setDevice(was.getDevice());
+      if (!was.getData().isEmpty() && !is.getData().isEmpty()) {
+        is.setData(was.getData());
+      }
+      List<String> differences = ConfigOptions.differences(was, is.build());
       if (!differences.isEmpty()) {
         throw new IOException(
             "cannot continue run %s: it was created with other settings: %s; restore them, or choose another --run"
@@ -222,10 +275,19 @@ public final class TrainCommand implements Settings.Command {
         return true;
       }
     }
+    if (run.getState() == RunState.RUN_STATE_SUCCEEDED) {
+      if (options.config("").hasEpochs()) {
+        return false;
+      }
+      throw new IOException(
+          "run %s has SUCCEEDED after %d epochs; give a larger --epochs to train it further"
+              .formatted(run.getId(), run.getEpochsCompleted()));
+    }
     if (RunRecord.isEnd(run.getState())) {
+      String reason = run.getReason().isEmpty() ? "" : " (" + run.getReason() + ")";
       throw failure(
-          "run %s has %s (%s); only an interrupted run can be continued"
-              .formatted(run.getId(), RunRecord.name(run.getState()), run.getReason()));
+          "run %s has %s%s; only an interrupted run can be continued; start a new one with --init-from %1$s"
+              .formatted(run.getId(), RunRecord.name(run.getState()), reason));
     }
     return false;
   }
@@ -255,10 +317,14 @@ public final class TrainCommand implements Settings.Command {
       case INTERRUPTED -> interrupted();
       case STOPPED, FAILED -> throw failure(outcome.reason());
       case RETRY -> {
-        if (!outcome.deviceFailed()) {
-          throw new IOException(outcome.reason());
-        }
         String id = record.folder().id();
+        if (!outcome.deviceFailed()) {
+          throw new IOException(
+              name != null || record.hasEnded()
+                  ? outcome.reason()
+                  : "%s; when that is solved, continue with `trainer train --resume %s`"
+                      .formatted(outcome.reason(), id));
+        }
         String message = "run %s was %s".formatted(id, outcome.reason());
         if (name == null) {
           throw new IOException(

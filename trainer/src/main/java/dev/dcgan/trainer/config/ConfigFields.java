@@ -67,6 +67,12 @@ public final class ConfigFields {
                       + " (Radford et al. 2015).",
                   PATH)
               .withDefault(Preset.MNIST28.label),
+          field(
+              "init_from",
+              "CHECKPOINT",
+              "Start from these weights of both networks, with fresh optimizers: a checkpoint file,"
+                  + " a run (its newest checkpoint) or a published model (its run).",
+              ANY),
           field("size", "PIXELS", "Side of paper64's images: 32, 64 or 128.", ConfigFields::size)
               .withDefault(preset -> preset.isPaper() ? 64 : 28)
               .withDefaultText("64"),

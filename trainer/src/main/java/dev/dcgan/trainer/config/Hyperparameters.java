@@ -85,9 +85,17 @@ public record Hyperparameters(
     this(epochs, batchSize, learningRate, learningRate, beta1, beta2, 0, 0, 1, seed);
   }
 
-  /** Batches in an epoch; the last may be smaller. */
+  /**
+   * The images of an epoch: all, or all but one if the last batch would have one image, because
+   * batch normalization needs more. The order of each epoch decides which one is left out.
+   */
+  public int imagesPerEpoch(int images) {
+    return images > batchSize && images % batchSize == 1 ? images - 1 : images;
+  }
+
+  /** Batches in an epoch; the last may be smaller, but has two images or more. */
   public int batchesPerEpoch(int images) {
-    return ceilDiv(images, batchSize);
+    return ceilDiv(imagesPerEpoch(images), batchSize);
   }
 
   /** Steps in an epoch, of {@link #discriminatorSteps} batches each; the last may have fewer. */

@@ -3,7 +3,6 @@ package dev.dcgan.trainer.data;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -72,18 +71,7 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
     if (bytes <= options.memoryBytes()) {
       return null;
     }
-    Path folder = options.scratchFolder();
-    if (!Files.isDirectory(folder)) {
-      throw new IOException(
-          "cannot store decoded images: %s is not a folder; expected one with space for %d bytes: set it by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
-              .formatted(folder, bytes));
-    }
-    long free = Files.getFileStore(folder).getUsableSpace();
-    if (free < bytes) {
-      throw new IOException(
-          "cannot store decoded images: %s has space for %d bytes; expected %d: set another folder by JDK_JAVA_OPTIONS=-Djava.io.tmpdir=<folder>"
-              .formatted(folder, free, bytes));
-    }
+    Path folder = ScratchFile.folder(options.scratchFolder(), bytes);
     log.info(
         "decoded images are stored in a scratch file: size_mib={} folder={}", bytes >> 20, folder);
     return folder;

@@ -1,10 +1,13 @@
 package dev.dcgan.trainer.data;
 
+import dev.dcgan.model.AtomicFiles;
+import dev.dcgan.server.ErrorMessages;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.MappedByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
@@ -32,6 +35,39 @@ final class ScratchFile implements Closeable {
     this.channel = channel;
     this.imageBytes = imageBytes;
     this.imagesPerSegment = imagesPerSegment;
+  }
+
+  /**
+   * The folder for a scratch file: the preferred one, or the system's temporary folder if the
+   * preferred one has no room.
+   *
+   * @throws IOException neither has room; the message has both
+   */
+  static Path folder(Path preferred, long bytes) throws IOException {
+    List<String> problems = new ArrayList<>();
+    for (Path folder : List.of(preferred, Path.of(System.getProperty("java.io.tmpdir", "/tmp")))) {
+      String problem = problem(folder, bytes);
+      if (problem.isEmpty()) {
+        return folder;
+      }
+      problems.add(problem);
+    }
+    throw new IOException(
+        "cannot store decoded images: %s; expected space for %d bytes: choose another --runs or set JAVA_OPTS=-Djava.io.tmpdir=<folder>"
+            .formatted(String.join("; ", problems), bytes));
+  }
+
+  private static String problem(Path folder, long bytes) {
+    try {
+      AtomicFiles.createFolder(folder);
+      if (!Files.isWritable(folder)) {
+        return folder + " is not writable";
+      }
+      long free = Files.getFileStore(folder).getUsableSpace();
+      return free < bytes ? "%s has space for %d bytes".formatted(folder, free) : "";
+    } catch (IOException e) {
+      return "%s cannot be used: %s".formatted(folder, ErrorMessages.oneLine(e));
+    }
   }
 
   /** Creates an empty file in a folder. */

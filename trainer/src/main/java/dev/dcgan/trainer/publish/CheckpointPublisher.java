@@ -42,11 +42,11 @@ public final class CheckpointPublisher {
      * Publishes the generator as the next version of the model, or finds the version that this run
      * has published with the same bytes.
      *
-     * @param runId the run of the checkpoint; empty: none is known
+     * @param run the run of the checkpoint; its id is empty if none is known
      * @param reuse which earlier versions count
      * @throws IOException nothing was published
      */
-    ModelVersion publish(Checkpoint checkpoint, String model, String runId, Reuse reuse)
+    ModelVersion publish(Checkpoint checkpoint, String model, Run run, Reuse reuse)
         throws IOException;
   }
 
@@ -85,7 +85,7 @@ public final class CheckpointPublisher {
   public void publish(RunWriter run, Checkpoint checkpoint) throws IOException {
     String model = run.run().getConfig().getModel();
     record(
-        run, checkpoint.epoch(), target.publish(checkpoint, model, run.run().getId(), Reuse.ANY));
+        run, checkpoint.epoch(), target.publish(checkpoint, model, run.run(), Reuse.ANY));
   }
 
   /**
@@ -162,7 +162,7 @@ public final class CheckpointPublisher {
         target.publish(
             checkpoint,
             model.isEmpty() ? checkpoint.architecture().name() : model,
-            run.getId(),
+            run,
             Reuse.NEWEST);
     record.ifPresent(
         of -> record(new RunWriter(of, new BestEffort(what -> {})), checkpoint.epoch(), version));

@@ -12,6 +12,7 @@ import dev.dcgan.trainer.publish.CheckpointPublisher.Reuse;
 import dev.dcgan.trainer.train.TrainedGenerator;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.Run;
 import dev.dcgan.v1.TrainingOrigin;
 import java.io.IOException;
 import java.util.List;
@@ -38,7 +39,7 @@ final class ModelPublisher {
    * @throws IOException the export differs from the network, or the repository cannot be written;
    *     nothing was published
    */
-  ModelVersion publish(Checkpoint checkpoint, String model, String runId, Reuse reuse)
+  ModelVersion publish(Checkpoint checkpoint, String model, Run run, Reuse reuse)
       throws IOException {
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
       GeneratorWeights weights = generator.weights();
@@ -50,13 +51,13 @@ final class ModelPublisher {
               + " in grey levels",
           "%.1e".formatted(check.maxDifference()),
           check.maxPixelDifference());
-      Optional<ModelBundle> earlier = published(model, onnx, runId, reuse);
+      Optional<ModelBundle> earlier = published(model, onnx, run.getId(), reuse);
       if (earlier.isPresent()) {
         log.info("{} is this generator already", earlier.get());
         return earlier.get().manifest().getModel();
       }
       ModelBundle bundle =
-          repository.publish(manifest(checkpoint, weights, model, runId, check), onnx);
+          repository.publish(manifest(checkpoint, weights, model, run, check), onnx);
       log.info("published {} in {}", bundle, bundle.folder());
       return bundle.manifest().getModel();
     }
@@ -95,7 +96,7 @@ final class ModelPublisher {
       Checkpoint checkpoint,
       GeneratorWeights weights,
       String model,
-      String runId,
+      Run run,
       ExportCheck.Result check) {
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(model))
@@ -107,7 +108,8 @@ final class ModelPublisher {
         .setPixelQuantization(ModelBundle.PIXEL_QUANTIZATION)
         .setOrigin(
             TrainingOrigin.newBuilder()
-                .setRunId(runId)
+                .setRunId(run.getId())
+                .setInitializedFrom(run.getInitializedFrom())
                 .setEpochs(checkpoint.epoch())
                 .setSeed(checkpoint.hyperparameters().seed())
                 .setDataset(checkpoint.dataset().name())

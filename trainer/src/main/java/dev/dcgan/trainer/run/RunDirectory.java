@@ -23,6 +23,7 @@ import org.slf4j.LoggerFactory;
  *
  * <pre>
  *   run.json                 config and state: JSON form of dcgan.v1.Run
+ *   initial-weights.safetensors  of --init-from
  *   metrics.jsonl            its events, one a line: JSON form of dcgan.v1.RunEvent
  *   checkpoints/             step-NNNNNNNN.safetensors
  *   samples/epoch-NNN.png    sample grids, always of the same latents
@@ -35,11 +36,13 @@ public record RunDirectory(Path path) {
   private static final Logger log = LoggerFactory.getLogger(RunDirectory.class);
   private static final int FORMAT_VERSION = 2;
   private static final String RUN_FILE = "run.json";
+  private static final String LOCK_FILE = ".lock";
 
   /**
    * Creates the files of a new run.
    *
-   * @param begin the checkpoint that the run starts from; null: it starts from new weights
+   * @param begin the checkpoint that the run continues, or whose weights it starts from if the
+   *     draft says so; null: it starts from random weights
    */
   static RunDirectory create(Path path, Run draft, @Nullable Path begin, Instant now)
       throws IOException {
@@ -48,7 +51,11 @@ public record RunDirectory(Path path) {
     Files.createDirectories(folder.samples());
     if (begin != null) {
       // Before run.json, which makes this a run: it must never be found without its checkpoint.
-      link(folder.checkpoints().resolve(begin.getFileName()), begin);
+      link(
+          draft.getInitializedFrom().isEmpty()
+              ? folder.checkpoints().resolve(begin.getFileName())
+              : folder.initialWeights(),
+          begin);
     }
     folder.write(
         draft.toBuilder()
@@ -118,7 +125,7 @@ public record RunDirectory(Path path) {
    * @return empty if it is locked already, by another process or by this one
    */
   Optional<RunLock> tryLock() throws IOException {
-    return RunLock.tryLock(path.resolve(".lock"));
+    return RunLock.tryLock(path.resolve(LOCK_FILE));
   }
 
   /** Links a checkpoint: such a file is replaced, never changed. */
@@ -129,6 +136,23 @@ public record RunDirectory(Path path) {
       log.debug("cannot link {}; copying it", file, e);
       Files.copy(file, link);
     }
+  }
+
+  /** The checkpoint whose weights a new run starts from; absent if they are random. */
+  public Path initialWeights() {
+    return path.resolve("initial-weights.safetensors");
+  }
+
+  /**
+   * Reads run.json, and says whether the run is interrupted: RUNNING, but not locked by a process.
+   *
+   * @throws IOException the file is damaged or of a newer format
+   */
+  public Run readNow() throws IOException {
+    Run run = read();
+    return run.getState() == RunState.RUN_STATE_RUNNING && !RunLock.isHeld(path.resolve(LOCK_FILE))
+        ? run.toBuilder().setInterrupted(true).build()
+        : run;
   }
 
   Path events() {

@@ -3,6 +3,7 @@ package dev.dcgan.trainer.run;
 import java.io.IOException;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileLock;
+import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.Optional;
@@ -42,6 +43,22 @@ final class RunLock implements AutoCloseable {
       if (locked.isEmpty()) {
         held.remove(key);
       }
+    }
+  }
+
+  /** Whether a process holds the lock, this one or another. A file that is absent is not locked. */
+  static boolean isHeld(Path file) throws IOException {
+    Path key = file.toAbsolutePath().normalize();
+    if (!held.add(key)) {
+      return true;
+    }
+    try (FileChannel channel = FileChannel.open(key, StandardOpenOption.READ);
+        FileLock lock = channel.tryLock(0, Long.MAX_VALUE, true)) {
+      return lock == null;
+    } catch (NoSuchFileException e) {
+      return false;
+    } finally {
+      held.remove(key);
     }
   }
 

@@ -5,6 +5,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Timestamp;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
@@ -15,6 +16,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * The only writer of a run's run.json and metrics.jsonl in this process.
@@ -24,6 +27,8 @@ import java.util.function.Consumer;
  * thread and must not block.
  */
 public final class RunRecord implements AutoCloseable {
+
+  private static final Logger logger = LoggerFactory.getLogger(RunRecord.class);
 
   private final RunDirectory folder;
   private final InstantSource clock;
@@ -120,6 +125,62 @@ public final class RunRecord implements AutoCloseable {
           RunEvent.newBuilder()
               .setStateChanged(
                   RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+    }
+  }
+
+  /**
+   * Ends a run that is not training, as STOPPED: in memory and on disk, or not at all.
+   *
+   * @throws IOException run.json cannot be written; nothing has changed
+   */
+  public synchronized void stop(String reason) throws IOException {
+    Run stopped =
+        run.toBuilder()
+            .setState(RunState.RUN_STATE_STOPPED)
+            .setReason(reason)
+            .setEnded(now())
+            .build();
+    folder.write(stopped);
+    run = stopped;
+    unwritten = false;
+    stateEvent(RunState.RUN_STATE_STOPPED, reason);
+  }
+
+  /**
+   * Makes a run that SUCCEEDED RUNNING again, to train it to more epochs.
+   *
+   * @throws IOException run.json cannot be written; nothing has changed
+   */
+  public synchronized void extend(int epochs) throws IOException {
+    Run.Builder changed = run.toBuilder();
+    changed.getConfigBuilder().setEpochs(epochs);
+    if (run.getState() == RunState.RUN_STATE_SUCCEEDED) {
+      changed.setState(RunState.RUN_STATE_RUNNING).clearReason().clearEnded();
+    }
+    Run extended = changed.build();
+    folder.write(extended);
+    boolean reopened = extended.getState() != run.getState();
+    run = extended;
+    unwritten = false;
+    if (reopened) {
+      stateEvent(RunState.RUN_STATE_RUNNING, "continued to %d epochs".formatted(epochs));
+    }
+  }
+
+  /** Adds the event of a state that is on disk already: without room the event is missing. */
+  private void stateEvent(RunState state, String reason) {
+    try {
+      event(
+          RunEvent.newBuilder()
+              .setStateChanged(
+                  RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+    } catch (IOException e) {
+      logger.warn(
+          "cannot write the event of run {} {}: {}",
+          folder.id(),
+          name(state),
+          ErrorMessages.oneLine(e));
+      listeners.forEach(Runnable::run);
     }
   }
 

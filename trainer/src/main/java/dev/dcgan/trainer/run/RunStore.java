@@ -59,7 +59,8 @@ public final class RunStore {
   /**
    * As {@link #create(Run)}.
    *
-   * @param begin the checkpoint that the run starts from; null: it starts from new weights
+   * @param begin the checkpoint that the run continues, or whose weights it starts from if the
+   *     draft says so; null: it starts from random weights
    */
   public RunDirectory create(Run draft, @Nullable Path begin) throws IOException {
     AtomicFiles.createFolder(root);
@@ -84,6 +85,15 @@ public final class RunStore {
    * @throws IOException there is such a run, or another process is creating it
    */
   public RunDirectory create(String id, Run draft) throws IOException {
+    return create(id, draft, null);
+  }
+
+  /**
+   * As {@link #create(String, Run)}.
+   *
+   * @param begin as for {@link #create(Run, Path)}
+   */
+  public RunDirectory create(String id, Run draft, @Nullable Path begin) throws IOException {
     RunDirectory folder = new RunDirectory(AtomicFiles.createFolder(root.resolve(id)));
     // Of several processes at once, the one with the lock creates the run.
     try (RunLock lock = folder.tryLock().orElse(null)) {
@@ -92,7 +102,7 @@ public final class RunStore {
             "cannot create run %s: another process has just created it; start again to continue it"
                 .formatted(id));
       }
-      return RunDirectory.create(folder.path(), draft, null, clock.instant());
+      return RunDirectory.create(folder.path(), draft, begin, clock.instant());
     }
   }
 

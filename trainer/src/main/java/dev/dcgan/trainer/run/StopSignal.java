@@ -37,16 +37,13 @@ public final class StopSignal {
   public synchronized void interrupt() {
     if (requested == Request.NONE) {
       requested = Request.INTERRUPT;
-      if (interruptible != null) {
-        interrupted = true;
-        interruptible.interrupt();
-      }
+      interruptWork();
     }
   }
 
   /**
    * Does long work on the caller's thread that is repeated when the run is continued. {@link
-   * #interrupt} interrupts that thread while the work runs, and at no other time.
+   * #interrupt} and {@link #stop} interrupt that thread while the work runs, and at no other time.
    *
    * @throws InterruptedIOException the signal came before the work or while it ran
    */
@@ -66,7 +63,7 @@ public final class StopSignal {
   }
 
   private synchronized void begin() throws InterruptedIOException {
-    if (requested == Request.INTERRUPT) {
+    if (requested != Request.NONE) {
       throw interrupted(null);
     }
     interruptible = Thread.currentThread();
@@ -96,6 +93,15 @@ public final class StopSignal {
     if (requested != Request.STOP) {
       requested = Request.STOP;
       reason = why;
+      interruptWork();
+    }
+  }
+
+  @GuardedBy("this") private void interruptWork() {
+    // A second request would interrupt the thread after the work has cleared its flag.
+    if (interruptible != null && !interrupted) {
+      interrupted = true;
+      interruptible.interrupt();
     }
   }
 

@@ -15,6 +15,7 @@ import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.ModelVersion;
@@ -158,18 +159,44 @@ final class RunManager {
     for (ConfigViolation violation : ofConfig) {
       wrong.add(new ConfigViolation("config." + violation.field(), violation.description()));
     }
+    Path initial = complete == null ? null : initialWeights(complete, wrong);
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
     scheduler.requireRoom();
     return enqueue(
-        Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested), complete, null);
+        Run.newBuilder()
+            .setRequestId(requestId)
+            .setRequestedConfig(requested)
+            .setInitializedFrom(initial == null ? "" : InitialWeights.name(initial)),
+        complete,
+        initial);
+  }
+
+  /** The checkpoint of the run that a config starts from; null if it names none. */
+  private @Nullable Path initialWeights(TrainingConfig config, List<ConfigViolation> wrong) {
+    String id = config.config().getInitFrom();
+    if (id.isEmpty()) {
+      return null;
+    }
+    try {
+      RunDirectory run = find(id);
+      Path newest = InitialWeights.newest(run);
+      InitialWeights.require(id, config, TrainingConfig.of(run.read().getConfig()));
+      return newest;
+    } catch (RequestException | InvalidConfigException | IOException e) {
+      String message = e instanceof IOException failed ? ErrorMessages.oneLine(failed) : e.getMessage();
+      wrong.add(
+          new ConfigViolation(
+              "config.init_from", "'%s': %s; expected a run of this service".formatted(id, message)));
+      return null;
+    }
   }
 
   /** The run of that id. */
   Run get(String id) throws RequestException, IOException {
     Optional<RunScheduler.Job> job = scheduler.find(id);
-    return job.isPresent() ? job.get().record().run() : find(id).read();
+    return job.isPresent() ? job.get().record().run() : find(id).readNow();
   }
 
   /**
@@ -221,8 +248,7 @@ final class RunManager {
     try (RunRecords.Hold hold = lock(folder, "stop")) {
       if (!hold.record().hasEnded()) {
         metrics.follow(hold.record());
-        hold.record()
-            .state(RunState.RUN_STATE_STOPPED, "stopped on request; the run was not active");
+        hold.record().stop("stopped on request; the run was not active");
       }
       return hold.record().run();
     }
@@ -230,7 +256,7 @@ final class RunManager {
 
   /**
    * Queues a new run that starts from the newest undamaged checkpoint of one that STOPPED or
-   * FAILED.
+   * FAILED, or that SUCCEEDED with fewer epochs.
    *
    * @param epochs replaces the epochs of the old run's config
    * @return fails with {@link RequestException}, {@link InvalidConfigException} or {@link
@@ -319,11 +345,11 @@ final class RunManager {
       }
     }
     Run old = get(id);
-    if (old.getState() != RunState.RUN_STATE_STOPPED
-        && old.getState() != RunState.RUN_STATE_FAILED) {
+    boolean succeeded = old.getState() == RunState.RUN_STATE_SUCCEEDED;
+    if (!RunRecord.isEnd(old.getState()) || (succeeded && epochs.isEmpty())) {
       throw new RequestException(
           Why.WRONG_STATE,
-          "run %s is %s; only one that STOPPED or FAILED can be resumed"
+          "run %s is %s; only one that STOPPED or FAILED can be resumed, or one that SUCCEEDED to more epochs"
               .formatted(id, RunRecord.name(old.getState())));
     }
     List<ConfigViolation> wrong = new ArrayList<>();
@@ -331,12 +357,14 @@ final class RunManager {
     TrainingConfig complete =
         complete(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
     CheckpointStore.Kept from = newestWhole(find(id), old);
-    if (complete != null && complete.hyperparameters().epochs() < from.checkpoint().epoch()) {
+    int least = from.checkpoint().epoch() + (succeeded ? 1 : 0);
+    if (complete != null && complete.hyperparameters().epochs() < least) {
       wrong.add(
           new ConfigViolation(
               "epochs",
-              "%d: expected at least %d, which the run has completed"
-                  .formatted(complete.hyperparameters().epochs(), from.checkpoint().epoch())));
+              "%d: expected at least %d, for the run has completed %d"
+                  .formatted(
+                      complete.hyperparameters().epochs(), least, from.checkpoint().epoch())));
     }
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
@@ -447,7 +475,7 @@ final class RunManager {
   private Optional<Run> read(RunDirectory folder) {
     try {
       Optional<RunScheduler.Job> job = scheduler.find(folder.id());
-      return Optional.of(job.isPresent() ? job.get().record().run() : folder.read());
+      return Optional.of(job.isPresent() ? job.get().record().run() : folder.readNow());
     } catch (IOException e) {
       if (damaged.add(folder.id())) {
         log.warn("skipping run {}: {}", folder.id(), ErrorMessages.oneLine(e));

@@ -128,7 +128,7 @@ final class RunScheduler {
       return Optional.empty();
     }
     if (queued.contains(job)) {
-      job.record().state(RunState.RUN_STATE_STOPPED, "stopped while it was queued");
+      job.record().stop("stopped while it was queued");
       queued.remove(job);
       release(job);
     } else {

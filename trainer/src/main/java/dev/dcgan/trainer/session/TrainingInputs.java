@@ -23,10 +23,12 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
    * Opens the images that a complete config names.
    *
    * @param root the folder of relative paths
+   * @param scratch the folder for decoded images that do not fit in memory
    * @param onProgress called for each image that was read
    */
   public static DatasetSplit openImages(
-      RunConfig config, ImageShape shape, Path root, Runnable onProgress) throws IOException {
+      RunConfig config, ImageShape shape, Path root, Path scratch, Runnable onProgress)
+      throws IOException {
     if (!config.getDataset().isEmpty()) {
       return DigitsDataset.split(config.getImages(), config.getSeed());
     }
@@ -41,7 +43,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
                 ? OptionalInt.of(config.getMaxUnreadable())
                 : OptionalInt.empty(),
             defaults.memoryBytes(),
-            defaults.scratchFolder()),
+            scratch),
         onProgress);
   }
 

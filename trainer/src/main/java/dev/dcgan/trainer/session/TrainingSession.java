@@ -3,6 +3,7 @@ package dev.dcgan.trainer.session;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.TrainingConfig;
@@ -21,13 +22,16 @@ import dev.dcgan.trainer.train.CudaEnvironment;
 import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.trainer.train.TrainingLoop;
 import dev.dcgan.v1.DeviceFailure;
+import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.io.InterruptedIOException;
+import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -114,7 +118,11 @@ public final class TrainingSession {
         stop.interruptibly(
             () ->
                 TrainingInputs.openImages(
-                    config.config(), config.architecture().shape(), dataRoot, metrics::progressed));
+                    config.config(),
+                    config.architecture().shape(),
+                    dataRoot,
+                    cache,
+                    metrics::progressed));
     TrainingInputs inputs = new TrainingInputs(device, images);
     try {
       checkFit(config, inputs);
@@ -184,14 +192,20 @@ public final class TrainingSession {
           ? stopped(record, stop).afterDeviceFailure()
           : suspend(record, e);
     } catch (IOException e) {
-      log.debug("run {} failed", record.folder().id(), e);
-      String reason = ErrorMessages.oneLine(e);
-      boolean mayPass = restarted && !(e instanceof FinalFailureException);
-      return mayPass ? Outcome.retry(reason) : Outcome.failed(reason);
+      return failed(record, e);
+    } catch (UncheckedIOException e) {
+      return failed(record, e.getCause());
     } catch (RuntimeException e) {
       log.error("run {} failed by a fault of this program", record.folder().id(), e);
       return Outcome.failed(FAULT);
     }
+  }
+
+  private Outcome failed(RunRecord record, IOException e) {
+    log.debug("run {} failed", record.folder().id(), e);
+    String reason = ErrorMessages.oneLine(e);
+    boolean mayPass = restarted && !(e instanceof FinalFailureException);
+    return mayPass ? Outcome.retry(reason) : Outcome.failed(reason);
   }
 
   private static Outcome stopped(RunRecord record, StopSignal stop) {
@@ -203,7 +217,7 @@ public final class TrainingSession {
     String id = record.folder().id();
     Optional<RunState> state = outcome.state();
     if (state.isEmpty()) {
-      if (!outcome.deviceFailed() && !outcome.reason().isEmpty()) {
+      if (!outcome.deviceFailed() && !outcome.reason().isEmpty() && !record.hasEnded()) {
         note(record, outcome.reason());
       }
       return outcome;
@@ -237,7 +251,7 @@ public final class TrainingSession {
       }
       if (record.run().getState() == RunState.RUN_STATE_QUEUED) {
         record.state(RunState.RUN_STATE_RUNNING, "");
-      } else {
+      } else if (!record.hasEnded()) {
         note(record, ""); // It is no longer interrupted.
       }
       if (loop(record, config, inputs, stop)) {
@@ -297,9 +311,17 @@ public final class TrainingSession {
             record.run().getBestCheckpoint());
     checkpoints.sweep();
     Optional<CheckpointStore.Kept> from = checkpoints.newest();
-    if (from.isEmpty()) {
+    @Nullable Checkpoint initial = null;
+    if (from.isPresent()) {
+      TrainingLoop.requireMatching(
+          config.architecture(), config.hyperparameters(), training, from.get().checkpoint());
+    } else {
+      requireNotExtended(record);
       config.requireDisk(record.folder().checkpoints(), training.size());
+      initial = InitialWeights.of(record, config.architecture());
     }
+    recordChanges(record, config);
+    logImagesLeftOut(config, training);
     try (Evaluator evaluator = evaluator(config, inputs);
         SessionListeners listeners =
             new SessionListeners(
@@ -316,11 +338,54 @@ public final class TrainingSession {
                     terminal))) {
       from.ifPresent(listeners::onResume);
       new TrainingLoop(config.architecture(), config.hyperparameters(), training, listeners)
-          .run(inputs.device(), from.map(CheckpointStore.Kept::checkpoint).orElse(null));
+          .run(inputs.device(), from.map(CheckpointStore.Kept::checkpoint).orElse(null), initial);
       return listeners.finish();
     } catch (NonFiniteException e) {
       metrics.warned("non_finite", true); // The monitor sees no step whose loss is not finite.
       throw new FinalFailureException(e.getMessage() + lastGood(checkpoints), e);
+    }
+  }
+
+  /** A run that has succeeded is trained to more epochs from its last checkpoint only. */
+  private static void requireNotExtended(RunRecord record) throws IOException {
+    if (record.hasEnded()) {
+      throw new IOException(
+          "cannot train run %s further: %s has no undamaged checkpoint; start a new run"
+              .formatted(record.folder().id(), record.folder().checkpoints()));
+    }
+  }
+
+  /** Records what a resume changes: the device, the folder of the same images, the epochs. */
+  private static void recordChanges(RunRecord record, TrainingConfig config) throws IOException {
+    RunConfig was = record.run().getConfig();
+    RunConfig is = config.config();
+    if (!was.getDevice().equals(is.getDevice()) || !was.getData().equals(is.getData())) {
+      log.warn(
+          "run {} moves: device={} (was {}), data={} (was {})",
+          record.folder().id(),
+          is.getDevice(),
+          was.getDevice(),
+          is.getData(),
+          was.getData());
+      record.update(
+          run -> run.getConfigBuilder().setDevice(is.getDevice()).setData(is.getData()));
+    }
+    if (was.getEpochs() != is.getEpochs()) {
+      log.info(
+          "run {} continues to {} epochs (was {})",
+          record.folder().id(),
+          is.getEpochs(),
+          was.getEpochs());
+      record.extend(is.getEpochs());
+    }
+  }
+
+  private static void logImagesLeftOut(TrainingConfig config, ImageDataset training) {
+    if (config.hyperparameters().imagesPerEpoch(training.size()) < training.size()) {
+      log.info(
+          "each epoch leaves out one of {} images: the last batch would have one image, and batch"
+              + " normalization needs two",
+          training.size());
     }
   }
 

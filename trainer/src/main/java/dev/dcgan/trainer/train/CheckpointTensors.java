@@ -90,10 +90,23 @@ final class CheckpointTensors {
       Discriminator discriminator,
       Adam discriminatorAdam)
       throws IOException {
-    assign(tensors, GENERATOR, arrays(generator));
-    assign(tensors, DISCRIMINATOR, arrays(discriminator));
+    restoreNetworks(tensors, generator, discriminator);
     assign(tensors, MOMENTS + GENERATOR, generatorAdam.moments());
     assign(tensors, MOMENTS + DISCRIMINATOR, discriminatorAdam.moments());
+  }
+
+  /** Restores both networks' weights, not the optimizers; see {@link #restore}. */
+  static void restoreNetworks(
+      Map<String, Tensor> tensors, Generator generator, Discriminator discriminator)
+      throws IOException {
+    restoreGenerator(tensors, generator);
+    assign(tensors, DISCRIMINATOR, arrays(discriminator));
+  }
+
+  /** Restores the trained generator's weights, without the average; see {@link #restore}. */
+  static void restoreGenerator(Map<String, Tensor> tensors, Generator generator)
+      throws IOException {
+    assign(tensors, GENERATOR, arrays(generator));
   }
 
   /** Restores the EMA weights; see {@link #restore}. */

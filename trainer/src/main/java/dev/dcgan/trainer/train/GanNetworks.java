@@ -148,6 +148,17 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   }
 
   /**
+   * Takes the weights and batch statistics of both networks from a checkpoint. The optimizers stay
+   * new; an average starts from these weights.
+   */
+  void initialize(Checkpoint from) throws IOException {
+    CheckpointTensors.restoreNetworks(from.tensors(), generator, discriminator);
+    if (ema != null) {
+      CheckpointTensors.restoreGenerator(from.tensors(), ema.generator());
+    }
+  }
+
+  /**
    * Runs one step: n_critic discriminator updates, each on a batch of its own, and one generator
    * update; fewer discriminator updates at the end of an epoch.
    */

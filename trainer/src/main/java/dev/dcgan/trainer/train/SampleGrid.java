@@ -12,6 +12,7 @@ import java.nio.ByteBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import javax.imageio.ImageIO;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /** Draws grids of sample images, five per row, as PNG. */
 public final class SampleGrid {
@@ -100,8 +101,9 @@ public final class SampleGrid {
 
   private static Png png(BufferedImage image) {
     ByteArrayOutputStream png = new ByteArrayOutputStream();
-    try {
-      ImageIO.write(image, "png", png);
+    // ImageIO's own stream for memory would write a file in java.io.tmpdir, which may be full.
+    try (MemoryCacheImageOutputStream out = new MemoryCacheImageOutputStream(png)) {
+      ImageIO.write(image, "png", out);
     } catch (IOException e) {
       throw new UncheckedIOException("cannot write to memory", e);
     }

@@ -11,6 +11,7 @@ import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.trainer.train.TrainingListener.Next;
 import java.io.IOException;
+import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -85,16 +86,29 @@ public final class TrainingLoop {
    *     be read
    */
   public void run(TrainingDevice device, @Nullable Checkpoint from) throws IOException {
+    run(device, from, null);
+  }
+
+  /**
+   * As {@link #run(TrainingDevice, Checkpoint)}.
+   *
+   * @param initial the checkpoint whose weights a new run starts from, of the same architecture;
+   *     null: new weights
+   */
+  public void run(TrainingDevice device, @Nullable Checkpoint from, @Nullable Checkpoint initial)
+      throws IOException {
     try (NDManager manager = NDManager.newBaseManager(device.device())) {
       GanNetworks networks =
           new GanNetworks(manager, architecture, hyperparameters, dataset, false, phase -> {});
       Next next = Next.CONTINUE;
       if (from != null) {
-        requireMatching(from);
+        requireMatching(architecture, hyperparameters, data, from);
         networks.restore(from);
         if (networks.stepInEpoch() == 0) {
           next = listener.atEpochEnd(networks.epochsDone(), networks);
         }
+      } else if (initial != null) {
+        networks.initialize(initial);
       }
       if (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
         train(networks, device);
@@ -110,7 +124,7 @@ public final class TrainingLoop {
             data,
             hyperparameters.batchSize(),
             randomness.noise(architecture.latentSize(), data.size()),
-            epoch -> randomness.order(epoch, data.size()),
+            this::order,
             networks.epochsDone() + 1,
             hyperparameters.epochs(),
             networks.stepInEpoch() * hyperparameters.discriminatorSteps())) {
@@ -123,6 +137,12 @@ public final class TrainingLoop {
       saveAfterOutOfMemory(networks, e);
       throw e;
     }
+  }
+
+  /** The images of an epoch, in order; see {@link Hyperparameters#imagesPerEpoch}. */
+  private int[] order(int epoch) {
+    int[] all = randomness.order(epoch, data.size());
+    return Arrays.copyOf(all, hyperparameters.imagesPerEpoch(all.length));
   }
 
   /**
@@ -178,16 +198,37 @@ public final class TrainingLoop {
     return a.compareTo(b) >= 0 ? a : b;
   }
 
-  private void requireMatching(Checkpoint from) throws IOException {
+  /**
+   * Requires that a run can be resumed from a checkpoint.
+   *
+   * @throws IOException the checkpoint has another architecture, or was trained on other images;
+   *     the message has both
+   */
+  public static void requireMatching(
+      Architecture architecture,
+      Hyperparameters hyperparameters,
+      ImageDataset data,
+      Checkpoint from)
+      throws IOException {
     if (!from.architecture().equals(architecture)) {
       throw new IOException(
           "cannot resume: the checkpoint is of %s; expected %s"
               .formatted(from.architecture().title(), architecture.title()));
     }
-    if (!from.dataset().equals(dataset)) {
+    // Not the name: the same images may have moved to another folder.
+    if (!from.dataset().sha256().equals(data.sha256())) {
       throw new IOException(
-          "cannot resume: the checkpoint was trained on %s; expected the same dataset, not %s"
-              .formatted(from.dataset(), dataset));
+          "cannot resume: the images are now %s; expected %s, which the run was trained on"
+              .formatted(
+                  new Checkpoint.Dataset(data.name(), data.sha256(), data.size()),
+                  from.dataset()));
+    }
+    int stepsPerEpoch = hyperparameters.stepsPerEpoch(data.size());
+    if (from.epoch() != from.step() / stepsPerEpoch) {
+      // Earlier programs trained on a last batch of one image.
+      throw new IOException(
+          "cannot resume: the checkpoint has %d epochs in %d steps; expected %d steps per epoch"
+              .formatted(from.epoch(), from.step(), stepsPerEpoch));
     }
   }
 }

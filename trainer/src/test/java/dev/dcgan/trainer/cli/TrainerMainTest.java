@@ -174,7 +174,7 @@ class TrainerMainTest {
 
     try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-8")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("moves from --device auto to cpu");
+      assertThat(trainer.output()).contains("moves: device=cpu (was auto)");
     }
     assertThat(run.read())
         .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
@@ -530,7 +530,7 @@ class TrainerMainTest {
         new RunStore(folder.resolve("runs"), InstantSource.system())
             .create(Run.newBuilder().setConfig(RunConfig.newBuilder().setImages(300)).build());
     try (RunRecords.Hold lock = new RunRecords(InstantSource.system()).lock(run).orElseThrow();
-        Trainer trainer = start(QUICK, "--resume=" + run.id())) {
+        Trainer trainer = start(List.of("train"), "--resume=" + run.id(), "--http-port=0")) {
       assertThat(lock).isNotNull();
       assertThat(trainer.exitCode()).isEqualTo(1);
       assertThat(trainer.output())
@@ -538,6 +538,45 @@ class TrainerMainTest {
           .doesNotContain("\tat ");
     }
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+  }
+
+  @Test
+  void resume_withMoreEpochs_trainsAFinishedRunFurther() throws Exception {
+    List<String> resume = List.of("train", "--resume=a", "--http-port=0");
+    try (Trainer trainer = start(QUICK, "--epochs=2", "--run=a")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    try (Trainer trainer = start(resume, "--epochs=2")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .singleElement()
+          .asString()
+          .contains("--epochs 2", "completed 2 epochs");
+    }
+    try (Trainer trainer = start(resume, "--width=8", "--model=b", "--seed=2")) {
+      assertThat(trainer.exitCode()).isEqualTo(2);
+      assertThat(trainer.output()).contains("--width", "--seed", "--model", "beside --resume");
+    }
+    try (Trainer trainer = start(resume, "--epochs=3")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("epoch 3/3: ", "published mnist28/2");
+    }
+    try (Trainer trainer = start(QUICK, "--init-from=a", "--epochs=1", "--run=b")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("starting from the weights of a/");
+    }
+  }
+
+  @Test
+  void train_withAFullTemporaryFolder_usesTheRuns() throws Exception {
+    Path file = Files.createFile(folder.resolve("no-folder"));
+
+    try (Trainer trainer =
+        start(
+            Map.of("JDK_JAVA_OPTIONS", "-Djava.io.tmpdir=" + file), QUICK, "--epochs=1")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("temporary files go to ");
+    }
   }
 
   @Test

@@ -25,6 +25,18 @@ class HyperparametersTest {
   }
 
   @Test
+  void aLastBatchOfOneImage_isLeftOut() {
+    Hyperparameters three = new Hyperparameters(1, 3, 1e-3f, 0.5f, 0.999f, 1);
+
+    assertThat(three.imagesPerEpoch(7)).isEqualTo(6);
+    assertThat(three.batchesPerEpoch(7)).isEqualTo(2);
+    assertThat(three.imagesPerEpoch(8)).as("a last batch of two").isEqualTo(8);
+    assertThat(three.batchesPerEpoch(8)).isEqualTo(3);
+    assertThat(three.imagesPerEpoch(3)).isEqualTo(3);
+    assertThat(three.imagesPerEpoch(1)).isEqualTo(1);
+  }
+
+  @Test
   void precision_isKeptInJson() {
     Hyperparameters tf32 =
         new Hyperparameters(1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true);

@@ -101,7 +101,7 @@ class StopSignalTest {
   }
 
   @Test
-  void stop_doesNotBreakOff() throws Exception {
+  void stop_interruptsTheWork_andLeavesTheThreadClean() throws Exception {
     boolean interrupted =
         signal.interruptibly(
             () -> {
@@ -109,7 +109,10 @@ class StopSignalTest {
               return Thread.currentThread().isInterrupted();
             });
 
-    assertThat(interrupted).isFalse();
+    assertThat(interrupted).isTrue();
+    assertThat(Thread.currentThread().isInterrupted()).isFalse();
+    assertThatThrownBy(() -> signal.interruptibly(() -> "more work"))
+        .isInstanceOf(InterruptedIOException.class);
   }
 
   private Void interruptAndWait() throws IOException {

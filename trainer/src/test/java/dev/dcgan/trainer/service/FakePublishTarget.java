@@ -3,6 +3,7 @@ package dev.dcgan.trainer.service;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.Run;
 import java.io.IOException;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
@@ -21,7 +22,7 @@ final class FakePublishTarget implements CheckpointPublisher.Target {
 
   @Override
   public ModelVersion publish(
-      Checkpoint checkpoint, String model, String runId, CheckpointPublisher.Reuse reuse)
+      Checkpoint checkpoint, String model, Run run, CheckpointPublisher.Reuse reuse)
       throws IOException {
     begun.release();
     try {
@@ -33,7 +34,7 @@ final class FakePublishTarget implements CheckpointPublisher.Target {
     if (thrown != null) {
       throw thrown;
     }
-    published.add(new Published(checkpoint, model, runId));
+    published.add(new Published(checkpoint, model, run.getId()));
     return ModelVersion.newBuilder().setName(model).setVersion(published.size()).build();
   }
 }

@@ -200,6 +200,91 @@ class RunManagerTest {
   }
 
   @Test
+  void stop_ofAQueuedRun_onAFullDisk_changesNothing() throws Exception {
+    runs.start("", config(1));
+    Session first = trainer.next();
+    Run second = runs.start("", config(2));
+    Path file = service.folder(second).path().resolve("run.json");
+    byte[] json = Files.readAllBytes(file);
+    Files.delete(file);
+    Files.createDirectories(file.resolve("in the way"));
+
+    assertThat(catchThrowableOfType(IOException.class, () -> service.scheduler.stop(second.getId())))
+        .isNotNull();
+
+    Files.delete(file.resolve("in the way"));
+    Files.delete(file);
+    Files.write(file, json);
+    assertThat(runs.get(second.getId()).getState()).isEqualTo(RunState.RUN_STATE_QUEUED);
+    first.succeed();
+    assertThat(trainer.next().id()).isEqualTo(second.getId());
+  }
+
+  @Test
+  void start_initializedFromARun_linksItsCheckpoint() throws Exception {
+    Run old = stopped(2, 3);
+
+    Run run = runs.start("", old.getRequestedConfig().toBuilder().setInitFrom(old.getId()).build());
+
+    assertThat(run.getInitializedFrom()).isEqualTo(old.getId() + "/step-00000030.safetensors");
+    assertThat(CheckpointFile.read(service.folder(run).initialWeights()).epoch()).isEqualTo(3);
+    assertThat(service.folder(run).keptCheckpoints(run).files()).isEmpty();
+    for (String wrong : List.of("absent", "../" + old.getId(), "/etc/passwd")) {
+      assertThat(
+              catchThrowableOfType(
+                      InvalidConfigException.class,
+                      () -> runs.start("", RunConfig.newBuilder().setInitFrom(wrong).build()))
+                  .violations())
+          .extracting(ConfigViolation::field)
+          .containsExactly("config.init_from");
+    }
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfigException.class,
+                    () ->
+                        runs.start(
+                            "",
+                            RunConfig.newBuilder().setWidth(9).setInitFrom(old.getId()).build()))
+                .violations())
+        .singleElement()
+        .satisfies(wrong -> assertThat(wrong.description()).contains("width 128; expected 9"));
+  }
+
+  @Test
+  void resume_ofARunThatSucceeded_needsMoreEpochs() throws Exception {
+    Run old = runs.start("", config(2));
+    Session session = trainer.next();
+    keep(old, 2);
+    session.succeed();
+    service.awaitEnd(old.getId());
+
+    assertThat(
+            catchThrowableOfType(
+                    InvalidConfigException.class,
+                    () -> join(runs.resume("", old.getId(), OptionalInt.of(2))))
+                .violations())
+        .singleElement()
+        .satisfies(wrong -> assertThat(wrong.description()).contains("2: expected at least 3"));
+    Run resumed = join(runs.resume("", old.getId(), OptionalInt.of(4)));
+
+    assertThat(resumed.getResumedFrom()).isEqualTo(old.getId());
+    assertThat(resumed.getConfig().getEpochs()).isEqualTo(4);
+  }
+
+  @Test
+  void get_ofARunningRunWithoutItsProcess_isInterrupted() throws Exception {
+    Run run = service.store.create(Run.newBuilder().setConfig(config(2)).build()).read();
+    setState(run, RunState.RUN_STATE_RUNNING);
+
+    assertThat(runs.get(run.getId()).getInterrupted()).isTrue();
+    try (RunRecords.Hold hold = lock(service.folder(run)).orElseThrow()) {
+      assertThat(hold.record().run().getInterrupted()).isFalse();
+      assertThat(runs.get(run.getId()).getInterrupted()).isFalse();
+    }
+    assertThat(runs.list(10, "").runs()).singleElement().returns(true, Run::getInterrupted);
+  }
+
+  @Test
   void stop_ofTheActiveRun_requestsItsEnd() throws Exception {
     Run run = runs.start("", config(1));
     trainer.next();

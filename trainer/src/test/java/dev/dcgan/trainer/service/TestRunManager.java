@@ -44,17 +44,20 @@ public final class TestRunManager {
   final PrometheusRegistry registry = new PrometheusRegistry();
   final CompletableFuture<String> failed = new CompletableFuture<>();
   final RunStore store;
+  final RunScheduler scheduler;
   final RunManager runs;
 
   private TestRunManager(Path folder, @Nullable Path dataRoot) {
     store = new RunStore(folder, CLOCK);
+    scheduler =
+        new RunScheduler(trainer, MAX_QUEUED, new RunStateMetrics(registry), failed::complete);
     runs =
         new RunManager(
             store,
             CLOCK,
             new DataRoot(dataRoot),
             "cuda:1",
-            new RunScheduler(trainer, MAX_QUEUED, new RunStateMetrics(registry), failed::complete),
+            scheduler,
             new CheckpointPublisher(target, () -> {}));
   }
 

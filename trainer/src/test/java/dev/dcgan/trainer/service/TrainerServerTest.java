@@ -8,8 +8,12 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.Settings;
+import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.cli.client.PublishCommand;
+import dev.dcgan.trainer.cli.client.ResumeCommand;
 import dev.dcgan.trainer.cli.client.RunsCommand;
 import dev.dcgan.trainer.cli.client.StartCommand;
+import dev.dcgan.trainer.cli.client.StopCommand;
 import dev.dcgan.trainer.cli.client.WatchCommand;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
@@ -291,6 +295,35 @@ class TrainerServerTest {
         .isEqualTo(2);
   }
 
+  @Test
+  void stopResumeAndPublish_areCommands() throws Exception {
+    Run run = begin();
+    String target = "--target=" + target();
+    trainer.next();
+    CheckpointFile.write(
+        folder.resolve(run.getId()).resolve("checkpoints/step-00000010.safetensors"),
+        TestRunManager.checkpoint(1));
+
+    assertThat(command("resume", run.getId(), target))
+        .returns(1, Ended::exitCode)
+        .satisfies(ended -> assertThat(ended.errors().lines()).hasSize(1));
+    Ended published = command("publish", run.getId(), target, "--model=other");
+    assertThat(published.exitCode()).as(published.errors()).isZero();
+    assertThat(published.output()).startsWith("other/");
+    assertThat(command("stop", run.getId(), target))
+        .returns(0, Ended::exitCode)
+        .satisfies(ended -> assertThat(ended.output()).startsWith(run.getId() + " STOP"));
+    assertThat(command("watch", run.getId(), target).exitCode()).isZero();
+    Ended resumed = command("resume", run.getId(), target, "--epochs=7");
+    assertThat(resumed.exitCode()).as(resumed.errors()).isZero();
+    assertThat(trainer.next())
+        .returns(resumed.output().strip(), Session::id)
+        .satisfies(session -> assertThat(session.config.config().getEpochs()).isEqualTo(7));
+    assertThat(command("stop", "absent", target).exitCode()).isEqualTo(1);
+    assertThat(command("stop", "../x", target).exitCode()).isEqualTo(2);
+    assertThat(command("resume", run.getId(), target, "--epochs=0").exitCode()).isEqualTo(2);
+  }
+
   private TrainerServer start(int port, int httpPort) throws IOException {
     return start(port, httpPort, null);
   }
@@ -334,7 +367,14 @@ class TrainerServerTest {
 
   @Command(
       name = "trainer",
-      subcommands = {StartCommand.class, RunsCommand.class, WatchCommand.class})
+      subcommands = {
+        StartCommand.class,
+        RunsCommand.class,
+        WatchCommand.class,
+        StopCommand.class,
+        ResumeCommand.class,
+        PublishCommand.class
+      })
   private static final class Clients {}
 
   private record Ended(int exitCode, String output, String errors) {}

@@ -7,6 +7,7 @@ import ai.djl.engine.EngineException;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
@@ -17,6 +18,7 @@ import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.torch.HostTensor;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.DeviceFailure;
@@ -336,6 +338,123 @@ class TrainingSessionTest {
     assertThat(models.open("interrupted", 1).readModel())
         .isEqualTo(models.open("mnist28", 1).readModel());
     assertThat(interrupted.read().getQualityMap()).isEqualTo(undisturbed.read().getQualityMap());
+  }
+
+  @Test
+  void train_extended_givesTheBytesOfOneRun() throws Exception {
+    RunDirectory atOnce = create(config -> config.setEpochs(4));
+    train(atOnce, stop -> {});
+    RunDirectory extended = create(config -> config.setModel("extended"));
+    train(extended, stop -> {});
+    assertThat(extended.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+
+    assertThat(trainAs(extended, config -> config.setEpochs(4)).kind())
+        .isEqualTo(Outcome.Kind.SUCCEEDED);
+
+    assertThat(extended.read())
+        .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
+        .returns(4, run -> run.getConfig().getEpochs())
+        .returns(4, Run::getEpochsCompleted);
+    assertThat(extended.checkpoints().resolve("step-00000016.safetensors"))
+        .hasSameBinaryContentAs(atOnce.checkpoints().resolve("step-00000016.safetensors"));
+    assertThat(models.open("extended", 2).readModel())
+        .isEqualTo(models.open("mnist28", 1).readModel());
+  }
+
+  @Test
+  void train_onOtherImages_isRefused_andChangesNothing() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3));
+    train(run, StopSignal::interrupt);
+    RunDirectory done = create(config -> config.setEpochs(1));
+    train(done, stop -> {});
+    Run before = run.read();
+    Run succeeded = done.read();
+
+    Outcome outcome = trainAs(run, config -> config.setImages(70));
+
+    assertThat(outcome.kind()).isEqualTo(Outcome.Kind.RETRY);
+    assertThat(outcome.reason()).contains("cannot resume", "58 images", "63 images");
+    assertThat(run.read().toBuilder().setReason(before.getReason()).build()).isEqualTo(before);
+    trainAs(done, config -> config.setImages(70).setEpochs(2));
+    assertThat(done.read()).isEqualTo(succeeded);
+    train(run, stop -> {});
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void train_whenTheEvaluationFails_publishesWithoutQuality() throws Exception {
+    RunDirectory run = create(config -> {});
+    TrainingConfig config = TrainingConfig.of(run.read().getConfig());
+    DatasetSplit images = images(config, ANY - 1, "none", 1);
+    DatasetSplit failing =
+        new DatasetSplit(
+            images.training(), images(config, ANY, "a bad model", 1).training(), true);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        TrainingInputs inputs = new TrainingInputs(TrainingDevice.select("cpu"), failing)) {
+      training().train(record, config, inputs, new StopSignal());
+    }
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(models.open("mnist28", 1).manifest().getQualityMap())
+        .doesNotContainKey("frechet_distance");
+    assertThat(events(run))
+        .filteredOn(RunEvent::hasWarning)
+        .extracting(event -> event.getWarning().getKind())
+        .contains("evaluation_failed");
+  }
+
+  @Test
+  void train_fromInitialWeights_startsThere_withAFreshOptimizer() throws Exception {
+    RunDirectory first = create(config -> config.setEpochs(1));
+    train(first, stop -> {});
+    Path from = InitialWeights.newest(first);
+    // A step this small changes no weight.
+    RunConfig config = config().setEpochs(1).setSeed(9).setLearningRate(1e-30f).build();
+    RunDirectory second =
+        store.create(
+            Run.newBuilder()
+                .setConfig(TrainingConfig.of(config).config())
+                .setInitializedFrom(InitialWeights.name(from))
+                .build(),
+            from);
+
+    train(second, stop -> {});
+
+    Checkpoint initial = HostTensor.copyOf(CheckpointFile.read(from));
+    Checkpoint trained = HostTensor.copyOf(CheckpointFile.read(InitialWeights.newest(second)));
+    List<String> weights =
+        initial.tensors().keySet().stream()
+            .filter(name -> name.startsWith("generator.") || name.startsWith("discriminator."))
+            .filter(name -> name.endsWith("weight"))
+            .toList();
+    assertThat(weights).hasSizeGreaterThan(4);
+    for (String name : weights) {
+      assertThat(trained.tensors().get(name)).as(name).isEqualTo(initial.tensors().get(name));
+    }
+    assertThat(trained.step()).isEqualTo(4);
+    assertThat(models.open("mnist28", 2).manifest().getOrigin().getInitializedFrom())
+        .isEqualTo(first.id() + "/step-00000004.safetensors");
+  }
+
+  @Test
+  void initialWeights_areFoundByFileRunAndModel() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(1));
+    train(run, stop -> {});
+    TrainingConfig config = TrainingConfig.of(run.read().getConfig());
+    Path file = InitialWeights.newest(run);
+
+    for (String given : List.of(file.toString(), run.id(), "mnist28", "mnist28/1")) {
+      assertThat(InitialWeights.find(given, store, models, config.architecture()))
+          .as(given)
+          .isEqualTo(file);
+    }
+    assertThatIOException()
+        .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config.architecture()))
+        .withMessageContaining("--init-from absent/2");
+    TrainingConfig wider = TrainingConfig.of(config().setWidth(8).setLatent(9).build());
+    assertThatIOException()
+        .isThrownBy(() -> InitialWeights.find(run.id(), store, models, wider.architecture()))
+        .withMessageContainingAll("width 4; expected 8", "latent 8; expected 9");
   }
 
   @Test
@@ -841,6 +960,17 @@ class TrainingSessionTest {
     }
   }
 
+  /** Trains a run as the command line changes it. */
+  private Outcome trainAs(RunDirectory run, Consumer<RunConfig.Builder> change) throws Exception {
+    RunConfig.Builder config = run.read().getConfig().toBuilder();
+    change.accept(config);
+    TrainingConfig changed = TrainingConfig.of(config.build());
+    try (RunRecord record = RunRecord.open(run, InstantSource.system());
+        TrainingInputs inputs = training().prepare(changed, "", new StopSignal())) {
+      return training(true).train(record, changed, inputs, new StopSignal());
+    }
+  }
+
   private Outcome failing(RunDirectory run, int image, String message) throws Exception {
     return failing(run, image, message, 2);
   }
@@ -864,7 +994,7 @@ class TrainingSessionTest {
       throws IOException {
     DatasetSplit images =
         TrainingInputs.openImages(
-            config.config(), config.architecture().shape(), Path.of(""), () -> {});
+            config.config(), config.architecture().shape(), Path.of(""), Path.of(""), () -> {});
     ImageDataset training = images.training();
     AtomicInteger reads = new AtomicInteger();
     ImageDataset watched =

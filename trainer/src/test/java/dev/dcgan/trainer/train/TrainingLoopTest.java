@@ -203,6 +203,50 @@ class TrainingLoopTest {
   }
 
   @Test
+  void run_withALastBatchOfOneImage_leavesItOut() throws IOException {
+    Recorder recorder = new Recorder();
+
+    new TrainingLoop(
+            NARROW,
+            hyperparameters(2, 3),
+            new Ramps(33, new ImageShape(28, 28, 1)),
+            recorder)
+        .run(TrainingDevice.select("cpu"), null);
+
+    assertThat(recorder.steps)
+        .extracting(TrainingListener.Step::images)
+        .containsExactly(16, 16, 16, 16);
+  }
+
+  @Test
+  void constructor_ofOneImage_asksForASmallerBatch() {
+    assertThatThrownBy(
+            () ->
+                new TrainingLoop(
+                    NARROW,
+                    hyperparameters(1, 1),
+                    new Ramps(1, new ImageShape(28, 28, 1)),
+                    new Recorder()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("has 1 images");
+  }
+
+  @Test
+  void run_fromACheckpointOfTheSameImagesElsewhere_continues() throws IOException {
+    Checkpoint checkpoint = train(hyperparameters(1, 3), new Recorder());
+    Checkpoint elsewhere =
+        new Checkpoint(
+            checkpoint.architecture(),
+            checkpoint.hyperparameters(),
+            new Checkpoint.Dataset("renamed", checkpoint.dataset().sha256(), 40),
+            1,
+            3,
+            checkpoint.tensors());
+
+    assertThat(train(hyperparameters(2, 3), new Recorder(), elsewhere).step()).isEqualTo(6);
+  }
+
+  @Test
   void run_averaging_publishesTheAverage() throws IOException {
     Hyperparameters plain = hyperparameters(2, 3);
     Hyperparameters averaging =

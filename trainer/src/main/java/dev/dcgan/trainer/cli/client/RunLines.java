@@ -56,13 +56,18 @@ final class RunLines {
     return state.name().replaceFirst("RUN_STATE_", "");
   }
 
+  /** The state after a request to stop: an active run goes on to the end of its step. */
+  static String stopping(Run run) {
+    return run.getState() == RunState.RUN_STATE_RUNNING ? "STOPPING" : name(run.getState());
+  }
+
   private static List<String> row(Run run) {
     Progress progress = run.getProgress();
-    boolean running = run.getState() == RunState.RUN_STATE_RUNNING;
+    boolean running = run.getState() == RunState.RUN_STATE_RUNNING && !run.getInterrupted();
     boolean hasSpeed = running && progress.getImagesPerSecond() > 0;
     return List.of(
         run.getId(),
-        name(run.getState()),
+        run.getInterrupted() ? "INTERRUPTED" : name(run.getState()),
         progress.getEpoch() + "/" + run.getConfig().getEpochs(),
         Long.toString(progress.getStep()),
         hasSpeed ? Long.toString(Math.round(progress.getImagesPerSecond())) : "-",

@@ -43,7 +43,7 @@ public final class RunsCommand implements Settings.Command {
   @Option(
       names = "--runs",
       paramLabel = "DIR",
-      description = "Read this folder of runs instead; ignored with --target.")
+      description = "Read this folder of runs instead of calling a service.")
   private @Nullable Path runs;
 
   @Option(names = "--limit", description = "Maximum number of runs.")
@@ -63,7 +63,10 @@ public final class RunsCommand implements Settings.Command {
   public void check(Validator problems) {
     problems.require(target == null || !target.isBlank(), "--target is empty: expected host:port");
     problems.require(
-        target != null || runs == null || Files.isDirectory(runs),
+        target == null || runs == null,
+        "--target %s beside --runs %s: expected one of them".formatted(target, runs));
+    problems.require(
+        runs == null || Files.isDirectory(runs),
         "--runs " + runs + ": no such folder");
     tls.check(problems);
     problems.requireRange("--limit", limit, 1, 1_000_000);
@@ -72,7 +75,7 @@ public final class RunsCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException {
-    List<Run> found = target == null && runs != null ? inFolder(runs) : ofService();
+    List<Run> found = runs != null ? inFolder(runs) : ofService();
     if (found.isEmpty()) {
       console.println("no runs yet");
     } else {
@@ -95,7 +98,7 @@ public final class RunsCommand implements Settings.Command {
         break;
       }
       try {
-        found.add(run.read());
+        found.add(run.readNow());
       } catch (IOException e) {
         log.warn("{}", e.getMessage());
       }

@@ -8,10 +8,14 @@ import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.ModelVersion;
+import dev.dcgan.v1.PublishModelRequest;
+import dev.dcgan.v1.ResumeRunRequest;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.StartRunRequest;
+import dev.dcgan.v1.StopRunRequest;
 import dev.dcgan.v1.TrainerServiceGrpc;
 import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingV2Stub;
 import dev.dcgan.v1.WatchRunRequest;
@@ -80,10 +84,42 @@ final class TrainerClient implements AutoCloseable {
       return stub.withDeadlineAfter(timeout)
           .startRun(StartRunRequest.newBuilder().setConfig(config).build());
     } catch (StatusException e) {
-      String wrong = violations(e);
-      throw wrong.isEmpty()
-          ? toException(e)
-          : new IOException(target.address() + " rejected the run: " + wrong, e);
+      throw rejected(e);
+    }
+  }
+
+  private IOException rejected(StatusException e) throws IOException {
+    String wrong = violations(e);
+    return wrong.isEmpty()
+        ? toException(e)
+        : new IOException(target.address() + " rejected the run: " + wrong, e);
+  }
+
+  /** Requests the end of a run; returns the run as it is then. */
+  Run stop(String id) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .stopRun(StopRunRequest.newBuilder().setRunId(id).build());
+    } catch (StatusException e) {
+      throw toException(e);
+    }
+  }
+
+  /** Queues a new run that continues another; as {@link #start} if the service rejects it. */
+  Run resume(ResumeRunRequest request) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout).resumeRun(request);
+    } catch (StatusException e) {
+      throw rejected(e);
+    }
+  }
+
+  /** Publishes a checkpoint's generator. */
+  ModelVersion publish(PublishModelRequest request) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout).publishModel(request).getModel();
+    } catch (StatusException e) {
+      throw rejected(e);
     }
   }
 

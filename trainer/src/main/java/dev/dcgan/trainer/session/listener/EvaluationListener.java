@@ -1,12 +1,18 @@
 package dev.dcgan.trainer.session.listener;
 
+import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.eval.QualityReport;
 import dev.dcgan.trainer.run.BestEffort;
 import dev.dcgan.trainer.run.RunWriter;
+import dev.dcgan.trainer.torch.NativeFailureException;
+import dev.dcgan.trainer.train.NonFiniteException;
 import dev.dcgan.v1.RunEvent;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.util.Map;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,6 +25,9 @@ final class EvaluationListener implements SessionListener {
   private final RunWriter writer;
   private final BestEffort bestEffort;
   private final TensorBoardListener board;
+
+  // Mutable state
+  private @Nullable IOException failure; // Of the latest evaluation.
 
   EvaluationListener(
       SessionContext context, RunWriter writer, BestEffort bestEffort, TensorBoardListener board) {
@@ -35,10 +44,22 @@ final class EvaluationListener implements SessionListener {
     }
     long start = System.nanoTime();
     int latentSize = context.config().architecture().latentSize();
-    Optional<QualityReport> measured =
-        context
-            .stop()
-            .interruptibly(() -> context.evaluator().measure(end.snapshot()::pixels, latentSize));
+    Optional<QualityReport> measured;
+    try {
+      measured =
+          context
+              .stop()
+              .interruptibly(() -> context.evaluator().measure(end.snapshot()::pixels, latentSize));
+      failure = null;
+    } catch (InterruptedIOException | NonFiniteException e) {
+      throw e;
+    } catch (IOException | RuntimeException e) {
+      if (NativeFailureException.find(e).isPresent()) {
+        throw e;
+      }
+      warn(end, e);
+      return publishesBest() ? end.incomplete() : end;
+    }
     if (measured.isEmpty()) {
       return end;
     }
@@ -50,6 +71,36 @@ final class EvaluationListener implements SessionListener {
       bestEffort.attempt("checkpoint", () -> context.checkpoints().save(evaluated.checkpoint()));
     }
     return evaluated;
+  }
+
+  /** Without any evaluation there is no best model to publish. */
+  @Override
+  public void onTrained() throws IOException {
+    if (failure != null && publishesBest() && writer.run().getBestCheckpoint().isEmpty()) {
+      throw failure;
+    }
+  }
+
+  private boolean publishesBest() {
+    return context.config().publish().kind() == PublishPolicy.Kind.BEST;
+  }
+
+  private void warn(EpochEnd end, Exception e) {
+    String message = "cannot evaluate epoch %d: %s".formatted(end.epoch(), reason(e));
+    log.warn("{}; training continues, and its model has no quality metrics", message);
+    log.debug("the evaluation failed", e);
+    failure = new IOException(message, e);
+    writer.event(
+        RunEvent.newBuilder()
+            .setWarning(
+                RunEvent.Warning.newBuilder()
+                    .setStep(end.step())
+                    .setKind("evaluation_failed")
+                    .setMessage(message)));
+  }
+
+  private static String reason(Exception e) {
+    return e instanceof IOException failed ? ErrorMessages.oneLine(failed) : e.toString();
   }
 
   private void report(EpochEnd end, QualityReport report, double seconds) {
