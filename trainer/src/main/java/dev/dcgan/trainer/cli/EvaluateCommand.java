@@ -156,10 +156,13 @@ public final class EvaluateCommand implements Settings.Command {
       throw new IOException("cannot evaluate: no images are named; give --data or --dataset");
     }
     data.addTo(config);
+    // Such images as the generator makes; otherwise a mismatch of grey and RGB is an error.
+    config.setChannels(shape.channels());
     RunConfig complete = TrainingConfig.withDataDefaults(config);
     try (DatasetSplit images = TrainingInputs.openImages(complete, shape, Path.of(""), () -> {});
         Evaluator quality =
             Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
+      quality.checkFeatures();
       return quality.measure(generator, latentSize);
     }
   }

@@ -127,7 +127,9 @@ public final class TrainCommand implements Settings.Command {
       }
       TrainingConfig config =
           complete(
-              resumed != null ? moved(resumed.record().run()) : options.config(publish.model()));
+              resumed != null
+                  ? moved(resumed.record().run())
+                  : TrainingInputs.withPreset(options.config(publish.model()), Path.of("")));
       String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
       try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
         metrics.device(inputs.device().toString(), config.config().getDevice());
@@ -207,10 +209,8 @@ public final class TrainCommand implements Settings.Command {
       // Both are completed: the config of an older program's run may lack a field.
       RunConfig was = complete(run.getConfig()).config();
       // Another device is no difference: it moves the run.
-      RunConfig is =
-          complete(options.config(publish.model())).config().toBuilder()
-              .setDevice(was.getDevice())
-              .build();
+      RunConfig requested = TrainingConfig.followRecord(options.config(publish.model()), was);
+      RunConfig is = complete(requested).config().toBuilder().setDevice(was.getDevice()).build();
       List<String> differences = ConfigOptions.differences(was, is);
       if (!differences.isEmpty()) {
         throw new IOException(

@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.data;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.image.Bitmap;
 import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -14,10 +15,15 @@ import org.slf4j.LoggerFactory;
  *
  * @param target the network's image shape
  * @param onProgress called for each image that was decoded or found unreadable
+ * @param samples whether to look at a few images only: {@link Datasets#sampleShape}
  */
-record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProgress) {
+record DatasetBuilder(
+    ImageShape target, DatasetOptions options, Runnable onProgress, boolean samples) {
 
   private static final Logger log = LoggerFactory.getLogger(DatasetBuilder.class);
+
+  // Spread over the files, so that a few grey photos among colour ones do not decide.
+  private static final int MAX_SAMPLES = 8;
 
   /**
    * Decodes all images of the sources, which stay the caller's to close.
@@ -26,6 +32,9 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
    */
   DatasetSplit build(String name, ImageSource training, @Nullable ImageSource test)
       throws IOException {
+    if (samples) {
+      return blank(name, sampleShape(training));
+    }
     int total = Math.addExact(training.size(), test == null ? 0 : test.size());
     Path folder = scratchFolder((long) total * target.values());
     try (ParallelDecoder decoder = new ParallelDecoder(name, target, total, options, onProgress);
@@ -48,6 +57,41 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
       return heldOut.size() == 0
           ? new DatasetSplit(images, images, false)
           : new DatasetSplit(images, heldOut.finish(name, classes), true);
+    }
+  }
+
+  /** The largest height and width of a few images, at most the target's, and 3 channels if one of them is RGB. */
+  private ImageShape sampleShape(ImageSource images) throws IOException {
+    int interval = (images.size() + MAX_SAMPLES - 1) / MAX_SAMPLES;
+    int height = 0;
+    int width = 0;
+    int channels = 0;
+    for (int i = 0; i < images.size(); i++) {
+      ImageSource.Encoded image = images.next();
+      // Unreadable images are passed over: the next one may be readable.
+      if (i % interval == 0 || channels == 0) {
+        try {
+          Bitmap bitmap = image.decode(target);
+          height = Math.max(height, Math.min(bitmap.height(), target.height()));
+          width = Math.max(width, Math.min(bitmap.width(), target.width()));
+          channels = Math.max(channels, bitmap.channels());
+        } catch (IOException e) {
+          log.debug("cannot decode {}", image.location(), e);
+        }
+      }
+    }
+    if (channels == 0) {
+      throw new IOException("no image can be decoded");
+    }
+    return new ImageShape(height, width, channels);
+  }
+
+  /** A dataset of one black image of that shape. */
+  private static DatasetSplit blank(String name, ImageShape shape) throws IOException {
+    try (StoredDataset.Writer writer = new StoredDataset.Writer(shape, null)) {
+      writer.add(new byte[shape.values()], -1);
+      StoredDataset images = writer.finish(name, 0);
+      return new DatasetSplit(images, images, false);
     }
   }
 

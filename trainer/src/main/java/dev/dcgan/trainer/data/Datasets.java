@@ -47,10 +47,28 @@ public final class Datasets {
   public static DatasetSplit open(
       Path data, ImageShape target, DatasetOptions options, Runnable onProgress)
       throws IOException {
+    return open(data, new DatasetBuilder(target, options, onProgress, false));
+  }
+
+  /**
+   * Looks at a few images of a dataset, without decoding the others.
+   *
+   * @return their largest height and width, but at most 64, and 3 channels if one of them is RGB,
+   *     otherwise 1
+   * @throws IOException see {@link #open(Path, ImageShape, DatasetOptions, Runnable)}
+   */
+  public static ImageShape sampleShape(Path data) throws IOException {
+    DatasetBuilder builder =
+        new DatasetBuilder(new ImageShape(64, 64, 3), DatasetOptions.defaults(), () -> {}, true);
+    try (DatasetSplit samples = open(data, builder)) {
+      return samples.training().shape();
+    }
+  }
+
+  private static DatasetSplit open(Path data, DatasetBuilder builder) throws IOException {
     if (!Files.exists(data)) {
       throw new IOException("cannot open " + data + ": it does not exist; expected " + FORMATS);
     }
-    DatasetBuilder builder = new DatasetBuilder(target, options, onProgress);
     if (Files.isDirectory(data)) {
       if (IdxFiles.existIn(data)) {
         return openIdx(data, builder);
@@ -103,7 +121,7 @@ public final class Datasets {
         throw new IOException(
             "cannot open " + data + ": no file has an image's extension; expected " + FORMATS);
       }
-      if (!files.skipped().isEmpty()) {
+      if (!files.skipped().isEmpty() && !builder.samples()) {
         log.info(
             "{}: skipped {} files: {}",
             data,

@@ -134,7 +134,7 @@ class OnnxFeaturesTest {
 
   @Test
   void name_isTheFile() throws IOException {
-    try (OnnxFeatures features = OnnxFeatures.open(write(means(OPEN, 3, 2, 2)))) {
+    try (OnnxFeatures features = OnnxFeatures.open(write(means(OPEN, 3, 2, 2)), "")) {
       assertThat(features.name()).isEqualTo("model.onnx");
       assertThat(features.accuracy()).isEmpty();
     }
@@ -171,9 +171,9 @@ class OnnxFeaturesTest {
   void open_ofAnUnknownRange_saysWhichThereAre() {
     ModelProto.Builder model = means(OPEN, 3, 2, 2);
     model.addMetadataProps(
-        StringStringEntryProto.newBuilder().setKey("normalisation").setValue("imagenet"));
+        StringStringEntryProto.newBuilder().setKey("normalisation").setValue("zscore"));
 
-    assertRefused(model, "normalisation 'imagenet'; expected [-1,1], [0,1], [0,255]");
+    assertRefused(model, "normalisation 'zscore'; expected [-1,1], [0,1], [0,255], imagenet");
   }
 
   @Test
@@ -182,10 +182,10 @@ class OnnxFeaturesTest {
     Files.write(noise, "no model".getBytes(StandardCharsets.UTF_8));
 
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(noise))
+        .isThrownBy(() -> OnnxFeatures.open(noise, ""))
         .withMessageContaining(noise + ": ");
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("absent.onnx")))
+        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("absent.onnx"), ""))
         .withMessageContaining("absent.onnx: it does not exist");
   }
 
@@ -205,7 +205,7 @@ class OnnxFeaturesTest {
 
   private void assertRefused(ModelProto.Builder model, String message) {
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(write(model)).close())
+        .isThrownBy(() -> OnnxFeatures.open(write(model), "").close())
         .withMessageContaining(folder.resolve("model.onnx") + ": ")
         .withMessageContaining(message);
   }
@@ -217,7 +217,7 @@ class OnnxFeaturesTest {
 
   private Features extract(ModelProto.Builder model, byte[] pixels, int n, ImageShape shape)
       throws IOException {
-    try (OnnxFeatures features = OnnxFeatures.open(write(model))) {
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), "")) {
       return features.extract(pixels, n, shape);
     }
   }

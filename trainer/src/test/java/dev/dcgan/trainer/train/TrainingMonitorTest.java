@@ -23,7 +23,7 @@ class TrainingMonitorTest {
   /** Between the thresholds of begin and end. */
   private static final Metrics NEAR = new Metrics(0.015f, 5, 0.985f, 0.015f, 1, 1);
 
-  private final TrainingMonitor monitor = new TrainingMonitor();
+  private final TrainingMonitor monitor = new TrainingMonitor(1_000_000);
   private final List<Warning> warnings = new ArrayList<>();
   private long step;
 
