@@ -104,6 +104,7 @@ public final class EvaluateCommand implements Settings.Command {
             : ofModel(Objects.requireNonNull(model, "checked"), device);
     if (report.isPresent()) {
       System.out.println(report.get());
+      report.get().warnings().forEach(warning -> System.out.println("warning: " + warning));
     }
     return report.isPresent() ? 0 : 1;
   }

@@ -34,11 +34,12 @@ public final class TrainingBudget {
     if (steps < minSteps) {
       int batchSize = hyperparameters.batchSize();
       warnings.add(
-          "%d images at --batch-size %d give %d steps; expect nothing recognizable below about %d: use --epochs %d%s"
+          "%d images at --batch-size %d give %d steps in %d epochs; expect nothing recognizable below about %d: use --epochs %d%s"
               .formatted(
                   images,
                   batchSize,
                   steps,
+                  ceilDiv(steps, hyperparameters.stepsPerEpoch(images)),
                   minSteps,
                   ceilDiv(minSteps, hyperparameters.stepsPerEpoch(images)),
                   smallerBatches(hyperparameters, images, minSteps)));

@@ -41,7 +41,6 @@ public final class Evaluator implements AutoCloseable {
   private @Nullable FeatureExtractor extractor;
   private @Nullable QualityMeter meter;
   private boolean loggedImpossible;
-  private boolean loggedWarnings;
 
   private Evaluator(
       DatasetSplit data,
@@ -132,13 +131,8 @@ public final class Evaluator implements AutoCloseable {
       }
       return Optional.empty();
     }
-    QualityReport report =
-        meter().measure((first, n) -> generator.generate(latents(first, n, latentSize), n));
-    if (!loggedWarnings) {
-      report.warnings().forEach(log::warn);
-      loggedWarnings = true;
-    }
-    return Optional.of(report);
+    return Optional.of(
+        meter().measure((first, n) -> generator.generate(latents(first, n, latentSize), n)));
   }
 
   private QualityMeter meter() throws IOException {

@@ -153,7 +153,7 @@ public record QualityReport(
   }
 
   /** What makes metrics less meaningful than they look, one line for each reason. */
-  List<String> warnings() {
+  public List<String> warnings() {
     return QualityWarnings.of(metrics());
   }
 
@@ -206,7 +206,6 @@ public record QualityReport(
               decimal(real.confidence()),
               images));
     }
-    warnings().forEach(warning -> lines.add("warning: " + warning));
     return String.join("\n", lines);
   }
 

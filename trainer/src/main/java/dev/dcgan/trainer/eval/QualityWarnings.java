@@ -8,6 +8,12 @@ import java.util.Map;
 /** Says which quality metrics mean little, from the metrics themselves. */
 public final class QualityWarnings {
 
+  /** The metric that has the diversity of the sample grid relative to real images. */
+  public static final String DIVERSITY = "sample_diversity";
+
+  // As in TrainingMonitor.
+  private static final double MIN_DIVERSITY = 0.2;
+
   // One image in 200 is half a percent, and the standard error of a fraction at most 3.5 %.
   private static final int MIN_MANIFOLD_IMAGES = 200;
 
@@ -23,6 +29,14 @@ public final class QualityWarnings {
    */
   public static List<String> of(Map<String, Double> metrics) {
     List<String> warnings = unreliable(metrics);
+    double diversity = metrics.getOrDefault(DIVERSITY, 1.0);
+    if (diversity < MIN_DIVERSITY) {
+      warnings.add(
+          text(
+              "the generated images are nearly all alike: relative diversity %.2f, mode collapse or"
+                  + " too little training",
+              diversity));
+    }
     double images = metrics.getOrDefault("images", 0.0);
     double requested = metrics.getOrDefault("requested_images", 0.0);
     if (images < requested) {

@@ -61,13 +61,13 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
       RunConfig config = TrainingConfig.followImages(requested, images);
       int side = Math.max(images.height(), images.width());
       log.info(
-          "--preset {}{}: the images are {} of {}; name a --preset to choose another",
+          "--preset {}{}: the images are {} and {}; name a --preset to choose another",
           config.getPreset(),
           config.hasSize()
               ? " --size %d --channels %d".formatted(config.getSize(), config.getChannels())
               : "",
           images.channels() == 3 ? "RGB" : "grey",
-          side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or more");
+          side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger");
       return config;
     } catch (IOException e) {
       log.debug("cannot look at {}", requested.getData(), e);

@@ -36,6 +36,34 @@ class TrainingMonitorTest {
   }
 
   @Test
+  void shortRun_thatEndsCollapsed_warnsAtItsLastEpoch() {
+    TrainingMonitor ofShortRun = new TrainingMonitor(75);
+
+    assertThat(ofShortRun.onEpoch(72, 0.02, OptionalDouble.empty())).isEmpty();
+    Warning warning = ofShortRun.onEpoch(75, 0.02, OptionalDouble.empty()).get(0);
+    assertThat(warning.kind()).isEqualTo(Kind.COLLAPSED);
+    assertThat(warning.message()).contains("75 steps", "0.02", "--epochs");
+  }
+
+  @Test
+  void shortRun_ofOneDiverseEpoch_warnsOfNothing() {
+    assertThat(new TrainingMonitor(75).onEpoch(75, 0.8, OptionalDouble.empty())).isEmpty();
+  }
+
+  @Test
+  void shortRun_hasAWindowOfAFifth() {
+    TrainingMonitor ofShortRun = new TrainingMonitor(75);
+    List<Warning> found = new ArrayList<>();
+    for (int step = 1; step <= 15; step++) {
+      assertThat(found).isEmpty();
+      found.addAll(ofShortRun.onStep(step, SATURATED));
+    }
+
+    assertThat(found).singleElement().extracting(Warning::kind).isEqualTo(Kind.SATURATED);
+    assertThat(found.get(0).message()).contains("15 steps");
+  }
+
+  @Test
   void saturated_warnsOnce_withTheLastStepOfTheFirstFullWindow() {
     steps(WINDOW - 1, SATURATED, 1);
     assertThat(warnings).isEmpty();

@@ -55,6 +55,7 @@ final class EvaluationListener implements SessionListener {
   private void report(EpochEnd end, QualityReport report, double seconds) {
     log.info("quality after epoch {}, evaluated in {} s", end.epoch(), Math.round(seconds));
     report.toString().lines().forEach(log::info);
+    report.warnings().forEach(log::warn);
     context.metrics().measured(report, seconds);
     Map<String, Double> quality = report.metrics();
     board.quality(end.step(), quality);
