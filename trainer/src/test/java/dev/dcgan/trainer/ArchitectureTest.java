@@ -74,7 +74,7 @@ class ArchitectureTest {
 
   @ArchTest
   static final ArchRule PUBLISH =
-      uses("publish", "run", "checkpoint", "onnx", "train", "config", "gan", "torch");
+      uses("publish", "run", "checkpoint", "onnx", "train", "eval", "config", "gan", "torch");
 
   @ArchTest static final ArchRule RUN = uses("run", "checkpoint");
 

@@ -37,7 +37,8 @@ public final class ConfigOptions {
           "held_out",
           "max_unreadable",
           "evaluation_images",
-          "features");
+          "features",
+          "features_range");
 
   private final Map<String, OptionSpec> options = new LinkedHashMap<>();
 

@@ -104,6 +104,7 @@ public final class EvaluateCommand implements Settings.Command {
             : ofModel(Objects.requireNonNull(model, "checked"), device);
     if (report.isPresent()) {
       System.out.println(report.get());
+      report.get().warnings().forEach(warning -> System.out.println("warning: " + warning));
     }
     return report.isPresent() ? 0 : 1;
   }
@@ -156,12 +157,15 @@ public final class EvaluateCommand implements Settings.Command {
       throw new IOException("cannot evaluate: no images are named; give --data or --dataset");
     }
     data.addTo(config);
+    // Such images as the generator makes; otherwise a mismatch of grey and RGB is an error.
+    config.setChannels(shape.channels());
     RunConfig complete = TrainingConfig.withDataDefaults(config);
     try (DatasetSplit images =
             TrainingInputs.openImages(
                 complete, shape, Path.of(""), RunStore.cache(runs), () -> {});
         Evaluator quality =
             Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
+      quality.checkFeatures();
       return quality.measure(generator, latentSize);
     }
   }

@@ -146,7 +146,10 @@ public final class TrainCommand implements Settings.Command {
       }
       TrainingConfig config =
           complete(
-              resumed != null ? changed(resumed.record().run()) : options.config(publish.model()));
+              resumed != null
+                  ? changed(resumed.record().run())
+                  : TrainingInputs.withPreset(
+                      options.config(publish.model()), Path.of(""), RunStore.cache(runs)));
       Optional<Path> initial =
           resumed == null ? initialWeights(store, config) : Optional.empty();
       String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
@@ -258,9 +261,9 @@ public final class TrainCommand implements Settings.Command {
       RunConfig was = complete(run.getConfig()).config();
       // Another device is no difference, nor another folder: the run moves. Other images are
       // refused by their digest.
+      RunConfig requested = TrainingConfig.followRecord(options.config(publish.model()), was);
       RunConfig.Builder is =
-          complete(options.config(publish.model())).config().toBuilder()
-              .setDevice(was.getDevice());
+          complete(requested).config().toBuilder().setDevice(was.getDevice());
       if (!was.getData().isEmpty() && !is.getData().isEmpty()) {
         is.setData(was.getData());
       }

@@ -14,6 +14,8 @@ public final class ConfigFields {
 
   static final String DIGITS = "digits";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
+  private static final List<String> FEATURES_RANGES =
+      List.of("signed", "unit", "byte", "imagenet");
   private static final Check PATH =
       (value, preset) ->
           value.toString().isBlank()
@@ -61,28 +63,37 @@ public final class ConfigFields {
                   + " trained on the labels.",
               PATH),
           field(
+                  "features_range",
+                  "RANGE",
+                  "Input values of the --features model: signed ([-1, 1]), unit ([0, 1]), byte ([0,"
+                      + " 255]) or imagenet ([0, 1], normalized by ImageNet's mean and standard"
+                      + " deviation).",
+                  oneOf(FEATURES_RANGES::contains, String.join(", ", FEATURES_RANGES)))
+              .withDefaultText("that of the model's metadata, else signed, or byte for uint8"),
+          field(
                   "preset",
                   "NAME",
                   "mnist28 (the article's recipe), mnist28-fast (better in fewer epochs) or paper64"
                       + " (Radford et al. 2015).",
                   PATH)
-              .withDefault(Preset.MNIST28.label),
+              .withDefault(preset -> preset.label)
+              .withDefaultText("mnist28 for grey images up to 28x28, paper64 for others"),
           field(
               "init_from",
               "CHECKPOINT",
               "Start from these weights of both networks, with fresh optimizers: a checkpoint file,"
                   + " a run (its newest checkpoint) or a published model (its run).",
-              ANY),
+              PATH),
           field("size", "PIXELS", "Side of paper64's images: 32, 64 or 128.", ConfigFields::size)
               .withDefault(preset -> preset.isPaper() ? 64 : 28)
-              .withDefaultText("64"),
+              .withDefaultText("64, or 32 without --preset for images smaller than 48x48"),
           field(
                   "channels",
                   "N",
                   "Channels of paper64's images: 1 (grey) or 3 (RGB). If given, images of the other"
                       + " kind are converted.",
                   ConfigFields::channels)
-              .withDefaultText("3"),
+              .withDefaultText("3, or without --preset that of the images"),
           field("latent", "N", "Length of the latent vector z.", range(1, 1024))
               .withDefault(preset -> preset.latent),
           field("width", "N", "Base number of generator channels (ngf).", range(4, 512))
@@ -243,7 +254,7 @@ public final class ConfigFields {
             "%d: expected one of %s".formatted(size, Architecture.PAPER_SIZES))
         : require(
             size == 28,
-            "%d: %s generates 28x28; choose preset paper64 for other sizes"
+            "%d: %s generates 28x28; use --preset paper64 for other sizes"
                 .formatted(size, preset.label));
   }
 
@@ -254,7 +265,7 @@ public final class ConfigFields {
             channels == 1 || channels == 3, "%d: expected 1 (grey) or 3 (RGB)".formatted(channels))
         : require(
             channels == 1,
-            "%d: %s generates grey images; choose preset paper64 for RGB"
+            "%d: %s generates grey images; use --preset paper64 for RGB"
                 .formatted(channels, preset.label));
   }
 

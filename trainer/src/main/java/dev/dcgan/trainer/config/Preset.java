@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.config;
 
 import dev.dcgan.trainer.gan.Architecture;
+import dev.dcgan.v1.RunConfig;
 import java.util.Optional;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -44,6 +45,14 @@ public enum Preset {
 
   public static Optional<Preset> named(String label) {
     return Stream.of(values()).filter(preset -> preset.label.equals(label)).findFirst();
+  }
+
+  /** The preset of a config that names none, by its options alone. */
+  static Preset of(RunConfig config) {
+    boolean isPaper =
+        (config.hasSize() && config.getSize() != Architecture.MNIST_SIZE)
+            || config.getChannels() == 3;
+    return isPaper ? PAPER64 : MNIST28;
   }
 
   /** The names of all presets, for messages. */

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.config;
 
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.v1.RunConfig;
@@ -28,7 +29,7 @@ public record TrainingConfig(
   public static TrainingConfig of(RunConfig requested) throws InvalidConfigException {
     List<ConfigViolation> wrong = new ArrayList<>();
     String presetName =
-        requested.getPreset().isEmpty() ? Preset.MNIST28.label : requested.getPreset();
+        requested.getPreset().isEmpty() ? Preset.of(requested).label : requested.getPreset();
     Optional<Preset> named = Preset.named(presetName);
     if (named.isEmpty()) {
       wrong.add(
@@ -61,6 +62,50 @@ public record TrainingConfig(
         PublishPolicy.parse(config.getPublish()).orElseThrow());
   }
 
+  /**
+   * Names the preset of a config that names none: it follows the images. RGB images and those larger
+   * than 28x28 need {@code paper64}; the size is 32 for images smaller than 48x48, otherwise 64.
+   * Options that only one of the presets has come first.
+   *
+   * @param images the shape of the largest image
+   */
+  public static RunConfig followImages(RunConfig requested, ImageShape images) {
+    if (!requested.getPreset().isEmpty()) {
+      return requested;
+    }
+    int side = Math.max(images.height(), images.width());
+    boolean isGeneral = images.channels() == 3 || side > Architecture.MNIST_SIZE;
+    Preset preset =
+        isGeneral && requested.getSize() != Architecture.MNIST_SIZE
+            ? Preset.PAPER64
+            : Preset.of(requested);
+    RunConfig.Builder config = requested.toBuilder().setPreset(preset.label);
+    if (preset.isPaper()) {
+      if (!requested.hasSize()) {
+        config.setSize(side < 48 ? 32 : 64);
+      }
+      if (!requested.hasChannels()) {
+        config.setChannels(images.channels());
+      }
+    }
+    return config.build();
+  }
+
+  /** As {@link #followImages}, for the images that a recorded config was completed for. */
+  public static RunConfig followRecord(RunConfig requested, RunConfig recorded) {
+    if (!requested.getPreset().isEmpty()) {
+      return requested;
+    }
+    RunConfig.Builder config = requested.toBuilder().setPreset(recorded.getPreset());
+    if (!requested.hasSize() && recorded.hasSize()) {
+      config.setSize(recorded.getSize());
+    }
+    if (!requested.hasChannels() && recorded.hasChannels()) {
+      config.setChannels(recorded.getChannels());
+    }
+    return config.build();
+  }
+
   /** Whether the generator is evaluated after so many epochs. */
   public boolean measuresAfter(int epoch) {
     int every = config.getEvaluateEvery();
@@ -80,6 +125,16 @@ public record TrainingConfig(
       case EVERY -> last || epoch % publish.every() == 0;
       case BEST, NEVER -> false;
     };
+  }
+
+  /**
+   * Why to expect little of this run; empty: nothing speaks against it.
+   *
+   * @param images that it is trained on
+   */
+  public List<String> warnings(int images) {
+    long steps = (long) hyperparameters.epochs() * hyperparameters.stepsPerEpoch(images);
+    return TrainingBudget.warnings(architecture, hyperparameters, steps, images);
   }
 
   /** The least that the run needs of the machine. */

@@ -47,6 +47,11 @@ public record DatasetOptions(
         Path.of(System.getProperty("java.io.tmpdir", "/tmp")));
   }
 
+  DatasetOptions withScratchFolder(Path folder) {
+    return new DatasetOptions(
+        heldOutFraction, convertChannels, maxUnreadable, memoryBytes, folder);
+  }
+
   /** One image in so many is held out; 0 for none. */
   int heldOutInterval() {
     return heldOutFraction == 0

@@ -52,27 +52,48 @@ public final class Datasets {
   public static DatasetSplit open(
       Path data, ImageShape target, DatasetOptions options, Runnable onProgress)
       throws IOException {
+    return find(data, options, new DatasetBuilder(target, options, onProgress)::build);
+  }
+
+  /**
+   * Looks at a few images of a dataset, without decoding the others.
+   *
+   * @return their largest height and width, but at most 64, and 3 channels if one of them is RGB,
+   *     otherwise 1
+   * @throws IOException see {@link #open}
+   */
+  public static ImageShape sampleShape(Path data, Path scratchFolder) throws IOException {
+    DatasetOptions options = DatasetOptions.defaults().withScratchFolder(scratchFolder);
+    return find(data, options, found -> ShapeSample.of(found.training()));
+  }
+
+  /** What to do with a dataset whose files are open. */
+  private interface Use<T> {
+
+    T apply(FoundDataset found) throws IOException;
+  }
+
+  private static <T> T find(Path data, DatasetOptions options, Use<T> use) throws IOException {
     if (!Files.exists(data)) {
       throw new IOException("cannot open " + data + ": it does not exist; expected " + FORMATS);
     }
-    DatasetBuilder builder = new DatasetBuilder(target, options, onProgress);
-    return Files.isDirectory(data) ? openFolder(data, builder) : openFile(data, options, builder);
+    return Files.isDirectory(data) ? openFolder(data, use) : openFile(data, options, use);
   }
 
-  private static DatasetSplit openFolder(Path folder, DatasetBuilder builder) throws IOException {
+  private static <T> T openFolder(Path folder, Use<T> use) throws IOException {
     FileTree tree = FileTree.ofFolder(folder);
     if (IdxFiles.existIn(folder)) {
-      return openIdx(folder, builder);
+      return openIdx(folder, use);
     }
     List<Path> batches = CifarSource.trainingBatches(folder);
     if (!batches.isEmpty()) {
-      return openCifar(folder, batches, builder);
+      return openCifar(folder, batches, use);
     }
     ImageFiles files = ImageFiles.of(tree);
     Set<Path> idx = tree.foldersWith(IdxFiles::isTrainingSet);
     Set<Path> cifar = tree.foldersWith(CifarSource::isTrainingBatch);
     if (!files.training().isEmpty() || idx.size() + cifar.size() == 0) {
-      return openFiles(folder, tree, files, builder);
+      return openFiles(folder, tree, files, use);
     } else if (idx.size() + cifar.size() > 1) {
       throw new IOException(
           "cannot open %s: it has several datasets (%s); name one of them"
@@ -84,20 +105,20 @@ public final class Datasets {
     }
     log.info("{}: taken from its subfolder {}", folder, idx.isEmpty() ? cifar : idx);
     if (!idx.isEmpty()) {
-      return openIdx(idx.iterator().next(), builder);
+      return openIdx(idx.iterator().next(), use);
     }
     Path only = cifar.iterator().next();
-    return openCifar(only, CifarSource.trainingBatches(only), builder);
+    return openCifar(only, CifarSource.trainingBatches(only), use);
   }
 
-  private static DatasetSplit openFile(Path file, DatasetOptions options, DatasetBuilder builder)
+  private static <T> T openFile(Path file, DatasetOptions options, Use<T> use)
       throws IOException {
     return switch (FileKind.of(file)) {
-      case IDX -> openIdx(file, builder);
-      case ZIP -> openArchive(file, FileTree.ofZip(file), builder);
-      case TAR -> openArchive(file, FileTree.ofTar(file), builder);
+      case IDX -> openIdx(file, use);
+      case ZIP -> openArchive(file, FileTree.ofZip(file), use);
+      case TAR -> openArchive(file, FileTree.ofTar(file), use);
       case TAR_GZ ->
-          openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), builder);
+          openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), use);
       case OTHER ->
           throw new IOException(
               "cannot open %s: it is %s; expected %s"
@@ -105,12 +126,12 @@ public final class Datasets {
     };
   }
 
-  private static DatasetSplit openIdx(Path data, DatasetBuilder builder) throws IOException {
+  private static <T> T openIdx(Path data, Use<T> use) throws IOException {
     IdxFiles files = IdxFiles.open(data);
     Optional<IdxFiles> testFiles = files.test();
     try (IdxSource training = IdxSource.open(files);
         @Nullable IdxSource test = testFiles.isPresent() ? IdxSource.open(testFiles.get()) : null) {
-      return builder.build(
+      return use.apply(
           new FoundDataset(
               files.name(),
               training,
@@ -123,13 +144,13 @@ public final class Datasets {
     }
   }
 
-  private static DatasetSplit openCifar(Path folder, List<Path> batches, DatasetBuilder builder)
+  private static <T> T openCifar(Path folder, List<Path> batches, Use<T> use)
       throws IOException {
     Optional<Path> testBatch = CifarSource.testBatch(folder);
     try (CifarSource training = CifarSource.open(batches);
         @Nullable CifarSource test =
             testBatch.isPresent() ? CifarSource.open(List.of(testBatch.get())) : null) {
-      return builder.build(
+      return use.apply(
           new FoundDataset(
               CifarSource.NAME,
               training,
@@ -140,21 +161,21 @@ public final class Datasets {
     }
   }
 
-  private static DatasetSplit openArchive(Path file, FileTree opened, DatasetBuilder builder)
+  private static <T> T openArchive(Path file, FileTree opened, Use<T> use)
       throws IOException {
     try (FileTree tree = opened) {
-      return openFiles(file, tree, ImageFiles.of(tree), builder);
+      return openFiles(file, tree, ImageFiles.of(tree), use);
     }
   }
 
-  private static DatasetSplit openFiles(
-      Path data, FileTree tree, ImageFiles files, DatasetBuilder builder) throws IOException {
+  private static <T> T openFiles(
+      Path data, FileTree tree, ImageFiles files, Use<T> use) throws IOException {
     if (files.training().isEmpty()) {
       throw new IOException(
           "cannot open %s: no image found: %s; expected %s"
               .formatted(data, FileKind.describe(tree), FORMATS));
     }
-    return builder.build(
+    return use.apply(
         new FoundDataset(
             nameOf(data),
             FileSource.ofTraining(tree, files),

@@ -198,7 +198,7 @@ final class ParallelDecoder implements Closeable {
     }
     if (grey != null && color != null) {
       throw new IOException(
-          "cannot read %s: it mixes grey (%s) and RGB images (%s); use --channels 1 or 3 to convert them all"
+          "cannot read %s: it mixes grey (%s) and RGB images (%s); use --channels 1, or --preset paper64 --channels 3, to convert them all"
               .formatted(name, grey, color));
     }
     if (done >= MIN_IMAGES_TO_JUDGE_CHANNELS) {
@@ -211,13 +211,14 @@ final class ParallelDecoder implements Closeable {
     String other = target.channels() == 1 ? color : grey;
     if (other != null) {
       throw new IOException(
-          "cannot read %s: it has %s images (%s); expected %s: use --channels %d to keep them as they are, %d to convert them"
+          "cannot read %s: it has %s images (%s); expected %s: use %s to keep them as they are, --channels %d to convert them"
               .formatted(
                   name,
                   Bitmap.channelsName(4 - target.channels()),
                   other,
                   Bitmap.channelsName(target.channels()),
-                  4 - target.channels(),
+                  // Only paper64 generates RGB images.
+                  target.channels() == 1 ? "--preset paper64" : "--channels 1",
                   target.channels()));
     }
   }

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.eval;
 
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.data.DatasetSplit;
+import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
@@ -25,8 +26,11 @@ public final class Evaluator implements AutoCloseable {
   private static final Logger log = LoggerFactory.getLogger(Evaluator.class);
   private static final long SEED = 0x7175616c697479L; // "quality"
 
+  private static final int CHECKED_IMAGES = 8;
+
   private final DatasetSplit data;
   private final @Nullable Path features;
+  private final String featuresRange;
   private final int imageCount;
   private final Path cache;
   private final TrainingDevice device;
@@ -41,12 +45,14 @@ public final class Evaluator implements AutoCloseable {
   private Evaluator(
       DatasetSplit data,
       @Nullable Path features,
+      String featuresRange,
       int imageCount,
       Path cache,
       TrainingDevice device,
       Runnable onProgress) {
     this.data = data;
     this.features = features;
+    this.featuresRange = featuresRange;
     this.imageCount = imageCount;
     this.cache = cache;
     this.device = device;
@@ -70,6 +76,7 @@ public final class Evaluator implements AutoCloseable {
     return new Evaluator(
         data,
         features.isEmpty() ? null : root.resolve(features),
+        config.getFeaturesRange(),
         config.getEvaluationImages(),
         cache,
         device,
@@ -82,13 +89,21 @@ public final class Evaluator implements AutoCloseable {
   }
 
   /**
-   * Loads the feature model, if there is one, and closes it again.
+   * Loads the feature model, if there is one, runs it on a few training images, logs how it was
+   * understood, and closes it again.
    *
    * @throws IOException if it cannot be used: better known before training than after
    */
   public void checkFeatures() throws IOException {
-    if (features != null) {
-      OnnxFeatures.open(features).close();
+    if (features == null) {
+      return;
+    }
+    ImageDataset images = data.training();
+    int n = Math.min(CHECKED_IMAGES, images.size());
+    byte[] pixels =
+        ImageBatches.pixels(images, ImageBatches.permutation(images.size(), SEED), 0, n);
+    try (OnnxFeatures model = OnnxFeatures.open(features, featuresRange)) {
+      log.info(model.check(pixels, n, images.shape()));
     }
   }
 
@@ -140,7 +155,7 @@ public final class Evaluator implements AutoCloseable {
     if (features == null) {
       return classifier();
     }
-    OnnxFeatures model = OnnxFeatures.open(features);
+    OnnxFeatures model = OnnxFeatures.open(features, featuresRange);
     if (data.training().classes() < 2) {
       return model;
     }

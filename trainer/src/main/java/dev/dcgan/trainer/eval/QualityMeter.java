@@ -28,6 +28,7 @@ final class QualityMeter {
   private final Runnable onProgress;
   private final ImageShape shape;
   private final Sizes sizes;
+  private final QualityReport.Conditions conditions;
   private final double @Nullable [] classDistribution;
   private final FrechetDistance frechet;
   private final Manifold heldOutManifold;
@@ -68,6 +69,14 @@ final class QualityMeter {
     Features heldOutFeatures = extract(reader(heldOut, HELD_OUT_SEED), sizes.heldOut());
     Features trainingFeatures =
         extract(reader(training, TRAINING_SEED), Math.max(sizes.training(), sizes.images()));
+    conditions =
+        new QualityReport.Conditions(
+            heldOutFeatures.values().columns(),
+            maxSizes.images(),
+            training == heldOut,
+            classDistribution == null
+                ? Double.NaN
+                : Arrays.stream(classDistribution).max().orElseThrow());
     frechet = new FrechetDistance(Gaussian.of(heldOutFeatures.values()));
     heldOutManifold = new Manifold(heldOutFeatures.values().first(sizes.manifold()));
     neighbors = new NearestNeighbors(trainingFeatures.values().first(sizes.training()));
@@ -88,6 +97,7 @@ final class QualityMeter {
         extractor.accuracy(),
         classDistribution == null ? 0 : classDistribution.length,
         sizes,
+        conditions,
         metrics(generated, generated.values()),
         baseline);
   }

@@ -19,6 +19,7 @@ import org.jspecify.annotations.Nullable;
  * @param accuracy the classifier's accuracy on held-out images
  * @param classes the dataset's number of classes; 0 without labels
  * @param sizes the numbers of images that the metrics were computed from
+ * @param conditions what limits the meaning of the metrics
  * @param generated the metrics of the generated images
  * @param baseline the metrics of as many training images; their nearest distance is that of
  *     held-out images
@@ -28,6 +29,7 @@ public record QualityReport(
     OptionalDouble accuracy,
     int classes,
     Sizes sizes,
+    Conditions conditions,
     Metrics generated,
     Metrics baseline) {
 
@@ -62,6 +64,17 @@ public record QualityReport(
           Math.min(this.training, training.size()));
     }
   }
+
+  /**
+   * What limits the meaning of metrics.
+   *
+   * @param features the number of features of an image
+   * @param requestedImages the generated images that were requested
+   * @param heldOutIsTraining whether no images are held out, so that the training images are used
+   * @param largestClass the fraction of the training images in the largest class; NaN without labels
+   */
+  public record Conditions(
+      int features, int requestedImages, boolean heldOutIsTraining, double largestClass) {}
 
   /**
    * Metrics of one set of images.
@@ -129,7 +142,19 @@ public record QualityReport(
     metrics.put("held_out_images", (double) sizes.heldOut());
     metrics.put("manifold_images", (double) sizes.manifold());
     metrics.put("training_images", (double) sizes.training());
+    metrics.put("requested_images", (double) conditions.requestedImages());
+    metrics.put("feature_count", (double) conditions.features());
+    metrics.put("held_out_is_training", conditions.heldOutIsTraining() ? 1.0 : 0.0);
+    if (!Double.isNaN(conditions.largestClass())) {
+      metrics.put("largest_class", conditions.largestClass());
+    }
+    metrics.put("reliable", QualityWarnings.areReliable(metrics) ? 1.0 : 0.0);
     return Collections.unmodifiableMap(metrics);
+  }
+
+  /** What makes metrics less meaningful than they look, one line for each reason. */
+  public List<String> warnings() {
+    return QualityWarnings.of(metrics());
   }
 
   /** A table for the console. */
@@ -137,6 +162,7 @@ public record QualityReport(
   public String toString() {
     List<String> lines = new ArrayList<>();
     lines.add("features: " + features + accuracyText());
+    lines.add("the Frechet distance in these features is not comparable with Inception FID");
     lines.add(row("", "generated", "real", ""));
     String against = count(sizes.images()) + " against " + count(sizes.heldOut()) + " held-out";
     lines.add(

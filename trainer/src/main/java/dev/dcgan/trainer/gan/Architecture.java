@@ -32,6 +32,9 @@ public record Architecture(
   /** The name of {@link #mnist28Fast}. */
   public static final String MNIST28_FAST = "mnist28-fast";
 
+  /** The image size of both. */
+  public static final int MNIST_SIZE = 28;
+
   /** The prefix of the names of {@link #paper}; the image size follows. */
   public static final String PAPER = "paper";
 
@@ -94,7 +97,7 @@ public record Architecture(
         name,
         latentSize,
         width,
-        new ImageShape(28, 28, 1),
+        new ImageShape(MNIST_SIZE, MNIST_SIZE, 1),
         List.of(
             new Layer(latentSize, 4 * w, 3, 2, 0, true), // (n, 512, 3, 3)
             new Layer(4 * w, 2 * w, 4, 1, 0, true), //      (n, 256, 6, 6)

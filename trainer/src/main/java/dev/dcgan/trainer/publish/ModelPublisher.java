@@ -5,6 +5,8 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Sha256;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.TrainingBudget;
+import dev.dcgan.trainer.eval.QualityWarnings;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.trainer.onnx.ExportCheck;
 import dev.dcgan.trainer.onnx.GeneratorExporter;
@@ -119,6 +121,13 @@ final class ModelPublisher {
                 .setDeterministic(checkpoint.hyperparameters().deterministic()))
         .putQuality("export_max_difference", check.maxDifference())
         .putAllQuality(checkpoint.quality())
+        .addAllWarnings(
+            TrainingBudget.warnings(
+                checkpoint.architecture(),
+                checkpoint.hyperparameters(),
+                checkpoint.step(),
+                checkpoint.dataset().images()))
+        .addAllWarnings(QualityWarnings.of(checkpoint.quality()))
         .addAllGolden(check.golden())
         .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
         .build();

@@ -47,6 +47,11 @@ public final class RunStore {
     return root.resolve(".cache");
   }
 
+  /** The cache of these runs. */
+  public Path cache() {
+    return cache(root);
+  }
+
   /**
    * Creates a queued run, {@code <UTC time>-<model>}; a number tells runs of one second apart.
    *

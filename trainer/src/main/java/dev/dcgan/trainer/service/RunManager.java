@@ -17,6 +17,7 @@ import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
 import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
+import dev.dcgan.trainer.session.TrainingInputs;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
@@ -141,21 +142,31 @@ final class RunManager {
   }
 
   /** Queues a run; a repeated request id returns the run that it started. */
-  synchronized Run start(String requestId, RunConfig config)
+  Run start(String requestId, RunConfig config)
       throws RequestException, InvalidConfigException, IOException {
     // Unknown fields are not stored, and a repeated request is compared with what is stored.
     RunConfig requested =
         config.toBuilder().setUnknownFields(UnknownFieldSet.getDefaultInstance()).build();
+    List<ConfigViolation> ofConfig = new ArrayList<>();
+    RunConfig here = dataRoot.resolve(requested, ofConfig);
+    if (ofConfig.isEmpty()) {
+      // Not under the lock, because listing a large folder takes long.
+      here = TrainingInputs.withPreset(here, Path.of(""), store.cache());
+    }
+    return start(requestId, requested, here, ofConfig);
+  }
+
+  private synchronized Run start(
+      String requestId, RunConfig requested, RunConfig here, List<ConfigViolation> ofConfig)
+      throws RequestException, InvalidConfigException, IOException {
     Optional<Run> earlier = earlier(requestId, "", requested);
     if (earlier.isPresent()) {
       return earlier.get();
     }
     List<ConfigViolation> wrong = new ArrayList<>();
     checkRequestId(requestId, wrong);
-    List<ConfigViolation> ofConfig = new ArrayList<>();
-    RunConfig.Builder here = RunConfig.newBuilder().setDevice(device);
     TrainingConfig complete =
-        complete(here.mergeFrom(dataRoot.resolve(requested, ofConfig)).build(), ofConfig);
+        complete(RunConfig.newBuilder().setDevice(device).mergeFrom(here).build(), ofConfig);
     for (ConfigViolation violation : ofConfig) {
       wrong.add(new ConfigViolation("config." + violation.field(), violation.description()));
     }

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.session;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetOptions;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.Datasets;
@@ -23,6 +24,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
    * Opens the images that a complete config names.
    *
    * @param root the folder of relative paths
+   * @param cache the folder for scratch files
    * @param scratch the folder for decoded images that do not fit in memory
    * @param onProgress called for each image that was read
    */
@@ -45,6 +47,35 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
             defaults.memoryBytes(),
             scratch),
         onProgress);
+  }
+
+  /**
+   * Completes a config without a preset by what its images need, and logs the choice. If they cannot
+   * be read, the config stays as it is: opening them says why.
+   *
+   * @param root the folder of relative paths
+   */
+  public static RunConfig withPreset(RunConfig requested, Path root, Path cache) {
+    if (!requested.getPreset().isEmpty() || requested.getData().isEmpty()) {
+      return requested;
+    }
+    try {
+      ImageShape images = Datasets.sampleShape(root.resolve(requested.getData()), cache);
+      RunConfig config = TrainingConfig.followImages(requested, images);
+      int side = Math.max(images.height(), images.width());
+      log.info(
+          "--preset {}{}: the images are {} and {}; name a --preset to choose another",
+          config.getPreset(),
+          config.hasSize()
+              ? " --size %d --channels %d".formatted(config.getSize(), config.getChannels())
+              : "",
+          images.channels() == 3 ? "RGB" : "grey",
+          side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger");
+      return config;
+    } catch (IOException e) {
+      log.debug("cannot look at {}", requested.getData(), e);
+      return requested;
+    }
   }
 
   /** Closes the images; a failure is logged, for it changes nothing about the run. */

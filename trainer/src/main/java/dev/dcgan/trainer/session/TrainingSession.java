@@ -304,6 +304,7 @@ public final class TrainingSession {
         inputs.device(),
         record.folder());
     log.info("estimated resources: {}", config.resources());
+    config.warnings(training.size()).forEach(log::warn);
     CheckpointStore checkpoints =
         new CheckpointStore(
             record.folder().checkpoints(),

@@ -44,6 +44,9 @@ public final class TensorBoardFile implements AutoCloseable {
   private static final int TAG = 1;
   private static final int SIMPLE_VALUE = 2;
   private static final int IMAGE = 4;
+  private static final int METADATA = 9;
+  // SummaryMetadata
+  private static final int DESCRIPTION = 3;
   // Summary.Image
   private static final int HEIGHT = 1;
   private static final int WIDTH = 2;
@@ -89,7 +92,25 @@ public final class TensorBoardFile implements AutoCloseable {
    * @param value rounded to float32
    */
   public void scalar(String tag, long step, double value) throws IOException {
-    appendValue(tag, step, out -> out.writeFloat(SIMPLE_VALUE, (float) value));
+    scalar(tag, step, value, "");
+  }
+
+  /**
+   * Appends a point of a curve with a description.
+   *
+   * @param description Markdown that TensorBoard shows beside the curve; empty: none
+   */
+  public void scalar(String tag, long step, double value, String description) throws IOException {
+    byte[] metadata = message(out -> out.writeString(DESCRIPTION, description));
+    appendValue(
+        tag,
+        step,
+        out -> {
+          out.writeFloat(SIMPLE_VALUE, (float) value);
+          if (!description.isEmpty()) {
+            out.writeByteArray(METADATA, metadata);
+          }
+        });
   }
 
   /**

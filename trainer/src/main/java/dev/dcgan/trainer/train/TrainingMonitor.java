@@ -29,6 +29,10 @@ import java.util.StringJoiner;
  *       0.6, or from step {@value #WARM_UP} on.
  * </ul>
  *
+ * <p>Runs of less than 5 * {@value #WINDOW} steps have a shorter window, a fifth of the run. The last
+ * epoch of every run counts, by itself: its generator is published, whether it has collapsed or was
+ * trained too little to have any diversity.
+ *
  * <p>The thresholds have hysteresis, so that a metric near one causes a single warning. The state
  * is the metrics of the last {@value #WINDOW} steps and a few numbers; the same metrics give the
  * same warnings. The state is not saved: in the first {@value #WINDOW} steps after a resume only
@@ -39,6 +43,9 @@ public final class TrainingMonitor {
 
   /** The number of steps that means are taken over: enough for single batches not to matter. */
   static final int WINDOW = 200;
+
+  /** The shortest window: in a run of less than 5 * 10 steps single batches do matter. */
+  static final int MIN_WINDOW = 10;
 
   /** Consecutive epochs that begin and end a collapse: a single epoch may be an outlier. */
   static final int EPOCHS = 2;
@@ -81,17 +88,34 @@ public final class TrainingMonitor {
    */
   public record Warning(Kind kind, boolean begins, long step, String message) {}
 
+  private final long steps;
+  private final int window;
+
   // Mutable state
   private final Set<Kind> active = EnumSet.noneOf(Kind.class);
-  private final SlidingWindow discriminatorLoss = new SlidingWindow(WINDOW);
-  private final SlidingWindow realScore = new SlidingWindow(WINDOW);
-  private final SlidingWindow fakeScore = new SlidingWindow(WINDOW);
-  private final SlidingWindow generatorGradientNorm = new SlidingWindow(WINDOW);
+  private final SlidingWindow discriminatorLoss;
+  private final SlidingWindow realScore;
+  private final SlidingWindow fakeScore;
+  private final SlidingWindow generatorGradientNorm;
   private double largestGradientNorm;
   private int finiteSteps;
   private boolean wasDiverse;
   private int collapsedEpochs;
   private int recoveredEpochs;
+
+  /**
+   * Creates a monitor for one run.
+   *
+   * @param steps that the run has in all its epochs
+   */
+  public TrainingMonitor(long steps) {
+    this.steps = steps;
+    window = (int) Math.max(MIN_WINDOW, Math.min(WINDOW, steps / 5));
+    discriminatorLoss = new SlidingWindow(window);
+    realScore = new SlidingWindow(window);
+    fakeScore = new SlidingWindow(window);
+    generatorGradientNorm = new SlidingWindow(window);
+  }
 
   /**
    * Evaluates a step.
@@ -131,8 +155,12 @@ public final class TrainingMonitor {
     boolean collapsed = diversity < COLLAPSED_DIVERSITY || covered < COLLAPSED_COVERAGE;
     boolean recovered = diversity >= RECOVERED_DIVERSITY && covered >= RECOVERED_COVERAGE;
     wasDiverse |= recovered;
-    if (wasDiverse || step >= WARM_UP) {
+    boolean isLast = step >= steps;
+    if (wasDiverse || step >= WARM_UP || isLast) {
       collapsedEpochs = collapsed ? collapsedEpochs + 1 : 0;
+      if (isLast && collapsed) {
+        collapsedEpochs = EPOCHS;
+      }
       recoveredEpochs = recovered ? recoveredEpochs + 1 : 0;
       checkDiversity(describe(diversity, coverage), step, warnings);
     }
@@ -144,8 +172,8 @@ public final class TrainingMonitor {
       String message =
           "metrics are not finite: %s; try a lower --learning-rate".formatted(nonFinite);
       warnings.add(new Warning(Kind.NON_FINITE, true, step, message));
-    } else if (ends(Kind.NON_FINITE, finiteSteps >= WINDOW)) {
-      String message = "all metrics have been finite for %d steps".formatted(WINDOW);
+    } else if (ends(Kind.NON_FINITE, finiteSteps >= window)) {
+      String message = "all metrics have been finite for %d steps".formatted(window);
       warnings.add(new Warning(Kind.NON_FINITE, false, step, message));
     }
   }
@@ -169,7 +197,7 @@ public final class TrainingMonitor {
 
   private String scores() {
     return "means over %d steps: D(x) %.4f, D(G(z)) %.4f, discriminator loss %.4f"
-        .formatted(WINDOW, realScore.mean(), fakeScore.mean(), discriminatorLoss.mean());
+        .formatted(window, realScore.mean(), fakeScore.mean(), discriminatorLoss.mean());
   }
 
   private void checkGradient(long step, List<Warning> warnings) {
@@ -190,7 +218,7 @@ public final class TrainingMonitor {
 
   private String gradients() {
     return "mean norm over %d steps %.1e, largest mean so far %.1e"
-        .formatted(WINDOW, generatorGradientNorm.mean(), largestGradientNorm);
+        .formatted(window, generatorGradientNorm.mean(), largestGradientNorm);
   }
 
   private void checkDiversity(String metrics, long step, List<Warning> warnings) {
@@ -198,7 +226,17 @@ public final class TrainingMonitor {
       String message =
           "mode collapse: at the end of %d epochs %s; try another --seed, a lower --learning-rate"
               + " or a larger --batch-size";
-      warnings.add(new Warning(Kind.COLLAPSED, true, step, message.formatted(EPOCHS, metrics)));
+      String tooShort =
+          "the generated images are nearly all alike after %d steps: %s; train for more --epochs, or"
+              + " try another --seed";
+      warnings.add(
+          new Warning(
+              Kind.COLLAPSED,
+              true,
+              step,
+              wasDiverse || step >= WARM_UP
+                  ? message.formatted(EPOCHS, metrics)
+                  : tooShort.formatted(step, metrics)));
     } else if (ends(Kind.COLLAPSED, recoveredEpochs >= EPOCHS)) {
       String message = "mode collapse has ended: " + metrics;
       warnings.add(new Warning(Kind.COLLAPSED, false, step, message));

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.trainer.TrainerMain;
@@ -13,6 +14,7 @@ import dev.dcgan.trainer.service.TestRunManager;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
+import java.awt.image.BufferedImage;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.nio.file.FileAlreadyExistsException;
@@ -22,8 +24,10 @@ import java.time.InstantSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -42,6 +46,9 @@ class TrainerMainTest {
           "--latent=8",
           "--seed=18446744073709551615",
           "--http-port=0");
+
+  private static final List<String> SMALL =
+      List.of("train", "--device=cpu", "--batch-size=16", "--width=4", "--latent=8");
 
   private static final String MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB.";
 
@@ -412,6 +419,67 @@ class TrainerMainTest {
             "--evaluation-images=100")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
+    }
+  }
+
+  @Test
+  void train_onColorImages_needsNoPreset_andSaysWhatItExpects() throws Exception {
+    colorImages("pets");
+    List<String> colors = List.of("--data=pets", "--epochs=1", "--run=pets", "--http-port=0");
+
+    for (int start = 0; start < 2; start++) {
+      try (Trainer trainer = start(SMALL, colors.toArray(String[]::new))) {
+        assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+        assertThat(trainer.output()).contains(start == 0 ? "--preset paper64" : "SUCCEEDED");
+      }
+    }
+
+    ModelBundle published = models().open("paper64", 1);
+    assertThat(published.shape()).isEqualTo(new ImageShape(32, 32, 3));
+    assertThat(published.manifest().getWarningsList())
+        .anySatisfy(line -> assertThat(line).contains("2 steps", "--epochs"))
+        .anySatisfy(line -> assertThat(line).contains("18 images"));
+  }
+
+  @Test
+  void train_withAPresetForGreyImages_namesTheOneForColor() throws Exception {
+    colorImages("pets");
+
+    try (Trainer trainer = start(SMALL, "--data=pets", "--preset=mnist28", "--http-port=0")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("--preset paper64", "--channels 1");
+    }
+  }
+
+  @Test
+  void evaluate_ofAModelOfConvertedImages_convertsThem() throws Exception {
+    colorImages("pets/cat");
+    colorImages("pets/dog");
+
+    try (Trainer trainer =
+        start(SMALL, "--data=pets", "--channels=1", "--epochs=1", "--http-port=0", "--model=g")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    assertThat(models().open("g", 1).shape()).isEqualTo(new ImageShape(32, 32, 1));
+    try (Trainer trainer = start(List.of("evaluate"), "--model=g", "--data=pets")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output())
+          .contains("not comparable with Inception FID", "warning: ", "near chance");
+    }
+  }
+
+  /** Twenty RGB images of 40x40. */
+  private void colorImages(String name) throws IOException {
+    Path images = Files.createDirectories(folder.resolve(name));
+    Random random = new Random(name.length());
+    for (int i = 0; i < 20; i++) {
+      BufferedImage image = new BufferedImage(40, 40, BufferedImage.TYPE_INT_RGB);
+      for (int y = 0; y < 40; y++) {
+        for (int x = 0; x < 40; x++) {
+          image.setRGB(x, y, random.nextInt(1 << 24));
+        }
+      }
+      ImageIO.write(image, "png", images.resolve("%02d.png".formatted(i)).toFile());
     }
   }
 

@@ -3,10 +3,13 @@ package dev.dcgan.trainer.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.v1.RunConfig;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class PresetTest {
 
@@ -71,6 +74,65 @@ class PresetTest {
   void unknownPreset_isRefusedWithTheNamesThereAre() {
     assertThatThrownBy(() -> plan("mnist"))
         .hasMessageContaining("'mnist': expected one of mnist28, mnist28-fast, paper64");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "28, 28, 1, mnist28, 28, 1",
+    "8, 8, 1, mnist28, 28, 1",
+    "28, 28, 3, paper64, 32, 3",
+    "32, 32, 3, paper64, 32, 3",
+    "32, 32, 1, paper64, 32, 1",
+    "30, 48, 3, paper64, 64, 3",
+    "64, 64, 1, paper64, 64, 1",
+  })
+  void withoutAPreset_itFollowsTheImages(
+      int height, int width, int channels, String preset, int size, int networkChannels)
+      throws Exception {
+    TrainingConfig plan =
+        followed(RunConfig.getDefaultInstance(), new ImageShape(height, width, channels));
+
+    assertThat(plan.config().getPreset()).isEqualTo(preset);
+    assertThat(plan.architecture().shape()).isEqualTo(new ImageShape(size, size, networkChannels));
+    assertThat(plan.config().getModel()).isEqualTo(preset);
+  }
+
+  @Test
+  void optionsAndNamedPresets_comeBeforeTheImages() throws Exception {
+    ImageShape color = new ImageShape(64, 64, 3);
+    RunConfig.Builder named = RunConfig.newBuilder().setPreset("mnist28-fast");
+    RunConfig.Builder grey = RunConfig.newBuilder().setChannels(1).setSize(128);
+    RunConfig.Builder small = RunConfig.newBuilder().setSize(28);
+
+    assertThat(followed(named.build(), color).config().getPreset()).isEqualTo("mnist28-fast");
+    assertThat(followed(grey.build(), color).architecture())
+        .isEqualTo(Architecture.paper(128, 1, 100, 128));
+    assertThat(followed(small.build(), color).config().getPreset()).isEqualTo("mnist28");
+  }
+
+  @Test
+  void sizeOrChannelsOfPaper64_chooseIt_withoutImages() throws Exception {
+    RunConfig.Builder size = RunConfig.newBuilder().setData("x").setSize(32);
+    RunConfig.Builder rgb = RunConfig.newBuilder().setData("x").setChannels(3);
+
+    assertThat(TrainingConfig.of(size.build()).config().getPreset()).isEqualTo("paper64");
+    assertThat(TrainingConfig.of(rgb.build()).config().getPreset()).isEqualTo("paper64");
+  }
+
+  @Test
+  void aRecordedPreset_isKept_whereNoneIsNamed() {
+    RunConfig recorded =
+        RunConfig.newBuilder().setPreset("paper64").setSize(32).setChannels(3).build();
+    RunConfig named = RunConfig.newBuilder().setPreset("mnist28").build();
+
+    assertThat(TrainingConfig.followRecord(RunConfig.getDefaultInstance(), recorded))
+        .isEqualTo(recorded);
+    assertThat(TrainingConfig.followRecord(named, recorded)).isEqualTo(named);
+  }
+
+  private static TrainingConfig followed(RunConfig requested, ImageShape images) throws Exception {
+    RunConfig ofData = requested.toBuilder().setData("x").build();
+    return TrainingConfig.of(TrainingConfig.followImages(ofData, images));
   }
 
   @Test

@@ -287,7 +287,7 @@ final class DatasetsTest {
       assertThatIOException()
           .isThrownBy(() -> Datasets.open(folder, wanted, ALL, () -> {}))
           .withMessageContainingAll(
-              "pets", "grey (" + grey + ")", "RGB images (" + color + ")", "--channels 1 or 3");
+              "pets", "grey (" + grey + ")", "RGB images (" + color + ")", "--channels 1");
     }
   }
 
@@ -298,6 +298,37 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder, COLOR, ALL, () -> {}))
         .withMessageContainingAll("pets", "grey images (" + grey + ")", "RGB", "--channels 1");
+  }
+
+  @Test
+  void rgbImages_whereGreyIsExpected_areRefused_withThePresetForThem() throws IOException {
+    color("a.png", 1);
+
+    assertThatIOException()
+        .isThrownBy(() -> Datasets.open(folder, GREY, ALL, () -> {}))
+        .withMessageContainingAll("RGB images", "--preset paper64", "--channels 1");
+  }
+
+  @Test
+  void sampleShape_isThatOfTheLargest_withColorIfAnyHasIt() throws IOException {
+    for (int i = 0; i < 20; i++) {
+      grey("%02d.png".formatted(i), i);
+    }
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(GREY);
+
+    write("00.png", new BufferedImage(100, 30, BufferedImage.TYPE_BYTE_GRAY));
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 64, 1));
+
+    color("03.png", 0x102030);
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 64, 3));
+  }
+
+  @Test
+  void sampleShape_passesOverUnreadableImages() throws IOException {
+    write("00.png", new byte[] {1, 2, 3});
+    color("01.png", 1);
+
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(COLOR);
   }
 
   @Test

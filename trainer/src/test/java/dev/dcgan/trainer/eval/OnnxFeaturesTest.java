@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.within;
 
+import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
@@ -61,6 +62,105 @@ class OnnxFeaturesTest {
 
     assertThat(extract(model, PLAIN, 2, RGB).first(1).values().values())
         .containsExactly(new float[] {red, green, blue}, within(1e-5f));
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "unit,      0,     0.2,    1",
+    "byte,      0,    51,    255",
+    "imagenet, -2.117904, -1.142857, 2.64",
+  })
+  void extract_followsTheOption_overTheMetadata(String range, float red, float green, float blue)
+      throws IOException {
+    ModelProto.Builder model = means(OPEN, 3, OPEN, OPEN);
+    model.addMetadataProps(
+        StringStringEntryProto.newBuilder().setKey("normalization").setValue("[-1,1]"));
+
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), range)) {
+      assertThat(features.extract(PLAIN, 1, RGB).values().values())
+          .containsExactly(new float[] {red, green, blue}, within(1e-4f));
+      assertThat(features.check(PLAIN, 2, RGB)).contains("--features-range", "3 features");
+    }
+  }
+
+  @Test
+  void extract_byAChannelsLastModel_givesItSuchImages() throws IOException {
+    byte[] pixels = {0, 51, -1, 0, 51, -1, 0, 51, -1, -1, 51, 0};
+
+    for (int size : new int[] {2, OPEN}) {
+      assertThat(values(flatLast(DataType.FLOAT, OPEN, size, size, 3), pixels, RGB))
+          .containsExactly(
+              new float[] {-1, -0.6f, 1, -1, -0.6f, 1, -1, -0.6f, 1, 1, -0.6f, -1}, within(1e-6f));
+    }
+    try (OnnxFeatures features =
+        OnnxFeatures.open(write(flatLast(DataType.FLOAT, 1, 2, 2, 3)), "")) {
+      assertThat(features.check(PLAIN, 2, RGB))
+          .contains("float NHWC", "batch 1", "[-1,1] (assumed", "12 features");
+    }
+  }
+
+  @Test
+  void extract_byAModelOfBytes_givesItThePixels() throws IOException {
+    byte[] pixels = {0, 51, -1, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+
+    assertThat(values(flatLast(DataType.UINT8, OPEN, 2, 2, 3), pixels, RGB))
+        .containsExactly(0, 51, 255, 1, 2, 3, 4, 5, 6, 7, 8, 9);
+    assertThatIOException()
+        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("model.onnx"), "imagenet"))
+        .withMessageContainingAll("uint8", "imagenet", "[0,255]");
+  }
+
+  @Test
+  void open_ofALayoutThatCannotBeKnown_isRefused() {
+    assertRefused(means(OPEN, OPEN, OPEN, OPEN), "fixed number of channels");
+  }
+
+  @Test
+  void open_ofNamedChannels_knowsTheLayout() throws IOException {
+    ModelProto.Builder model = means(OPEN, OPEN, OPEN, OPEN);
+    model
+        .getGraphBuilder()
+        .getInputBuilder(0)
+        .getTypeBuilder()
+        .getTensorTypeBuilder()
+        .getShapeBuilder()
+        .getDimBuilder(1)
+        .setDimParam("Channels");
+
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), "")) {
+      assertThat(features.check(PLAIN, 2, RGB)).contains("float NCHW");
+    }
+  }
+
+  @Test
+  void check_ofEqualFeaturesForDifferentImages_refuses() throws IOException {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    model
+        .getGraphBuilder()
+        .clearNode()
+        .addNode(node("GlobalAveragePool", "image", "means"))
+        .addNode(node("Sub", "means", "features").toBuilder().addInput("means").build());
+
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), "")) {
+      assertThatIOException()
+          .isThrownBy(() -> features.check(PLAIN, 2, RGB))
+          .withMessageContainingAll("the same 3 features", "--features-range");
+    }
+  }
+
+  @Test
+  void check_ofAFeatureMap_isRefused() throws IOException {
+    ModelProto.Builder model =
+        model(
+            node("Neg", "image", "features"),
+            info("image", DataType.FLOAT, OPEN, 3, OPEN, OPEN),
+            info("features", DataType.FLOAT, OPEN, 3, OPEN, OPEN));
+
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), "")) {
+      assertThatIOException()
+          .isThrownBy(() -> features.check(PLAIN, 2, RGB))
+          .withMessageContainingAll("[2, 3, 2, 2]", "pool or flatten");
+    }
   }
 
   @Test
@@ -134,7 +234,7 @@ class OnnxFeaturesTest {
 
   @Test
   void name_isTheFile() throws IOException {
-    try (OnnxFeatures features = OnnxFeatures.open(write(means(OPEN, 3, 2, 2)))) {
+    try (OnnxFeatures features = OnnxFeatures.open(write(means(OPEN, 3, 2, 2)), "")) {
       assertThat(features.name()).isEqualTo("model.onnx");
       assertThat(features.accuracy()).isEmpty();
     }
@@ -171,9 +271,9 @@ class OnnxFeaturesTest {
   void open_ofAnUnknownRange_saysWhichThereAre() {
     ModelProto.Builder model = means(OPEN, 3, 2, 2);
     model.addMetadataProps(
-        StringStringEntryProto.newBuilder().setKey("normalisation").setValue("imagenet"));
+        StringStringEntryProto.newBuilder().setKey("normalisation").setValue("zscore"));
 
-    assertRefused(model, "normalisation 'imagenet'; expected [-1,1], [0,1], [0,255]");
+    assertRefused(model, "normalisation 'zscore'; expected [-1,1], [0,1], [0,255], imagenet");
   }
 
   @Test
@@ -182,10 +282,10 @@ class OnnxFeaturesTest {
     Files.write(noise, "no model".getBytes(StandardCharsets.UTF_8));
 
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(noise))
+        .isThrownBy(() -> OnnxFeatures.open(noise, ""))
         .withMessageContaining(noise + ": ");
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("absent.onnx")))
+        .isThrownBy(() -> OnnxFeatures.open(folder.resolve("absent.onnx"), ""))
         .withMessageContaining("absent.onnx: it does not exist");
   }
 
@@ -205,7 +305,7 @@ class OnnxFeaturesTest {
 
   private void assertRefused(ModelProto.Builder model, String message) {
     assertThatIOException()
-        .isThrownBy(() -> OnnxFeatures.open(write(model)).close())
+        .isThrownBy(() -> OnnxFeatures.open(write(model), "").close())
         .withMessageContaining(folder.resolve("model.onnx") + ": ")
         .withMessageContaining(message);
   }
@@ -217,7 +317,7 @@ class OnnxFeaturesTest {
 
   private Features extract(ModelProto.Builder model, byte[] pixels, int n, ImageShape shape)
       throws IOException {
-    try (OnnxFeatures features = OnnxFeatures.open(write(model))) {
+    try (OnnxFeatures features = OnnxFeatures.open(write(model), "")) {
       return features.extract(pixels, n, shape);
     }
   }
@@ -242,6 +342,26 @@ class OnnxFeaturesTest {
         node("Flatten", "image", "features"),
         info("image", DataType.FLOAT, n, c, h, w),
         info("features", DataType.FLOAT, n, c * h * w));
+  }
+
+  /** Every value as float, of images with the channels last: (N, H W C). */
+  private static ModelProto.Builder flatLast(DataType type, int n, int h, int w, int c) {
+    ModelProto.Builder model =
+        model(
+            node("Flatten", "floats", "features"),
+            info("image", type, n, h, w, c),
+            info("features", DataType.FLOAT, n, OPEN));
+    model
+        .getGraphBuilder()
+        .addNode(
+            0,
+            node("Cast", "image", "floats").toBuilder()
+                .addAttribute(
+                    AttributeProto.newBuilder()
+                        .setName("to")
+                        .setType(AttributeProto.AttributeType.INT)
+                        .setI(DataType.FLOAT.getNumber())));
+    return model;
   }
 
   private static ModelProto.Builder model(

@@ -64,8 +64,28 @@ class QualityMeterTest {
     assertThat(report.nearestRatio()).isBetween(0.85, 1.15);
     assertThat(report.metrics())
         .containsEntry("modes_covered", 10.0)
-        .containsEntry("classes", 10.0);
+        .containsEntry("classes", 10.0)
+        .containsEntry("feature_count", 128.0)
+        .containsEntry("held_out_is_training", 0.0)
+        .containsEntry("reliable", 1.0);
+    assertThat(report.warnings()).isEmpty();
+    assertThat(report.toString()).contains("not comparable with Inception FID");
     assertThat(report.metrics().get("class_kl")).isBetween(0.0, 0.05);
+  }
+
+  @Test
+  void measure_againstFewTrainingImages_saysThatItMeansLittle() throws IOException {
+    ImageDataset few = new DigitsDataset(100, 1);
+
+    QualityReport report =
+        new QualityMeter(few, few, classifier, SIZES, () -> {})
+            .measure(source(new DigitsDataset(500, 3)));
+
+    assertThat(report.metrics())
+        .containsEntry("held_out_is_training", 1.0)
+        .containsEntry("requested_images", 500.0)
+        .containsEntry("reliable", 0.0);
+    assertThat(report.warnings()).hasSize(4);
   }
 
   @Test

@@ -36,6 +36,7 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -48,6 +49,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -107,6 +109,23 @@ class TrainerServiceTest {
 
     assertThat(get(run)).returns(RunState.RUN_STATE_SUCCEEDED, Run::getState);
     assertThat(stop(run).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void startRun_withoutAPreset_followsItsImages() throws Exception {
+    BufferedImage color = new BufferedImage(40, 40, BufferedImage.TYPE_INT_RGB);
+    ImageIO.write(color, "png", folder.resolve("data/faces/1.png").toFile());
+    RunConfig faces = RunConfig.newBuilder().setData("faces").build();
+
+    Run run = start("request", faces);
+
+    assertThat(run.getConfig())
+        .returns("paper64", RunConfig::getPreset)
+        .returns(32, RunConfig::getSize)
+        .returns(3, RunConfig::getChannels)
+        .returns("paper64", RunConfig::getModel);
+    assertThat(run.getRequestedConfig()).isEqualTo(faces);
+    assertThat(start("request", faces).getId()).isEqualTo(run.getId());
   }
 
   @Test

@@ -90,6 +90,17 @@ class TensorBoardFileTest {
   }
 
   @Test
+  void scalar_withADescription_hasItAsMetadata() throws IOException {
+    try (TensorBoardFile file = TensorBoardFile.open(folder, 0, CLOCK)) {
+      file.scalar("quality/frechet_distance", 5, 2.5, "Not comparable.");
+    }
+
+    List<UnknownFieldSet> events = EventFileReader.read(files(folder).get(0));
+    UnknownFieldSet value = message(message(events.get(events.size() - 1), 5), 1);
+    assertThat(text(message(value, 9), 3)).isEqualTo("Not comparable.");
+  }
+
+  @Test
   void open_ofARunResumed_startsAnotherFile_fromTheStepAfter() throws IOException {
     TensorBoardFile.open(folder, 0, CLOCK).close();
     TensorBoardFile.open(folder, 468, at(1_700_000_100_000L)).close();

@@ -23,7 +23,7 @@ class TrainingMonitorTest {
   /** Between the thresholds of begin and end. */
   private static final Metrics NEAR = new Metrics(0.015f, 5, 0.985f, 0.015f, 1, 1);
 
-  private final TrainingMonitor monitor = new TrainingMonitor();
+  private final TrainingMonitor monitor = new TrainingMonitor(1_000_000);
   private final List<Warning> warnings = new ArrayList<>();
   private long step;
 
@@ -33,6 +33,34 @@ class TrainingMonitorTest {
     epochs(10, 0.85);
 
     assertThat(warnings).isEmpty();
+  }
+
+  @Test
+  void shortRun_thatEndsCollapsed_warnsAtItsLastEpoch() {
+    TrainingMonitor ofShortRun = new TrainingMonitor(75);
+
+    assertThat(ofShortRun.onEpoch(72, 0.02, OptionalDouble.empty())).isEmpty();
+    Warning warning = ofShortRun.onEpoch(75, 0.02, OptionalDouble.empty()).get(0);
+    assertThat(warning.kind()).isEqualTo(Kind.COLLAPSED);
+    assertThat(warning.message()).contains("75 steps", "0.02", "--epochs");
+  }
+
+  @Test
+  void shortRun_ofOneDiverseEpoch_warnsOfNothing() {
+    assertThat(new TrainingMonitor(75).onEpoch(75, 0.8, OptionalDouble.empty())).isEmpty();
+  }
+
+  @Test
+  void shortRun_hasAWindowOfAFifth() {
+    TrainingMonitor ofShortRun = new TrainingMonitor(75);
+    List<Warning> found = new ArrayList<>();
+    for (int step = 1; step <= 15; step++) {
+      assertThat(found).isEmpty();
+      found.addAll(ofShortRun.onStep(step, SATURATED));
+    }
+
+    assertThat(found).singleElement().extracting(Warning::kind).isEqualTo(Kind.SATURATED);
+    assertThat(found.get(0).message()).contains("15 steps");
   }
 
   @Test

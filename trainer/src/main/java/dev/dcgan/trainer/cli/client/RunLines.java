@@ -113,9 +113,13 @@ final class RunLines {
       if (evaluated.containsQuality(figure)) {
         line.append(separator)
             .append(figure.replace('_', ' '))
-            .append(" %.2f".formatted(evaluated.getQualityOrThrow(figure)));
+            .append(" %.2f".formatted(evaluated.getQualityOrThrow(figure)))
+            .append(figure.equals(FRECHET) ? " (not Inception FID)" : "");
         separator = ", ";
       }
+    }
+    if (evaluated.getQualityOrDefault("reliable", 1) == 0) {
+      line.append("; not reliable: few images or a classifier near chance");
     }
     return line.toString();
   }

@@ -28,7 +28,10 @@ import picocli.CommandLine.Option;
     mixinStandardHelpOptions = true,
     showDefaultValues = true,
     sortOptions = false,
-    description = "Lists the runs of a service or in a folder, newest first.")
+    description = {
+      "Lists the runs of a service or in a folder, newest first. FRECHET is the Frechet distance",
+      "in the features of evaluation, which is not comparable with Inception FID."
+    })
 public final class RunsCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger(RunsCommand.class);

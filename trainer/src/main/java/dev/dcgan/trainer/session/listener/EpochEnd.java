@@ -2,8 +2,11 @@ package dev.dcgan.trainer.session.listener;
 
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.eval.QualityReport;
+import dev.dcgan.trainer.eval.QualityWarnings;
 import dev.dcgan.trainer.train.TrainingListener.Snapshot;
 import java.nio.file.Path;
+import java.util.LinkedHashMap;
+import java.util.Map;
 import java.util.Optional;
 
 /**
@@ -42,14 +45,27 @@ record EpochEnd(
   }
 
   EpochEnd withDiversity(double measured) {
-    return new EpochEnd(epoch, snapshot, checkpoint, file, measured, quality, isBest, isComplete);
-  }
-
-  EpochEnd withQuality(QualityReport report) {
     return new EpochEnd(
         epoch,
         snapshot,
-        checkpoint.withQuality(report.metrics()),
+        // A collapse is a warning in the manifest of the published model.
+        Double.isFinite(measured)
+            ? checkpoint.withQuality(Map.of(QualityWarnings.DIVERSITY, measured))
+            : checkpoint,
+        file,
+        measured,
+        quality,
+        isBest,
+        isComplete);
+  }
+
+  EpochEnd withQuality(QualityReport report) {
+    Map<String, Double> metrics = new LinkedHashMap<>(report.metrics());
+    metrics.putAll(checkpoint.quality());
+    return new EpochEnd(
+        epoch,
+        snapshot,
+        checkpoint.withQuality(metrics),
         file,
         diversity,
         Optional.of(report),

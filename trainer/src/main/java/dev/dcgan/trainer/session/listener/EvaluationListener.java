@@ -63,8 +63,8 @@ final class EvaluationListener implements SessionListener {
     if (measured.isEmpty()) {
       return end;
     }
-    report(end, measured.get(), (System.nanoTime() - start) / 1e9);
     EpochEnd evaluated = end.withQuality(measured.get());
+    report(evaluated, measured.get(), (System.nanoTime() - start) / 1e9);
     if (end.file().isPresent()) {
       // The whole file is replaced: whenever the process is killed, there is one or the other. Both
       // have the same weights, and the epoch's end is repeated until it is complete.
@@ -106,9 +106,10 @@ final class EvaluationListener implements SessionListener {
   private void report(EpochEnd end, QualityReport report, double seconds) {
     log.info("quality after epoch {}, evaluated in {} s", end.epoch(), Math.round(seconds));
     report.toString().lines().forEach(log::info);
+    report.warnings().forEach(log::warn);
     context.metrics().measured(report, seconds);
-    Map<String, Double> quality = report.metrics();
-    board.quality(end.step(), quality);
+    Map<String, Double> quality = end.checkpoint().quality();
+    board.quality(end.step(), report.metrics());
     writer.event(
         RunEvent.newBuilder()
             .setEvaluated(

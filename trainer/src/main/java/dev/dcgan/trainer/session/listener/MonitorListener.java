@@ -17,17 +17,23 @@ final class MonitorListener implements SessionListener {
 
   private static final Logger log = LoggerFactory.getLogger(MonitorListener.class);
 
+  private static final String BUDGET = "training_budget";
+
   private final SessionContext context;
   private final RunWriter writer;
-  private final TrainingMonitor monitor = new TrainingMonitor();
+  private final TrainingMonitor monitor;
 
   MonitorListener(SessionContext context, RunWriter writer) {
     this.context = context;
     this.writer = writer;
+    monitor = new TrainingMonitor((long) context.epochs() * context.stepsPerEpoch());
   }
 
   @Override
   public void onStep(Step step) {
+    if (step.step() == 1) {
+      context.config().warnings(context.training().size()).forEach(this::warnOfBudget);
+    }
     warn(monitor.onStep(step.step(), step.metrics()));
   }
 
@@ -43,6 +49,14 @@ final class MonitorListener implements SessionListener {
         ? OptionalDouble.of(
             quality.get().generated().classes().modesCovered() / (double) quality.get().classes())
         : OptionalDouble.empty();
+  }
+
+  /** The session has logged it before training; this is for those who watch the run. */
+  private void warnOfBudget(String message) {
+    writer.event(
+        RunEvent.newBuilder()
+            .setWarning(
+                RunEvent.Warning.newBuilder().setStep(0).setKind(BUDGET).setMessage(message)));
   }
 
   private void warn(List<TrainingMonitor.Warning> warnings) {

@@ -58,7 +58,12 @@ final class TensorBoardListener implements SessionListener {
     write(
         board -> {
           for (Map.Entry<String, Double> metric : metrics.entrySet()) {
-            board.scalar("quality/" + metric.getKey(), step, metric.getValue());
+            String name = metric.getKey();
+            board.scalar(
+                "quality/" + name,
+                step,
+                metric.getValue(),
+                name.startsWith("frechet") ? "Not comparable with Inception FID." : "");
           }
         });
   }

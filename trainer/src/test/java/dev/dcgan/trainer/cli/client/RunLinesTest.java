@@ -83,7 +83,7 @@ class RunLinesTest {
                         .setEpoch(5)
                         .putQuality("recall", 0.5)
                         .putQuality("frechet_distance", 7)))
-        .isEqualTo("epoch 5/25: quality frechet distance 7.00, recall 0.50");
+        .isEqualTo("epoch 5/25: quality frechet distance 7.00 (not Inception FID), recall 0.50");
     assertThat(
             line(
                 event -> event.getWarningBuilder().setStep(7).setMessage("the generator is stuck")))

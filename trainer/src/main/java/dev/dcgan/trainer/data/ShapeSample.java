@@ -1,0 +1,51 @@
+package dev.dcgan.trainer.data;
+
+import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.image.Bitmap;
+import dev.dcgan.trainer.data.source.ImageSource;
+import java.io.IOException;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Tells the shape of a dataset's images from a few of them. */
+final class ShapeSample {
+
+  private static final Logger log = LoggerFactory.getLogger(ShapeSample.class);
+
+  // Spread over the files, so that a few grey photos among color ones do not decide.
+  private static final int MAX_IMAGES = 8;
+  private static final ImageShape LARGEST = new ImageShape(64, 64, 3);
+
+  private ShapeSample() {}
+
+  /**
+   * The largest height and width of the images, at most 64, and 3 channels if one of them is RGB,
+   * otherwise 1.
+   *
+   * @throws IOException if no image can be decoded
+   */
+  static ImageShape of(ImageSource images) throws IOException {
+    int interval = (images.size() + MAX_IMAGES - 1) / MAX_IMAGES;
+    int height = 0;
+    int width = 0;
+    int channels = 0;
+    for (int i = 0; i < images.size(); i++) {
+      ImageSource.Encoded image = images.next();
+      // Unreadable images are passed over: the next one may be readable.
+      if (i % interval == 0 || channels == 0) {
+        try {
+          Bitmap bitmap = image.decode(LARGEST);
+          height = Math.max(height, Math.min(bitmap.height(), LARGEST.height()));
+          width = Math.max(width, Math.min(bitmap.width(), LARGEST.width()));
+          channels = Math.max(channels, bitmap.channels());
+        } catch (IOException e) {
+          log.debug("cannot decode {}", image.location(), e);
+        }
+      }
+    }
+    if (channels == 0) {
+      throw new IOException("no image can be decoded");
+    }
+    return new ImageShape(height, width, channels);
+  }
+}
