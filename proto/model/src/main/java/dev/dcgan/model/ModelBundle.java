@@ -115,6 +115,7 @@ public final class ModelBundle {
       throws IOException {
     Path file = folder.resolve(MODEL_FILE);
     sizeOf(file, MAX_MODEL_BYTES);
+    FileKind.requireModel(file);
     ModelFile onnx = ModelFile.digest(file);
     ModelManifest.Builder manifest =
         describer.describe(onnx).toBuilder()
@@ -160,6 +161,7 @@ public final class ModelBundle {
     Path file = folder.resolve(MODEL_FILE);
     long size = sizeOf(file, MAX_MODEL_BYTES);
     if (size != manifest.getOnnxBytes()) {
+      FileKind.requireModel(file);
       throw new InvalidModelException(
           "%s has %d bytes; its manifest says %d: publish the version again"
               .formatted(file, size, manifest.getOnnxBytes()));

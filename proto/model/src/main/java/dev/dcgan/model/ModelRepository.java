@@ -137,6 +137,12 @@ public final class ModelRepository {
     return ModelBundle.isBare(folder(model).resolve(Long.toString(version)));
   }
 
+  /** Returns the SHA-256 digest of a version's model.onnx as it is on disk now. */
+  public String digest(String model, long version) throws IOException {
+    Path folder = folder(model).resolve(Long.toString(version));
+    return ModelFile.digest(folder.resolve(ModelBundle.MODEL_FILE)).sha256();
+  }
+
   /**
    * Opens a version that has no manifest.
    *

@@ -12,6 +12,9 @@ public final class NoModelListener implements ModelListener {
   public void rejected(String model) {}
 
   @Override
+  public void replaced(String model) {}
+
+  @Override
   public void fetched() {}
 
   @Override
