@@ -19,6 +19,7 @@ import java.util.Map;
 import java.util.function.BooleanSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -129,18 +130,28 @@ final class VersionLoader {
    * since an earlier look: its files may be being copied, and the manifest comes last.
    */
   private void requireSettled(Id id) throws IOException {
-    if (look <= 1 || unverified.containsKey(id) || !repository.isBare(id.model, id.version)) {
-      return;
+    Seen seen = see(id);
+    if (seen != null && seen.look == look && look > 1) {
+      throw new InvalidModelException(
+          id + " has no manifest.json and has just been copied; it is opened at the next look");
+    }
+  }
+
+  /** Notes at which look a version without a manifest had its files first; null: it has none. */
+  private @Nullable Seen see(Id id) throws IOException {
+    if (!allowUnverified
+        || unverified.containsKey(id)
+        || !repository.isBare(id.model, id.version)) {
+      return null;
     }
     String fingerprint = fingerprint(id);
     Seen before = bare.get(id);
-    if (before == null || !before.fingerprint.equals(fingerprint)) {
-      bare.put(id, new Seen(fingerprint, look));
-      throw new InvalidModelException(id + " has just been copied; it is opened at the next look");
+    if (before != null && before.fingerprint.equals(fingerprint)) {
+      return before;
     }
-    if (before.look == look) {
-      throw new InvalidModelException(id + " has just been copied; it is opened at the next look");
-    }
+    Seen now = new Seen(fingerprint, look);
+    bare.put(id, now);
+    return now;
   }
 
   private void requireSameContent(Id id, String sha256) throws InvalidModelException {
@@ -231,7 +242,7 @@ final class VersionLoader {
                 entry.getKey().model.equals(model)
                     && (!versions.contains(entry.getKey().version)
                         || hasChanged(entry.getKey(), entry.getValue())));
-    versions.forEach(version -> detectReplacement(new Id(model, version)));
+    versions.forEach(version -> inspect(new Id(model, version)));
     rejected.replaceAll((id, entry) -> id.model.equals(model) ? reportSettled(id, entry) : entry);
     Map<Long, String> invalid = new HashMap<>();
     rejected.forEach(
@@ -243,31 +254,37 @@ final class VersionLoader {
     return invalid;
   }
 
-  /** Digests the model of a version that was loaded, if its files have changed and settled. */
-  private void detectReplacement(Id id) {
-    Loaded before = loaded.get(id);
-    if (before == null) {
-      return;
-    }
+  /** Notes what changes from look to look. */
+  private void inspect(Id id) {
     try {
-      String now = fingerprint(id);
-      if (now.equals(before.checked)) {
-        return;
-      }
-      if (!now.equals(before.changed)) {
-        loaded.put(id, new Loaded(before.sha256, before.checked, now));
-        return;
-      }
-      String sha256 = repository.digest(id.model, id.version);
-      loaded.put(id, new Loaded(before.sha256, now, now));
-      if (!sha256.equals(before.sha256)) {
-        String reason = replaced(id, before, sha256).getMessage();
-        log.error("{}; the loaded version is not changed by that", reason);
-        rejected.put(id, new Rejected(now, String.valueOf(reason), "", look, true));
-        listener.replaced(id.model);
+      var unused = see(id);
+      Loaded before = loaded.get(id);
+      if (before != null) {
+        detectReplacement(id, before);
       }
     } catch (IOException | UncheckedIOException e) {
-      log.debug("cannot compare {} with its files: {}", id, e.toString());
+      log.debug("cannot inspect the files of {}: {}", id, e.toString());
+    }
+  }
+
+  /** Digests the model of a version that was loaded, if its files have changed and settled. */
+  private void detectReplacement(Id id, Loaded before) throws IOException {
+    String now = fingerprint(id);
+    if (now.equals(before.checked)) {
+      return;
+    }
+    if (!now.equals(before.changed)) {
+      loaded.put(id, new Loaded(before.sha256, before.checked, now));
+      return;
+    }
+    String sha256 = repository.digest(id.model, id.version);
+    loaded.put(id, new Loaded(before.sha256, now, now));
+    if (!sha256.equals(before.sha256)) {
+      String reason = String.valueOf(replaced(id, before, sha256).getMessage());
+      log.error("{}; the version in memory stays as it was loaded", reason);
+      rejected.put(id, new Rejected(now, reason, "", look, true));
+      listener.rejected(id.model);
+      listener.replaced(id.model);
     }
   }
 
