@@ -40,7 +40,7 @@ public record RepositorySurvey(List<Model> models, List<Skipped> skipped) {
     /** The path and the reason. */
     @Override
     public String toString() {
-      return path + " " + reason;
+      return path + ": " + reason;
     }
   }
 }

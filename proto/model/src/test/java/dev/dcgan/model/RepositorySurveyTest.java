@@ -70,8 +70,10 @@ class RepositorySurveyTest {
     RepositorySurvey survey = repository().survey();
 
     assertThat(survey.models()).extracting(Model::name).containsExactly("good");
-    assertThat(survey.skipped()).singleElement().extracting(Skipped::path).hasToString(
-        root.resolve(named).toString());
+    assertThat(survey.skipped())
+        .singleElement()
+        .extracting(Skipped::path)
+        .isEqualTo(root.resolve(named));
     assertThat(survey.skipped().get(0).reason()).contains(remedy).doesNotContain("\n");
   }
 
@@ -106,7 +108,7 @@ class RepositorySurveyTest {
       assertThat(repository().survey().skipped())
           .singleElement()
           .satisfies(
-              skipped -> assertThat(skipped.toString()).contains("upload cannot be read", "mode"));
+              skipped -> assertThat(skipped.toString()).contains("upload: cannot be read", "mode"));
     } finally {
       Files.setPosixFilePermissions(upload, PosixFilePermissions.fromString("rwx------"));
     }
@@ -120,8 +122,7 @@ class RepositorySurveyTest {
     RepositorySurvey survey = repository().survey();
 
     assertThat(survey.models()).extracting(Model::pinned).containsExactly(OptionalLong.empty());
-    assertThat(survey.skipped()).singleElement().extracting(Skipped::reason).asString().contains(
-        "pin");
+    assertThat(survey.skipped().get(0).reason()).contains("pin");
   }
 
   private void file(String name) throws IOException {

@@ -21,7 +21,6 @@ import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
@@ -290,31 +289,6 @@ class ModelWatcherTest {
     Files.setLastModifiedTime(onnx, FileTime.fromMillis(time.toMillis() + 1000));
     assertThat(models.get("cats", 1).get(30, TimeUnit.SECONDS).manifest().getModel().getSha256())
         .isNotEqualTo(first.manifest().getModel().getSha256());
-  }
-
-  @Test
-  void slowCopy_isNoRejection_untilItSettles() throws Exception {
-    publish(1);
-    watch(1, 0);
-    assertThat(nextServed()).isEqualTo("digits/1");
-    byte[] whole = Files.readAllBytes(root.resolve("digits/1/model.onnx"));
-    String manifest = Files.readString(root.resolve("digits/1/manifest.json"));
-    Path copy = Files.createDirectories(root.resolve("digits/2"));
-    for (int size = 1; size < 8; size++) {
-      Files.write(copy.resolve("model.onnx"), Arrays.copyOf(whole, size));
-      looks.drainPermits();
-      assertThat(looks.tryAcquire(1, 30, TimeUnit.SECONDS)).isTrue();
-    }
-    assertThat(rejected.get()).as("at most while this test waited").isLessThanOrEqualTo(1);
-    int before = rejected.get();
-    awaitSettled();
-    awaitSettled();
-    assertThat(rejected.get()).isBetween(1, before + 1);
-
-    Files.write(copy.resolve("model.onnx"), whole);
-    Files.writeString(
-        copy.resolve("manifest.json"), manifest.replace("\"version\": \"1\"", "\"version\": \"2\""));
-    assertThat(nextServed()).isEqualTo("digits/2");
   }
 
   @Test

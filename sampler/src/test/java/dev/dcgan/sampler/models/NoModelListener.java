@@ -3,7 +3,7 @@ package dev.dcgan.sampler.models;
 import org.jspecify.annotations.Nullable;
 
 /** Ignores all events. */
-public final class NoModelListener implements ModelListener {
+public class NoModelListener implements ModelListener {
 
   @Override
   public void serving(ServedVersion model, @Nullable ServedVersion before) {}
