@@ -18,7 +18,9 @@ import org.jspecify.annotations.Nullable;
 final class ExternalData {
 
   private static final int MAX_DEPTH = 100;
-  private static final int DATA_LOCATION = 14; // A field of TensorProto.
+  private static final int MAX_NAME = 100;
+  private static final int EXTERNAL_DATA = 13; // A field of TensorProto.
+  private static final int DATA_LOCATION = 14; // Another one.
   private static final int EXTERNAL = 1;
 
   /** The messages of onnx.proto that are tensors or may contain tensors. */
@@ -61,46 +63,78 @@ final class ExternalData {
    * @throws InvalidModelException if the model has external data
    */
   static void refuse(Path onnx) throws IOException {
-    boolean found;
+    String found;
     try (InputStream file = Files.newInputStream(onnx)) {
       found = find(onnx, CodedInputStream.newInstance(file), Message.MODEL, 0);
     } catch (InvalidProtocolBufferException e) {
       return; // ONNX Runtime refuses the file with a better message.
     }
-    if (found) {
+    if (found != null) {
       throw new InvalidModelException(
-          ("%s stores weights in other files (external data); expected a single file: save the"
-                  + " model without external data")
-              .formatted(onnx));
+          ("%s stores weights in another file (external data): '%s', which its digest does not"
+                  + " cover; expected a single file: run onnx.save(onnx.load(file), file) in"
+                  + " Python, or export it with external_data=False")
+              .formatted(
+                  onnx,
+                  found
+                      .substring(0, Math.min(found.length(), MAX_NAME))
+                      .replaceAll("\\p{Cntrl}", "?")));
     }
   }
 
-  private static boolean find(Path onnx, CodedInputStream in, Message message, int depth)
+  /** Returns the file of the first external tensor; null: there is none. */
+  private static @Nullable String find(Path onnx, CodedInputStream in, Message message, int depth)
       throws IOException {
     if (depth > MAX_DEPTH) {
       throw new InvalidModelException(
           "%s has messages nested more than %d levels deep".formatted(onnx, MAX_DEPTH));
     }
+    if (message == Message.TENSOR) {
+      return location(in);
+    }
+    for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
+      @Nullable Message inner =
+          FIELDS.getOrDefault(message, Map.of()).get(WireFormat.getTagFieldNumber(tag));
+      if (inner == null || !isMessage(tag)) {
+        in.skipField(tag);
+        continue;
+      }
+      int limit = in.pushLimit(in.readRawVarint32());
+      String found = find(onnx, in, inner, depth + 1);
+      if (found != null) {
+        return found;
+      }
+      in.popLimit(limit);
+    }
+    return null;
+  }
+
+  /** Returns the file that a tensor is stored in; null: it is not external. */
+  private static @Nullable String location(CodedInputStream in) throws IOException {
+    boolean external = false;
+    String location = "";
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
       int field = WireFormat.getTagFieldNumber(tag);
-      int type = WireFormat.getTagWireType(tag);
-      @Nullable Message inner = FIELDS.getOrDefault(message, Map.of()).get(field);
-      if (inner != null && type == WireFormat.WIRETYPE_LENGTH_DELIMITED) {
+      if (field == DATA_LOCATION && WireFormat.getTagWireType(tag) == WireFormat.WIRETYPE_VARINT) {
+        external = in.readInt32() == EXTERNAL;
+      } else if (field == EXTERNAL_DATA && isMessage(tag)) {
         int limit = in.pushLimit(in.readRawVarint32());
-        if (find(onnx, in, inner, depth + 1)) {
-          return true;
+        StringBuilder key = new StringBuilder();
+        StringBuilder value = new StringBuilder();
+        for (int entry = in.readTag(); entry != 0; entry = in.readTag()) {
+          (WireFormat.getTagFieldNumber(entry) == 1 ? key : value)
+              .append(in.readBytes().toStringUtf8());
         }
         in.popLimit(limit);
-      } else if (message == Message.TENSOR
-          && field == DATA_LOCATION
-          && type == WireFormat.WIRETYPE_VARINT) {
-        if (in.readInt32() == EXTERNAL) {
-          return true;
-        }
+        location = key.toString().equals("location") ? value.toString() : location;
       } else {
         in.skipField(tag);
       }
     }
-    return false;
+    return external ? location : null;
+  }
+
+  private static boolean isMessage(int tag) {
+    return WireFormat.getTagWireType(tag) == WireFormat.WIRETYPE_LENGTH_DELIMITED;
   }
 }

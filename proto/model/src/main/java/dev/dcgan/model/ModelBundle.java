@@ -91,6 +91,7 @@ public final class ModelBundle {
   }
 
   private static ModelBundle validateManifest(Path folder) throws IOException {
+    requireModelFile(folder);
     ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
     check(folder, manifest);
     ModelBundle bundle = new ModelBundle(folder, manifest, false);
@@ -114,6 +115,7 @@ public final class ModelBundle {
       throws IOException {
     Path file = folder.resolve(MODEL_FILE);
     sizeOf(file, MAX_MODEL_BYTES);
+    FileKind.requireModel(file);
     ModelFile onnx = ModelFile.digest(file);
     ModelManifest.Builder manifest =
         describer.describe(onnx).toBuilder()
@@ -159,6 +161,7 @@ public final class ModelBundle {
     Path file = folder.resolve(MODEL_FILE);
     long size = sizeOf(file, MAX_MODEL_BYTES);
     if (size != manifest.getOnnxBytes()) {
+      FileKind.requireModel(file);
       throw new InvalidModelException(
           "%s has %d bytes; its manifest says %d: publish the version again"
               .formatted(file, size, manifest.getOnnxBytes()));
@@ -232,6 +235,13 @@ public final class ModelBundle {
                       : "use a newer program"));
     }
     return manifest.build();
+  }
+
+  private static void requireModelFile(Path folder) throws InvalidModelException {
+    String reason = Surveyor.missingModel(folder);
+    if (reason != null) {
+      throw new InvalidModelException(folder + " " + reason);
+    }
   }
 
   private static long sizeOf(Path file, long limit) throws IOException {

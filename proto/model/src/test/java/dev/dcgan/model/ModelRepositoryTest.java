@@ -20,6 +20,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 class ModelRepositoryTest {
@@ -154,6 +155,33 @@ class ModelRepositoryTest {
             () -> repository.openUnverified("cats", 3, onnx -> ModelManifest.getDefaultInstance()))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("image of 0 x 0 pixels");
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'', is empty, copy the file again",
+    "'version https://git-lfs.github.com/spec/v1\noid sha256:0', Git LFS pointer, git lfs pull",
+    "'\n<!DOCTYPE html><html>', HTML page, download",
+    "PK\u0003\u0004abc, zip archive, torch.onnx.export",
+    "\u0080\u0002}q, pickle, torch.onnx.export",
+    "'{\"error\": \"not found\"}', text file, download",
+  })
+  void openUnverified_namesFilesOfAnotherKind(String head, String found, String remedy)
+      throws IOException {
+    Path folder = Files.createDirectories(repository.root().resolve("cats/1"));
+    Files.write(folder.resolve("model.onnx"), head.getBytes(StandardCharsets.ISO_8859_1));
+    assertThatThrownBy(() -> repository.openUnverified("cats", 1, onnx -> Models.draft("m").build()))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContainingAll(found, remedy);
+  }
+
+  @Test
+  void open_namesAGitLfsPointerBesideAManifest() throws IOException {
+    Path folder = publish("digits").folder();
+    Files.writeString(folder.resolve("model.onnx"), "version https://git-lfs.github.com/spec/v1");
+    assertThatThrownBy(() -> repository.open("digits", 1))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("git lfs pull");
   }
 
   @Test

@@ -11,6 +11,9 @@ public interface ModelListener {
   /** A version of the model was skipped; called once for each reason. */
   void rejected(String model);
 
+  /** The files of a version were replaced after it was loaded; called once for each content. */
+  void replaced(String model);
+
   /** A version was loaded on demand. */
   void fetched();
 

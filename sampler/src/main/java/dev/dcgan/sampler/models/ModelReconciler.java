@@ -3,6 +3,7 @@ package dev.dcgan.sampler.models;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
@@ -11,6 +12,7 @@ import dev.dcgan.sampler.scheduling.Failure.Kind;
 import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.List;
@@ -64,7 +66,7 @@ final class ModelReconciler {
             repository,
             config.allowUnverified(),
             factory,
-            listener::rejected,
+            listener,
             this::freeMemory,
             health,
             new LoadBackoff<>(config.poll(), nanoClock));
@@ -81,6 +83,7 @@ final class ModelReconciler {
       return false;
     }
     problems.nextLook();
+    loader.nextLook();
     reportErrors(this::findModels);
     known.forEach(name -> reportErrors(() -> reconcile(name)));
     // The versions to keep besides are loaded once all models are served.
@@ -114,6 +117,18 @@ final class ModelReconciler {
         problems.info("%s holds no model yet: waiting for one".formatted(repository.root()));
       }
     }
+    for (Skipped skipped : repository.survey().skipped()) {
+      // The loader reports versions, once their files have settled.
+      if (!skipped.version() && concerns(skipped)) {
+        problems.warn("skipped " + skipped);
+      }
+    }
+  }
+
+  /** Whether a skipped path belongs to a model that is to be served. */
+  private boolean concerns(Skipped skipped) {
+    Path model = repository.root().relativize(skipped.path()).getName(0);
+    return config.names().isEmpty() || config.names().contains(model.toString());
   }
 
   private void reconcile(String model) throws IOException {

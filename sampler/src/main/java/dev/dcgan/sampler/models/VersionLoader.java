@@ -12,24 +12,28 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
-import java.util.function.Consumer;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Opens and loads versions. Invalid versions are rejected, logged and counted once, and remembered
- * until their files change. A model is read and verified when it is loaded. A version without a
+ * Opens and loads versions. Invalid versions are rejected and remembered until their files change.
+ * They are logged as errors and counted once, when their files have not changed for some looks at
+ * the repository: until then they may be being copied. A model is read and verified when it is loaded. A version without a
  * manifest must be read to be opened; its description is cached until its files change.
  *
  * <p>A version is not at fault, and not rejected, if memory is short or the device is lost. It is
- * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}). Not
- * thread-safe.
+ * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}).
+ *
+ * <p>A version that was loaded never comes back with another content, because clients may keep its
+ * images forever: if its model.onnx is replaced it is rejected. Not thread-safe.
  */
 final class VersionLoader {
 
@@ -43,14 +47,23 @@ final class VersionLoader {
     }
   }
 
-  private record Rejected(String fingerprint, String reason) {}
+  private static final int SETTLING_LOOKS = 2;
+
+  /** A rejected version, since which look, and whether that was reported. */
+  private record Rejected(
+      String fingerprint, String reason, String meanwhile, long look, boolean reported) {}
+
+  private record Seen(String fingerprint, long look) {}
+
+  /** The content that a version was loaded with, and the last state of its files that was checked. */
+  private record Loaded(String sha256, String checked, String changed) {}
 
   private record Unverified(String fingerprint, ModelBundle bundle) {}
 
   private final ModelRepository repository;
   private final boolean allowUnverified;
   private final VersionFactory factory;
-  private final Consumer<String> onRejected;
+  private final ModelListener listener;
   private final BooleanSupplier freeMemory;
   private final DeviceHealth health;
   private final LoadBackoff<Id> backoff;
@@ -58,12 +71,15 @@ final class VersionLoader {
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
   private final Map<Id, Unverified> unverified = new HashMap<>();
+  private final Map<Id, Seen> bare = new HashMap<>();
+  private final Map<Id, Loaded> loaded = new HashMap<>();
+  private long look;
 
   /**
    * A loader that has rejected nothing yet.
    *
    * @param allowUnverified whether versions without a manifest are opened
-   * @param onRejected called with the model of each version that is rejected
+   * @param listener called for each version that is rejected or replaced
    * @param freeMemory evicts versions that nobody uses; false: there is none
    * @param health receives the loss of a device
    * @param backoff between attempts to load a version that is not at fault
@@ -72,17 +88,22 @@ final class VersionLoader {
       ModelRepository repository,
       boolean allowUnverified,
       VersionFactory factory,
-      Consumer<String> onRejected,
+      ModelListener listener,
       BooleanSupplier freeMemory,
       DeviceHealth health,
       LoadBackoff<Id> backoff) {
     this.repository = repository;
     this.allowUnverified = allowUnverified;
     this.factory = factory;
-    this.onRejected = onRejected;
+    this.listener = listener;
     this.freeMemory = freeMemory;
     this.health = health;
     this.backoff = backoff;
+  }
+
+  /** A new look at the repository begins. */
+  void nextLook() {
+    look++;
   }
 
   /**
@@ -92,8 +113,58 @@ final class VersionLoader {
    * @throws InvalidModelException it is rejected, now or since its files last changed
    */
   ModelBundle open(String model, long version, String meanwhile) throws IOException {
+    Id id = new Id(model, version);
+    requireSettled(id);
     return attempt(
-        new Id(model, version), meanwhile, fingerprint -> read(model, version, fingerprint));
+        id,
+        meanwhile,
+        fingerprint -> {
+          ModelBundle bundle = read(model, version, fingerprint);
+          requireSameContent(id, bundle.manifest().getModel().getSha256());
+          return bundle;
+        });
+  }
+
+  /**
+   * Requires that a version without a manifest that appears while this program runs has not changed
+   * since an earlier look: its files may be being copied, and the manifest comes last.
+   */
+  private void requireSettled(Id id) throws IOException {
+    Seen seen = see(id);
+    if (seen != null && seen.look == look && look > 1) {
+      throw new InvalidModelException(
+          id + " has no manifest.json and has just been copied; it is opened at the next look");
+    }
+  }
+
+  /** Notes at which look a version without a manifest had its files first; null: it has none. */
+  private @Nullable Seen see(Id id) throws IOException {
+    if (!allowUnverified
+        || unverified.containsKey(id)
+        || !repository.isBare(id.model, id.version)) {
+      return null;
+    }
+    String fingerprint = fingerprint(id);
+    Seen before = bare.get(id);
+    if (before != null && before.fingerprint.equals(fingerprint)) {
+      return before;
+    }
+    Seen now = new Seen(fingerprint, look);
+    bare.put(id, now);
+    return now;
+  }
+
+  private void requireSameContent(Id id, String sha256) throws InvalidModelException {
+    Loaded before = loaded.get(id);
+    if (before != null && !before.sha256.equals(sha256)) {
+      throw replaced(id, before, sha256);
+    }
+  }
+
+  private static InvalidModelException replaced(Id id, Loaded before, String sha256) {
+    return new InvalidModelException(
+        "%s was replaced on disk: it was loaded with SHA-256 %s; its files now have %s: publish a new version instead of changing one"
+            .formatted(id, before.sha256, sha256));
   }
 
   /**
@@ -109,9 +180,10 @@ final class VersionLoader {
         fingerprint -> {
           backoff.requireDue(id, fingerprint);
           try {
-            ServedVersion loaded = loadFreeingMemory(bundle);
+            ServedVersion version = loadFreeingMemory(bundle);
             backoff.succeeded(id);
-            return loaded;
+            loaded.put(id, new Loaded(version.version().getSha256(), fingerprint, fingerprint));
+            return version;
           } catch (InvalidModelException e) {
             throw e; // It is at fault and is not tried again.
           } catch (IOException | RuntimeException | Error e) {
@@ -161,6 +233,7 @@ final class VersionLoader {
   /** The reasons why versions are rejected; forgets those whose files have changed or are gone. */
   Map<Long, String> invalid(String model, List<Long> versions) {
     unverified.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
+    bare.keySet().removeIf(id -> id.model.equals(model) && !versions.contains(id.version));
     backoff.forget(id -> id.model.equals(model) && !versions.contains(id.version));
     rejected
         .entrySet()
@@ -169,6 +242,8 @@ final class VersionLoader {
                 entry.getKey().model.equals(model)
                     && (!versions.contains(entry.getKey().version)
                         || hasChanged(entry.getKey(), entry.getValue())));
+    versions.forEach(version -> inspect(new Id(model, version)));
+    rejected.replaceAll((id, entry) -> id.model.equals(model) ? reportSettled(id, entry) : entry);
     Map<Long, String> invalid = new HashMap<>();
     rejected.forEach(
         (id, entry) -> {
@@ -177,6 +252,50 @@ final class VersionLoader {
           }
         });
     return invalid;
+  }
+
+  /** Notes what changes from look to look. */
+  private void inspect(Id id) {
+    try {
+      var unused = see(id);
+      Loaded before = loaded.get(id);
+      if (before != null) {
+        detectReplacement(id, before);
+      }
+    } catch (IOException | UncheckedIOException e) {
+      log.debug("cannot inspect the files of {}: {}", id, e.toString());
+    }
+  }
+
+  /** Digests the model of a version that was loaded, if its files have changed and settled. */
+  private void detectReplacement(Id id, Loaded before) throws IOException {
+    String now = fingerprint(id);
+    if (now.equals(before.checked)) {
+      return;
+    }
+    if (!now.equals(before.changed)) {
+      loaded.put(id, new Loaded(before.sha256, before.checked, now));
+      return;
+    }
+    String sha256 = repository.digest(id.model, id.version);
+    loaded.put(id, new Loaded(before.sha256, now, now));
+    if (!sha256.equals(before.sha256)) {
+      String reason = String.valueOf(replaced(id, before, sha256).getMessage());
+      log.error("{}; the version in memory stays as it was loaded", reason);
+      rejected.put(id, new Rejected(now, reason, "", look, true));
+      listener.rejected(id.model);
+      listener.replaced(id.model);
+    }
+  }
+
+  /** Logs and counts a rejected version once its files have not changed for some looks. */
+  private Rejected reportSettled(Id id, Rejected entry) {
+    if (entry.reported || look - entry.look < SETTLING_LOOKS) {
+      return entry;
+    }
+    log.error("skipped {}, {}: {}", id, entry.meanwhile, entry.reason);
+    listener.rejected(id.model);
+    return new Rejected(entry.fingerprint, entry.reason, entry.meanwhile, entry.look, true);
   }
 
   private interface Attempt<T> {
@@ -193,11 +312,24 @@ final class VersionLoader {
     try {
       return attempt.run(fingerprint);
     } catch (InvalidModelException e) {
-      String reason = String.valueOf(e.getMessage());
-      rejected.put(id, new Rejected(fingerprint, reason));
-      onRejected.accept(id.model);
-      log.error("skipped {}, {}: {}", id, meanwhile, reason);
+      reject(id, fingerprint, meanwhile, e);
       throw e;
+    } catch (IOException | UncheckedIOException e) {
+      if (health.isLost() || fingerprint(id).equals(fingerprint)) {
+        throw e;
+      }
+      InvalidModelException changing =
+          new InvalidModelException("the files of %s are changing".formatted(id), e);
+      reject(id, fingerprint, meanwhile, changing);
+      throw changing;
+    }
+  }
+
+  private void reject(Id id, String fingerprint, String meanwhile, InvalidModelException e) {
+    String reason = String.valueOf(e.getMessage());
+    Rejected before = rejected.put(id, new Rejected(fingerprint, reason, meanwhile, look, false));
+    if (before == null || before.reported) {
+      log.info("waiting until the files of {} stop changing: {}", id, reason);
     }
   }
 
@@ -239,10 +371,15 @@ final class VersionLoader {
 
   private static String sizeAndTime(Path file) {
     try {
-      return "%s %d %s"
-          .formatted(file.getFileName(), Files.size(file), Files.getLastModifiedTime(file));
+      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+      return "%s %d %s %s"
+          .formatted(
+              file.getFileName(),
+              attributes.size(),
+              attributes.lastModifiedTime(),
+              attributes.fileKey());
     } catch (IOException e) {
-      throw new UncheckedIOException(e);
+      return file.getFileName() + " unreadable"; // A broken link, or removed just now.
     }
   }
 }

@@ -65,7 +65,12 @@ public final class OnnxModel implements Network {
     return CloseAll.of(networks.stream().<Runnable>map(network -> network::close).toList());
   }
 
-  /** Describes a model by its own tensors, for versions that have no manifest. */
+  /**
+   * Describes a model by its own tensors and by a few images, for versions that have no manifest.
+   *
+   * @throws InvalidModelException the model is not a generator whose images depend on their latents
+   *     alone
+   */
   public static ModelManifest describe(ModelFile onnx) throws IOException {
     onnx.requireSelfContained();
     return OnnxSignatures.read(onnx.path()).toManifest();

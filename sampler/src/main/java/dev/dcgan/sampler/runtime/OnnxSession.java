@@ -12,9 +12,11 @@ import dev.dcgan.model.ModelFile;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.sampler.scheduling.Output;
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
@@ -32,7 +34,7 @@ final class OnnxSession implements GeneratorSession {
   // Mutable state
   private final AtomicInteger users = new AtomicInteger(1);
 
-  private OnnxSession(OrtSession session, Signature signature) {
+  OnnxSession(OrtSession session, Signature signature) {
     this.session = session;
     this.signature = signature;
   }
@@ -91,23 +93,71 @@ final class OnnxSession implements GeneratorSession {
   @Override
   public void run(int n, GeneratorMemory memory, Set<Output> outputs) throws OrtException {
     boolean toPixels = outputs.contains(Output.PIXELS) && signature.pixels() == null;
+    Map<Output, String> names = new EnumMap<>(Output.class);
+    if (outputs.contains(Output.FLOATS) || toPixels) {
+      names.put(Output.FLOATS, signature.image());
+    }
+    if (signature.pixels() != null && outputs.contains(Output.PIXELS)) {
+      names.put(Output.PIXELS, signature.pixels());
+    }
+    if (signature.batch() == 0) {
+      runTogether(n, memory, names);
+    } else {
+      runInPieces(n, memory, names);
+    }
+    if (signature.range() != null && names.containsKey(Output.FLOATS)) {
+      signature.range().map(memory.images(Output.FLOATS, n).asFloatBuffer());
+    }
+    if (toPixels) {
+      float[] images = new float[n * memory.shape().values()];
+      memory.images(Output.FLOATS, n).asFloatBuffer().get(images);
+      memory.images(Output.PIXELS, n).put(Pixels.of(images, memory.shape()));
+    }
+  }
+
+  private void runTogether(int n, GeneratorMemory memory, Map<Output, String> names)
+      throws OrtException {
     Map<String, OnnxValue> pinned = new HashMap<>();
-    try (OnnxTensor input = input(n, memory)) {
-      if (outputs.contains(Output.FLOATS) || toPixels) {
-        pinned.put(signature.image(), pinned(Output.FLOATS, OnnxJavaType.FLOAT, n, memory));
-      }
-      if (outputs.contains(Output.PIXELS) && !toPixels) {
-        pinned.put(signature.pixels(), pinned(Output.PIXELS, OnnxJavaType.UINT8, n, memory));
+    try (OnnxTensor input = input(n, memory.latents(n))) {
+      for (Map.Entry<Output, String> output : names.entrySet()) {
+        OnnxJavaType type =
+            output.getKey() == Output.PIXELS ? OnnxJavaType.UINT8 : OnnxJavaType.FLOAT;
+        pinned.put(output.getValue(), pinned(output.getKey(), type, n, memory));
       }
       // The result is empty: the images are in the pinned tensors.
       session.run(Map.of(signature.input(), input), pinned).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
     }
-    if (toPixels) {
-      float[] images = new float[n * memory.shape().values()];
-      memory.images(Output.FLOATS, n).asFloatBuffer().get(images);
-      memory.images(Output.PIXELS, n).put(Pixels.of(images, memory.shape()));
+  }
+
+  /** Runs batches of the fixed size; the last one is padded with zeros. */
+  private void runInPieces(int n, GeneratorMemory memory, Map<Output, String> names)
+      throws OrtException {
+    int batch = signature.batch();
+    int latentSize = memory.latentSize();
+    FloatBuffer latents = memory.latents(n);
+    FloatBuffer piece =
+        ByteBuffer.allocateDirect(batch * latentSize * Float.BYTES)
+            .order(ByteOrder.nativeOrder())
+            .asFloatBuffer();
+    for (int first = 0; first < n; first += batch) {
+      int count = Math.min(batch, n - first);
+      for (int i = 0; i < batch * latentSize; i++) {
+        piece.put(i, i < count * latentSize ? latents.get(first * latentSize + i) : 0);
+      }
+      try (OnnxTensor input = input(batch, piece);
+          OrtSession.Result result =
+              session.run(Map.of(signature.input(), input), Set.copyOf(names.values()))) {
+        for (Map.Entry<Output, String> output : names.entrySet()) {
+          int bytes = memory.imageBytes(output.getKey());
+          OnnxTensor images = (OnnxTensor) result.get(output.getValue()).orElseThrow();
+          memory
+              .images(output.getKey(), n)
+              .position(first * bytes)
+              .put(images.getByteBuffer().limit(count * bytes));
+        }
+      }
     }
   }
 
@@ -123,12 +173,11 @@ final class OnnxSession implements GeneratorSession {
     }
   }
 
-  private OnnxTensor input(int n, GeneratorMemory memory) throws OrtException {
-    FloatBuffer latents = memory.latents(n);
+  private OnnxTensor input(int n, FloatBuffer latents) throws OrtException {
     long[] dimensions =
         signature.fourDimensional()
-            ? new long[] {n, memory.latentSize(), 1, 1}
-            : new long[] {n, memory.latentSize()};
+            ? new long[] {n, signature.latentSize(), 1, 1}
+            : new long[] {n, signature.latentSize()};
     return OnnxTensor.createTensor(OnnxRuntime.ENVIRONMENT, latents, dimensions);
   }
 

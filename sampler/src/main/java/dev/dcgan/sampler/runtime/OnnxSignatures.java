@@ -12,30 +12,55 @@ import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.scheduling.Output;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Reads the {@link Signature} of a model, or checks that of a published one against its manifest.
  */
 final class OnnxSignatures {
 
+  private static final Logger log = LoggerFactory.getLogger(OnnxSignatures.class);
   private static final String LATENT = "z";
+  private static final int MAX_BATCH = 4096;
+  private static final List<String> IMAGE_NAMES = List.of("image", "images", "output");
 
   private OnnxSignatures() {}
 
   /**
-   * Reads the signature of a model file.
+   * Reads the signature of a model file, and runs it to find its range.
    *
    * @throws InvalidModelException the model does not have one float latent as its input, or has no
-   *     images as an output
+   *     images as an output, or {@link OutputProbe} refuses it
    */
   static Signature read(Path onnx) throws IOException {
     try (SessionOptions options = OnnxRuntime.options(RuntimeSettings.cpu(1), 0)) {
       options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
       try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx.toString(), options)) {
-        return read(onnx, session);
+        Signature signature = read(onnx, session);
+        // Not closed: it only borrows the session.
+        OnnxSession borrowed = new OnnxSession(session, signature);
+        Signature found = signature.withRange(new OutputProbe(onnx, borrowed, signature).run());
+        log.info(
+            "{}: latents '{}' of {} values, images '{}' of {} in {}{}{}",
+            onnx,
+            found.input(),
+            found.latentSize(),
+            found.image(),
+            found.shape(),
+            found.range(),
+            found.range() == OutputRange.SIGNED ? "" : ", mapped to [-1, 1]",
+            found.batch() == 0
+                ? ""
+                : ", a fixed batch size of %d: larger batches run in pieces; export it with a"
+                        .formatted(found.batch())
+                    + " dynamic batch size (dynamic_axes) for speed");
+        return found;
       }
     } catch (OrtException e) {
       throw RuntimeFailure.cannot("open", onnx, e);
@@ -50,7 +75,10 @@ final class OnnxSignatures {
    */
   static Signature of(ModelBundle bundle, OrtSession session)
       throws OrtException, InvalidModelException {
-    return bundle.unverified() ? read(bundle.folder(), session) : check(bundle, session);
+    return bundle.unverified()
+        ? read(bundle.folder(), session)
+            .withRange(OutputRange.parse(bundle.manifest().getOutputRange()))
+        : check(bundle, session);
   }
 
   /** The dimensions of a batch of n images. */
@@ -64,38 +92,36 @@ final class OnnxSignatures {
     String input = inputs.size() == 1 ? inputs.keySet().iterator().next() : "";
     long[] latent = dimensions(inputs.get(input), OnnxJavaType.FLOAT);
     boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
-    if (!(fourDimensional || latent.length == 2) || latent[0] != -1 || latent[1] < 1) {
+    if (!(fourDimensional || latent.length == 2) || latent[1] < 1 || latent[0] > MAX_BATCH) {
       throw new InvalidModelException(
-          "cannot use %s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1)"
+          ("cannot use %s: inputs %s; expected one, FLOAT (-1, latent) or (-1, latent, 1, 1), or a"
+                  + " fixed batch size of at most 4096 instead of -1")
               .formatted(folder, tensors(inputs)));
     }
     Map<String, NodeInfo> outputs = session.getOutputInfo();
-    String image = null;
+    String image = image(folder, outputs);
+    long[] nchw = dimensions(outputs.get(image), OnnxJavaType.FLOAT);
+    long[] hwc = {nchw[2], nchw[3], nchw[1]};
     String pixels = null;
-    long[] hwc = {};
     for (Map.Entry<String, NodeInfo> output : outputs.entrySet()) {
-      long[] floats = dimensions(output.getValue(), OnnxJavaType.FLOAT);
       long[] bytes = dimensions(output.getValue(), OnnxJavaType.UINT8);
-      if (floats.length == 4 && image == null) {
-        image = output.getKey();
-        hwc = new long[] {floats[2], floats[3], floats[1]};
+      if (pixels == null
+          && bytes.length == 4
+          && Arrays.equals(hwc, Arrays.copyOfRange(bytes, 1, bytes.length))) {
+        pixels = output.getKey(); // Otherwise the shape differs: not the same images.
       }
-      if (bytes.length == 4 && pixels == null) {
-        pixels = output.getKey();
-      }
-    }
-    if (image == null) {
-      throw new InvalidModelException(
-          "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
-              .formatted(folder, tensors(outputs)));
-    }
-    if (!Arrays.equals(batchOf(-1, hwc), dimensions(outputs.get(pixels), OnnxJavaType.UINT8))) {
-      pixels = null; // Not the same images: the shape differs.
     }
     try {
       ImageShape shape = new ImageShape(side(hwc, 0), side(hwc, 1), side(hwc, 2));
       return new Signature(
-          input, Math.toIntExact(latent[1]), fourDimensional, shape, image, pixels);
+          input,
+          Math.toIntExact(latent[1]),
+          fourDimensional,
+          shape,
+          image,
+          pixels,
+          batch(latent[0], nchw[0]),
+          null);
     } catch (IllegalArgumentException | ArithmeticException e) {
       throw new InvalidModelException(
           "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
@@ -104,8 +130,43 @@ final class OnnxSignatures {
     }
   }
 
+  /** The output with the images: the only one that may be, or the only one with a usual name. */
+  private static String image(Path folder, Map<String, NodeInfo> outputs)
+      throws InvalidModelException {
+    List<String> found = new ArrayList<>();
+    for (Map.Entry<String, NodeInfo> output : outputs.entrySet()) {
+      long[] floats = dimensions(output.getValue(), OnnxJavaType.FLOAT);
+      if (floats.length == 4) {
+        found.add(output.getKey());
+      }
+    }
+    if (found.size() > 1) {
+      // Features have other numbers of channels.
+      found.removeIf(
+          name -> {
+            long channels = dimensions(outputs.get(name), OnnxJavaType.FLOAT)[1];
+            return channels != 1 && channels != 3;
+          });
+    }
+    List<String> named = found.stream().filter(IMAGE_NAMES::contains).toList();
+    if (found.size() == 1 || named.size() == 1) {
+      return named.size() == 1 ? named.get(0) : found.get(0);
+    }
+    throw new InvalidModelException(
+        found.isEmpty()
+            ? "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width)"
+                .formatted(folder, tensors(outputs))
+            : "cannot use %s: outputs %s may all be the images; expected one of them, or exactly one of %s"
+                .formatted(folder, found, IMAGE_NAMES));
+  }
+
+  /** The fixed batch size; 0: any. One of the tensors may not state it. */
+  private static int batch(long input, long output) {
+    return Math.toIntExact(Math.max(0, Math.max(input, output)));
+  }
+
   private static int side(long[] dimensions, int i) {
-    return dimensions.length == 0 ? 0 : Math.toIntExact(dimensions[i]);
+    return Math.toIntExact(dimensions[i]);
   }
 
   /** The dimensions of a tensor of that type; empty if the node is none. */
@@ -151,7 +212,9 @@ final class OnnxSignatures {
         false,
         bundle.shape(),
         name(Output.FLOATS),
-        name(Output.PIXELS));
+        name(Output.PIXELS),
+        0,
+        null);
   }
 
   private static void checkTensor(

@@ -9,8 +9,10 @@ import org.jspecify.annotations.Nullable;
  *
  * @param input float (n, latentSize)
  * @param fourDimensional whether the input is (n, latentSize, 1, 1) instead
- * @param image float (n, c, h, w) in [-1, 1]
+ * @param image float (n, c, h, w)
  * @param pixels uint8 (n, h, w, c); null: the model has no such output, and they are computed
+ * @param batch the only n that the model runs; 0: any
+ * @param range of the values of {@code image}; null: not to be mapped
  */
 record Signature(
     String input,
@@ -18,10 +20,29 @@ record Signature(
     boolean fourDimensional,
     ImageShape shape,
     String image,
-    @Nullable String pixels) {
+    @Nullable String pixels,
+    int batch,
+    @Nullable OutputRange range) {
+
+  /** The same tensors, with a range; the model's own pixels are of use only in [-1, 1]. */
+  Signature withRange(OutputRange found) {
+    return new Signature(
+        input,
+        latentSize,
+        fourDimensional,
+        shape,
+        image,
+        found == OutputRange.SIGNED ? pixels : null,
+        batch,
+        found);
+  }
 
   /** A manifest with the fields that the signature tells. */
   ModelManifest toManifest() {
-    return ModelManifest.newBuilder().setShape(shape.toProto()).setLatentSize(latentSize).build();
+    return ModelManifest.newBuilder()
+        .setShape(shape.toProto())
+        .setLatentSize(latentSize)
+        .setOutputRange(range == null ? "" : range.toString())
+        .build();
   }
 }

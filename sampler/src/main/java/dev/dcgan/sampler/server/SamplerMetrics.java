@@ -38,6 +38,7 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   private final Counter padding;
   private final Counter failures;
   private final Counter rejected;
+  private final Counter replaced;
   private final Counter swaps;
   private final Counter onDemandLoads;
   private final Gauge loaded;
@@ -103,6 +104,12 @@ final class SamplerMetrics implements ModelListener, ImageListener {
         Counter.builder()
             .name("sampler_models_rejected_total")
             .help("Versions in the repository that were rejected.")
+            .labelNames("model")
+            .register(registry);
+    replaced =
+        Counter.builder()
+            .name("sampler_models_replaced_total")
+            .help("Versions whose files were replaced after they were loaded.")
             .labelNames("model")
             .register(registry);
     swaps =
@@ -209,6 +216,7 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   @Override
   public void onDisk(String name, long newestVersion, long pinnedVersion) {
     rejected.initLabelValues(name);
+    replaced.initLabelValues(name);
     newest.labelValues(name).set((double) newestVersion);
     pinned.labelValues(name).set((double) pinnedVersion);
   }
@@ -216,6 +224,11 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   @Override
   public void rejected(String name) {
     rejected.labelValues(name).inc();
+  }
+
+  @Override
+  public void replaced(String name) {
+    replaced.labelValues(name).inc();
   }
 
   /** What the schedulers of one model's versions do, all together. */

@@ -115,7 +115,7 @@ class LargeModelTest {
       assertThatThrownBy(
               () -> new ModelRepository(root).openUnverified("bare", 1, OnnxModel::describe))
           .isInstanceOf(InvalidModelException.class)
-          .hasMessageContaining("external data");
+          .hasMessageContainingAll("external data", "'weights.bin'", "onnx.save");
     }
   }
 

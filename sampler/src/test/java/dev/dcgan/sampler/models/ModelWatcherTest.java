@@ -17,6 +17,7 @@ import dev.dcgan.sampler.server.TestModels;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -51,6 +52,7 @@ class ModelWatcherTest {
   private final Map<String, GatedNetwork> networks = new ConcurrentHashMap<>();
   private final Map<String, Semaphore> gates = new ConcurrentHashMap<>();
   private final AtomicInteger rejected = new AtomicInteger();
+  private final AtomicInteger replaced = new AtomicInteger();
   private final AtomicInteger fetched = new AtomicInteger();
   private final AtomicInteger inMemory = new AtomicInteger();
   private final DeviceHealth health = new DeviceHealth();
@@ -221,6 +223,7 @@ class ModelWatcherTest {
     assertThat(errorOf(models, "digits", 1)).contains("version 1 of digits cannot be used");
     assertThat(errorOf(models, "digits", 1)).contains("has 1 bytes; its manifest says");
     assertThat(models.list().get(0).available()).containsExactly(2L);
+    awaitSettled();
     assertThat(rejected).hasValue(1);
 
     Files.write(onnx, bytes);
@@ -249,6 +252,7 @@ class ModelWatcherTest {
     assertThat(errorOf(models, "digits", 1)).contains("SHA-256");
     assertThat(catchThrowable(() -> describe(models, 1))).hasMessageContaining("SHA-256");
     assertThat(models.list().get(0).available()).containsExactly(2L);
+    awaitSettled();
     assertThat(rejected).hasValue(1);
   }
 
@@ -285,6 +289,63 @@ class ModelWatcherTest {
     Files.setLastModifiedTime(onnx, FileTime.fromMillis(time.toMillis() + 1000));
     assertThat(models.get("cats", 1).get(30, TimeUnit.SECONDS).manifest().getModel().getSha256())
         .isNotEqualTo(first.manifest().getModel().getSha256());
+  }
+
+  @Test
+  void replacedVersion_staysServed_andIsNamedOnce() throws Exception {
+    bare(root.resolve("cats"), 1, 10);
+    ModelRegistry models = watch(List.of(), 1, A_MIB, true);
+    assertThat(nextServed()).isEqualTo("cats/1");
+    String served = models.list().get(0).manifest().getModel().getSha256();
+    bare(root.resolve("cats"), 1, 20);
+    awaitSettled();
+    awaitSettled();
+    assertThat(replaced).hasValue(1);
+    assertThat(models.list().get(0).manifest().getModel().getSha256()).isEqualTo(served);
+    use(models, "cats", 1);
+
+    bare(root.resolve("cats"), 1, 10);
+    awaitSettled();
+    assertThat(replaced).as("the same content again").hasValue(1);
+    assertThat(models.list().get(0).available()).containsExactly(1L);
+  }
+
+  @Test
+  void replacedVersion_isNotLoadedAgain() throws Exception {
+    publish(1);
+    publish(2);
+    publish(3);
+    long each = new ModelRepository(root).open("digits", 1).manifest().getOnnxBytes();
+    ModelRegistry models = watch(1, each);
+    assertThat(nextServed()).isEqualTo("digits/3");
+    awaitLook();
+    use(models, "digits", 1);
+    use(models, "digits", 2);
+    assertThat(network("digits/1").awaitClosed()).as("evicted").isTrue();
+    Path another = root.resolve("other");
+    TestModels.publish(new ModelRepository(another), "digits", 1, 9);
+    for (String file : List.of("model.onnx", "manifest.json")) {
+      Files.copy(
+          another.resolve("digits/1").resolve(file),
+          root.resolve("digits/1").resolve(file),
+          StandardCopyOption.REPLACE_EXISTING);
+    }
+    assertThat(errorOf(models, "digits", 1)).contains("was replaced on disk");
+    awaitSettled();
+    assertThat(errorOf(models, "digits", 1)).contains("was replaced on disk");
+    assertThat(models.list().get(0).available()).containsExactly(3L, 2L);
+  }
+
+  @Test
+  void misplacedFolders_doNotKeepOthersFromBeingServed() throws Exception {
+    publish("cats");
+    bare(root.resolve("Faces"), 1, 1);
+    Files.createFile(root.resolve("digits"));
+    Files.createSymbolicLink(root.resolve("loop"), Path.of("loop"));
+    watch(1, 0);
+    assertThat(nextServed()).isEqualTo("cats/1");
+    awaitLook();
+    assertThat(rejected).hasValue(0);
   }
 
   @Test
@@ -355,7 +416,7 @@ class ModelWatcherTest {
         .isEqualTo("digits/1");
     new ModelRepository(root).pin("digits", 2);
     publish(3);
-    awaitLook();
+    awaitSettled();
     assertThat(models.list().get(0)).returns(1L, ModelStatus::serving);
     assertThat(rejected).hasValue(1);
   }
@@ -622,6 +683,11 @@ class ModelWatcherTest {
               }
 
               @Override
+              public void replaced(String model) {
+                replaced.incrementAndGet();
+              }
+
+              @Override
               public void fetched() {
                 fetched.incrementAndGet();
               }
@@ -692,6 +758,13 @@ class ModelWatcherTest {
   private void awaitLook() throws InterruptedException {
     looks.drainPermits();
     assertThat(looks.tryAcquire(2, 30, TimeUnit.SECONDS)).isTrue();
+  }
+
+  /** Waits until files that do not change any more count as settled. */
+  private void awaitSettled() throws InterruptedException {
+    awaitLook();
+    awaitLook();
+    awaitLook();
   }
 
   private static void bare(Path model, long version, long seed) throws IOException {

@@ -3,13 +3,16 @@ package dev.dcgan.sampler.models;
 import org.jspecify.annotations.Nullable;
 
 /** Ignores all events. */
-public final class NoModelListener implements ModelListener {
+public class NoModelListener implements ModelListener {
 
   @Override
   public void serving(ServedVersion model, @Nullable ServedVersion before) {}
 
   @Override
   public void rejected(String model) {}
+
+  @Override
+  public void replaced(String model) {}
 
   @Override
   public void fetched() {}

@@ -191,7 +191,7 @@ class SamplerModelsTest {
       assertRefused(stub, raw("digits", version), Status.Code.NOT_FOUND)
           .startsWith("version " + version + " of digits cannot be used: ");
     }
-    assertThat(metrics()).contains("sampler_models_rejected_total{model=\"digits\"} 7.0");
+    awaitMetric("sampler_models_rejected_total{model=\"digits\"} 7.0"); // Once they have settled.
     publish("digits", 9);
     awaitVersion(stub, 9);
     assertThat(metrics()).contains("sampler_models_rejected_total{model=\"digits\"} 7.0");
@@ -410,6 +410,13 @@ class SamplerModelsTest {
     long start = System.nanoTime();
     while (stub.generate(raw("digits", 0).build()).getModel().getVersion() < version) {
       assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(60));
+    }
+  }
+
+  private void awaitMetric(String line) throws IOException, InterruptedException {
+    long start = System.nanoTime();
+    while (!metrics().contains(line)) {
+      assertThat(System.nanoTime() - start).as(line).isLessThan(TimeUnit.SECONDS.toNanos(60));
     }
   }
 
