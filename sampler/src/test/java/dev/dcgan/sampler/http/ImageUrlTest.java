@@ -10,6 +10,7 @@ import dev.dcgan.v1.Priority;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ImageUrlTest {
 
@@ -47,6 +48,30 @@ class ImageUrlTest {
   }
 
   @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "seed=1&",
+        "&seed=1",
+        "seed=1&&",
+        "&&seed=1&&&format=sheet",
+        "seed=%31",
+        "se%65d=1",
+        "seed=1&utm_source=mail&utm_medium=a%20b&utm_source=c",
+        "fbclid=x&seed=1&gclid=%zz",
+      })
+  void emptyPartsAndTracking_areIgnored(String query) {
+    assertThat(ImageUrl.parse(query))
+        .isEqualTo(ImageUrl.parse("seed=1"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"png", "raw", "float"})
+  void columns_areIgnoredWithoutASheet(String format) {
+    assertThat(ImageUrl.parse("columns=70000&format=" + format))
+        .isEqualTo(ImageUrl.parse("format=" + format));
+  }
+
+  @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       quoteCharacter = '"',
@@ -72,7 +97,8 @@ class ImageUrlTest {
         "seed=1&seed=1|parameter 'seed' is there more than once",
         "sede=1|parameter 'sede' is not known; there are seed, count, first",
         "first_index=1|parameter 'first_index' is not known",
-        "seed=1&|parameter '' is not known",
+        "=1|parameter '' is not known",
+        "utmsource=1|parameter 'utmsource' is not known",
         "seed=%zz|'%zz' has a broken %-escape",
       })
   void whatIsWrong_isToldByTheParametersName(String query, String message) {
