@@ -7,9 +7,12 @@ import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.util.concurrent.GlobalEventExecutor;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
@@ -77,6 +80,7 @@ public final class HttpEndpoint implements AutoCloseable {
   private static final Duration STOP_TIME = Duration.ofSeconds(2);
 
   private final EventLoopGroup loop;
+  private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
   private final List<ExecutorService> executors;
   private final HttpRouter router;
   private final Channel server;
@@ -121,6 +125,7 @@ public final class HttpEndpoint implements AutoCloseable {
                 new ChannelInitializer<Channel>() {
                   @Override
                   protected void initChannel(Channel channel) {
+                    open.add(channel);
                     channel
                         .pipeline()
                         .addLast(
@@ -211,6 +216,7 @@ public final class HttpEndpoint implements AutoCloseable {
 
   /** Closes all connections before the pages are interrupted. */
   private void stop() {
+    open.close().awaitUninterruptibly();
     loop.shutdownGracefully(0, STOP_TIME.toMillis(), TimeUnit.MILLISECONDS)
         .awaitUninterruptibly(STOP_TIME.toMillis());
     executors.forEach(ExecutorService::shutdownNow);

@@ -160,7 +160,7 @@ class GrpcServerTest {
 
   @Test
   void aRequestTooLarge_isRefused() {
-    GenerateRequest large = GenerateRequest.newBuilder().setModel("m".repeat(1 << 20)).build();
+    GenerateRequest large = GenerateRequest.newBuilder().setModel("m".repeat(4 << 20)).build();
 
     assertThatThrownBy(() -> stub().generate(large))
         .isInstanceOf(StatusRuntimeException.class)

@@ -314,7 +314,7 @@ class HttpEndpointTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"GET,400", "GET / HTTP/1.1 x,400", "'GET /\tHTTP/1.1',400"})
+  @CsvSource({"GET,400", "GET / HTTP/1.1 x,400"})
   void invalidHttp_isABadRequest_inOneLine(String line, int code) throws Exception {
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry());
         Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {

@@ -114,7 +114,7 @@ class InvalidRequestsTest {
         GrpcServer.start(
             new GrpcServer.Config(
                 0, true, Duration.ZERO, null, new GrpcLimits(Duration.ofMinutes(5), 32 << 10)),
-            registry,
+            new PrometheusRegistry(),
             new ServingState(),
             new FakeSampler(),
             List.of());

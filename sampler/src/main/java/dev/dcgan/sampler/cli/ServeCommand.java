@@ -99,6 +99,7 @@ public final class ServeCommand implements Settings.Command {
   @Option(
       names = "--cors-origin",
       paramLabel = "ORIGIN",
+      showDefaultValue = Visibility.NEVER,
       split = ",",
       description =
           "Web site whose scripts may read images over HTTP (CORS), such as https://example.org;"
