@@ -73,6 +73,7 @@ public final class HttpEndpoint implements AutoCloseable {
   }
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
+  private static final int BACKLOG = 1024;
   private static final int MAX_LINE_BYTES = 8 << 10;
   private static final int MAX_HEADER_BYTES = 16 << 10;
   private static final int MAX_CHUNK_BYTES = 8 << 10;
@@ -117,7 +118,7 @@ public final class HttpEndpoint implements AutoCloseable {
         new ServerBootstrap()
             .group(loop)
             .channel(NioServerSocketChannel.class)
-            .option(ChannelOption.SO_BACKLOG, limits.connections)
+            .option(ChannelOption.SO_BACKLOG, BACKLOG)
             .option(ChannelOption.SO_REUSEADDR, true)
             // Otherwise a small body waits 40 ms for the acknowledgement of its headers.
             .childOption(ChannelOption.TCP_NODELAY, true)

@@ -165,7 +165,7 @@ class GrpcServerTest {
     assertThatThrownBy(() -> stub().generate(large))
         .isInstanceOf(StatusRuntimeException.class)
         .hasMessageContaining("RESOURCE_EXHAUSTED")
-        .hasMessageContaining("1048576");
+        .hasMessageContaining("4194304");
 
     assertThat(generate(5)).isEqualTo(5);
   }
