@@ -220,7 +220,7 @@ class ImageHandlerTest {
   @Test
   void typesThatAcceptExcludes_areNotAcceptable() throws Exception {
     HttpResponse<String> refused =
-        send(request("/v1/images?seed=4").header("Accept", "text/html, image/webp"));
+        send(request("/v1/images?count=9").header("Accept", "text/html, image/webp"));
     assertThat(refused.statusCode()).isEqualTo(406);
     assertThat(refused.body()).contains("image/png").hasLineCount(1);
     assertThat(send(request("/v1/images?format=raw").header("Accept", "image/*")).statusCode())

@@ -28,14 +28,14 @@ class ImageUrlTest {
   void allParameters_areTheFieldsOfARequest() {
     assertThat(
             ImageUrl.parse(
-                "seed=18446744073709551615&count=4294967295&first=3&format=raw&model=a%2Eb"
+                "seed=18446744073709551615&count=4294967295&first=3&format=sheet&model=a%2Eb"
                     + "&version=7&temperature=.5&columns=9&priority=high"))
         .isEqualTo(
             GenerateRequest.newBuilder()
                 .setSeed(-1)
                 .setCount(-1)
                 .setFirstIndex(3)
-                .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+                .setFormat(ImageFormat.IMAGE_FORMAT_SHEET)
                 .setModel("a.b")
                 .setVersion(7)
                 .setTemperature(0.5f)
