@@ -36,7 +36,10 @@ import org.slf4j.LoggerFactory;
 public final class GrpcServer implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(GrpcServer.class);
-  private static final int MAX_REQUEST_BYTES = 1 << 20;
+
+  /** The most bytes of a request: a client may send back whatever fits into one response. */
+  public static final int MAX_REQUEST_BYTES = 4 << 20;
+
   // Many clients may share a proxy's connection; further calls wait at the client. Unread responses
   // occupy the server's memory: services with large responses limit them per CallConnection.
   private static final int MAX_CALLS_PER_CONNECTION = 1000;
@@ -79,9 +82,21 @@ public final class GrpcServer implements AutoCloseable {
    * @param maxConnectionAge the age after which a client is asked to reconnect, so that it
    *     discovers other replicas; calls in flight complete. Zero disables the limit
    * @param tls the TLS files, or null for plain text
+   * @param limits the limits for clients
    */
   public record Config(
-      int port, boolean handlersBlock, Duration maxConnectionAge, @Nullable ServerTls tls) {}
+      int port,
+      boolean handlersBlock,
+      Duration maxConnectionAge,
+      @Nullable ServerTls tls,
+      GrpcLimits limits) {
+
+    /** A configuration with {@link GrpcLimits#DEFAULT}. */
+    public Config(
+        int port, boolean handlersBlock, Duration maxConnectionAge, @Nullable ServerTls tls) {
+      this(port, handlersBlock, maxConnectionAge, tls, GrpcLimits.DEFAULT);
+    }
+  }
 
   /**
    * Starts a server for one service whose handlers may block, in plain text. Port 0 selects any
@@ -116,6 +131,7 @@ public final class GrpcServer implements AutoCloseable {
     String name = service.bindService().getServiceDescriptor().getName();
     HealthStatusManager health = new HealthStatusManager();
     HealthWatches watches = new HealthWatches();
+    InvalidRequests requests = new InvalidRequests(System::nanoTime);
     health.setStatus(name, ServingStatus.NOT_SERVING);
     ReloadingTls tls = config.tls == null ? null : new ReloadingTls(config.tls);
     boolean hasEpoll = Epoll.isAvailable();
@@ -134,17 +150,26 @@ public final class GrpcServer implements AutoCloseable {
             .workerEventLoopGroup(loops)
             .maxConcurrentCallsPerConnection(MAX_CALLS_PER_CONNECTION)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
+            .maxInboundMetadataSize(config.limits.maxMetadataBytes())
+            // A stream whose client pauses sends nothing, and then nothing else excuses its pings.
+            .permitKeepAliveTime(config.limits.permitKeepalive().toNanos(), TimeUnit.NANOSECONDS)
+            .permitKeepAliveWithoutCalls(true)
             // Detects clients that vanished without closing the connection, and frees their memory.
             .keepAliveTime(1, TimeUnit.MINUTES)
-            .addService(service)
-            .addService(ServerInterceptors.intercept(health.getHealthService(), watches))
-            .addService(ProtoReflectionServiceV1.newInstance())
-            .addService(ProtoReflectionService.newInstance())
+            .addService(requests.guard(service.bindService()))
+            .addService(
+                requests.guard(ServerInterceptors.intercept(health.getHealthService(), watches)))
+            .addService(requests.guard(ProtoReflectionServiceV1.newInstance().bindService()))
+            .addService(requests.guard(ProtoReflectionService.newInstance().bindService()))
+            .addStreamTracerFactory(requests)
             // The interceptor that is added last is called first.
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
+            .intercept(requests)
             .intercept(new ServerMetrics(registry));
-    further.forEach(builder::addService);
+    for (BindableService other : further) {
+      builder.addService(requests.guard(other.bindService()));
+    }
     if (tls != null) {
       builder.sslContext(tls.context());
     }

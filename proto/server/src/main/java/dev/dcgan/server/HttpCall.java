@@ -1,10 +1,31 @@
 package dev.dcgan.server;
 
-import com.sun.net.httpserver.HttpExchange;
+import io.netty.buffer.ByteBuf;
+import io.netty.buffer.ByteBufOutputStream;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelFutureListener;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.DefaultHttpHeaders;
+import io.netty.handler.codec.http.EmptyHttpHeaders;
+import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaders;
+import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
+import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.TooLongHttpHeaderException;
+import io.netty.handler.codec.http.TooLongHttpLineException;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
+import java.time.Duration;
+import java.time.ZoneOffset;
+import java.time.ZonedDateTime;
+import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One HTTP request, which is answered once by {@link #send}, {@link #sendHeaders} or {@link #text}.
@@ -13,32 +34,58 @@ import java.util.List;
 public final class HttpCall {
 
   private static final int MAX_LINE_LENGTH = 500;
+  // Smaller responses wait for the client outside the slots for pages.
+  private static final int SMALL_BODY_BYTES = 256 << 10;
+  private static final Duration MAX_SEND_TIME = Duration.ofMinutes(2);
 
-  private final HttpExchange exchange;
+  private final Channel channel;
+  private final HttpRequest request;
+  private final boolean keepAlive;
+  private final HttpHeaders headers = new DefaultHttpHeaders();
+  private final long received = System.nanoTime();
 
-  HttpCall(HttpExchange exchange) {
-    this.exchange = exchange;
+  // Mutable state
+  private int code = -1;
+
+  /**
+   * A request.
+   *
+   * @param keepAlive whether the connection serves another request after this one
+   */
+  HttpCall(Channel channel, HttpRequest request, boolean keepAlive) {
+    this.channel = channel;
+    this.request = request;
+    this.keepAlive = keepAlive;
     // Prevents browsers from interpreting text as HTML.
     header("X-Content-Type-Options", "nosniff");
   }
 
-  HttpExchange exchange() {
-    return exchange;
-  }
-
-  /** The path without the query. */
+  /** The path as it was sent, with its escapes, without the query. */
   String path() {
-    return exchange.getRequestURI().getPath();
+    String target = target();
+    int query = target.indexOf('?');
+    return query < 0 ? target : target.substring(0, query);
   }
 
   /** The raw query, or empty if there is none. */
   public String query() {
-    String query = exchange.getRequestURI().getRawQuery();
-    return query == null ? "" : query;
+    String target = target();
+    int query = target.indexOf('?');
+    return query < 0 ? "" : target.substring(query + 1);
+  }
+
+  /** The origin form; some proxies send {@code http://host/path} (RFC 9112, 3.2.2). */
+  private String target() {
+    String uri = request.uri();
+    if (uri.startsWith("http://") || uri.startsWith("https://")) {
+      int path = uri.indexOf('/', uri.indexOf("//") + 2);
+      return path < 0 ? "/" : uri.substring(path);
+    }
+    return uri;
   }
 
   String method() {
-    return exchange.getRequestMethod();
+    return request.method().name();
   }
 
   /** Whether the request's method is HEAD. */
@@ -48,18 +95,44 @@ public final class HttpCall {
 
   /** The values of a request header, one per occurrence. */
   public List<String> headers(String name) {
-    List<String> values = exchange.getRequestHeaders().get(name);
-    return values == null ? List.of() : values;
+    return request.headers().getAll(name);
   }
 
   /** Stands for the connection of the request: equal for requests of one connection. */
   public Object connection() {
-    return exchange.getRemoteAddress(); // With its port.
+    return channel.id();
+  }
+
+  /** Why the request is no valid HTTP, as status code and line; null if it is valid. */
+  @Nullable Malformed malformed() {
+    Throwable cause = request.decoderResult().cause();
+    if (cause == null) {
+      return null;
+    }
+    if (cause instanceof TooLongHttpLineException) {
+      return new Malformed(414, "the request line is too long");
+    }
+    if (cause instanceof TooLongHttpHeaderException) {
+      return new Malformed(431, "the headers are too long");
+    }
+    return new Malformed(400, "cannot parse the request: expected HTTP/1.1");
+  }
+
+  record Malformed(int code, String line) {}
+
+  /** Whether the client is still connected. */
+  boolean isConnected() {
+    return channel.isActive();
+  }
+
+  /** The time since the request was received. */
+  Duration age() {
+    return Duration.ofNanos(System.nanoTime() - received);
   }
 
   /** Sets a response header. */
   public void header(String name, String value) {
-    exchange.getResponseHeaders().set(name, value);
+    headers.set(name, value);
   }
 
   /** Sends a response. For HEAD the body is omitted. */
@@ -75,20 +148,62 @@ public final class HttpCall {
 
   /** {@link #send(int, byte[])} for a body of known length that need not be one array. */
   public void send(int code, int length, Body body) throws IOException {
+    header("Content-Length", Integer.toString(length));
     if (isHead()) {
-      header("Content-Length", Integer.toString(length));
       sendHeaders(code);
       return;
     }
-    exchange.sendResponseHeaders(code, length == 0 ? -1 : length);
-    try (OutputStream out = exchange.getResponseBody()) {
+    ByteBuf buffer = channel.alloc().buffer(length);
+    try (OutputStream out = new ByteBufOutputStream(buffer)) {
       body.writeTo(out);
+    } catch (IOException | RuntimeException | Error e) {
+      buffer.release();
+      throw e;
     }
+    write(code, buffer);
   }
 
   /** Sends a response without a body, for example 304, or for HEAD if the body is expensive. */
   public void sendHeaders(int code) throws IOException {
-    exchange.sendResponseHeaders(code, -1);
+    write(code, channel.alloc().buffer(0));
+  }
+
+  /** Waits until the client has a large response, so that slow readers keep their slot. */
+  private void write(int code, ByteBuf body) throws IOException {
+    header("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC)));
+    boolean small = body.readableBytes() <= SMALL_BODY_BYTES;
+    DefaultFullHttpResponse response =
+        new DefaultFullHttpResponse(
+            HttpVersion.HTTP_1_1,
+            HttpResponseStatus.valueOf(code),
+            body,
+            headers,
+            EmptyHttpHeaders.INSTANCE);
+    if (code != 204 && code != 304 && !isHead() && !headers.contains("Content-Length")) {
+      headers.set(HttpHeaderNames.CONTENT_LENGTH, 0);
+    }
+    HttpUtil.setKeepAlive(headers, request.protocolVersion(), keepAlive);
+    this.code = code;
+    ChannelFuture written = channel.writeAndFlush(response);
+    if (!keepAlive) {
+      var unused = written.addListener(ChannelFutureListener.CLOSE);
+    }
+    if (small) {
+      return;
+    }
+    try {
+      if (!written.await(MAX_SEND_TIME.toNanos(), TimeUnit.NANOSECONDS)) {
+        abort();
+        throw new IOException("the response was not read in time");
+      }
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new IOException("interrupted", e);
+    }
+    Throwable failure = written.cause();
+    if (failure != null) {
+      throw new IOException(failure);
+    }
   }
 
   /** Sends one line of text, which must not be cached. It may quote the request. */
@@ -103,6 +218,11 @@ public final class HttpCall {
 
   /** The status code that was sent, or -1 if none was. */
   int code() {
-    return exchange.getResponseCode();
+    return code;
+  }
+
+  /** Ends a request without a response. */
+  void abort() {
+    var unused = channel.close();
   }
 }

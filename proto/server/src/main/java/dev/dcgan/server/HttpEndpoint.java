@@ -1,22 +1,37 @@
 package dev.dcgan.server;
 
-import com.sun.net.httpserver.HttpServer;
+import io.netty.bootstrap.ServerBootstrap;
+import io.netty.channel.Channel;
+import io.netty.channel.ChannelFuture;
+import io.netty.channel.ChannelInitializer;
+import io.netty.channel.ChannelOption;
+import io.netty.channel.EventLoopGroup;
+import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.group.ChannelGroup;
+import io.netty.channel.group.DefaultChannelGroup;
+import io.netty.channel.nio.NioIoHandler;
+import io.netty.channel.socket.nio.NioServerSocketChannel;
+import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.util.concurrent.GlobalEventExecutor;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
-import java.util.concurrent.SynchronousQueue;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The HTTP endpoint of a program, which uses the JDK's HTTP server.
+ * The HTTP endpoint of a program.
  *
  * <ul>
  *   <li>{@code /metrics}: the metrics of the given registry, the JVM and the process, for
@@ -26,59 +41,110 @@ import org.slf4j.LoggerFactory;
  *   <li>the program's own pages
  * </ul>
  *
- * <p>Thread-safe. All resources are limited: at most 256 connections (more are closed immediately),
- * at most 32 concurrent requests for the program's own pages (more get 503), 10 s to receive a
- * request and 120 s to compute and send the response. There are as many threads as connections, so
- * that slow clients and slow pages do not block the paths above. System properties of the JDK's
- * server, such as {@code sun.net.httpserver.maxReqTime}, override the limits. The endpoint has
- * neither TLS nor authentication: run it in a trusted network or behind a proxy.
+ * <p>Thread-safe. All resources are limited, and those of the three paths above are reserved:
+ * neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has neither TLS
+ * nor authentication: run it in a trusted network or behind a proxy.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
-  private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
-  private static final int MAX_SLOW_REQUESTS = 32;
-  private static final int MAX_CONNECTIONS = 256;
+  /**
+   * The limits of an endpoint.
+   *
+   * @param connections open at once; a further one replaces the one that has waited longest for a
+   *     request
+   * @param pages concurrent requests for the program's own pages
+   * @param waiting further ones, which wait in order of arrival; more get 503. Together with
+   *     {@code pages} fewer than {@code connections}: the rest is reserved for the paths above
+   * @param maxWait the time that they wait; then they get 503
+   * @param firstRequest the time to receive the first request of a connection
+   * @param idle the time to receive another request
+   */
+  record Limits(
+      int connections,
+      int pages,
+      int waiting,
+      Duration maxWait,
+      Duration firstRequest,
+      Duration idle) {
 
-  static {
-    // The JDK reads these properties once, when the first server is created.
-    limit("sun.net.httpserver.maxReqTime", "10"); // seconds
-    limit("sun.net.httpserver.maxRspTime", "120"); // seconds
-    limit("jdk.httpserver.maxConnections", Integer.toString(MAX_CONNECTIONS));
-    // Otherwise a small body waits 40 ms for the acknowledgement of its headers.
-    limit("sun.net.httpserver.nodelay", "true");
+    static final Limits DEFAULT =
+        new Limits(
+            768, 32, 480, Duration.ofSeconds(60), Duration.ofSeconds(10), Duration.ofSeconds(75));
   }
 
-  private final HttpServer server;
-  private final ExecutorService executor;
+  private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
+  private static final int BACKLOG = 1024;
+  private static final int MAX_LINE_BYTES = 8 << 10;
+  private static final int MAX_HEADER_BYTES = 16 << 10;
+  private static final int MAX_CHUNK_BYTES = 8 << 10;
+  private static final int MAX_QUICK_REQUESTS = 256;
+  private static final Duration STOP_TIME = Duration.ofSeconds(2);
+
+  private final EventLoopGroup loop;
+  private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
+  private final List<ExecutorService> executors;
   private final HttpRouter router;
+  private final Channel server;
 
   // Mutable state
   private volatile Readiness readiness = () -> Optional.of("starting");
   private volatile Readiness liveness = Readiness.READY;
 
   private HttpEndpoint(
-      HttpServer server, PrometheusRegistry registry, Map<String, HttpPage> pages) {
-    this.server = server;
-    router =
-        new HttpRouter(
-            Map.of(
-                "/metrics",
-                new MetricsPage(registry),
-                "/healthz",
-                call -> respond(call, liveness, "alive"),
-                "/readyz",
-                call -> respond(call, readiness, "ready")),
-            pages,
-            MAX_SLOW_REQUESTS,
-            registry);
-    executor =
-        new ThreadPoolExecutor(
-            0,
-            MAX_CONNECTIONS,
-            1,
-            TimeUnit.MINUTES,
-            new SynchronousQueue<>(),
-            Threads.named("http"));
+      int port,
+      PrometheusRegistry registry,
+      Map<String, HttpPage> pages,
+      Set<String> corsOrigins,
+      Limits limits)
+      throws IOException {
+    ExecutorService health = pool("http-health", 1, MAX_QUICK_REQUESTS);
+    // A metric may hang, for example with the file system that it measures.
+    ExecutorService metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
+    ExecutorService slow = pool("http", limits.pages, limits.waiting);
+    executors = List.of(health, metrics, slow);
+    TreeMap<String, HttpRouter.Route> routes = new TreeMap<>();
+    routes.put("/metrics", new HttpRouter.Route(new MetricsPage(registry), metrics, null));
+    routes.put("/healthz", health(call -> respond(call, liveness, "alive"), health));
+    routes.put("/readyz", health(call -> respond(call, readiness, "ready"), health));
+    CorsPolicy cors = corsOrigins.isEmpty() ? null : new CorsPolicy(corsOrigins);
+    pages.forEach((path, page) -> routes.put(path, new HttpRouter.Route(page, slow, cors)));
+    router = new HttpRouter(routes, metrics, limits.maxWait, registry);
+    HttpConnections connections =
+        new HttpConnections(
+            limits.connections, limits.firstRequest, limits.idle, router::accept);
+    // One thread: it only parses requests and writes responses.
+    loop = new MultiThreadIoEventLoopGroup(1, Threads.named("http-io"), NioIoHandler.newFactory());
+    ChannelFuture bound =
+        new ServerBootstrap()
+            .group(loop)
+            .channel(NioServerSocketChannel.class)
+            .option(ChannelOption.SO_BACKLOG, BACKLOG)
+            .option(ChannelOption.SO_REUSEADDR, true)
+            // Otherwise a small body waits 40 ms for the acknowledgement of its headers.
+            .childOption(ChannelOption.TCP_NODELAY, true)
+            .childHandler(
+                new ChannelInitializer<Channel>() {
+                  @Override
+                  protected void initChannel(Channel channel) {
+                    open.add(channel);
+                    channel
+                        .pipeline()
+                        .addLast(
+                            new HttpServerCodec(MAX_LINE_BYTES, MAX_HEADER_BYTES, MAX_CHUNK_BYTES),
+                            connections.new Handler());
+                  }
+                })
+            .bind(port)
+            .awaitUninterruptibly();
+    server = bound.channel();
+    Throwable failure = bound.cause();
+    if (failure != null) {
+      stop();
+      throw new IOException(
+          "cannot serve HTTP on port %d (%s); choose another with --http-port"
+              .formatted(port, failure.getMessage()),
+          failure);
+    }
   }
 
   /** Starts an endpoint without pages of the program's own. */
@@ -86,32 +152,39 @@ public final class HttpEndpoint implements AutoCloseable {
     return start(port, registry, Map.of());
   }
 
+  /** Starts an endpoint whose pages scripts of other web sites cannot read. */
+  public static HttpEndpoint start(
+      int port, PrometheusRegistry registry, Map<String, HttpPage> pages) throws IOException {
+    return start(port, registry, pages, Set.of());
+  }
+
   /**
    * Starts an endpoint, which is live but not ready.
    *
    * @param port the TCP port, or 0 for any free port
    * @param pages the program's own pages by path
+   * @param corsOrigins the web sites whose scripts may read those pages; {@code *}: all
    * @throws IOException if the port cannot be bound
    */
   public static HttpEndpoint start(
-      int port, PrometheusRegistry registry, Map<String, HttpPage> pages) throws IOException {
+      int port, PrometheusRegistry registry, Map<String, HttpPage> pages, Set<String> corsOrigins)
+      throws IOException {
+    return start(port, registry, pages, corsOrigins, Limits.DEFAULT);
+  }
+
+  static HttpEndpoint start(
+      int port,
+      PrometheusRegistry registry,
+      Map<String, HttpPage> pages,
+      Set<String> corsOrigins,
+      Limits limits)
+      throws IOException {
     JvmMetrics.builder().register(registry);
-    HttpServer server;
-    try {
-      server = HttpServer.create(new InetSocketAddress(port), 0);
-    } catch (IOException e) {
-      throw new IOException(
-          "cannot serve HTTP on port %d (%s); choose another with --http-port"
-              .formatted(port, e.getMessage()),
-          e);
-    }
-    HttpEndpoint endpoint = new HttpEndpoint(server, registry, pages);
-    endpoint.serve();
-    return endpoint;
+    return new HttpEndpoint(port, registry, pages, corsOrigins, limits);
   }
 
   public int port() {
-    return server.getAddress().getPort();
+    return ((InetSocketAddress) server.localAddress()).getPort();
   }
 
   /** Sets the source of {@code /readyz}. */
@@ -138,37 +211,37 @@ public final class HttpEndpoint implements AutoCloseable {
   /** Shuts down immediately. Requests in flight are cancelled. */
   @Override
   public void close() {
-    server.stop(0);
-    executor.shutdownNow();
+    server.close().awaitUninterruptibly();
+    stop();
   }
 
-  private void serve() {
-    server.createContext("/", router);
-    server.setExecutor(executor);
-    // The server's dispatcher thread inherits the daemon flag of the thread that starts it.
-    Thread starter = Threads.named("http-start").newThread(server::start);
-    starter.start();
-    boolean interrupted = false;
-    while (starter.isAlive()) {
-      try {
-        starter.join();
-      } catch (InterruptedException e) {
-        interrupted = true;
-      }
-    }
-    if (interrupted) {
-      Thread.currentThread().interrupt();
-    }
+  /** Closes all connections before the pages are interrupted. */
+  private void stop() {
+    open.close().awaitUninterruptibly();
+    loop.shutdownGracefully(0, STOP_TIME.toMillis(), TimeUnit.MILLISECONDS)
+        .awaitUninterruptibly(STOP_TIME.toMillis());
+    executors.forEach(ExecutorService::shutdownNow);
+  }
+
+  private static HttpRouter.Route health(HttpPage page, ExecutorService executor) {
+    return new HttpRouter.Route(page, executor, null);
+  }
+
+  private static ExecutorService pool(String name, int threads, int waiting) {
+    ThreadPoolExecutor pool =
+        new ThreadPoolExecutor(
+            threads,
+            threads,
+            1,
+            TimeUnit.MINUTES,
+            new ArrayBlockingQueue<>(waiting, true),
+            Threads.named(name));
+    pool.allowCoreThreadTimeOut(true);
+    return pool;
   }
 
   private static void respond(HttpCall call, Readiness answer, String yes) throws IOException {
     Optional<String> whyNot = answer.whyNot();
     call.text(whyNot.isEmpty() ? 200 : 503, whyNot.orElse(yes));
-  }
-
-  private static void limit(String property, String value) {
-    if (System.getProperty(property) == null) {
-      System.setProperty(property, value);
-    }
   }
 }

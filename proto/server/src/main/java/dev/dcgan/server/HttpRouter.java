@@ -1,17 +1,16 @@
 package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpHandler;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.Map;
 import java.util.NavigableMap;
 import java.util.TreeMap;
-import java.util.concurrent.Semaphore;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -19,15 +18,23 @@ import org.slf4j.LoggerFactory;
  * Routes each request to the page of its path, counts it, and converts an unexpected exception of a
  * page into a 500 and one log entry. Thread-safe.
  */
-final class HttpRouter implements HttpHandler {
+final class HttpRouter {
 
   private static final Logger log = LoggerFactory.getLogger(HttpRouter.class);
   private static final int MAX_QUERY_LENGTH = 2048;
+  private static final String METHODS = "GET, HEAD, OPTIONS";
 
-  private record Route(HttpPage page, boolean slow) {}
+  /**
+   * Where a path leads.
+   *
+   * @param executor runs the page; has a bounded queue
+   * @param cors lets other web sites' scripts read the page; null: they cannot
+   */
+  record Route(HttpPage page, ExecutorService executor, @Nullable CorsPolicy cors) {}
 
-  private final NavigableMap<String, Route> routes = new TreeMap<>();
-  private final Semaphore slots;
+  private final NavigableMap<String, Route> routes;
+  private final ExecutorService refusals;
+  private final Duration maxWait;
   private final Counter requests;
 
   // Mutable state
@@ -36,18 +43,18 @@ final class HttpRouter implements HttpHandler {
   /**
    * Creates a router.
    *
-   * @param quick pages by path that never block
-   * @param slow pages by path that may block; at most {@code slots} requests for them run
-   *     concurrently, more are refused
+   * @param routes by path
+   * @param refusals runs what needs no page
+   * @param maxWait the time that a request may wait for its executor
    */
   HttpRouter(
-      Map<String, HttpPage> quick,
-      Map<String, HttpPage> slow,
-      int slots,
+      NavigableMap<String, Route> routes,
+      ExecutorService refusals,
+      Duration maxWait,
       PrometheusRegistry registry) {
-    quick.forEach((path, page) -> routes.put(path, new Route(page, false)));
-    slow.forEach((path, page) -> routes.put(path, new Route(page, true)));
-    this.slots = new Semaphore(slots);
+    this.routes = new TreeMap<>(routes);
+    this.refusals = refusals;
+    this.maxWait = maxWait;
     requests =
         Counter.builder()
             .name("http_server_requests_total")
@@ -56,19 +63,20 @@ final class HttpRouter implements HttpHandler {
             .register(registry);
   }
 
-  @Override
-  public void handle(HttpExchange exchange) {
+  /**
+   * Answers a request on another thread.
+   *
+   * @param done runs when the request is complete
+   */
+  void accept(HttpCall call, Runnable done) {
     begin();
-    HttpCall call = new HttpCall(exchange);
-    try (exchange) {
-      guarded(call);
-    } catch (IOException e) {
-      log.debug("the client of {} disconnected", call.path(), e);
-    } finally {
-      // Only known paths get a time series, because clients may request any path.
-      String path = routes.containsKey(call.path()) ? call.path() : "other";
-      requests.labelValues(path, Integer.toString(Math.max(0, call.code()))).inc();
-      end();
+    Route route = routes.get(call.path());
+    ExecutorService executor = route == null ? refusals : route.executor;
+    try {
+      executor.execute(() -> handle(call, () -> respond(route, call), done));
+    } catch (RejectedExecutionException e) {
+      // Responding from the event loop does not wait for the client.
+      handle(call, () -> busy(call), done);
     }
   }
 
@@ -85,46 +93,73 @@ final class HttpRouter implements HttpHandler {
     return true;
   }
 
-  private void guarded(HttpCall call) throws IOException {
+  @FunctionalInterface
+  private interface Answer {
+    void send() throws IOException;
+  }
+
+  private void handle(HttpCall call, Answer answer, Runnable done) {
     try {
-      route(call);
+      guarded(call, answer);
+    } catch (IOException e) {
+      log.debug("the client of {} disconnected", call.path(), e);
+      call.abort();
+    } finally {
+      // Only known paths get a time series, because clients may request any path.
+      String path = routes.containsKey(call.path()) ? call.path() : "other";
+      requests.labelValues(path, Integer.toString(Math.max(0, call.code()))).inc();
+      end();
+      done.run();
+    }
+  }
+
+  private void guarded(HttpCall call, Answer answer) throws IOException {
+    try {
+      answer.send();
     } catch (RuntimeException | Error e) {
       log.error("{} failed", call.path(), e);
       if (call.code() < 0) {
         call.text(500, "internal error; the server's log has the cause");
       }
     }
+    if (call.code() < 0) {
+      call.abort();
+    }
   }
 
-  private void route(HttpCall call) throws IOException {
-    Route route = routes.get(call.path());
-    if (route == null) {
+  private void respond(@Nullable Route route, HttpCall call) throws IOException {
+    HttpCall.Malformed malformed = call.malformed();
+    if (malformed != null) {
+      call.text(malformed.code(), malformed.line());
+    } else if (route == null) {
       call.text(404, "no such page; expected one of " + String.join(", ", routes.keySet()));
-    } else if (!call.method().equals("GET") && !call.isHead()) {
-      call.header("Allow", "GET, HEAD");
-      call.text(405, "expected GET or HEAD");
-    } else if (call.query().length() > MAX_QUERY_LENGTH) {
-      call.text(
-          414, "the query is too long; expected at most %d characters".formatted(MAX_QUERY_LENGTH));
-    } else if (route.slow) {
-      serveSlow(route.page, call);
     } else {
-      route.page.serve(call);
+      if (route.cors != null) {
+        route.cors.apply(call);
+      }
+      if (call.method().equals("OPTIONS")) {
+        call.header("Allow", METHODS);
+        call.sendHeaders(204);
+      } else if (!call.method().equals("GET") && !call.isHead()) {
+        call.header("Allow", METHODS);
+        call.text(405, "expected GET, HEAD or OPTIONS");
+      } else if (call.query().length() > MAX_QUERY_LENGTH) {
+        call.text(
+            414,
+            "the query is too long; expected at most %d characters".formatted(MAX_QUERY_LENGTH));
+      } else if (!call.isConnected()) {
+        call.abort();
+      } else if (call.age().compareTo(maxWait) > 0) {
+        busy(call);
+      } else {
+        route.page.serve(call);
+      }
     }
   }
 
-  /** The slot is held until the response is sent, which limits slow readers too. */
-  private void serveSlow(HttpPage page, HttpCall call) throws IOException {
-    if (!slots.tryAcquire()) {
-      call.header("Retry-After", "1");
-      call.text(503, "too many concurrent requests; try again later");
-      return;
-    }
-    try {
-      page.serve(call);
-    } finally {
-      slots.release();
-    }
+  private static void busy(HttpCall call) throws IOException {
+    call.header("Retry-After", "1");
+    call.text(503, "too many concurrent requests; try again later");
   }
 
   private synchronized void begin() {

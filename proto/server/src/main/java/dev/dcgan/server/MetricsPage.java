@@ -1,19 +1,70 @@
 package dev.dcgan.server;
 
-import com.sun.net.httpserver.HttpExchange;
+import io.prometheus.metrics.exporter.common.PrometheusHttpExchange;
+import io.prometheus.metrics.exporter.common.PrometheusHttpRequest;
+import io.prometheus.metrics.exporter.common.PrometheusHttpResponse;
 import io.prometheus.metrics.exporter.common.PrometheusScrapeHandler;
-import io.prometheus.metrics.exporter.httpserver.HttpExchangeAdapter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.OutputStream;
+import java.util.Collections;
+import java.util.Enumeration;
 
 /** Serves a registry's metrics with Prometheus's library. Exceptions are left to the router. */
 final class MetricsPage implements HttpPage {
 
-  /** The library would log a stack trace if a client disconnects, and prevent a 500 response. */
-  private static final class Exchange extends HttpExchangeAdapter {
+  /** One scrape, whose response is sent when it is complete. */
+  private static final class Exchange
+      implements PrometheusHttpExchange, PrometheusHttpRequest, PrometheusHttpResponse {
 
-    Exchange(HttpExchange exchange) {
-      super(exchange);
+    private final HttpCall call;
+    private final ByteArrayOutputStream body = new ByteArrayOutputStream();
+    private int code = 500;
+
+    Exchange(HttpCall call) {
+      this.call = call;
+    }
+
+    @Override
+    public PrometheusHttpRequest getRequest() {
+      return this;
+    }
+
+    @Override
+    public PrometheusHttpResponse getResponse() {
+      return this;
+    }
+
+    @Override
+    public String getQueryString() {
+      return call.query();
+    }
+
+    @Override
+    public Enumeration<String> getHeaders(String name) {
+      return Collections.enumeration(call.headers(name));
+    }
+
+    @Override
+    public String getMethod() {
+      return call.method();
+    }
+
+    @Override
+    public String getRequestPath() {
+      return call.path();
+    }
+
+    @Override
+    public void setHeader(String name, String value) {
+      call.header(name, value);
+    }
+
+    @Override
+    public OutputStream sendHeadersAndGetBody(int statusCode, int contentLength) {
+      code = statusCode;
+      return body;
     }
 
     @Override
@@ -38,6 +89,8 @@ final class MetricsPage implements HttpPage {
 
   @Override
   public void serve(HttpCall call) throws IOException {
-    handler.handleRequest(new Exchange(call.exchange()));
+    Exchange exchange = new Exchange(call);
+    handler.handleRequest(exchange);
+    call.send(exchange.code, exchange.body.size(), exchange.body::writeTo);
   }
 }

@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import io.grpc.Context;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
@@ -106,7 +107,7 @@ final class ServerMetrics implements ServerInterceptor {
 
     @Override
     public void onCancel() {
-      timing.end(Status.Code.CANCELLED);
+      timing.end(InvalidRequests.cancellation(Context.current()));
       super.onCancel();
     }
   }

@@ -160,12 +160,12 @@ class GrpcServerTest {
 
   @Test
   void aRequestTooLarge_isRefused() {
-    GenerateRequest large = GenerateRequest.newBuilder().setModel("m".repeat(1 << 20)).build();
+    GenerateRequest large = GenerateRequest.newBuilder().setModel("m".repeat(4 << 20)).build();
 
     assertThatThrownBy(() -> stub().generate(large))
         .isInstanceOf(StatusRuntimeException.class)
         .hasMessageContaining("RESOURCE_EXHAUSTED")
-        .hasMessageContaining("1048576");
+        .hasMessageContaining("4194304");
 
     assertThat(generate(5)).isEqualTo(5);
   }

@@ -104,7 +104,7 @@ class ServerMetricsTest {
 
   @Test
   void aRequestTooLarge_isCountedAndLeavesNothingInFlight() {
-    fail(GenerateRequest.newBuilder().setModel("m".repeat(1 << 20)).build());
+    fail(GenerateRequest.newBuilder().setModel("m".repeat(4 << 20)).build());
     server.close();
 
     assertThat(handled().values()).containsExactly(1.0);

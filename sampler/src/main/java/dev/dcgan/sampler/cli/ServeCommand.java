@@ -6,6 +6,7 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
+import dev.dcgan.server.GrpcLimitsOptions;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -14,6 +15,7 @@ import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
+import java.util.Set;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
@@ -38,6 +40,8 @@ public final class ServeCommand implements Settings.Command {
   private static final int MAX_KEEP_VERSIONS = 1000;
   private static final int MAX_MODEL_MEMORY_MIB = 1 << 20;
   private static final Duration MAX_EXIT_TIME = Duration.ofSeconds(5);
+  private static final String ORIGIN_RULE =
+      "* or http(s)://HOST[:PORT] in lower case, without a path";
 
   @Option(names = "--repository", description = "Model repository folder.")
   private Path repository = Path.of("models");
@@ -90,6 +94,18 @@ public final class ServeCommand implements Settings.Command {
               + " progress finish. 0s: never. Default: 30m")
   private Duration maxConnectionAge = Duration.ofMinutes(30);
 
+  @Mixin private GrpcLimitsOptions grpcLimits = new GrpcLimitsOptions();
+
+  @Option(
+      names = "--cors-origin",
+      paramLabel = "ORIGIN",
+      showDefaultValue = Visibility.NEVER,
+      split = ",",
+      description =
+          "Web site whose scripts may read images over HTTP (CORS), such as https://example.org;"
+              + " repeat it, or separate several by commas; *: all. Default: none")
+  private Set<String> corsOrigins = Set.of();
+
   @Mixin private RuntimeOptions runtime = new RuntimeOptions();
 
   @Option(
@@ -135,6 +151,10 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
+    grpcLimits.check(problems);
+    for (String origin : corsOrigins) {
+      problems.requireMatches("--cors-origin", origin, ServeCommand::isOrigin, ORIGIN_RULE);
+    }
     runtime.check(problems);
     problems.requireRange("--max-queue-images", maxQueueImages, 1, MAX_QUEUE_IMAGES);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
@@ -173,7 +193,9 @@ public final class ServeCommand implements Settings.Command {
             runtime.requestedProvider(),
             runtime.sessions(chosen),
             new BatchingPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
-            batchTimeout);
+            batchTimeout,
+            grpcLimits.limits(),
+            corsOrigins);
     Shutdown shutdown = Shutdown.onSignal();
     SamplerServer sampler =
         SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
@@ -188,5 +210,9 @@ public final class ServeCommand implements Settings.Command {
     sampler.drain(drainDelay, drainGrace);
     log.info("ended");
     return 0;
+  }
+
+  private static boolean isOrigin(String origin) {
+    return origin.equals("*") || origin.matches("https?://[a-z0-9.-]+(:[0-9]+)?");
   }
 }

@@ -31,6 +31,9 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
               format == ImageFormat.IMAGE_FORMAT_SHEET
                   ? "request fewer, or PNG with GenerateStream"
                   : "use GenerateStream");
+  // Only Generate has a stream.
+  private static final GenerateEncoding ONE_RESPONSE =
+      new GenerateEncoding(format -> "request fewer, in several calls");
 
   private final ImageService images;
   private final ModelService models;
@@ -48,7 +51,8 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
         Integer.toUnsignedLong(request.getCount()),
-        version -> ImageRequest.of(request));
+        version -> ImageRequest.of(request),
+        ENCODING);
   }
 
   @Override
@@ -57,7 +61,8 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
         request.getLatentsCount() / 64,
-        version -> ImageRequest.of(request, version));
+        version -> ImageRequest.of(request, version),
+        ONE_RESPONSE);
   }
 
   @Override
@@ -66,7 +71,8 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
         Integer.toUnsignedLong(request.getCount()),
-        version -> ImageRequest.of(request, version));
+        version -> ImageRequest.of(request, version),
+        ONE_RESPONSE);
   }
 
   @Override
@@ -126,8 +132,9 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
       StreamObserver<GenerateResponse> observer,
       ModelRef model,
       long count,
-      ImageService.RequestParser parser) {
+      ImageService.RequestParser parser,
+      GenerateEncoding encoding) {
     GrpcCall<GenerateResponse> call = new GrpcCall<>(observer, listener);
-    call.respondWithImages(images.generate(call.context(), model, count, parser, ENCODING));
+    call.respondWithImages(images.generate(call.context(), model, count, parser, encoding));
   }
 }

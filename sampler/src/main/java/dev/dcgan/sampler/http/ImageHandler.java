@@ -36,8 +36,8 @@ import java.util.concurrent.TimeoutException;
  * version has a manifest: then caches may keep them for ever. Otherwise another version may take
  * over, so caches must revalidate.
  *
- * <p>A request waits on its thread. The JDK's server does not report clients that are gone: their
- * images are made nonetheless, or leave the queue when the maximum wait is over.
+ * <p>A request waits on its thread. The images of a client that is gone are made nonetheless, or
+ * leave the queue when the maximum wait is over.
  */
 public final class ImageHandler implements HttpPage {
 
@@ -84,9 +84,15 @@ public final class ImageHandler implements HttpPage {
     ServedVersion version = acquire(query, deadline);
     try {
       ENCODING.requireFits(request, version);
+      if (!Accept.allows(call.headers("Accept"), type(request))) {
+        call.text(406, "the images are %s, which Accept excludes".formatted(type(request)));
+        return;
+      }
       String url = ImageUrl.canonical(version, query, request);
       ImageTag tag = ImageTag.of(version, url);
-      if (tag.isAmong(call.headers("If-None-Match"))) {
+      if (!tag.isWanted(call.headers("If-Match"))) {
+        call.text(412, "the images have the ETag %s, which If-Match excludes".formatted(tag.text()));
+      } else if (tag.isAmong(call.headers("If-None-Match"))) {
         identify(call, tag, url, query, version);
         call.sendHeaders(304);
       } else if (call.isHead()) {

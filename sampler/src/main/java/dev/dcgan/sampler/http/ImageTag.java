@@ -4,6 +4,7 @@ import dev.dcgan.model.Sha256;
 import dev.dcgan.sampler.models.ServedVersion;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.stream.Stream;
 
 /**
  * The strong validator (RFC 9110, 8.8) of images, known before they are made: the same for the same
@@ -33,15 +34,30 @@ record ImageTag(String text) {
   }
 
   /**
-   * Whether a client has these images already.
+   * Whether a client has these images already (weak comparison, RFC 9110, 8.8.3.2).
    *
    * @param known the values of the headers {@code If-None-Match}
    */
   boolean isAmong(List<String> known) {
-    return known.stream()
-        .flatMap(tags -> List.of(tags.split(",")).stream())
-        .map(String::strip)
+    return tags(known)
         .map(tag -> tag.startsWith("W/") ? tag.substring(2) : tag)
-        .anyMatch(tag -> tag.equals("*") || tag.equals(text));
+        .anyMatch(this::matches);
+  }
+
+  /**
+   * Whether these are the images that a client wants (strong comparison).
+   *
+   * @param wanted the values of the headers {@code If-Match}; none: any images
+   */
+  boolean isWanted(List<String> wanted) {
+    return wanted.isEmpty() || tags(wanted).anyMatch(this::matches);
+  }
+
+  private boolean matches(String tag) {
+    return tag.equals("*") || tag.equals(text);
+  }
+
+  private static Stream<String> tags(List<String> headers) {
+    return headers.stream().flatMap(tags -> Stream.of(tags.split(","))).map(String::strip);
   }
 }

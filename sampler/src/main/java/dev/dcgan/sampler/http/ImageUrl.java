@@ -22,6 +22,11 @@ final class ImageUrl {
   private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
       "seed, count, first, format, model, version, temperature, columns and priority";
+  // Added to links by mail programs, advertisements and social networks; they mean nothing here.
+  private static final Pattern TRACKING =
+      Pattern.compile(
+          "utm_[a-z_]+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|srsltid|msclkid|yclid|ttclid|twclid"
+              + "|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi|mkt_tok");
   private static final String WHOLE = "expected a whole number from 0 to %s";
   private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");
@@ -30,7 +35,8 @@ final class ImageUrl {
   private ImageUrl() {}
 
   /**
-   * Parses a query, with the defaults of HTTP.
+   * Parses a query, with the defaults of HTTP. Empty parts and {@link #TRACKING} parameters are
+   * ignored, as are columns for formats other than sheet: neither is part of the canonical URL.
    *
    * @param query as it was sent, with its escapes
    * @throws RequestException a parameter is unknown, repeated or does not parse; its range is
@@ -42,6 +48,9 @@ final class ImageUrl {
         GenerateRequest.newBuilder().setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
     given.forEach((name, value) -> set(parsed, name, value));
     boolean sheet = parsed.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET;
+    if (!sheet) {
+      parsed.clearColumns();
+    }
     if (!given.containsKey("count")) {
       parsed.setCount(sheet ? DEFAULT_SHEET_IMAGES : 1);
     }
@@ -74,12 +83,12 @@ final class ImageUrl {
 
   private static Map<String, String> parameters(String query) {
     Map<String, String> parameters = new LinkedHashMap<>();
-    if (query.isEmpty()) {
-      return parameters;
-    }
-    for (String part : query.split("&", -1)) {
+    for (String part : query.split("&")) {
       int equals = part.indexOf('=');
       String name = unescaped(equals < 0 ? part : part.substring(0, equals));
+      if (part.isEmpty() || TRACKING.matcher(name).matches()) {
+        continue;
+      }
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
       if (parameters.putIfAbsent(name, value) != null) {
         throw RequestException.of(

@@ -16,6 +16,7 @@ import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.scheduling.RunGuard;
+import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.ServerTls;
@@ -27,6 +28,7 @@ import java.time.Duration;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
@@ -49,6 +51,8 @@ public final class SamplerServer {
    * @param sessions concurrent inference sessions of each version
    * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
    *     never
+   * @param grpcLimits the limits for gRPC's clients
+   * @param corsOrigins the web sites whose scripts may read images over HTTP
    */
   public record Config(
       ModelWatcherConfig models,
@@ -60,7 +64,37 @@ public final class SamplerServer {
       String requested,
       int sessions,
       BatchingPolicy policy,
-      Duration batchTimeout) {}
+      Duration batchTimeout,
+      GrpcLimits grpcLimits,
+      Set<String> corsOrigins) {
+
+    /** A configuration with the default limits, for clients that are no scripts of web sites. */
+    public Config(
+        ModelWatcherConfig models,
+        int port,
+        int httpPort,
+        Duration maxConnectionAge,
+        @Nullable ServerTls tls,
+        RuntimeSettings runtime,
+        String requested,
+        int sessions,
+        BatchingPolicy policy,
+        Duration batchTimeout) {
+      this(
+          models,
+          port,
+          httpPort,
+          maxConnectionAge,
+          tls,
+          runtime,
+          requested,
+          sessions,
+          policy,
+          batchTimeout,
+          GrpcLimits.DEFAULT,
+          Set.of());
+    }
+  }
 
   /** Makes what loads versions. */
   interface LoaderFactory {
@@ -138,7 +172,12 @@ public final class SamplerServer {
     ServingState state = new ServingState();
     GrpcServer server =
         GrpcServer.start(
-            new GrpcServer.Config(config.port(), false, config.maxConnectionAge(), config.tls()),
+            new GrpcServer.Config(
+                config.port(),
+                false,
+                config.maxConnectionAge(),
+                config.tls(),
+                config.grpcLimits()),
             registry,
             state,
             new SamplerGrpcService(images, models, metrics),
@@ -153,7 +192,8 @@ public final class SamplerServer {
               registry,
               Map.of(
                   ImageHandler.PATH,
-                  new ImageHandler(images, metrics, workers, ImageHandler.MAX_WAIT)));
+                  new ImageHandler(images, metrics, workers, ImageHandler.MAX_WAIT)),
+              config.corsOrigins());
     } catch (IOException e) {
       server.close();
       throw e;

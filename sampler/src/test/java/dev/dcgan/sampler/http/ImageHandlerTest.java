@@ -198,6 +198,42 @@ class ImageHandlerTest {
   }
 
   @Test
+  void preconditions_areChecked() throws Exception {
+    String path = "/v1/images?seed=4&count=9";
+    String tag =
+        send(request(path).method("HEAD", BodyPublishers.noBody()))
+            .headers()
+            .firstValue("ETag")
+            .orElseThrow();
+    for (String wanted : List.of("\"x\"", "W/" + tag, "\"x\", \"y\"")) {
+      HttpResponse<String> other = send(request(path).header("If-Match", wanted));
+      assertThat(other.statusCode()).as(wanted).isEqualTo(412);
+      assertThat(other.body()).contains(tag).hasLineCount(1);
+    }
+    for (String wanted : List.of(tag, "*", "\"x\", " + tag)) {
+      HttpResponse<String> same =
+          send(request(path).header("If-Match", wanted).header("If-None-Match", tag));
+      assertThat(same.statusCode()).as(wanted).isEqualTo(304);
+    }
+  }
+
+  @Test
+  void typesThatAcceptExcludes_areNotAcceptable() throws Exception {
+    HttpResponse<String> refused =
+        send(request("/v1/images?count=9").header("Accept", "text/html, image/webp"));
+    assertThat(refused.statusCode()).isEqualTo(406);
+    assertThat(refused.body()).contains("image/png").hasLineCount(1);
+    assertThat(send(request("/v1/images?format=raw").header("Accept", "image/*")).statusCode())
+        .isEqualTo(406);
+    network.permit(1000);
+    String browser = "image/avif,image/webp,image/apng,image/svg+xml,image/*,*/*;q=0.8";
+    for (String format : List.of("png", "raw")) {
+      String path = "/v1/images?format=" + format;
+      assertThat(send(request(path).header("Accept", browser)).statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
   void failedRun_isAnInternalError_withoutDetail() throws Exception {
     network.breakDown();
     network.permit(1);

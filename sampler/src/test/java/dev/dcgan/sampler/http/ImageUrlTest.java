@@ -10,6 +10,7 @@ import dev.dcgan.v1.Priority;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ImageUrlTest {
 
@@ -27,14 +28,14 @@ class ImageUrlTest {
   void allParameters_areTheFieldsOfARequest() {
     assertThat(
             ImageUrl.parse(
-                "seed=18446744073709551615&count=4294967295&first=3&format=raw&model=a%2Eb"
+                "seed=18446744073709551615&count=4294967295&first=3&format=sheet&model=a%2Eb"
                     + "&version=7&temperature=.5&columns=9&priority=high"))
         .isEqualTo(
             GenerateRequest.newBuilder()
                 .setSeed(-1)
                 .setCount(-1)
                 .setFirstIndex(3)
-                .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+                .setFormat(ImageFormat.IMAGE_FORMAT_SHEET)
                 .setModel("a.b")
                 .setVersion(7)
                 .setTemperature(0.5f)
@@ -44,6 +45,30 @@ class ImageUrlTest {
     assertThat(ImageUrl.parse("format=png").getCount()).isEqualTo(1);
     assertThat(ImageUrl.parse("format=float").getCount()).isEqualTo(1);
     assertThat(ImageUrl.parse("temperature=1e-3&priority=low").getTemperature()).isEqualTo(1e-3f);
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "seed=1&",
+        "&seed=1",
+        "seed=1&&",
+        "&&seed=1&&&format=sheet",
+        "seed=%31",
+        "se%65d=1",
+        "seed=1&utm_source=mail&utm_medium=a%20b&utm_source=c",
+        "fbclid=x&seed=1&gclid=%zz",
+      })
+  void emptyPartsAndTracking_areIgnored(String query) {
+    assertThat(ImageUrl.parse(query))
+        .isEqualTo(ImageUrl.parse("seed=1"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"png", "raw", "float"})
+  void columns_areIgnoredWithoutASheet(String format) {
+    assertThat(ImageUrl.parse("columns=70000&format=" + format))
+        .isEqualTo(ImageUrl.parse("format=" + format));
   }
 
   @ParameterizedTest
@@ -72,7 +97,8 @@ class ImageUrlTest {
         "seed=1&seed=1|parameter 'seed' is there more than once",
         "sede=1|parameter 'sede' is not known; there are seed, count, first",
         "first_index=1|parameter 'first_index' is not known",
-        "seed=1&|parameter '' is not known",
+        "=1|parameter '' is not known",
+        "utmsource=1|parameter 'utmsource' is not known",
         "seed=%zz|'%zz' has a broken %-escape",
       })
   void whatIsWrong_isToldByTheParametersName(String query, String message) {

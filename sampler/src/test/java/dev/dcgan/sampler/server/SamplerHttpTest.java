@@ -217,6 +217,23 @@ class SamplerHttpTest {
     }
   }
 
+  @Test
+  void galleryOf200Images_waitsAndIsComplete() throws Exception {
+    publish("digits", 1, 1);
+    start(false);
+    awaitReady();
+    List<CompletableFuture<HttpResponse<byte[]>>> gallery = new ArrayList<>();
+    for (int seed = 0; seed < 200; seed++) {
+      gallery.add(
+          client.sendAsync(
+              request("/v1/images?format=png&seed=" + seed).build(),
+              HttpResponse.BodyHandlers.ofByteArray()));
+    }
+    for (CompletableFuture<HttpResponse<byte[]>> image : gallery) {
+      assertThat(image.get(60, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
+    }
+  }
+
   private void start(boolean allowUnverified) throws IOException {
     SamplerServer started =
         SamplerServer.start(

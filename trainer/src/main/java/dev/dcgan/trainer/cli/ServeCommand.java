@@ -2,6 +2,7 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.GrpcLimitsOptions;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
@@ -55,6 +56,8 @@ public final class ServeCommand implements Settings.Command {
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
 
+  @Mixin private GrpcLimitsOptions grpcLimits = new GrpcLimitsOptions();
+
   @Option(names = "--runs", paramLabel = "DIR", description = "Folder of the runs.")
   private Path runs = Path.of("runs");
 
@@ -94,6 +97,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
+    grpcLimits.check(problems);
     problems.require(
         dataRoot == null || Files.isDirectory(dataRoot),
         "--data-root " + dataRoot + ": no such folder");
@@ -131,7 +135,14 @@ public final class ServeCommand implements Settings.Command {
     TrainerServer server =
         TrainerServer.start(
             new TrainerServer.Config(
-                runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls.tls()),
+                runs,
+                dataRoot,
+                device,
+                maxQueuedRuns,
+                port,
+                httpPort,
+                tls.tls(),
+                grpcLimits.limits()),
             session::train,
             new CheckpointPublisher(models, metrics::published),
             registry,

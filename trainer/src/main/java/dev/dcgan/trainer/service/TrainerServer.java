@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.service;
 
+import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.ServerTls;
@@ -31,6 +32,7 @@ public final class TrainerServer {
    * @param port of gRPC; 0: any free port
    * @param httpPort of /metrics and /readyz; 0: any free port
    * @param tls of gRPC; null: plain text
+   * @param grpcLimits the limits for gRPC's clients
    */
   public record Config(
       Path runs,
@@ -39,7 +41,22 @@ public final class TrainerServer {
       int maxQueuedRuns,
       int port,
       int httpPort,
-      @Nullable ServerTls tls) {}
+      @Nullable ServerTls tls,
+      GrpcLimits grpcLimits) {
+
+    /** A configuration with the default limits. */
+    public Config(
+        Path runs,
+        @Nullable Path dataRoot,
+        String device,
+        int maxQueuedRuns,
+        int port,
+        int httpPort,
+        @Nullable ServerTls tls) {
+      this(
+          runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls, GrpcLimits.DEFAULT);
+    }
+  }
 
   private static final Logger log = LoggerFactory.getLogger(TrainerServer.class);
 
@@ -87,7 +104,8 @@ public final class TrainerServer {
       TrainerService service = new TrainerService(runs);
       GrpcServer server =
           GrpcServer.start(
-              new GrpcServer.Config(config.port(), true, Duration.ZERO, config.tls()),
+              new GrpcServer.Config(
+                  config.port(), true, Duration.ZERO, config.tls(), config.grpcLimits()),
               registry,
               new ServingState(),
               service,

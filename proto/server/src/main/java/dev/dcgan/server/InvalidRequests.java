@@ -1,0 +1,234 @@
+package dev.dcgan.server;
+
+import com.google.errorprone.annotations.concurrent.GuardedBy;
+import io.grpc.Context;
+import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
+import io.grpc.Metadata;
+import io.grpc.MethodDescriptor;
+import io.grpc.MethodDescriptor.Marshaller;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.ServerMethodDefinition;
+import io.grpc.ServerServiceDefinition;
+import io.grpc.ServerStreamTracer;
+import io.grpc.ServiceDescriptor;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.io.InputStream;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Refuses requests that cannot be parsed: INVALID_ARGUMENT, or RESOURCE_EXHAUSTED if they exceed
+ * {@link GrpcServer#MAX_REQUEST_BYTES}, compressed or not. Thread-safe.
+ *
+ * <p>On its own gRPC would report UNKNOWN, cancel the call, and log a stack trace for each. Here
+ * they are one line at most every {@link #LOG_INTERVAL}, with the number of those between.
+ */
+final class InvalidRequests extends ServerStreamTracer.Factory implements ServerInterceptor {
+
+  private static final Logger log = LoggerFactory.getLogger(InvalidRequests.class);
+  static final Duration LOG_INTERVAL = Duration.ofMinutes(1);
+
+  private static final Context.Key<StreamStatus> STREAM = Context.key("stream");
+
+  private final LongSupplier nanoTime;
+
+  // Mutable state
+  @GuardedBy("this") private @Nullable Long lastLogged;
+
+  @GuardedBy("this") private long unlogged;
+
+  InvalidRequests(LongSupplier nanoTime) {
+    this.nanoTime = nanoTime;
+  }
+
+  /** What a marshaller returns for a request that it cannot parse. */
+  private record Unparseable(StatusRuntimeException failure) {}
+
+  /** A marshaller that does not throw, because gRPC takes an exception for the server's fault. */
+  private record RequestMarshaller<T>(Marshaller<T> delegate) implements Marshaller<T> {
+
+    @Override
+    public InputStream stream(T value) {
+      return delegate.stream(value);
+    }
+
+    @Override
+    @SuppressWarnings({"unchecked", "TypeParameterUnusedInFormals"}) // See interceptCall.
+    public T parse(InputStream stream) {
+      try {
+        return delegate.parse(stream);
+      } catch (RuntimeException e) {
+        return (T) new Unparseable(failureOf(e));
+      }
+    }
+  }
+
+  /** The status with which the transport ended a call. */
+  private static final class StreamStatus extends ServerStreamTracer {
+
+    // Set before the listener of the call hears of its end.
+    private volatile Status.Code closed = Status.Code.CANCELLED;
+
+    @Override
+    public Context filterContext(Context context) {
+      return context.withValue(STREAM, this);
+    }
+
+    @Override
+    public void streamClosed(Status status) {
+      closed = status.getCode();
+    }
+  }
+
+  @Override
+  public ServerStreamTracer newServerStreamTracer(String method, Metadata headers) {
+    return new StreamStatus();
+  }
+
+  /**
+   * The code of a call that its transport ended: RESOURCE_EXHAUSTED for a request that is too
+   * large, otherwise CANCELLED.
+   */
+  static Status.Code cancellation(Context context) {
+    StreamStatus stream = STREAM.get(context);
+    return stream != null && stream.closed == Status.Code.RESOURCE_EXHAUSTED
+        ? stream.closed
+        : Status.Code.CANCELLED;
+  }
+
+  /** The same service, whose invalid requests {@link #interceptCall} refuses. */
+  ServerServiceDefinition guard(ServerServiceDefinition service) {
+    ServiceDescriptor descriptor = service.getServiceDescriptor();
+    ServiceDescriptor.Builder guarded =
+        ServiceDescriptor.newBuilder(descriptor.getName())
+            .setSchemaDescriptor(descriptor.getSchemaDescriptor());
+    List<ServerMethodDefinition<?, ?>> methods = new ArrayList<>();
+    for (ServerMethodDefinition<?, ?> method : service.getMethods()) {
+      ServerMethodDefinition<?, ?> safe = guard(method);
+      methods.add(safe);
+      guarded.addMethod(safe.getMethodDescriptor());
+    }
+    ServerServiceDefinition.Builder builder = ServerServiceDefinition.builder(guarded.build());
+    methods.forEach(builder::addMethod);
+    return builder.build();
+  }
+
+  private static <Q, A> ServerMethodDefinition<Q, A> guard(ServerMethodDefinition<Q, A> method) {
+    MethodDescriptor<Q, A> descriptor = method.getMethodDescriptor();
+    return ServerMethodDefinition.create(
+        descriptor.toBuilder(
+                new RequestMarshaller<>(descriptor.getRequestMarshaller()),
+                descriptor.getResponseMarshaller())
+            .build(),
+        method.getServerCallHandler());
+  }
+
+  @Override
+  public <Q, A> ServerCall.Listener<Q> interceptCall(
+      ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+    return new SimpleForwardingServerCallListener<>(next.startCall(call, headers)) {
+
+      private boolean refused; // gRPC calls a listener from one thread at a time.
+
+      @Override
+      public void onMessage(Q message) {
+        if (refused) {
+          return;
+        }
+        if ((Object) message instanceof Unparseable invalid) {
+          refused = true;
+          StatusRuntimeException failure = invalid.failure;
+          report(call.getMethodDescriptor().getFullMethodName(), failure.getStatus());
+          if (!call.isCancelled()) {
+            Metadata trailers = failure.getTrailers();
+            call.close(failure.getStatus(), trailers == null ? new Metadata() : trailers);
+          }
+          // The handler has seen no request, and releases what it holds as for a client that left.
+          delegate().onCancel();
+        } else {
+          super.onMessage(message);
+        }
+      }
+
+      @Override
+      public void onHalfClose() {
+        if (!refused) {
+          super.onHalfClose();
+        }
+      }
+
+      @Override
+      public void onReady() {
+        if (!refused) {
+          super.onReady();
+        }
+      }
+
+      @Override
+      public void onComplete() {
+        if (!refused) {
+          super.onComplete();
+        }
+      }
+
+      @Override
+      public void onCancel() {
+        if (cancellation(Context.current()) != Status.Code.CANCELLED) {
+          report(
+              call.getMethodDescriptor().getFullMethodName(),
+              Status.RESOURCE_EXHAUSTED.withDescription(tooLarge()));
+        }
+        if (!refused) {
+          super.onCancel();
+        }
+      }
+    };
+  }
+
+  private void report(String method, Status status) {
+    long others;
+    synchronized (this) {
+      long now = nanoTime.getAsLong();
+      if (lastLogged != null && now - lastLogged < LOG_INTERVAL.toNanos()) {
+        unlogged++;
+        return;
+      }
+      others = unlogged;
+      unlogged = 0;
+      lastLogged = now;
+    }
+    log.warn(
+        "cannot parse a request: method={} code={} reason=\"{}\" unlogged={}",
+        method,
+        status.getCode(),
+        status.getDescription(),
+        others);
+  }
+
+  private static StatusRuntimeException failureOf(RuntimeException failure) {
+    Throwable cause = failure;
+    for (Throwable next = failure; next != null; next = next.getCause()) {
+      if (Status.fromThrowable(next).getCode() == Status.Code.RESOURCE_EXHAUSTED) {
+        return Status.RESOURCE_EXHAUSTED.withDescription(tooLarge()).asRuntimeException();
+      }
+      cause = next;
+    }
+    String reason = String.valueOf(cause.getMessage()).replaceAll("\\s*\\R\\s*", " ").strip();
+    return Errors.invalidArgument(
+        "request",
+        "cannot parse the request: %s; expected a message of this method".formatted(reason));
+  }
+
+  private static String tooLarge() {
+    return "request too large; expected at most %d bytes, uncompressed"
+        .formatted(GrpcServer.MAX_REQUEST_BYTES);
+  }
+}
