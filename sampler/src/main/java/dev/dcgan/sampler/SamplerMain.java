@@ -4,6 +4,7 @@ import dev.dcgan.sampler.cli.ExportCommand;
 import dev.dcgan.sampler.cli.ServeCommand;
 import dev.dcgan.sampler.cli.client.BenchCommand;
 import dev.dcgan.sampler.cli.client.GenerateCommand;
+import dev.dcgan.sampler.cli.client.ModelsCommand;
 import dev.dcgan.server.Settings;
 import picocli.CommandLine.Command;
 
@@ -15,8 +16,9 @@ import picocli.CommandLine.Command;
         "Serves trained generators over gRPC and HTTP; generates, load-tests and exports images.",
     subcommands = {
       ServeCommand.class,
-      ExportCommand.class,
       GenerateCommand.class,
+      ModelsCommand.class,
+      ExportCommand.class,
       BenchCommand.class
     })
 public final class SamplerMain {

@@ -47,7 +47,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
     generate(
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
-        Integer.toUnsignedLong(request.getCount()),
+        ImageRequest.count(request),
         version -> ImageRequest.of(request));
   }
 
@@ -76,7 +76,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         images.stream(
             call.context(),
             new ModelRef(request.getModel(), request.getVersion()),
-            Integer.toUnsignedLong(request.getCount()),
+            ImageRequest.count(request),
             version -> ImageRequest.of(request),
             ENCODING,
             call));

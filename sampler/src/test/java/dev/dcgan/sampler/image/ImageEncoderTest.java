@@ -51,7 +51,7 @@ class ImageEncoderTest {
     assertThat(decode(png, shape)).as("%s, %s", shape, content).isEqualTo(expected);
     assertThat((long) png.length)
         .as("%s, %s", shape, content)
-        .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape));
+        .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape, 1));
   }
 
   /** ImageIO does not check them. */
@@ -79,7 +79,7 @@ class ImageEncoderTest {
       ImageShape shape = new ImageShape(side, side, 3);
       byte[] png = ImageEncoder.png(shape, Content.NOISE.draw(shape, random), 0);
       assertThat((long) png.length)
-          .isBetween((long) shape.values(), ImageEncoder.maxPngBytes(shape));
+          .isBetween((long) shape.values(), ImageEncoder.maxPngBytes(shape, 1));
     }
   }
 
@@ -95,7 +95,7 @@ class ImageEncoderTest {
     ImageShape shape = new ImageShape(6, 4, 3);
     byte[] pixels = Content.NOISE.draw(new ImageShape(count * 6, 4, 3), random);
 
-    byte[] png = ImageEncoder.sheet(shape, pixels, count, columns);
+    byte[] png = ImageEncoder.sheet(shape, pixels, count, columns, 1);
 
     int wide = Math.min(count, columns);
     int high = (count + wide - 1) / wide;
@@ -113,13 +113,13 @@ class ImageEncoderTest {
     }
     assertThat(decode(png, sheet)).isEqualTo(expected);
     assertThat((long) png.length)
-        .isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, columns));
+        .isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, columns, 1));
   }
 
   @Test
   void sheet_withoutColumns_isRejected() {
     ImageShape shape = new ImageShape(1, 1, 1);
-    assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0))
+    assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0, 1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContainingAll("0 columns", "1 or more");
   }
