@@ -91,6 +91,7 @@ public final class ModelBundle {
   }
 
   private static ModelBundle validateManifest(Path folder) throws IOException {
+    requireModelFile(folder);
     ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
     check(folder, manifest);
     ModelBundle bundle = new ModelBundle(folder, manifest, false);
@@ -232,6 +233,13 @@ public final class ModelBundle {
                       : "use a newer program"));
     }
     return manifest.build();
+  }
+
+  private static void requireModelFile(Path folder) throws InvalidModelException {
+    String reason = Surveyor.missingModel(folder);
+    if (reason != null) {
+      throw new InvalidModelException(folder + " " + reason);
+    }
   }
 
   private static long sizeOf(Path file, long limit) throws IOException {

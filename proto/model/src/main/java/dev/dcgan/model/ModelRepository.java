@@ -41,7 +41,7 @@ public final class ModelRepository {
   private static final Pattern NAME = Pattern.compile("[a-z0-9][a-z0-9._-]{0,62}");
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
   private static final String LAST_VERSION_FILE = ".last-version";
-  private static final String SERVING_VERSION = ".serving-version";
+  static final String SERVING_VERSION = ".serving-version";
   private static final String LOCK = ".lock";
   private static final String UNPUBLISHED = ".publishing";
   private static final int MAX_PIN_EXCERPT = 40;
@@ -62,17 +62,45 @@ public final class ModelRepository {
     return NAME.matcher(name).matches();
   }
 
-  /** Returns the models with at least one version, sorted by name. The root need not exist yet. */
+  /**
+   * Returns the models with at least one version, sorted by name. The root need not exist yet. A
+   * folder that cannot be read is left out; {@link #survey} names it.
+   *
+   * @throws IOException if the root cannot be read
+   */
   public List<String> models() throws IOException {
     List<String> models = new ArrayList<>();
     for (Path entry : list(root)) {
       String name = entry.getFileName().toString();
-      if (isName(name) && Files.isDirectory(entry) && !versions(name).isEmpty()) {
+      if (isName(name) && Files.isDirectory(entry) && hasVersions(name)) {
         models.add(name);
       }
     }
     Collections.sort(models);
     return models;
+  }
+
+  private boolean hasVersions(String model) {
+    try {
+      return !versions(model).isEmpty();
+    } catch (IOException e) {
+      return false; // One unreadable folder must not hide the other models.
+    }
+  }
+
+  /**
+   * Lists what is in the repository, and what looks like a model but cannot be served and why. The
+   * root need not exist yet.
+   *
+   * @throws IOException if the root cannot be read
+   */
+  public RepositorySurvey survey() throws IOException {
+    return Surveyor.survey(this);
+  }
+
+  /** Whether {@code name} is the name of a version's folder. */
+  static boolean isVersion(String name) {
+    return VERSION.matcher(name).matches();
   }
 
   /** Returns the versions of a model, newest first. They are not validated. */
@@ -264,7 +292,7 @@ public final class ModelRepository {
     return root.resolve(model);
   }
 
-  private static List<Path> list(Path folder) throws IOException {
+  static List<Path> list(Path folder) throws IOException {
     try (Stream<Path> entries = Files.list(folder)) {
       return entries.toList();
     } catch (NoSuchFileException e) {

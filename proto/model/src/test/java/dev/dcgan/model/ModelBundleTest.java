@@ -175,7 +175,7 @@ class ModelBundleTest {
   void open_refusesAFolderThatIsNotThere() throws IOException {
     folder = root.resolve("digits/2");
 
-    assertRefused("manifest.json is missing");
+    assertRefused("digits/2 is incomplete");
   }
 
   @Test
