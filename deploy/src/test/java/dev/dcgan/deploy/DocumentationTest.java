@@ -90,7 +90,7 @@ class DocumentationTest {
           .matches("[A-Z].*");
       assertThat(DryRun.help(main, command))
           .as("%s %s", program, command)
-          .doesNotContainPattern("Default: *(\\[\\])?\\R");
+          .doesNotContainPattern("\\R +Default: *(\\[\\])?\\R");
     }
   }
 

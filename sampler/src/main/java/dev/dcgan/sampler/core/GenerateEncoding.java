@@ -130,7 +130,8 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
                       shape, bytes, images.count(), request.columns(), request.scale())));
       default -> {
         for (int i = 0; i < images.count(); i++) {
-          response.addPng(wrap(ImageEncoder.png(shape, bytes, i * shape.values(), request.scale())));
+          int offset = i * shape.values();
+          response.addPng(wrap(ImageEncoder.png(shape, bytes, offset, request.scale())));
         }
       }
     }

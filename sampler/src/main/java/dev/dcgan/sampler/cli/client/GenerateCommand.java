@@ -29,8 +29,8 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description = {
       "Requests images from a sampler and writes them to files.",
-      "The result is one contact sheet, or one PNG file per image. Image i of a seed does not depend"
-          + " on when or how it is requested."
+      "The result is one contact sheet, or one PNG file per image. Image i of a seed does not"
+          + " depend on when or how it is requested."
     })
 public final class GenerateCommand implements Settings.Command {
 
@@ -45,17 +45,12 @@ public final class GenerateCommand implements Settings.Command {
   private static final int MAX_SEEDS = 1 << 16;
   private static final int MAX_COLUMNS = 1 << 16;
   private static final int MAX_SCALE = 16;
-  private static final String HELP = "Show this help message and exit.";
 
   @Option(
       names = "--target",
       paramLabel = "HOST:PORT",
       description = "The sampler's host:port.")
   private String target = "localhost:50051";
-
-  // --version is the model's here, so the standard option for that of the program is left out.
-  @Option(names = {"-h", "--help"}, usageHelp = true, description = HELP)
-  private boolean help;
 
   @Option(
       names = "--model",
@@ -81,7 +76,8 @@ public final class GenerateCommand implements Settings.Command {
       paramLabel = "SEED",
       split = ",",
       showDefaultValue = Visibility.NEVER,
-      description = "Several seeds instead of one, separated by commas: their images follow in order.",
+      description =
+          "Several seeds instead of one, separated by commas: their images follow in order.",
       converter = Uint64Converter.class)
   private List<Long> seeds = List.of();
 
@@ -141,6 +137,13 @@ public final class GenerateCommand implements Settings.Command {
   private Duration timeout = Duration.ofSeconds(60);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();
+
+  // --version is that of the model here, so the standard option for the program's is left out.
+  @Option(
+      names = {"-h", "--help"},
+      usageHelp = true,
+      description = "Show this help message and exit.")
+  private boolean help;
 
   private final PrintStream console = System.out;
 

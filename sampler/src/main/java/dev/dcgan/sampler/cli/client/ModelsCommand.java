@@ -130,7 +130,8 @@ public final class ModelsCommand implements Settings.Command {
             valid.add(repository.describe(model.name(), version).manifest());
           }
         } catch (IOException e) {
-          skipped.add(where + " cannot be read: " + ErrorMessages.oneLine(e));
+          String message = ErrorMessages.oneLine(e);
+          skipped.add(message.contains(where) ? message : where + ": " + message);
         }
       }
       addFound(model.name(), pinned(repository, model.name(), skipped), valid, rows, skipped);
@@ -185,7 +186,8 @@ public final class ModelsCommand implements Settings.Command {
             row -> {
               StringBuilder line = new StringBuilder();
               for (int i = 0; i < row.size(); i++) {
-                line.append(row.get(i)).append(" ".repeat(width(rows, i) - row.get(i).length() + 2));
+                int padding = width(rows, i) - row.get(i).length() + 2;
+                line.append(row.get(i)).append(" ".repeat(padding));
               }
               return line.toString().stripTrailing();
             })
