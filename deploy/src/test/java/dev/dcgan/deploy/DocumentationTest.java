@@ -77,6 +77,24 @@ class DocumentationTest {
   }
 
   @ParameterizedTest
+  @ValueSource(strings = {"sampler", "trainer"})
+  void help_hasWholeSentences_andNoEmptyDefaults(String program) {
+    Class<?> main = Objects.requireNonNull(PROGRAMS.get(program));
+    for (String command : DryRun.commands(main)) {
+      assertThat(DryRun.description(main, command))
+          .as("%s %s", program, command)
+          .isNotEmpty()
+          .allMatch(line -> line.endsWith("."))
+          .first()
+          .asString()
+          .matches("[A-Z].*");
+      assertThat(DryRun.help(main, command))
+          .as("%s %s", program, command)
+          .doesNotContainPattern("\\R +Default: *(\\[\\])?\\R");
+    }
+  }
+
+  @ParameterizedTest
   @ValueSource(
       strings = {
         "../README.md",

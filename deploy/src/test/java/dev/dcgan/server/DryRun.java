@@ -63,6 +63,19 @@ public final class DryRun {
     return new CommandLine(program).getSubcommands().keySet();
   }
 
+  /** The lines that describe a command. The list of commands shows the first one. */
+  public static List<String> description(Class<?> program, String command) {
+    CommandLine line =
+        Objects.requireNonNull(new CommandLine(program).getSubcommands().get(command), command);
+    return List.of(line.getCommandSpec().usageMessage().description());
+  }
+
+  /** What {@code --help} shows of a command. */
+  public static String help(Class<?> program, String command) {
+    return Objects.requireNonNull(new CommandLine(program).getSubcommands().get(command), command)
+        .getUsageMessage();
+  }
+
   /**
    * The default of an option as {@code --help} shows it: a value, or words for one that depends on
    * something; "required" or "off" for options without one; empty if it has none.

@@ -4,6 +4,7 @@ import dev.dcgan.sampler.cli.ExportCommand;
 import dev.dcgan.sampler.cli.ServeCommand;
 import dev.dcgan.sampler.cli.client.BenchCommand;
 import dev.dcgan.sampler.cli.client.GenerateCommand;
+import dev.dcgan.sampler.cli.client.ModelsCommand;
 import dev.dcgan.server.Settings;
 import picocli.CommandLine.Command;
 
@@ -11,12 +12,17 @@ import picocli.CommandLine.Command;
 @Command(
     name = "sampler",
     mixinStandardHelpOptions = true,
+    footer = {
+      "To see the options of a command: sampler COMMAND --help.",
+      "The exit code is 0 for success, 1 for a failure and 2 for wrong options."
+    },
     description =
-        "Serves trained generators over gRPC and HTTP; generates, load-tests and exports images.",
+        "Serves trained generators over gRPC and HTTP, and calls a running sampler.",
     subcommands = {
       ServeCommand.class,
-      ExportCommand.class,
       GenerateCommand.class,
+      ModelsCommand.class,
+      ExportCommand.class,
       BenchCommand.class
     })
 public final class SamplerMain {

@@ -19,6 +19,10 @@ import picocli.CommandLine.Command;
     name = "trainer",
     description = "Trains a DCGAN on images and publishes its generator.",
     mixinStandardHelpOptions = true,
+    footer = {
+      "To see the options of a command: trainer COMMAND --help.",
+      "The exit code is 0 for success, 1 for a failure and 2 for wrong options."
+    },
     subcommands = {
       TrainCommand.class,
       ServeCommand.class,

@@ -26,9 +26,10 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Writes images [first, first + count) of a seed as PNG into tar files in the",
-      "WebDataset format. Several parts may share the work: the files are the same for",
-      "any number of parts, and image i is the one that Generate returns.",
+      "Writes images of a seed into tar files in the WebDataset format, without a server.",
+      "They are the images [first, first + count) as PNG, and image i is the one that Generate"
+          + " returns. Several parts may share the work: the files are the same for any number of"
+          + " parts.",
       "The exit code is 75 if it was stopped before the end: try again."
     })
 public final class ExportCommand implements Settings.Command {

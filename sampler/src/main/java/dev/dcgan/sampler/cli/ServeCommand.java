@@ -30,7 +30,8 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Serves the newest valid version of each model, and newer versions as they are published.",
+      "Serves the models of a repository over gRPC and HTTP.",
+      "The newest valid version of each model is served, and newer ones as they are published.",
       "Every option has an environment variable: --max-batch is DCGAN_MAX_BATCH."
     })
 public final class ServeCommand implements Settings.Command {
@@ -49,6 +50,7 @@ public final class ServeCommand implements Settings.Command {
   @Option(
       names = "--model",
       split = ",",
+      showDefaultValue = Visibility.NEVER,
       description =
           "Model to serve; repeat it, or separate names by commas, for several. Default: all models"
               + " in the repository; an empty repository is polled until it has one")

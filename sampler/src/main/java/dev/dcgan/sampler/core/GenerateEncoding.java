@@ -59,14 +59,17 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
     int limit = ResponseBudget.MAX_RESPONSE_BYTES;
     if (request.count() > Math.min(queue, MORE_THAN_FIT)
         || maxBytes(request, version, (int) request.count()) > limit) {
+      boolean isOneSeed = request.count() == request.countPerSeed();
       throw RequestException.invalid(
-          "count",
-          "count %d exceeds %d images of %s as %s in one response of at most %d bytes; %s"
+          isOneSeed ? "count" : "seeds",
+          "%s %d exceeds %d images of %s as %s%s in one response of at most %d bytes; %s"
               .formatted(
+                  isOneSeed ? "count" : "seeds times count",
                   request.count(),
                   Math.min(queue, maxCount(request, version.shape(), limit)),
                   version.shape(),
                   label(request).toUpperCase(Locale.ROOT),
+                  atScale(request),
                   limit,
                   advice.of(request.format())));
     }
@@ -86,8 +89,13 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
     if (fit == 0) {
       throw RequestException.invalid(
           "format",
-          "one image of %s as %s exceeds %d bytes; use another format"
-              .formatted(version.shape(), label(request), MAX_CHUNK_BYTES));
+          "one image of %s as %s%s exceeds %d bytes; use another format%s"
+              .formatted(
+                  version.shape(),
+                  label(request),
+                  atScale(request),
+                  MAX_CHUNK_BYTES,
+                  request.scale() == 1 ? "" : " or a smaller scale"));
     }
     // A short queue has room for other requests too.
     int share = Math.max(1, version.scheduler().policy().maxQueueImages() / 4);
@@ -107,7 +115,8 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
         GenerateResponse.newBuilder()
             .setModel(version.version())
             .setShape(shape.toProto())
-            .setFirstIndex(first)
+            .setFirstIndex(request.first() + first % request.countPerSeed())
+            .setSeedIndex((int) (first / request.countPerSeed()))
             .setCount(images.count())
             .setProvider(version.provider().toString());
     byte[] bytes = images.bytes();
@@ -116,10 +125,13 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
       case IMAGE_FORMAT_FLOAT -> response.setFloats(wrap(ImageEncoder.channelsLast(shape, bytes)));
       case IMAGE_FORMAT_SHEET ->
           response.setSheet(
-              wrap(ImageEncoder.sheet(shape, bytes, images.count(), request.columns())));
+              wrap(
+                  ImageEncoder.sheet(
+                      shape, bytes, images.count(), request.columns(), request.scale())));
       default -> {
         for (int i = 0; i < images.count(); i++) {
-          response.addPng(wrap(ImageEncoder.png(shape, bytes, i * shape.values())));
+          int offset = i * shape.values();
+          response.addPng(wrap(ImageEncoder.png(shape, bytes, offset, request.scale())));
         }
       }
     }
@@ -146,9 +158,15 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
         + switch (request.format()) {
           case IMAGE_FORMAT_RAW -> (long) count * shape.values();
           case IMAGE_FORMAT_FLOAT -> (long) count * shape.values() * Float.BYTES;
-          case IMAGE_FORMAT_SHEET -> ImageEncoder.maxSheetBytes(shape, count, request.columns());
-          default -> count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape));
+          case IMAGE_FORMAT_SHEET ->
+              ImageEncoder.maxSheetBytes(shape, count, request.columns(), request.scale());
+          default ->
+              count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape, request.scale()));
         };
+  }
+
+  private static String atScale(ImageRequest request) {
+    return request.scale() == 1 ? "" : " at scale " + request.scale();
   }
 
   /** Wraps without a copy: nobody else has the array, or changes it. */

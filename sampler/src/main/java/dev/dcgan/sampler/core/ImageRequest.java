@@ -11,63 +11,102 @@ import dev.dcgan.v1.GetLatentsRequest;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ImagePoint;
 import dev.dcgan.v1.InterpolateRequest;
+import java.util.List;
 
 /**
  * A valid request for images, in any protocol.
  *
- * @param first the index of the first image
- * @param count 1 to 2^32 - 1
+ * @param source the latents of the images [0, {@code count})
+ * @param first the index of the first image of each seed; 0 if the images have no seed
+ * @param countPerSeed images of each seed, 1 to 2^32 - 1; {@code count} if the images have no seed
+ * @param count images of all seeds, a multiple of {@code countPerSeed}
  * @param columns of a contact sheet, 1 to 65536
+ * @param scale the side of the square that a pixel becomes, 1 to 16; 1 for RAW and FLOAT
  */
 public record ImageRequest(
     LatentSource source,
     long first,
+    long countPerSeed,
     long count,
     ImageFormat format,
     int columns,
+    int scale,
     Priority priority) {
 
   private static final float MAX_TEMPERATURE = 2;
+  // Enough for any contact sheet. Each seed takes memory as long as its request lasts.
+  private static final int MAX_SEEDS = 1 << 16;
+  private static final int MAX_SCALE = 16;
   // More are a mistake: no contact sheet of so many images fits into a response.
   private static final int MAX_COLUMNS = 1 << 16;
 
   public ImageRequest {
-    if (count == 0) {
+    if (countPerSeed == 0) {
       throw RequestException.invalid("count", "count 0: expected 1 or more");
     }
     // A negative long is 2^63 or more.
-    if (first < 0 || first - 1 > Long.MAX_VALUE - count) {
+    if (first < 0 || first - 1 > Long.MAX_VALUE - countPerSeed) {
       throw RequestException.invalid(
           "first_index",
           "first_index %s and count %d: expected a sum of at most 2^63"
-              .formatted(Long.toUnsignedString(first), count));
+              .formatted(Long.toUnsignedString(first), countPerSeed));
     }
     if (columns < 1 || columns > MAX_COLUMNS) {
       throw RequestException.invalid(
           "columns",
           "columns %s: expected 0 to %d".formatted(Integer.toUnsignedString(columns), MAX_COLUMNS));
     }
+    if (scale < 1 || scale > MAX_SCALE) {
+      throw RequestException.invalid(
+          "scale",
+          "scale %s: expected 1 to %d".formatted(Integer.toUnsignedString(scale), MAX_SCALE));
+    }
+    if (scale > 1
+        && (format == ImageFormat.IMAGE_FORMAT_RAW || format == ImageFormat.IMAGE_FORMAT_FLOAT)) {
+      throw RequestException.invalid(
+          "scale",
+          "scale %d: expected 1 for RAW and FLOAT; use PNG or SHEET, or leave it out"
+              .formatted(scale));
+    }
   }
 
   public static ImageRequest of(GenerateRequest request) {
+    List<Long> seeds = seeds(request);
+    long countPerSeed = countPerSeed(request);
     return new ImageRequest(
-        LatentSource.ofSeed(
-            request.getSeed(), temperature(request.hasTemperature(), request.getTemperature())),
+        LatentSource.ofSeeds(
+            seeds,
+            request.getFirstIndex(),
+            countPerSeed,
+            temperature(request.hasTemperature(), request.getTemperature())),
         request.getFirstIndex(),
-        Integer.toUnsignedLong(request.getCount()),
+        countPerSeed,
+        seeds.size() * countPerSeed,
         format(request.getFormat(), request.getFormatValue()),
         columns(request.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
+        scale(request.getScale()),
         priority(request.getPriority(), request.getPriorityValue()));
+  }
+
+  /** The number of images of a request that may prove invalid. */
+  public static long count(GenerateRequest request) {
+    return Math.max(1, request.getSeedsCount()) * countPerSeed(request);
   }
 
   /** A request for latents alone: the format has no meaning. */
   public static ImageRequest of(GetLatentsRequest request) {
+    long count = Integer.toUnsignedLong(request.getCount());
     return new ImageRequest(
-        LatentSource.ofSeed(
-            request.getSeed(), temperature(request.hasTemperature(), request.getTemperature())),
+        LatentSource.ofSeeds(
+            List.of(request.getSeed()),
+            request.getFirstIndex(),
+            count,
+            temperature(request.hasTemperature(), request.getTemperature())),
         request.getFirstIndex(),
-        Integer.toUnsignedLong(request.getCount()),
+        count,
+        count,
         ImageFormat.IMAGE_FORMAT_RAW,
+        1,
         1,
         Priority.NORMAL);
   }
@@ -77,12 +116,12 @@ public record ImageRequest(
     for (int i = 0; i < latents.length; i++) {
       latents[i] = request.getLatents(i);
     }
-    return new ImageRequest(
+    return withoutSeed(
         LatentSource.of(requireLatents("latents", latents, model)),
-        0,
         latents.length / model.latentSize(),
         format(request.getFormat(), request.getFormatValue()),
         columns(request.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
+        scale(request.getScale()),
         priority(request.getPriority(), request.getPriorityValue()));
   }
 
@@ -93,13 +132,24 @@ public record ImageRequest(
           "count", "count %d: expected 2 or more, both ends included".formatted(count));
     }
     int size = model.latentSize();
-    return new ImageRequest(
+    return withoutSeed(
         LatentSource.arc(point(request.getFrom(), size), point(request.getTo(), size), count),
-        0,
         count,
         format(request.getFormat(), request.getFormatValue()),
         columns(request.getColumns(), (int) Math.min(count, MAX_COLUMNS)),
+        scale(request.getScale()),
         priority(request.getPriority(), request.getPriorityValue()));
+  }
+
+  /** A request for images that are not those of a seed. */
+  public static ImageRequest withoutSeed(
+      LatentSource source,
+      long count,
+      ImageFormat format,
+      int columns,
+      int scale,
+      Priority priority) {
+    return new ImageRequest(source, 0, count, count, format, columns, scale, priority);
   }
 
   /**
@@ -129,6 +179,30 @@ public record ImageRequest(
     return format == ImageFormat.IMAGE_FORMAT_FLOAT ? Output.FLOATS : Output.PIXELS;
   }
 
+  private static List<Long> seeds(GenerateRequest request) {
+    if (request.getSeedsCount() == 0) {
+      return List.of(request.getSeed());
+    }
+    if (request.getSeed() != 0) {
+      throw RequestException.invalid(
+          "seeds",
+          "seed %s and %d seeds: expected either seed or seeds"
+              .formatted(Long.toUnsignedString(request.getSeed()), request.getSeedsCount()));
+    }
+    if (request.getSeedsCount() > MAX_SEEDS) {
+      throw RequestException.invalid(
+          "seeds",
+          "%d seeds: expected at most %d; divide them among several requests"
+              .formatted(request.getSeedsCount(), MAX_SEEDS));
+    }
+    return request.getSeedsList();
+  }
+
+  private static long countPerSeed(GenerateRequest request) {
+    boolean isDefault = request.getCount() == 0 && request.getSeedsCount() > 0;
+    return isDefault ? 1 : Integer.toUnsignedLong(request.getCount());
+  }
+
   private static float[] point(ImagePoint point, int size) {
     return Latents.of(point.getSeed(), point.getIndex(), size);
   }
@@ -154,6 +228,10 @@ public record ImageRequest(
 
   private static int columns(int columns, int defaultColumns) {
     return columns == 0 ? defaultColumns : columns;
+  }
+
+  private static int scale(int scale) {
+    return scale == 0 ? 1 : scale;
   }
 
   private static Priority priority(dev.dcgan.v1.Priority priority, int value) {

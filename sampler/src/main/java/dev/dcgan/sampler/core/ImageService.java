@@ -125,7 +125,7 @@ public final class ImageService {
               scheduler.admit(request.count(), first, request.priority(), context.nanosLeft());
           ImageStream<ImageResult<GenerateResponse>> stream =
               new ImageStream<>(
-                  request.first(),
+                  0,
                   request.count(),
                   chunkSize,
                   new ImageStream.Source<>() {
@@ -204,7 +204,7 @@ public final class ImageService {
       QueuedRequest queued =
           version.scheduler().admit(count, count, request.priority(), context.nanosLeft());
       Executor encoder = encoding.isCheap(request) ? context.sender() : workers;
-      images = submit(version, queued, request, request.first(), count, encoder);
+      images = submit(version, queued, request, 0, count, encoder);
     } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
       memory.close();
       throw e;
@@ -213,7 +213,7 @@ public final class ImageService {
     pending.onCancel(() -> images.cancel(false));
     var unused =
         images
-            .thenApply(made -> encode(version, request, encoding, request.first(), made))
+            .thenApply(made -> encode(version, request, encoding, 0, made))
             .whenComplete(
                 (result, failure) -> {
                   if (failure != null) {

@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.core;
 
 import dev.dcgan.latent.Latents;
+import java.util.List;
 
 /** The latents that a request is for, by index. Immutable. */
 @FunctionalInterface
@@ -29,6 +30,16 @@ public interface LatentSource {
         z[i] *= temperature;
       }
     };
+  }
+
+  /**
+   * The latents [first, first + count) of each seed, seed by seed: index 0 is latent {@code first}
+   * of the first seed.
+   */
+  static LatentSource ofSeeds(List<Long> seeds, long first, long count, float temperature) {
+    return (index, z, offset, size) ->
+        ofSeed(seeds.get((int) (index / count)), temperature)
+            .fill(first + index % count, z, offset, size);
   }
 
   /** The request's own latents (n, size), which must not be changed any more. */

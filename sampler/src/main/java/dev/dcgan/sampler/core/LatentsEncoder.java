@@ -34,7 +34,7 @@ final class LatentsEncoder {
     int size = version.latentSize();
     GetLatentsResponse.Builder response =
         GetLatentsResponse.newBuilder().setModel(version.version()).setLatentSize(size);
-    for (float value : request.source().latents(request.first(), (int) request.count(), size)) {
+    for (float value : request.source().latents(0, (int) request.count(), size)) {
       response.addLatents(value);
     }
     return response.build();

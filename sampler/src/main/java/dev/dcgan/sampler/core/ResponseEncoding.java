@@ -20,6 +20,6 @@ public interface ResponseEncoding<T> {
   /** The label of the metrics for the request's format. */
   String label(ImageRequest request);
 
-  /** Encodes the images [first, first + images.count()) of a request. */
+  /** Encodes the images [first, first + images.count()) of a request's {@code source}. */
   T encode(ImageRequest request, ServedVersion version, long first, Images images);
 }

@@ -39,13 +39,13 @@ final class InferRequest {
   static ImageRequest parse(
       ModelInferRequest request, List<InferOutput> outputs, ServedVersion version) {
     float[] latents = latents(request, version);
-    return new ImageRequest(
+    return ImageRequest.withoutSeed(
         LatentSource.of(latents),
-        0,
         latents.length / version.latentSize(),
         outputs.contains(InferOutput.IMAGE)
             ? ImageFormat.IMAGE_FORMAT_FLOAT
             : ImageFormat.IMAGE_FORMAT_RAW,
+        1,
         1,
         Priority.NORMAL);
   }

@@ -50,7 +50,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
     generate(
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
-        Integer.toUnsignedLong(request.getCount()),
+        ImageRequest.count(request),
         version -> ImageRequest.of(request),
         ENCODING);
   }
@@ -82,7 +82,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         images.stream(
             call.context(),
             new ModelRef(request.getModel(), request.getVersion()),
-            Integer.toUnsignedLong(request.getCount()),
+            ImageRequest.count(request),
             version -> ImageRequest.of(request),
             ENCODING,
             call));

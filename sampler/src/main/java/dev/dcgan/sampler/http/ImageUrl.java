@@ -13,6 +13,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
 
 /** Images as a URL: {@code /v1/images?seed=42&count=25}. */
 final class ImageUrl {
@@ -21,7 +22,7 @@ final class ImageUrl {
 
   private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
-      "seed, count, first, format, model, version, temperature, columns and priority";
+      "seed, seeds, count, first, format, model, version, temperature, columns, scale and priority";
   // Added to links by mail programs, advertisements and social networks; they mean nothing here.
   private static final Pattern TRACKING =
       Pattern.compile(
@@ -51,8 +52,18 @@ final class ImageUrl {
     if (!sheet) {
       parsed.clearColumns();
     }
+    if (given.containsKey("seed") && given.containsKey("seeds")) {
+      throw RequestException.invalid(
+          "seeds", "seed and seeds: expected either seed, which may repeat, or seeds");
+    }
     if (!given.containsKey("count")) {
-      parsed.setCount(sheet ? DEFAULT_SHEET_IMAGES : 1);
+      parsed.setCount(sheet && parsed.getSeedsCount() == 0 ? DEFAULT_SHEET_IMAGES : 1);
+    }
+    if (parsed.getFormat() == ImageFormat.IMAGE_FORMAT_PNG && parsed.getSeedsCount() > 1) {
+      throw RequestException.invalid(
+          "seeds",
+          "%d seeds: format=png is one image; use format=sheet, raw or float for several"
+              .formatted(parsed.getSeedsCount()));
     }
     if (parsed.getFormat() == ImageFormat.IMAGE_FORMAT_PNG && parsed.getCount() != 1) {
       throw RequestException.invalid(
@@ -68,17 +79,28 @@ final class ImageUrl {
     StringBuilder url = new StringBuilder(PATH);
     url.append("?model=").append(escaped(model.version().getName()));
     url.append("&version=").append(Long.toUnsignedString(model.version().getVersion()));
-    url.append("&seed=").append(Long.toUnsignedString(query.getSeed()));
+    url.append(query.getSeedsCount() > 1 ? "&seeds=" : "&seed=").append(seeds(query));
     url.append("&first=").append(request.first());
-    url.append("&count=").append(request.count());
+    url.append("&count=").append(request.countPerSeed());
     url.append("&format=").append(GenerateEncoding.name(request.format()));
     if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
       url.append("&columns=").append(request.columns());
+    }
+    if (request.scale() != 1) {
+      url.append("&scale=").append(request.scale());
     }
     if (query.hasTemperature() && query.getTemperature() != 1) {
       url.append("&temperature=").append(query.getTemperature());
     }
     return url.toString();
+  }
+
+  private static String seeds(GenerateRequest query) {
+    return query.getSeedsCount() == 0
+        ? Long.toUnsignedString(query.getSeed())
+        : query.getSeedsList().stream()
+            .map(Long::toUnsignedString)
+            .collect(Collectors.joining(","));
   }
 
   private static Map<String, String> parameters(String query) {
@@ -90,7 +112,9 @@ final class ImageUrl {
         continue;
       }
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
-      if (parameters.putIfAbsent(name, value) != null) {
+      if (name.equals("seed") && parameters.containsKey(name)) {
+        parameters.merge(name, value, (before, next) -> before + "," + next);
+      } else if (parameters.putIfAbsent(name, value) != null) {
         throw RequestException.of(
             RequestException.Code.INVALID,
             "parameter '%s' is there more than once".formatted(name));
@@ -101,7 +125,7 @@ final class ImageUrl {
 
   private static void set(GenerateRequest.Builder query, String name, String value) {
     switch (name) {
-      case "seed" -> query.setSeed(uint64(name, value));
+      case "seed", "seeds" -> setSeeds(query, name, value);
       case "count" -> query.setCount(uint32(name, value));
       case "first" -> query.setFirstIndex(uint64(name, value));
       case "format" -> query.setFormat(format(value));
@@ -109,11 +133,23 @@ final class ImageUrl {
       case "version" -> query.setVersion(uint64(name, value));
       case "temperature" -> query.setTemperature(decimal(name, value));
       case "columns" -> query.setColumns(uint32(name, value));
+      case "scale" -> query.setScale(uint32(name, value));
       case "priority" -> query.setPriority(priority(value));
       default ->
           throw RequestException.of(
               RequestException.Code.INVALID,
               "parameter '%s' is not known; there are %s".formatted(name, NAMES));
+    }
+  }
+
+  /** One seed, or several with commas, as {@link #parameters} joins those of a repeated one. */
+  private static void setSeeds(GenerateRequest.Builder query, String name, String value) {
+    if (name.equals("seed") && value.indexOf(',') < 0) {
+      query.setSeed(uint64(name, value));
+      return;
+    }
+    for (String seed : value.split(",", -1)) {
+      query.addSeeds(uint64(name, seed));
     }
   }
 

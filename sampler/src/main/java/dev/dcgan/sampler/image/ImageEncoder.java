@@ -23,12 +23,22 @@ public final class ImageEncoder {
    * @param pixels uint8 HWC, from {@code offset} on
    */
   public static byte[] png(ImageShape shape, byte[] pixels, int offset) {
-    return PNG.get().encode(pixels, offset, shape.height(), shape.width(), shape.channels());
+    return png(shape, pixels, offset, 1);
+  }
+
+  /**
+   * Encodes one image as PNG, enlarged.
+   *
+   * @param scale each pixel becomes {@code scale} x {@code scale} pixels
+   */
+  public static byte[] png(ImageShape shape, byte[] pixels, int offset, int scale) {
+    return PNG.get()
+        .encode(pixels, offset, shape.height(), shape.width(), shape.channels(), scale);
   }
 
   /** The most bytes that {@link #png} returns. */
-  public static long maxPngBytes(ImageShape shape) {
-    return PngEncoder.maxBytes(shape.height(), shape.width(), shape.channels());
+  public static long maxPngBytes(ImageShape shape, int scale) {
+    return PngEncoder.maxBytes(shape.height(), shape.width(), shape.channels(), scale);
   }
 
   /**
@@ -37,8 +47,10 @@ public final class ImageEncoder {
    *
    * @param pixels uint8 (count, h, w, c)
    * @param columns 1 or more
+   * @param scale each pixel becomes {@code scale} x {@code scale} pixels, those of the gaps too
    */
-  public static byte[] sheet(ImageShape shape, byte[] pixels, int count, int columns) {
+  public static byte[] sheet(
+      ImageShape shape, byte[] pixels, int count, int columns, int scale) {
     int height = Math.toIntExact(sheetSide(rows(count, columns), shape.height()));
     int width = Math.toIntExact(sheetSide(Math.min(count, columns), shape.width()));
     int stride = width * shape.channels();
@@ -53,15 +65,16 @@ public final class ImageEncoder {
             pixels, i * shape.values() + y * row, sheet, (top + y) * stride + left, row);
       }
     }
-    return PNG.get().encode(sheet, 0, height, width, shape.channels());
+    return PNG.get().encode(sheet, 0, height, width, shape.channels(), scale);
   }
 
   /** The most bytes that {@link #sheet} returns. */
-  public static long maxSheetBytes(ImageShape shape, int count, int columns) {
+  public static long maxSheetBytes(ImageShape shape, int count, int columns, int scale) {
     return PngEncoder.maxBytes(
         sheetSide(rows(count, columns), shape.height()),
         sheetSide(Math.min(count, columns), shape.width()),
-        shape.channels());
+        shape.channels(),
+        scale);
   }
 
   /**

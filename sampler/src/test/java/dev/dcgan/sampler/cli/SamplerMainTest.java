@@ -64,6 +64,42 @@ class SamplerMainTest {
       BufferedImage image = ImageIO.read(sheet.toFile());
       assertThat(image.getWidth()).isEqualTo(2 + 5 * 16);
 
+      Path large = root.resolve("large.png");
+      Ended seeds =
+          run(
+              "generate",
+              "--target=" + target,
+              "--model=digits",
+              "--version=1",
+              "--temperature=0.7",
+              "--seeds=3,18446744073709551615,3",
+              "--columns=3",
+              "--scale=4",
+              "--out=" + large);
+      assertThat(seeds)
+          .isEqualTo(new Ended(0, "3 images of digits/1 on cpu, in %s%n".formatted(large), ""));
+      assertThat(ImageIO.read(large.toFile()).getWidth()).isEqualTo(4 * (2 + 3 * 16));
+      Path perSeed = root.resolve("seeds");
+      Ended grid =
+          run(
+              "generate",
+              "--target=" + target,
+              "--seeds=3,4",
+              "--count=2",
+              "--format=png",
+              "--out=" + perSeed);
+      assertThat(grid.exitCode()).as(grid.err()).isZero();
+      assertThat(perSeed.toFile().list())
+          .containsExactlyInAnyOrder(
+              "3-000000.png", "3-000001.png", "4-000000.png", "4-000001.png");
+
+      Ended served = run("models", "--target", target);
+      assertThat(served.exitCode()).as(served.err()).isZero();
+      assertThat(served.out())
+          .hasLineCount(2)
+          .containsPattern("(?m)^MODEL +VERSION +PINNED +IMAGE +LATENT +VERIFIED +VERSIONS$")
+          .containsPattern("(?m)^digits +1 +- +14x14x1 +8 +yes +1$");
+
       Path folder = root.resolve("pngs");
       Ended each =
           run(
@@ -333,6 +369,64 @@ class SamplerMainTest {
         .contains("Missing required option: '--seed")
         .contains("'--first': '-1': expected a whole number from 0 to 18446744073709551615")
         .contains("--count -1: expected 1 to 9223372036854775807");
+  }
+
+  @Test
+  void models_ofAFolder_namesPinsAndWhatIsSkipped() throws Exception {
+    Path models = root.resolve("models");
+    ModelRepository repository = new ModelRepository(models);
+    TestModels.publish(repository, "digits", 1, 1);
+    TestModels.publish(repository, "digits", 1, 2);
+    TestModels.publish(repository, "digits", 1, 3);
+    repository.pin("digits", 2);
+    Files.writeString(models.resolve("digits/1/manifest.json"), "{");
+    Files.createDirectories(models.resolve("bare/1"));
+    Files.copy(models.resolve("digits/2/model.onnx"), models.resolve("bare/1/model.onnx"));
+    Files.createDirectories(models.resolve("Upper/1"));
+    Files.copy(models.resolve("digits/2/model.onnx"), models.resolve("Upper/1/model.onnx"));
+
+    Ended listed = run("models", "--repository=" + models);
+    assertThat(listed.exitCode()).as(listed.err()).isZero();
+    assertThat(listed.out())
+        .hasLineCount(5)
+        .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +yes +3,2$")
+        .containsPattern("(?m)^skipped: .*digits/1 .*manifest.json")
+        .containsPattern("(?m)^skipped: .*bare/1 has no manifest.json.*--allow-unverified")
+        .containsPattern("(?m)^skipped: .*Upper ");
+
+    Ended empty = run("models", "--repository=" + Files.createDirectory(root.resolve("empty")));
+    assertThat(empty).isEqualTo(new Ended(0, "no models%n".formatted(), ""));
+    Ended missing = run("models", "--repository=" + root.resolve("none"));
+    assertThat(missing.exitCode()).isEqualTo(2);
+    assertThat(missing.err()).contains("none: no such folder");
+    Ended unreachable = run("models", "--target=localhost:1");
+    assertThat(unreachable.exitCode()).isEqualTo(1);
+    assertThat(unreachable.err()).startsWith("error: cannot reach localhost:1 (").hasLineCount(1);
+  }
+
+  @Test
+  void generate_reportsAllWrongOptionsAtOnce() throws Exception {
+    Ended ended =
+        run(
+            "generate",
+            "--out=x",
+            "--seed=0",
+            "--seeds=1,2",
+            "--format=png",
+            "--columns=3",
+            "--scale=17",
+            "--temperature=0",
+            "--version=0",
+            "--count=0");
+    assertThat(ended.exitCode()).isEqualTo(2);
+    assertThat(ended.err())
+        .contains("--seed and --seeds")
+        .contains("--columns is for --format sheet only")
+        .contains("--scale 17: expected 1 to 16")
+        .contains("--temperature 0.0: expected above 0, at most 2")
+        .contains("--version 0: expected 1 to ")
+        .contains("--count 0: expected 1 to ");
+    assertThat(run("generate", "--out=x", "--seeds=1,-2").err()).contains("'-2': expected a whole");
   }
 
   @Test

@@ -47,6 +47,17 @@ class ImageUrlTest {
     assertThat(ImageUrl.parse("temperature=1e-3&priority=low").getTemperature()).isEqualTo(1e-3f);
   }
 
+  @Test
+  void seeds_areAList_orARepeatedSeed() {
+    GenerateRequest sheet = ImageUrl.parse("seeds=7,7,18446744073709551615");
+    assertThat(sheet.getSeedsList()).containsExactly(7L, 7L, -1L);
+    assertThat(sheet.getCount()).as("images of each seed").isEqualTo(1);
+    assertThat(ImageUrl.parse("seed=7&seed=7&seed=18446744073709551615")).isEqualTo(sheet);
+    assertThat(ImageUrl.parse("seeds=7%2C8&count=3").getCount()).isEqualTo(3);
+    assertThat(ImageUrl.parse("seeds=7&format=png").getSeedsList()).containsExactly(7L);
+    assertThat(ImageUrl.parse("scale=4").getScale()).isEqualTo(4);
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {
@@ -94,8 +105,16 @@ class ImageUrlTest {
         "format=PNG|format 'PNG': expected",
         "priority=urgent|priority 'urgent': expected low, normal or high",
         "format=png&count=2|count 2: format=png is one image",
-        "seed=1&seed=1|parameter 'seed' is there more than once",
-        "sede=1|parameter 'sede' is not known; there are seed, count, first",
+        "count=1&count=1|parameter 'count' is there more than once",
+        "seed=1&seed=|seed '': expected a whole number",
+        "seeds=|seeds '': expected a whole number",
+        "seeds=1,,2|seeds '': expected a whole number",
+        "seeds=1,x|seeds 'x': expected a whole number",
+        "seeds=1&seeds=2|parameter 'seeds' is there more than once",
+        "seed=1&seeds=2|expected either seed, which may repeat, or seeds",
+        "seeds=1,2&format=png|2 seeds: format=png is one image",
+        "scale=2.5|scale '2.5': expected a whole number",
+        "sede=1|parameter 'sede' is not known; there are seed, seeds, count, first",
         "first_index=1|parameter 'first_index' is not known",
         "=1|parameter '' is not known",
         "utmsource=1|parameter 'utmsource' is not known",

@@ -18,6 +18,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class ImageEncoderTest {
 
@@ -51,7 +52,7 @@ class ImageEncoderTest {
     assertThat(decode(png, shape)).as("%s, %s", shape, content).isEqualTo(expected);
     assertThat((long) png.length)
         .as("%s, %s", shape, content)
-        .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape));
+        .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape, 1));
   }
 
   /** ImageIO does not check them. */
@@ -79,7 +80,7 @@ class ImageEncoderTest {
       ImageShape shape = new ImageShape(side, side, 3);
       byte[] png = ImageEncoder.png(shape, Content.NOISE.draw(shape, random), 0);
       assertThat((long) png.length)
-          .isBetween((long) shape.values(), ImageEncoder.maxPngBytes(shape));
+          .isBetween((long) shape.values(), ImageEncoder.maxPngBytes(shape, 1));
     }
   }
 
@@ -95,7 +96,7 @@ class ImageEncoderTest {
     ImageShape shape = new ImageShape(6, 4, 3);
     byte[] pixels = Content.NOISE.draw(new ImageShape(count * 6, 4, 3), random);
 
-    byte[] png = ImageEncoder.sheet(shape, pixels, count, columns);
+    byte[] png = ImageEncoder.sheet(shape, pixels, count, columns, 1);
 
     int wide = Math.min(count, columns);
     int high = (count + wide - 1) / wide;
@@ -113,13 +114,57 @@ class ImageEncoderTest {
     }
     assertThat(decode(png, sheet)).isEqualTo(expected);
     assertThat((long) png.length)
-        .isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, columns));
+        .isLessThanOrEqualTo(ImageEncoder.maxSheetBytes(shape, count, columns, 1));
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {2, 3, 4, 7, 16})
+  void png_enlarged_repeatsEachPixel_withinItsBound(int scale) throws IOException {
+    for (int[] side : new int[][] {{1, 1}, {1, 250}, {200, 1}, {2, 3}, {28, 28}, {64, 64}}) {
+      for (int channels : new int[] {1, 3}) {
+        for (Content content : Content.values()) {
+          ImageShape shape = new ImageShape(side[0], side[1], channels);
+          byte[] pixels = content.draw(shape, random);
+          byte[] png = ImageEncoder.png(shape, pixels, 0, scale);
+          assertThat(decode(png, new ImageShape(side[0] * scale, side[1] * scale, channels)))
+              .as("%s, %s", shape, content)
+              .isEqualTo(enlarged(pixels, shape, scale));
+          assertThat((long) png.length)
+              .as("%s, %s", shape, content)
+              .isLessThanOrEqualTo(ImageEncoder.maxPngBytes(shape, scale));
+        }
+      }
+    }
+  }
+
+  @Test
+  void sheet_enlarged_enlargesTheGapsToo() throws IOException {
+    ImageShape shape = new ImageShape(6, 4, 3);
+    byte[] pixels = Content.NOISE.draw(new ImageShape(7 * 6, 4, 3), random);
+    ImageShape sheet = new ImageShape(2 + 2 * 8, 2 + 5 * 6, 3);
+    byte[] plain = decode(ImageEncoder.sheet(shape, pixels, 7, 5, 1), sheet);
+    assertThat(
+            decode(
+                ImageEncoder.sheet(shape, pixels, 7, 5, 4),
+                new ImageShape(4 * sheet.height(), 4 * sheet.width(), 3)))
+        .isEqualTo(enlarged(plain, sheet, 4));
+  }
+
+  private static byte[] enlarged(byte[] pixels, ImageShape shape, int scale) {
+    int channels = shape.channels();
+    byte[] large = new byte[pixels.length * scale * scale];
+    for (int i = 0; i < large.length; i++) {
+      int x = i / channels % (shape.width() * scale) / scale;
+      int y = i / channels / (shape.width() * scale) / scale;
+      large[i] = pixels[(y * shape.width() + x) * channels + i % channels];
+    }
+    return large;
   }
 
   @Test
   void sheet_withoutColumns_isRejected() {
     ImageShape shape = new ImageShape(1, 1, 1);
-    assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0))
+    assertThatThrownBy(() -> ImageEncoder.sheet(shape, new byte[1], 1, 0, 1))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessageContainingAll("0 columns", "1 or more");
   }

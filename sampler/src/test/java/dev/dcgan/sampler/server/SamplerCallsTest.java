@@ -40,12 +40,16 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.Collections;
+import java.util.Iterator;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
+import javax.imageio.ImageIO;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
@@ -276,6 +280,135 @@ class SamplerCallsTest {
           "columns",
           "expected 0 to 65536");
     }
+  }
+
+  @Test
+  void seeds_giveTheImagesOfEachSeed_inOrder() throws IOException {
+    List<Long> seeds = List.of(9L, -1L, 0L, 9L);
+    GenerateRequest.Builder grid =
+        generate().clearSeed().addAllSeeds(seeds).setCount(3).setFirstIndex(5);
+    ByteString expected = ByteString.EMPTY;
+    for (long seed : seeds) {
+      expected =
+          expected.concat(
+              stub.generate(generate().setSeed(seed).setCount(3).setFirstIndex(5).build())
+                  .getPixels());
+    }
+    GenerateResponse response = stub.generate(grid.build());
+    assertThat(response.getPixels()).isEqualTo(expected);
+    assertThat(response.getCount()).isEqualTo(12);
+    assertThat(response.getFirstIndex()).isEqualTo(5);
+    assertThat(response.getSeedIndex()).isZero();
+    assertThat(
+            TestImages.ofSheet(
+                stub.generate(grid.setFormat(ImageFormat.IMAGE_FORMAT_SHEET).build()).getSheet(),
+                14,
+                12,
+                5))
+        .isEqualTo(expected);
+    assertThat(stub.generate(generate().clearSeed().clearCount().addSeeds(9).build()).getPixels())
+        .as("one image by default")
+        .isEqualTo(image(9, 0));
+  }
+
+  @Test
+  void stream_ofSeeds_saysWhatEachMessageHolds() {
+    int perSeed = 1000;
+    Iterator<GenerateResponse> stream =
+        stub.generateStream(
+            generate()
+                .clearSeed()
+                .addAllSeeds(List.of(3L, 4L, 3L))
+                .setCount(perSeed)
+                .setFirstIndex(7)
+                .build());
+    long place = 0;
+    ByteString all = ByteString.EMPTY;
+    while (stream.hasNext()) {
+      GenerateResponse message = stream.next();
+      assertThat(message.getSeedIndex()).isEqualTo((int) (place / perSeed));
+      assertThat(message.getFirstIndex()).isEqualTo(7 + place % perSeed);
+      place += message.getCount();
+      all = all.concat(message.getPixels());
+    }
+    assertThat(place).isEqualTo(3 * perSeed);
+    int size = perSeed * SIZE;
+    assertThat(all.substring(0, size)).isEqualTo(all.substring(2 * size));
+    assertThat(all.substring(size - SIZE, size)).isEqualTo(image(3, 7 + perSeed - 1));
+    assertThat(all.substring(size, size + SIZE)).isEqualTo(image(4, 7));
+  }
+
+  @Test
+  void seeds_thatAreInvalid_areRefused() throws IOException {
+    assertInvalid(
+        () -> stub.generate(generate().addSeeds(1).build()), "seeds", "either seed or seeds");
+    assertInvalid(
+        () ->
+            stub.generateStream(
+                    generate().clearSeed().addAllSeeds(Collections.nCopies(65537, 1L)).build())
+                .next(),
+        "seeds",
+        "at most 65536");
+    assertInvalid(
+        () ->
+            stub.generate(
+                generate().clearSeed().addAllSeeds(List.of(1L, 2L)).setCount(2049).build()),
+        "seeds",
+        "4098 exceeds 4096");
+    assertInvalid(
+        () ->
+            stub.generate(
+                generate()
+                    .clearSeed()
+                    .addAllSeeds(List.of(1L, 2L))
+                    .setFirstIndex(Long.MAX_VALUE)
+                    .setCount(2)
+                    .build()),
+        "first_index",
+        "2^63");
+  }
+
+  @Test
+  void scale_enlargesPngAndSheet_only() throws IOException {
+    GenerateRequest.Builder asked = generate().setCount(3);
+    GenerateResponse png =
+        stub.generate(asked.setFormat(ImageFormat.IMAGE_FORMAT_PNG).setScale(4).build());
+    BufferedImage image = ImageIO.read(png.getPng(2).newInput());
+    assertThat(image.getWidth()).isEqualTo(4 * 14);
+    assertThat(image.getHeight()).isEqualTo(4 * 14);
+    assertThat(png.getShape().getWidth()).isEqualTo(14);
+    asked.setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
+    BufferedImage sheet = ImageIO.read(stub.generate(asked.build()).getSheet().newInput());
+    assertThat(sheet.getWidth()).isEqualTo(4 * (2 + 3 * 16));
+    assertThat(
+            ImageIO.read(
+                    stub.interpolate(
+                            way(1, 0, 2, 0, 2)
+                                .setFormat(ImageFormat.IMAGE_FORMAT_SHEET)
+                                .setScale(3)
+                                .build())
+                        .getSheet()
+                        .newInput())
+                .getWidth())
+        .isEqualTo(3 * (2 + 2 * 16));
+    for (int scale : List.of(17, -1)) {
+      assertInvalid(() -> stub.generate(asked.setScale(scale).build()), "scale", "1 to 16");
+    }
+    for (ImageFormat format :
+        List.of(ImageFormat.IMAGE_FORMAT_RAW, ImageFormat.IMAGE_FORMAT_FLOAT)) {
+      assertInvalid(
+          () -> stub.generate(generate().setFormat(format).setScale(2).build()),
+          "scale",
+          "expected 1 for RAW and FLOAT");
+    }
+  }
+
+  @Test
+  void scale_countsInTheLimitOfAResponse() throws IOException {
+    GenerateRequest.Builder asked =
+        generate().setFormat(ImageFormat.IMAGE_FORMAT_PNG).setCount(1000);
+    assertThat(stub.generate(asked.build()).getPngCount()).isEqualTo(1000);
+    assertInvalid(() -> stub.generate(asked.setScale(16).build()), "count", "at scale 16");
   }
 
   @ParameterizedTest

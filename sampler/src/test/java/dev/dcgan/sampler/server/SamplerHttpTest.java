@@ -96,11 +96,29 @@ class SamplerHttpTest {
       var whole = ImageIO.read(new ByteArrayInputStream(get("/v1/images?seed=42").body()));
       assertThat(whole.getWidth()).isEqualTo(2 + 5 * 16);
       assertThat(whole.getHeight()).isEqualTo(2 + 5 * 16);
+      GenerateResponse grid =
+          stub.generate(
+              GenerateRequest.newBuilder()
+                  .addAllSeeds(List.of(4L, 4L, 5L))
+                  .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+                  .build());
+      HttpResponse<byte[]> seeds = get("/v1/images?seeds=4,4,5&format=raw");
+      assertThat(bytes(seeds)).isEqualTo(grid.getPixels());
+      assertThat(headers(seeds, "X-Image-Count", "Content-Location"))
+          .containsExactly(
+              "3", "/v1/images?model=digits&version=1&seeds=4,4,5&first=0&count=1&format=raw");
+      HttpResponse<byte[]> large = get("/v1/images?seed=4&seed=5&format=sheet&scale=3");
+      assertThat(ImageIO.read(new ByteArrayInputStream(large.body())).getWidth())
+          .isEqualTo(3 * (2 + 2 * 16));
+      assertThat(headers(large, "Content-Location"))
+          .containsExactly(
+              "/v1/images?model=digits&version=1&seeds=4,5&first=0&count=1&format=sheet&columns=5"
+                  + "&scale=3");
     } finally {
       channel.shutdownNow();
     }
-    awaitMetric("sampler_images_total{format=\"sheet\",model=\"digits\"} 39.0"); // 7, 7 and 25
-    awaitMetric("http_server_requests_total{code=\"200\",path=\"/v1/images\"} 6.0");
+    awaitMetric("sampler_images_total{format=\"sheet\",model=\"digits\"} 41.0"); // 7, 7, 25 and 2
+    awaitMetric("http_server_requests_total{code=\"200\",path=\"/v1/images\"} 8.0");
   }
 
   @Test
@@ -134,6 +152,9 @@ class SamplerHttpTest {
             "seed=42&count=24",
             "seed=42&columns=4",
             "seed=42&temperature=0.5",
+            "seed=42&scale=2",
+            "seeds=42,43&count=25",
+            "seeds=43,42&count=25",
             "seed=42&count=25&format=raw",
             "seed=42&count=25&format=float")) {
       tags.add(tag(get("/v1/images?" + other)));

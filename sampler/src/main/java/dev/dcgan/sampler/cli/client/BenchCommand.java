@@ -34,10 +34,10 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description = {
       "Load-tests a sampler and reports throughput, latency percentiles and errors.",
-      "No two calls request the same images, and every response is checked for the number of images.",
-      "Latencies and errors are those of calls that started within --duration, however long they",
-      "took. Rates are those of responses that arrived within it. The exit code is 1 if no call",
-      "succeeded."
+      "No two calls request the same images, and every response is checked for the number of"
+          + " images. Latencies and errors are those of calls that started within --duration,"
+          + " however long they took. Rates are those of responses that arrived within it.",
+      "The exit code is 1 if no call succeeded."
     })
 public final class BenchCommand implements Settings.Command {
 
@@ -133,7 +133,10 @@ public final class BenchCommand implements Settings.Command {
   @Option(names = "--priority", description = "Priority of the calls: low, normal or high.")
   private CallPriority priority = CallPriority.normal;
 
-  @Option(names = "--model", description = "The model. Default: the only one that is served")
+  @Option(
+      names = "--model",
+      showDefaultValue = Visibility.NEVER,
+      description = "The model. Default: the only one that is served")
   private String model = "";
 
   @Option(

@@ -3,8 +3,10 @@ package dev.dcgan.sampler.cli.client;
 import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.ListModelsRequest;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingV2Stub;
+import dev.dcgan.v1.ServedModel;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -12,6 +14,7 @@ import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
@@ -48,6 +51,16 @@ final class SamplerClient implements AutoCloseable {
   GenerateResponse generate(GenerateRequest request) throws IOException {
     try {
       return stub.withDeadlineAfter(timeout).generate(request);
+    } catch (StatusException e) {
+      throw failure(e);
+    }
+  }
+
+  List<ServedModel> models() throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .listModels(ListModelsRequest.getDefaultInstance())
+          .getModelsList();
     } catch (StatusException e) {
       throw failure(e);
     }

@@ -19,7 +19,8 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Starts a run of a service and prints its id: trainer watch $(trainer start --epochs 10).",
+      "Starts a run of a service and prints its id.",
+      "To follow it: trainer watch $(trainer start --epochs 10).",
       "--data and --features are paths below the service's --data-root."
     })
 public final class StartCommand implements Settings.Command {

@@ -34,7 +34,11 @@ public final class WatchCommand implements Settings.Command {
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyy-MM-dd HH:mm:ss").withZone(ZoneId.systemDefault());
 
-  @Parameters(paramLabel = "RUN", arity = "1", description = "The run's id, see `trainer runs`.")
+  @Parameters(
+      paramLabel = "RUN",
+      arity = "1",
+      showDefaultValue = Visibility.NEVER,
+      description = "The run's id, see `trainer runs`.")
   private String run = "";
 
   @Option(names = "--target", description = "The service's host:port.")
