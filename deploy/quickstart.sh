@@ -116,11 +116,11 @@ step=$(date +%s)
 if [ -n "$data" ]; then
   set -- --data "$data" --epochs 1
 else
-  set -- --dataset digits --images 10000 --epochs 6
+  set -- --dataset digits --images 10000 --epochs 8
 fi
 run=$(date -u +%Y%m%d-%H%M%S)-digits
 # `export` publishes without the quality evaluation, which would take as long as half of this training.
-trainer/target/trainer/bin/trainer train "$@" --preset mnist28-fast --width 32 --batch-size 64 \
+trainer/target/trainer/bin/trainer train "$@" --preset mnist28-fast --width 32 --batch-size 32 \
   --generator-learning-rate 0.002 --discriminator-learning-rate 0.001 --ema-decay 0.99 \
   --device "$device" --runs "$out/runs" --run "$run" --publish never --http-port 0
 checkpoint=$(find "$out/runs/$run/checkpoints" -name '*.safetensors' | sort | tail -n 1)
