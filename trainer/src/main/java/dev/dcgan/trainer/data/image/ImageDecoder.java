@@ -69,7 +69,10 @@ public final class ImageDecoder {
         case PNG -> {
           PngFile png = PngFile.of(file);
           yield decode(
-              jdkReader("png"), png.encoded(), target, (reader, part) -> pngPart(reader, part, png));
+              jdkReader("png"),
+              png.encoded(),
+              target,
+              (reader, part) -> pngPart(reader, part, png));
         }
         case JPEG -> {
           JpegFile jpeg = JpegFile.of(file);
@@ -315,7 +318,8 @@ public final class ImageDecoder {
       for (int x = 0; x < width; x++) {
         for (int channel = 0; channel < channels; channel++) {
           int value = row[x] >> (16 - 8 * channel) & 0xFF;
-          pixels[(y * width + x) * channels + channel] = onPaper(value, row[x] >>> 24, false, WHITE);
+          pixels[(y * width + x) * channels + channel] =
+              onPaper(value, row[x] >>> 24, false, WHITE);
         }
       }
     }

@@ -41,7 +41,7 @@ enum ImageFormat {
           image(4, ascii("ftypmif1"), "HEIF"),
           image(4, ascii("ftypmsf1"), "HEIF"),
           raw(4, ascii("ftypcrx")),
-          other(4, ascii("ftyp"), "a video"),
+          other(4, ascii("ftyp"), "a video, not an image; export its frames as PNG"),
           raw(0, ascii("FUJIFILMCCD-RAW")),
           raw(0, ascii("IIRO")),
           raw(0, ascii("IIRS")),
@@ -49,9 +49,9 @@ enum ImageFormat {
           image(0, ascii("8BPS"), "Photoshop"),
           image(0, "762F3101", "OpenEXR"),
           image(0, ascii("#?RADIANCE"), "Radiance HDR"),
-          image(0, "00000100", "icon (ICO)"),
-          image(0, "00000200", "cursor (CUR)"),
-          image(0, ascii("icns"), "icon (ICNS)"),
+          image(0, "00000100", "an icon (ICO)"),
+          image(0, "00000200", "TGA or a cursor (CUR)"),
+          image(0, ascii("icns"), "an icon (ICNS)"),
           image(0, ascii("DDS "), "DDS"),
           image(0, ascii("qoif"), "QOI"),
           image(0, ascii("FLIF"), "FLIF"),
@@ -69,7 +69,7 @@ enum ImageFormat {
           other(0, "377ABCAF271C", "a 7z archive; unpack it"),
           other(0, "00051607", "metadata of macOS, not an image; delete it"),
           other(0, ascii("bplist"), "a property list of macOS, not an image; delete it"),
-          other(0, ascii("RIFF"), "a RIFF file (sound or video), not a WebP"));
+          other(0, ascii("RIFF"), "sound or video (RIFF), not a WebP; delete it"));
 
   private static final int TEXT_LENGTH = 1024;
 
@@ -153,7 +153,9 @@ enum ImageFormat {
   }
 
   private static boolean isText(byte[] file) {
-    return text(file).chars().allMatch(c -> c >= ' ' && c != 0x7F || c == '\t' || c == '\n' || c == '\r')
+    return text(file)
+            .chars()
+            .allMatch(c -> c >= ' ' && c != 0x7F || c == '\t' || c == '\n' || c == '\r')
         || startsWith(file, 0, new byte[] {'P'}) && text(file).matches("(?s)P[1-6f]\\s.*");
   }
 

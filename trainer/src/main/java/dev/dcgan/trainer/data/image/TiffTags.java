@@ -30,21 +30,21 @@ final class TiffTags {
   private static final int SHORT = 3;
   private static final int LONG = 4;
 
+  private final byte[] file;
   private final ByteBuffer tiff;
 
-  private TiffTags(ByteBuffer tiff) {
-    this.tiff = tiff;
+  private TiffTags(byte[] file) {
+    this.file = file;
+    boolean little = file.length > 0 && file[0] == 'I';
+    tiff =
+        ByteBuffer.wrap(file).order(little ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
   }
 
   /** Reads TIFF or EXIF; some programs leave the prefix of JPEG's EXIF in other formats. */
   static TiffTags of(byte[] bytes) {
     boolean prefixed =
         bytes.length > 6 && bytes[0] == 'E' && bytes[1] == 'x' && bytes[2] == 'i' && bytes[4] == 0;
-    ByteBuffer tiff =
-        ByteBuffer.wrap(prefixed ? Arrays.copyOfRange(bytes, 6, bytes.length) : bytes);
-    tiff.order(
-        bytes.length > 0 && tiff.get(0) == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
-    return new TiffTags(tiff);
+    return new TiffTags(prefixed ? Arrays.copyOfRange(bytes, 6, bytes.length) : bytes);
   }
 
   /** The orientation, 1 to 8; 1 if there is none. */
@@ -64,7 +64,7 @@ final class TiffTags {
       int start = tiff.getInt(entry + 8);
       return start < 0 || length < 0 || length > tiff.capacity() - start
           ? null
-          : Arrays.copyOfRange(tiff.array(), start, start + length);
+          : Arrays.copyOfRange(file, start, start + length);
     } catch (IndexOutOfBoundsException e) {
       return null;
     }
@@ -73,7 +73,6 @@ final class TiffTags {
   /** The file with its profile hidden from readers. */
   byte[] withoutProfile() {
     int entry = find(PROFILE);
-    byte[] file = tiff.array();
     if (entry < 0) {
       return file;
     }
