@@ -7,7 +7,8 @@ import java.io.IOException;
  * A dataset split into images for training and images held out for evaluation.
  *
  * @param training the images that the networks are trained on; if there are classes, each has one
- * @param heldOut images of the same shape and classes, perhaps some without a label; {@code training} itself if none are held out
+ * @param heldOut images of the same shape and classes, perhaps some without a label; {@code
+ *     training} itself if none are held out
  * @param disjoint whether {@code heldOut} is excluded from training; false if it is {@code
  *     training}
  */

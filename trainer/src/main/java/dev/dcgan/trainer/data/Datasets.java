@@ -40,8 +40,8 @@ public final class Datasets {
    *
    * <p>The dataset's own test split is held out if it has one: {@code t10k} beside {@code train} in
    * IDX, {@code test_batch.bin}, folders for training and test in any usual spelling. Otherwise
-   * every k-th readable image is held out. Image files are read in the order of their paths, so the same files
-   * give the same dataset and digest on every machine.
+   * every k-th readable image is held out. Image files are read in the order of their paths, so the
+   * same files give the same dataset and digest on every machine.
    *
    * @param target the network's image shape
    * @param onProgress called on this thread for each image that was decoded or found unreadable

@@ -36,7 +36,10 @@ final class DatasetJson {
         String folder = name.substring(0, name.length() - NAME.length());
         try {
           add(new String(tree.read(name), StandardCharsets.UTF_8), folder, labels);
-        } catch (JsonParseException | IllegalStateException | ClassCastException e) {
+        } catch (JsonParseException
+            | IllegalStateException
+            | NumberFormatException
+            | UnsupportedOperationException e) {
           throw new IOException(
               "cannot read %s: %s; expected {\"labels\": [[\"<image>\", <class>], ...]} or null, as StyleGAN writes it: correct or remove it"
                   .formatted(tree.location(name), e.getMessage()),

@@ -60,7 +60,7 @@ final class FileNames {
   /** The relative path of an archive's entry: some programs write {@code ./} or {@code /}. */
   static String normalize(String entry) {
     StringBuilder name = new StringBuilder();
-    for (String part : entry.split("/")) {
+    for (String part : entry.split("/", -1)) {
       if (!part.isEmpty() && !part.equals(".")) {
         name.append(name.isEmpty() ? "" : "/").append(part);
       }

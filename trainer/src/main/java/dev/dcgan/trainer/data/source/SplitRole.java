@@ -46,7 +46,7 @@ enum SplitRole {
   /** The role of a folder; empty if its name has other words, or none of these. */
   static Optional<SplitRole> of(String folder) {
     SplitRole role = null;
-    for (String word : BETWEEN_WORDS.split(folder)) {
+    for (String word : BETWEEN_WORDS.split(folder, -1)) {
       String lower = word.toLowerCase(Locale.ROOT);
       SplitRole found = ROLES.get(unglued(lower));
       if (found != null && role != null && found != role) {

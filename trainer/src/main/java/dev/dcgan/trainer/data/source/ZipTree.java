@@ -33,7 +33,6 @@ final class ZipTree {
       zip =
           ZipFile.builder()
               .setSeekableByteChannel(FileChannel.open(file))
-              .setCharset(StandardCharsets.ISO_8859_1)
               .setIgnoreLocalFileHeader(true)
               .get();
     } catch (IOException | RuntimeException e) {
