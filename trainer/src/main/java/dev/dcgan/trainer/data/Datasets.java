@@ -58,8 +58,8 @@ public final class Datasets {
   /**
    * Looks at a few images of a dataset, without decoding the others.
    *
-   * @return their largest height and width, but at most 64, and 3 channels if one of them is RGB,
-   *     otherwise 1
+   * @return their largest height and width when cropped to squares, but at most 64, and 3 channels
+   *     if one of them is RGB, otherwise 1
    * @throws IOException see {@link #open}
    */
   public static ImageShape sampleShape(Path data, Path scratchFolder) throws IOException {

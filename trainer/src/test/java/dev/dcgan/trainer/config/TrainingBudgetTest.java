@@ -11,13 +11,13 @@ class TrainingBudgetTest {
 
   @Test
   void fewStepsAndImages_areNamedWithWhatToUse() throws Exception {
-    List<String> warnings = paper64(25, 128).warnings(450);
+    List<String> warnings = paper64(25, 128).warnings(700);
 
     assertThat(warnings).hasSize(2);
     assertThat(warnings.get(0))
-        .contains("450 images", "--batch-size 128", "100 steps in 25 epochs")
-        .contains("below about 1000", "--epochs 250", "--batch-size 16");
-    assertThat(warnings.get(1)).contains("450 images", "1000");
+        .contains("700 images", "--batch-size 128", "150 steps in 25 epochs")
+        .contains("below about 1000", "--epochs 167", "--batch-size 16");
+    assertThat(warnings.get(1)).contains("700 images", "1000");
   }
 
   @Test

@@ -317,10 +317,10 @@ final class DatasetsTest {
     assertThat(Datasets.sampleShape(folder)).isEqualTo(GREY);
 
     write("00.png", new BufferedImage(100, 30, BufferedImage.TYPE_BYTE_GRAY));
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 64, 1));
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 30, 1));
 
     color("03.png", 0x102030);
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 64, 3));
+    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 30, 3));
   }
 
   @Test

@@ -101,6 +101,9 @@ class TrainingSessionTest {
     assertThat(published.manifest().getQualityMap())
         .containsKeys("frechet_distance", "frechet_floor", "precision", "export_max_difference")
         .containsAllEntriesOf(ended.getQualityMap());
+    assertThat(published.manifest().getWarningsList())
+        .anySatisfy(line -> assertThat(line).contains("12 steps", "--epochs"))
+        .anySatisfy(line -> assertThat(line).contains("relative diversity"));
     assertThat(ended.getPublishedList()).containsExactly(published.manifest().getModel());
     assertThat(quality(run, 8)).as("not evaluated").isEmpty();
     assertThat(quality(run, 12)).isNotEmpty().isEqualTo(ended.getQualityMap());
@@ -108,6 +111,8 @@ class TrainingSessionTest {
         .extracting(RunEvent::getEventCase)
         .containsExactly(
             RunEvent.EventCase.STATE_CHANGED,
+            RunEvent.EventCase.WARNING, // Too few steps,
+            RunEvent.EventCase.WARNING, // and images.
             RunEvent.EventCase.EPOCH_COMPLETED,
             RunEvent.EventCase.CHECKPOINT_SAVED,
             RunEvent.EventCase.EPOCH_COMPLETED,
@@ -115,6 +120,7 @@ class TrainingSessionTest {
             RunEvent.EventCase.EPOCH_COMPLETED,
             RunEvent.EventCase.CHECKPOINT_SAVED,
             RunEvent.EventCase.EVALUATED,
+            RunEvent.EventCase.WARNING, // The images are all alike.
             RunEvent.EventCase.MODEL_PUBLISHED,
             RunEvent.EventCase.STATE_CHANGED);
   }
@@ -668,7 +674,7 @@ class TrainingSessionTest {
     assertThat(device.read().getDeviceFailure().getKind()).isEqualTo("device_lost");
     assertThat(events(device).stream().filter(RunEvent::hasWarning))
         .extracting(event -> event.getWarning().getKind())
-        .containsExactly("device_lost");
+        .containsExactly("training_budget", "training_budget", "device_lost");
   }
 
   @Test

@@ -27,13 +27,13 @@ final class MonitorListener implements SessionListener {
     this.context = context;
     this.writer = writer;
     monitor = new TrainingMonitor((long) context.epochs() * context.stepsPerEpoch());
+    if (context.firstStep() == 0) {
+      context.config().warnings(context.training().size()).forEach(this::warnOfBudget);
+    }
   }
 
   @Override
   public void onStep(Step step) {
-    if (step.step() == 1) {
-      context.config().warnings(context.training().size()).forEach(this::warnOfBudget);
-    }
     warn(monitor.onStep(step.step(), step.metrics()));
   }
 
