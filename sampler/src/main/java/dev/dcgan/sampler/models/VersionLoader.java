@@ -26,8 +26,9 @@ import org.slf4j.LoggerFactory;
 /**
  * Opens and loads versions. Invalid versions are rejected and remembered until their files change.
  * They are logged as errors and counted once, when their files have not changed for some looks at
- * the repository: until then they may be being copied. A model is read and verified when it is loaded. A version without a
- * manifest must be read to be opened; its description is cached until its files change.
+ * the repository: until then they may be being copied. A model is read and verified when it is
+ * loaded. A version without a manifest must be read to be opened; its description is cached until
+ * its files change.
  *
  * <p>A version is not at fault, and not rejected, if memory is short or the device is lost. It is
  * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}).
@@ -55,7 +56,7 @@ final class VersionLoader {
 
   private record Seen(String fingerprint, long look) {}
 
-  /** The content that a version was loaded with, and the last state of its files that was checked. */
+  /** The digest that a version was loaded with, and the state of its files checked last. */
   private record Loaded(String sha256, String checked, String changed) {}
 
   private record Unverified(String fingerprint, ModelBundle bundle) {}

@@ -420,13 +420,6 @@ class SamplerModelsTest {
     }
   }
 
-  private void awaitMetric(String line) throws IOException, InterruptedException {
-    long start = System.nanoTime();
-    while (!metrics().contains(line)) {
-      assertThat(System.nanoTime() - start).as(line).isLessThan(TimeUnit.SECONDS.toNanos(60));
-    }
-  }
-
   private String metrics() throws IOException, InterruptedException {
     int port = Objects.requireNonNull(sampler).httpPort();
     URI uri = URI.create("http://127.0.0.1:" + port + "/metrics");
