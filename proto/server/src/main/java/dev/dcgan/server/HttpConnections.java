@@ -136,7 +136,8 @@ final class HttpConnections {
     private void await(ChannelHandlerContext ctx, Duration limit) {
       waiting.add(ctx.channel());
       timeout =
-          ctx.executor().schedule(() -> close(ctx.channel()), limit.toNanos(), TimeUnit.NANOSECONDS);
+          ctx.executor()
+              .schedule(() -> close(ctx.channel()), limit.toNanos(), TimeUnit.NANOSECONDS);
     }
 
     private void stopWaiting(ChannelHandlerContext ctx) {

@@ -75,7 +75,9 @@ class InvalidRequestsTest {
       for (byte[] invalid : new byte[][] {BAD_UTF8, TRUNCATED, WRONG_WIRE_TYPE}) {
         Status status = call(channel, CallOptions.DEFAULT, invalid);
         assertThat(status.getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
-        assertThat(status.getDescription()).startsWith("cannot parse the request: ").hasLineCount(1);
+        assertThat(status.getDescription())
+            .startsWith("cannot parse the request: ")
+            .hasLineCount(1);
       }
     }
     assertThat(log.lines()).hasSize(1).first().asString().contains("dcgan.v1.SamplerService");

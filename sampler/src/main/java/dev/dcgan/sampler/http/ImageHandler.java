@@ -91,7 +91,8 @@ public final class ImageHandler implements HttpPage {
       String url = ImageUrl.canonical(version, query, request);
       ImageTag tag = ImageTag.of(version, url);
       if (!tag.isWanted(call.headers("If-Match"))) {
-        call.text(412, "the images have the ETag %s, which If-Match excludes".formatted(tag.text()));
+        call.text(
+            412, "the images have the ETag %s, which If-Match excludes".formatted(tag.text()));
       } else if (tag.isAmong(call.headers("If-None-Match"))) {
         identify(call, tag, url, query, version);
         call.sendHeaders(304);
