@@ -16,8 +16,7 @@ import picocli.CommandLine.Command;
       "To see the options of a command: sampler COMMAND --help.",
       "The exit code is 0 for success, 1 for a failure and 2 for wrong options."
     },
-    description =
-        "Serves trained generators over gRPC and HTTP, and calls a running sampler.",
+    description = "Serves trained generators over gRPC and HTTP, and calls a running sampler.",
     subcommands = {
       ServeCommand.class,
       GenerateCommand.class,

@@ -170,7 +170,8 @@ class ModelRepositoryTest {
       throws IOException {
     Path folder = Files.createDirectories(repository.root().resolve("cats/1"));
     Files.write(folder.resolve("model.onnx"), head.getBytes(StandardCharsets.ISO_8859_1));
-    assertThatThrownBy(() -> repository.openUnverified("cats", 1, onnx -> Models.draft("m").build()))
+    assertThatThrownBy(
+            () -> repository.openUnverified("cats", 1, onnx -> Models.draft("m").build()))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContainingAll(found, remedy);
   }

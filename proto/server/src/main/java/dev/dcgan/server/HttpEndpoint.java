@@ -53,8 +53,8 @@ public final class HttpEndpoint implements AutoCloseable {
    * @param connections open at once; a further one replaces the one that has waited longest for a
    *     request
    * @param pages concurrent requests for the program's own pages
-   * @param waiting further ones, which wait in order of arrival; more get 503. Together with
-   *     {@code pages} fewer than {@code connections}: the rest is reserved for the paths above
+   * @param waiting further ones, which wait in order of arrival; more get 503. Together with {@code
+   *     pages} fewer than {@code connections}: the rest is reserved for the paths above
    * @param maxWait the time that they wait; then they get 503
    * @param firstRequest the time to receive the first request of a connection
    * @param idle the time to receive another request
@@ -110,8 +110,7 @@ public final class HttpEndpoint implements AutoCloseable {
     pages.forEach((path, page) -> routes.put(path, new HttpRouter.Route(page, slow, cors)));
     router = new HttpRouter(routes, metrics, limits.maxWait, registry);
     HttpConnections connections =
-        new HttpConnections(
-            limits.connections, limits.firstRequest, limits.idle, router::accept);
+        new HttpConnections(limits.connections, limits.firstRequest, limits.idle, router::accept);
     // One thread: it only parses requests and writes responses.
     loop = new MultiThreadIoEventLoopGroup(1, Threads.named("http-io"), NioIoHandler.newFactory());
     ChannelFuture bound =

@@ -18,10 +18,9 @@ import org.slf4j.LoggerFactory;
  * exit code: 0, or {@link #TRY_AGAIN} if the program must be started again. Signals within {@link
  * #REPEATED} of the first are ignored, because supervisors and shell wrappers often both send one;
  * a later one terminates the process immediately. The class uses {@code sun.misc.Signal}, by
- * reflection because
- * javac warns about that API. A shutdown hook could set the exit code only by halting the JVM,
- * which would leave behind every file that is marked for deletion on exit, such as unpacked native
- * libraries.
+ * reflection because javac warns about that API. A shutdown hook could set the exit code only by
+ * halting the JVM, which would leave behind every file that is marked for deletion on exit, such as
+ * unpacked native libraries.
  */
 public final class Shutdown {
 

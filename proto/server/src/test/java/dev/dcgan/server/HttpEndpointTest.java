@@ -358,8 +358,8 @@ class HttpEndpointTest {
         .firstValue("Access-Control-Allow-Origin");
   }
 
-  private static HttpEndpoint start(
-      Map<String, HttpPage> pages, Set<String> origins, Limits limits) throws IOException {
+  private static HttpEndpoint start(Map<String, HttpPage> pages, Set<String> origins, Limits limits)
+      throws IOException {
     return HttpEndpoint.start(0, new PrometheusRegistry(), pages, origins, limits);
   }
 

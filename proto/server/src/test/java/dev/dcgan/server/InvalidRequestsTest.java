@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import com.google.protobuf.CodedOutputStream;
-import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import io.grpc.CallOptions;
 import io.grpc.Channel;

@@ -41,8 +41,7 @@ class ShutdownTest {
     AtomicLong now = new AtomicLong(Long.MAX_VALUE - 1); // System.nanoTime may overflow.
     AtomicInteger actions = new AtomicInteger();
     AtomicInteger halts = new AtomicInteger();
-    Shutdown shutdown =
-        new Shutdown(actions::incrementAndGet, now::get, halts::incrementAndGet);
+    Shutdown shutdown = new Shutdown(actions::incrementAndGet, now::get, halts::incrementAndGet);
     shutdown.signalled();
     shutdown.await();
     shutdown.signalled();

@@ -32,8 +32,7 @@ public final class ImageEncoder {
    * @param scale each pixel becomes {@code scale} x {@code scale} pixels
    */
   public static byte[] png(ImageShape shape, byte[] pixels, int offset, int scale) {
-    return PNG.get()
-        .encode(pixels, offset, shape.height(), shape.width(), shape.channels(), scale);
+    return PNG.get().encode(pixels, offset, shape.height(), shape.width(), shape.channels(), scale);
   }
 
   /** The most bytes that {@link #png} returns. */
@@ -49,8 +48,7 @@ public final class ImageEncoder {
    * @param columns 1 or more
    * @param scale each pixel becomes {@code scale} x {@code scale} pixels, those of the gaps too
    */
-  public static byte[] sheet(
-      ImageShape shape, byte[] pixels, int count, int columns, int scale) {
+  public static byte[] sheet(ImageShape shape, byte[] pixels, int count, int columns, int scale) {
     int height = Math.toIntExact(sheetSide(rows(count, columns), shape.height()));
     int width = Math.toIntExact(sheetSide(Math.min(count, columns), shape.width()));
     int stride = width * shape.channels();

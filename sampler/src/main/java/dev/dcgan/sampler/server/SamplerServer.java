@@ -173,11 +173,7 @@ public final class SamplerServer {
     GrpcServer server =
         GrpcServer.start(
             new GrpcServer.Config(
-                config.port(),
-                false,
-                config.maxConnectionAge(),
-                config.tls(),
-                config.grpcLimits()),
+                config.port(), false, config.maxConnectionAge(), config.tls(), config.grpcLimits()),
             registry,
             state,
             new SamplerGrpcService(images, models, metrics),

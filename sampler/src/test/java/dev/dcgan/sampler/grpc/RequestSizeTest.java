@@ -19,8 +19,7 @@ class RequestSizeTest {
     int bare = GetLatentsResponse.newBuilder().setLatentSize(1).build().getSerializedSize();
     int tagAndLength = 5;
     int envelope = 256;
-    int floats =
-        (ResponseBudget.MAX_RESPONSE_BYTES - bare - tagAndLength - envelope) / Float.BYTES;
+    int floats = (ResponseBudget.MAX_RESPONSE_BYTES - bare - tagAndLength - envelope) / Float.BYTES;
     DecodeRequest request =
         DecodeRequest.newBuilder()
             .addAllLatents(Collections.nCopies(floats, 1f))

@@ -71,8 +71,7 @@ class ImageUrlTest {
         "fbclid=x&seed=1&gclid=%zz",
       })
   void emptyPartsAndTracking_areIgnored(String query) {
-    assertThat(ImageUrl.parse(query))
-        .isEqualTo(ImageUrl.parse("seed=1"));
+    assertThat(ImageUrl.parse(query)).isEqualTo(ImageUrl.parse("seed=1"));
   }
 
   @ParameterizedTest

@@ -119,7 +119,14 @@ class OnnxModelTest {
     assertThat(OnnxSignatures.read(file(onnx)))
         .isEqualTo(
             new Signature(
-                "z", LATENT, false, new dev.dcgan.model.ImageShape(14, 14, 3), "image", "pixels", 0, OutputRange.SIGNED));
+                "z",
+                LATENT,
+                false,
+                new dev.dcgan.model.ImageShape(14, 14, 3),
+                "image",
+                "pixels",
+                0,
+                OutputRange.SIGNED));
   }
 
   @Test
@@ -129,7 +136,14 @@ class OnnxModelTest {
     assertThat(OnnxSignatures.read(file(onnx)))
         .isEqualTo(
             new Signature(
-                "noise", LATENT, true, new dev.dcgan.model.ImageShape(14, 14, 3), "output", null, 0, OutputRange.SIGNED));
+                "noise",
+                LATENT,
+                true,
+                new dev.dcgan.model.ImageShape(14, 14, 3),
+                "output",
+                null,
+                0,
+                OutputRange.SIGNED));
     Path folder = Files.createDirectories(root.resolve("m/1"));
     Files.write(folder.resolve("model.onnx"), onnx);
     ModelBundle bundle = repository().openUnverified("m", 1, OnnxModel::describe);

@@ -99,8 +99,7 @@ public final class ConfigOptions {
     for (String name : PATHS) {
       problems.require(
           !isBlank(value(name)),
-          "%s '%s': expected a path, found none"
-              .formatted(ConfigField.option(name), value(name)));
+          "%s '%s': expected a path, found none".formatted(ConfigField.option(name), value(name)));
     }
   }
 

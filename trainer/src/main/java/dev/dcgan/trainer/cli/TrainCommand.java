@@ -114,7 +114,7 @@ public final class TrainCommand implements Settings.Command {
       problems.require(
           ignored.isEmpty(),
           "%s beside --resume: a run continues with its own settings; leave them out, or start a"
-              .formatted(String.join(", ", ignored))
+                  .formatted(String.join(", ", ignored))
               + " new run with --init-from");
     }
     publish.check(problems);
@@ -150,8 +150,7 @@ public final class TrainCommand implements Settings.Command {
                   ? changed(resumed.record().run())
                   : TrainingInputs.withPreset(
                       options.config(publish.model()), Path.of(""), RunStore.cache(runs)));
-      Optional<Path> initial =
-          resumed == null ? initialWeights(store, config) : Optional.empty();
+      Optional<Path> initial = resumed == null ? initialWeights(store, config) : Optional.empty();
       String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
       try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
         metrics.device(inputs.device().toString(), config.config().getDevice());
@@ -210,8 +209,7 @@ public final class TrainCommand implements Settings.Command {
   }
 
   /** The checkpoint that {@code --init-from} names. */
-  private Optional<Path> initialWeights(RunStore store, TrainingConfig config)
-      throws IOException {
+  private Optional<Path> initialWeights(RunStore store, TrainingConfig config) throws IOException {
     String given = config.config().getInitFrom();
     return given.isEmpty()
         ? Optional.empty()
@@ -262,8 +260,7 @@ public final class TrainCommand implements Settings.Command {
       // Another device is no difference, nor another folder: the run moves. Other images are
       // refused by their digest.
       RunConfig requested = TrainingConfig.followRecord(options.config(publish.model()), was);
-      RunConfig.Builder is =
-          complete(requested).config().toBuilder().setDevice(was.getDevice());
+      RunConfig.Builder is = complete(requested).config().toBuilder().setDevice(was.getDevice());
       if (!was.getData().isEmpty() && !is.getData().isEmpty()) {
         is.setData(was.getData());
       }

@@ -14,8 +14,7 @@ public final class ConfigFields {
 
   static final String DIGITS = "digits";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
-  private static final List<String> FEATURES_RANGES =
-      List.of("signed", "unit", "byte", "imagenet");
+  private static final List<String> FEATURES_RANGES = List.of("signed", "unit", "byte", "imagenet");
   private static final Check PATH =
       (value, preset) ->
           value.toString().isBlank()

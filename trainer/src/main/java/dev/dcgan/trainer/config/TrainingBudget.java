@@ -53,8 +53,7 @@ public final class TrainingBudget {
   }
 
   /** The largest batches, of a power of two, that give enough steps in the same epochs. */
-  private static String smallerBatches(
-      Hyperparameters hyperparameters, int images, long minSteps) {
+  private static String smallerBatches(Hyperparameters hyperparameters, int images, long minSteps) {
     int size = Integer.highestOneBit(hyperparameters.batchSize() - 1);
     for (; size >= MIN_BATCH_SIZE; size /= 2) {
       long steps =

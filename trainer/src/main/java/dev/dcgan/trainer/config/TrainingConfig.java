@@ -63,9 +63,9 @@ public record TrainingConfig(
   }
 
   /**
-   * Names the preset of a config that names none: it follows the images. RGB images and those larger
-   * than 28x28 need {@code paper64}; the size is 32 for images smaller than 48x48, otherwise 64.
-   * Options that only one of the presets has come first.
+   * Names the preset of a config that names none: it follows the images. RGB images and those
+   * larger than 28x28 need {@code paper64}; the size is 32 for images smaller than 48x48, otherwise
+   * 64. Options that only one of the presets has come first.
    *
    * @param images the shape of the largest image
    */

@@ -48,8 +48,7 @@ public record DatasetOptions(
   }
 
   DatasetOptions withScratchFolder(Path folder) {
-    return new DatasetOptions(
-        heldOutFraction, convertChannels, maxUnreadable, memoryBytes, folder);
+    return new DatasetOptions(heldOutFraction, convertChannels, maxUnreadable, memoryBytes, folder);
   }
 
   /** One image in so many is held out; 0 for none. */

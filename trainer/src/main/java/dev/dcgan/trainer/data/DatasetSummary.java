@@ -72,8 +72,7 @@ final class DatasetSummary {
     String untrained =
         empty.isEmpty()
             ? ""
-            : "; no training images of "
-                + ImageFiles.summarize(empty, MAX_NAMED_CLASSES);
+            : "; no training images of " + ImageFiles.summarize(empty, MAX_NAMED_CLASSES);
     return "%d (%s%s%s)".formatted(classes, String.join(", ", counts), more, untrained);
   }
 

@@ -111,14 +111,12 @@ public final class Datasets {
     return openCifar(only, CifarSource.trainingBatches(only), use);
   }
 
-  private static <T> T openFile(Path file, DatasetOptions options, Use<T> use)
-      throws IOException {
+  private static <T> T openFile(Path file, DatasetOptions options, Use<T> use) throws IOException {
     return switch (FileKind.of(file)) {
       case IDX -> openIdx(file, use);
       case ZIP -> openArchive(file, FileTree.ofZip(file), use);
       case TAR -> openArchive(file, FileTree.ofTar(file), use);
-      case TAR_GZ ->
-          openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), use);
+      case TAR_GZ -> openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), use);
       case OTHER ->
           throw new IOException(
               "cannot open %s: it is %s; expected %s"
@@ -144,8 +142,7 @@ public final class Datasets {
     }
   }
 
-  private static <T> T openCifar(Path folder, List<Path> batches, Use<T> use)
-      throws IOException {
+  private static <T> T openCifar(Path folder, List<Path> batches, Use<T> use) throws IOException {
     Optional<Path> testBatch = CifarSource.testBatch(folder);
     try (CifarSource training = CifarSource.open(batches);
         @Nullable CifarSource test =
@@ -161,15 +158,14 @@ public final class Datasets {
     }
   }
 
-  private static <T> T openArchive(Path file, FileTree opened, Use<T> use)
-      throws IOException {
+  private static <T> T openArchive(Path file, FileTree opened, Use<T> use) throws IOException {
     try (FileTree tree = opened) {
       return openFiles(file, tree, ImageFiles.of(tree), use);
     }
   }
 
-  private static <T> T openFiles(
-      Path data, FileTree tree, ImageFiles files, Use<T> use) throws IOException {
+  private static <T> T openFiles(Path data, FileTree tree, ImageFiles files, Use<T> use)
+      throws IOException {
     if (files.training().isEmpty()) {
       throw new IOException(
           "cannot open %s: no image found: %s; expected %s"

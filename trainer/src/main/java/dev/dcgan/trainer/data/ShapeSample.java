@@ -19,8 +19,8 @@ final class ShapeSample {
   private ShapeSample() {}
 
   /**
-   * The largest height and width of the images when cropped to squares, at most 64, and 3 channels if one of them is RGB,
-   * otherwise 1.
+   * The largest height and width of the images when cropped to squares, at most 64, and 3 channels
+   * if one of them is RGB, otherwise 1.
    *
    * @throws IOException if no image can be decoded
    */

@@ -184,8 +184,7 @@ final class OnnxFeatures implements FeatureExtractor {
     return lower.equals("c") || lower.contains("channel");
   }
 
-  private static ChosenRange range(
-      Path file, OrtSession session, String requested, boolean isBytes)
+  private static ChosenRange range(Path file, OrtSession session, String requested, boolean isBytes)
       throws IOException, OrtException {
     Map<String, String> metadata = session.getMetadata().getCustomMetadata();
     ChosenRange chosen =
@@ -343,8 +342,7 @@ final class OnnxFeatures implements FeatureExtractor {
       return new Matrix(n, values.length / n, values);
     } catch (OrtException e) {
       throw new IOException(
-          "cannot run %s on images %s: %s"
-              .formatted(file, Arrays.toString(dims), e.getMessage()),
+          "cannot run %s on images %s: %s".formatted(file, Arrays.toString(dims), e.getMessage()),
           e);
     }
   }

@@ -71,7 +71,8 @@ public record QualityReport(
    * @param features the number of features of an image
    * @param requestedImages the generated images that were requested
    * @param heldOutIsTraining whether no images are held out, so that the training images are used
-   * @param largestClass the fraction of the training images in the largest class; NaN without labels
+   * @param largestClass the fraction of the training images in the largest class; NaN without
+   *     labels
    */
   public record Conditions(
       int features, int requestedImages, boolean heldOutIsTraining, double largestClass) {}

@@ -44,8 +44,7 @@ public final class QualityWarnings {
           text(
               "quality is measured with %.0f generated images instead of %.0f (--evaluation-images):"
                   + " there are no more training images to compare with",
-              images,
-              requested));
+              images, requested));
     }
     return warnings;
   }
@@ -70,17 +69,14 @@ public final class QualityWarnings {
           text(
               "the Frechet distance of %.0f generated and %.0f held-out images in %.0f features is"
                   + " rank-deficient: it needs more images than features",
-              images,
-              heldOut,
-              features));
+              images, heldOut, features));
     }
     double manifold = metrics.getOrDefault("manifold_images", Double.MAX_VALUE);
     if (manifold < MIN_MANIFOLD_IMAGES) {
       warnings.add(
           text(
               "precision and recall of %.0f images vary by chance: they need about %d",
-              manifold,
-              MIN_MANIFOLD_IMAGES));
+              manifold, MIN_MANIFOLD_IMAGES));
     }
     double accuracy = metrics.getOrDefault("classifier_accuracy", 1.0);
     double chance = metrics.getOrDefault("largest_class", 0.0);
@@ -90,8 +86,7 @@ public final class QualityWarnings {
               "the evaluation classifier is near chance: it is right on %.1f %% of the held-out"
                   + " images, and the largest class has %.1f %% of the images; its features and"
                   + " classes mean little: use --features",
-              100 * accuracy,
-              100 * chance));
+              100 * accuracy, 100 * chance));
     }
     return warnings;
   }

@@ -126,7 +126,8 @@ public final class TrainerMetrics {
     quality =
         Gauge.builder()
             .name("trainer_quality")
-            .help("Quality of the generator at its last evaluation, by metric; frechet_distance is not"
+            .help(
+                "Quality of the generator at its last evaluation, by metric; frechet_distance is not"
                     + " comparable with Inception FID.")
             .labelNames("figure")
             .register(registry);

@@ -84,8 +84,7 @@ public final class CheckpointPublisher {
    */
   public void publish(RunWriter run, Checkpoint checkpoint) throws IOException {
     String model = run.run().getConfig().getModel();
-    record(
-        run, checkpoint.epoch(), target.publish(checkpoint, model, run.run(), Reuse.ANY));
+    record(run, checkpoint.epoch(), target.publish(checkpoint, model, run.run(), Reuse.ANY));
   }
 
   /**

@@ -196,10 +196,12 @@ final class RunManager {
       InitialWeights.require(id, config, TrainingConfig.of(run.read().getConfig()));
       return newest;
     } catch (RequestException | InvalidConfigException | IOException e) {
-      String message = e instanceof IOException failed ? ErrorMessages.oneLine(failed) : e.getMessage();
+      String message =
+          e instanceof IOException failed ? ErrorMessages.oneLine(failed) : e.getMessage();
       wrong.add(
           new ConfigViolation(
-              "config.init_from", "'%s': %s; expected a run of this service".formatted(id, message)));
+              "config.init_from",
+              "'%s': %s; expected a run of this service".formatted(id, message)));
       return null;
     }
   }

@@ -53,8 +53,7 @@ public final class TrainerServer {
         int port,
         int httpPort,
         @Nullable ServerTls tls) {
-      this(
-          runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls, GrpcLimits.DEFAULT);
+      this(runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls, GrpcLimits.DEFAULT);
     }
   }
 

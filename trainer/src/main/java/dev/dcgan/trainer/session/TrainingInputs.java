@@ -50,8 +50,8 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
   }
 
   /**
-   * Completes a config without a preset by what its images need, and logs the choice. If they cannot
-   * be read, the config stays as it is: opening them says why.
+   * Completes a config without a preset by what its images need, and logs the choice. If they
+   * cannot be read, the config stays as it is: opening them says why.
    *
    * @param root the folder of relative paths
    */

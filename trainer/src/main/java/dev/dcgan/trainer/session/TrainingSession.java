@@ -368,8 +368,7 @@ public final class TrainingSession {
           was.getDevice(),
           is.getData(),
           was.getData());
-      record.update(
-          run -> run.getConfigBuilder().setDevice(is.getDevice()).setData(is.getData()));
+      record.update(run -> run.getConfigBuilder().setDevice(is.getDevice()).setData(is.getData()));
     }
     if (was.getEpochs() != is.getEpochs()) {
       log.info(

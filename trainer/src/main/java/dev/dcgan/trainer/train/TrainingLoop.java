@@ -220,8 +220,7 @@ public final class TrainingLoop {
       throw new IOException(
           "cannot resume: the images are now %s; expected %s, which the run was trained on"
               .formatted(
-                  new Checkpoint.Dataset(data.name(), data.sha256(), data.size()),
-                  from.dataset()));
+                  new Checkpoint.Dataset(data.name(), data.sha256(), data.size()), from.dataset()));
     }
     int stepsPerEpoch = hyperparameters.stepsPerEpoch(data.size());
     if (from.epoch() != from.step() / stepsPerEpoch) {

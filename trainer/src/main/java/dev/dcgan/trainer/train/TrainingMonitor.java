@@ -29,9 +29,9 @@ import java.util.StringJoiner;
  *       0.6, or from step {@value #WARM_UP} on.
  * </ul>
  *
- * <p>Runs of less than 5 * {@value #WINDOW} steps have a shorter window, a fifth of the run. The last
- * epoch of every run counts, by itself: its generator is published, whether it has collapsed or was
- * trained too little to have any diversity.
+ * <p>Runs of less than 5 * {@value #WINDOW} steps have a shorter window, a fifth of the run. The
+ * last epoch of every run counts, by itself: its generator is published, whether it has collapsed
+ * or was trained too little to have any diversity.
  *
  * <p>The thresholds have hysteresis, so that a metric near one causes a single warning. The state
  * is the metrics of the last {@value #WINDOW} steps and a few numbers; the same metrics give the

@@ -640,8 +640,7 @@ class TrainerMainTest {
     Path file = Files.createFile(folder.resolve("no-folder"));
 
     try (Trainer trainer =
-        start(
-            Map.of("JDK_JAVA_OPTIONS", "-Djava.io.tmpdir=" + file), QUICK, "--epochs=1")) {
+        start(Map.of("JDK_JAVA_OPTIONS", "-Djava.io.tmpdir=" + file), QUICK, "--epochs=1")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("temporary files go to ");
     }

@@ -314,13 +314,13 @@ final class DatasetsTest {
     for (int i = 0; i < 20; i++) {
       grey("%02d.png".formatted(i), i);
     }
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(GREY);
+    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(GREY);
 
     write("00.png", new BufferedImage(100, 30, BufferedImage.TYPE_BYTE_GRAY));
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 30, 1));
+    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(new ImageShape(30, 30, 1));
 
     color("03.png", 0x102030);
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(new ImageShape(30, 30, 3));
+    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(new ImageShape(30, 30, 3));
   }
 
   @Test
@@ -328,7 +328,7 @@ final class DatasetsTest {
     write("00.png", new byte[] {1, 2, 3});
     color("01.png", 1);
 
-    assertThat(Datasets.sampleShape(folder)).isEqualTo(COLOR);
+    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(COLOR);
   }
 
   @Test
@@ -603,8 +603,7 @@ final class DatasetsTest {
         .withMessageContainingAll(facts);
   }
 
-  private void assertFileRefused(String name, String content, String... facts)
-      throws IOException {
+  private void assertFileRefused(String name, String content, String... facts) throws IOException {
     Path file = write(name, content.getBytes(StandardCharsets.ISO_8859_1));
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(file, GREY, ALL, () -> {}))
@@ -663,7 +662,8 @@ final class DatasetsTest {
 
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
-        .withMessageContainingAll(image + ": ", "neither IDX nor a zip or tar", "expected a folder");
+        .withMessageContainingAll(
+            image + ": ", "neither IDX nor a zip or tar", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");

@@ -209,7 +209,8 @@ class RunManagerTest {
     Files.delete(file);
     Files.createDirectories(file.resolve("in the way"));
 
-    assertThat(catchThrowableOfType(IOException.class, () -> service.scheduler.stop(second.getId())))
+    assertThat(
+            catchThrowableOfType(IOException.class, () -> service.scheduler.stop(second.getId())))
         .isNotNull();
 
     Files.delete(file.resolve("in the way"));

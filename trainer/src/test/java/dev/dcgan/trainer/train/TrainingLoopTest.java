@@ -207,10 +207,7 @@ class TrainingLoopTest {
     Recorder recorder = new Recorder();
 
     new TrainingLoop(
-            NARROW,
-            hyperparameters(2, 3),
-            new Ramps(33, new ImageShape(28, 28, 1)),
-            recorder)
+            NARROW, hyperparameters(2, 3), new Ramps(33, new ImageShape(28, 28, 1)), recorder)
         .run(TrainingDevice.select("cpu"), null);
 
     assertThat(recorder.steps)

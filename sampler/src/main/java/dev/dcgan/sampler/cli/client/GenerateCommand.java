@@ -46,10 +46,7 @@ public final class GenerateCommand implements Settings.Command {
   private static final int MAX_COLUMNS = 1 << 16;
   private static final int MAX_SCALE = 16;
 
-  @Option(
-      names = "--target",
-      paramLabel = "HOST:PORT",
-      description = "The sampler's host:port.")
+  @Option(names = "--target", paramLabel = "HOST:PORT", description = "The sampler's host:port.")
   private String target = "localhost:50051";
 
   @Option(

@@ -69,8 +69,7 @@ public final class RunsCommand implements Settings.Command {
         target == null || runs == null,
         "--target %s beside --runs %s: expected one of them".formatted(target, runs));
     problems.require(
-        runs == null || Files.isDirectory(runs),
-        "--runs " + runs + ": no such folder");
+        runs == null || Files.isDirectory(runs), "--runs " + runs + ": no such folder");
     tls.check(problems);
     problems.requireRange("--limit", limit, 1, 1_000_000);
     problems.requireRange("--timeout (in ms)", timeout.toMillis(), 1, 3_600_000);

@@ -160,8 +160,7 @@ enum ImageFormat {
   }
 
   private static String text(byte[] file) {
-    return new String(
-        file, 0, Math.min(file.length, TEXT_LENGTH), StandardCharsets.ISO_8859_1);
+    return new String(file, 0, Math.min(file.length, TEXT_LENGTH), StandardCharsets.ISO_8859_1);
   }
 
   private static boolean startsWith(byte[] file, int offset, byte[] start) {

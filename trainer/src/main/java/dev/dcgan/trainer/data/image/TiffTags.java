@@ -36,8 +36,7 @@ final class TiffTags {
   private TiffTags(byte[] file) {
     this.file = file;
     boolean little = file.length > 0 && file[0] == 'I';
-    tiff =
-        ByteBuffer.wrap(file).order(little ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+    tiff = ByteBuffer.wrap(file).order(little ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
   }
 
   /** Reads TIFF or EXIF; some programs leave the prefix of JPEG's EXIF in other formats. */
@@ -138,9 +137,7 @@ final class TiffTags {
       int count = tiff.getInt(entry + 4);
       boolean inPlace = count <= (type == SHORT ? 2 : 1);
       int at = inPlace ? entry + 8 : tiff.getInt(entry + 8);
-      return type == SHORT
-          ? tiff.getShort(at) & 0xFFFF
-          : type == LONG ? tiff.getInt(at) : missing;
+      return type == SHORT ? tiff.getShort(at) & 0xFFFF : type == LONG ? tiff.getInt(at) : missing;
     } catch (IndexOutOfBoundsException e) {
       return missing;
     }

@@ -49,8 +49,22 @@ public enum FileKind {
     Map<String, String> remedies = new LinkedHashMap<>();
     for (String extension :
         List.of(
-            "parquet", "arrow", "tfrecord", "tfrecords", "mdb", "npz", "npy", "mat", "h5", "hdf5",
-            "csv", "tsv", "pkl", "pickle", "pt", "pth")) {
+            "parquet",
+            "arrow",
+            "tfrecord",
+            "tfrecords",
+            "mdb",
+            "npz",
+            "npy",
+            "mat",
+            "h5",
+            "hdf5",
+            "csv",
+            "tsv",
+            "pkl",
+            "pickle",
+            "pt",
+            "pth")) {
       remedies.put(extension, TO_FILES);
     }
     for (String extension : List.of("zip", "tar", "tgz")) {
@@ -133,9 +147,7 @@ public enum FileKind {
     }
     Map<String, List<String>> byExtension = new LinkedHashMap<>();
     for (String name : tree.names()) {
-      byExtension
-          .computeIfAbsent(FolderLayout.extension(name), any -> new ArrayList<>())
-          .add(name);
+      byExtension.computeIfAbsent(FolderLayout.extension(name), any -> new ArrayList<>()).add(name);
     }
     String found =
         byExtension.entrySet().stream()
@@ -168,7 +180,8 @@ public enum FileKind {
       } else if (file.equals("fine_label_names.txt") || file.equals("train.bin")) {
         return "found CIFAR-100 (%s): %s".formatted(name, TO_FILES);
       } else if (tree.isArchive()
-          && (IdxFiles.isTrainingSet(Path.of(file)) || CifarSource.isTrainingBatch(Path.of(file)))) {
+          && (IdxFiles.isTrainingSet(Path.of(file))
+              || CifarSource.isTrainingBatch(Path.of(file)))) {
         return "found %s: unpack the archive and name the folder".formatted(name);
       }
     }

@@ -62,8 +62,7 @@ final class FolderLayout {
    * @param jsonLabels by name, from {@code dataset.json}
    * @param ignored receives what is not used
    */
-  static ImageFiles of(
-      List<String> names, Map<String, Integer> jsonLabels, IgnoredFiles ignored) {
+  static ImageFiles of(List<String> names, Map<String, Integer> jsonLabels, IgnoredFiles ignored) {
     return new FolderLayout(jsonLabels, ignored).sortOut(names);
   }
 

@@ -17,12 +17,13 @@ import java.util.zip.GZIPInputStream;
 import java.util.zip.ZipException;
 
 /**
- * Reads one IDX file of uint8 or int32, plain or gzip (detected by its first bytes, not by its name).
+ * Reads one IDX file of uint8 or int32, plain or gzip (detected by its first bytes, not by its
+ * name).
  *
  * <p>The format (LeCun, "The MNIST database"): a magic number of two zero bytes, the type (8 for
- * uint8, 12 for int32) and the number of dimensions; each dimension as a big-endian int32; the data. Every error
- * names the file. Memory is allocated as data arrives, never by the size in the header. Not
- * thread-safe.
+ * uint8, 12 for int32) and the number of dimensions; each dimension as a big-endian int32; the
+ * data. Every error names the file. Memory is allocated as data arrives, never by the size in the
+ * header. Not thread-safe.
  */
 final class IdxReader implements Closeable {
 
@@ -90,8 +91,7 @@ final class IdxReader implements Closeable {
     if (!expected.contains(magic)) {
       throw new IOException(
           "cannot read %s: magic number 0x%08X (%s); expected 0x%08X (%s)"
-              .formatted(
-                  file, magic, meaning(magic), expected.get(0), meaning(expected.get(0))));
+              .formatted(file, magic, meaning(magic), expected.get(0), meaning(expected.get(0))));
     }
     return magic;
   }

@@ -34,12 +34,28 @@ enum SplitRole {
   /** Words that say nothing: {@code seg_train}, {@code test_images}, {@code TrainingSet}. */
   private static final Set<String> FILLERS =
       Set.of(
-          "set", "sets", "split", "data", "dataset", "folder", "dir", "images", "image", "imgs",
-          "img", "pictures", "photos", "seg", "final", "raw", "all");
+          "set",
+          "sets",
+          "split",
+          "data",
+          "dataset",
+          "folder",
+          "dir",
+          "images",
+          "image",
+          "imgs",
+          "img",
+          "pictures",
+          "photos",
+          "seg",
+          "final",
+          "raw",
+          "all");
 
   // train_images, seg-train, TrainSet, train2017, "Training Set", 01_train
   private static final Pattern BETWEEN_WORDS =
-      Pattern.compile("[^\\p{L}\\d]+|(?<=\\p{Ll})(?=\\p{Lu})|(?<=\\p{L})(?=\\d)|(?<=\\d)(?=\\p{L})");
+      Pattern.compile(
+          "[^\\p{L}\\d]+|(?<=\\p{Ll})(?=\\p{Lu})|(?<=\\p{L})(?=\\d)|(?<=\\d)(?=\\p{L})");
   private static final List<String> GLUED =
       List.of("set", "sets", "data", "dataset", "images", "imgs", "split");
 
@@ -63,7 +79,8 @@ enum SplitRole {
 
   private static String unglued(String word) {
     for (String end : GLUED) {
-      if (word.endsWith(end) && ROLES.containsKey(word.substring(0, word.length() - end.length()))) {
+      if (word.endsWith(end)
+          && ROLES.containsKey(word.substring(0, word.length() - end.length()))) {
         return word.substring(0, word.length() - end.length());
       }
     }

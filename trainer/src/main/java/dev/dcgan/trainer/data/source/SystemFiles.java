@@ -10,14 +10,27 @@ final class SystemFiles {
   private static final Set<String> NAMES =
       Set.of(
           // Network storage by Synology and QNAP
-          "@eadir", "@tmp", "@recycle", "@recently-snapshot", "#recycle", "#snapshot",
+          "@eadir",
+          "@tmp",
+          "@recycle",
+          "@recently-snapshot",
+          "#recycle",
+          "#snapshot",
           // ext4, NetApp
-          "lost+found", "~snapshot",
+          "lost+found",
+          "~snapshot",
           // Windows
-          "$recycle.bin", "recycler", "system volume information", "thumbs.db", "ehthumbs.db",
+          "$recycle.bin",
+          "recycler",
+          "system volume information",
+          "thumbs.db",
+          "ehthumbs.db",
           "desktop.ini",
           // macOS: in zips, on network volumes
-          "__macosx", "network trash folder", "temporary items", "icon\r",
+          "__macosx",
+          "network trash folder",
+          "temporary items",
+          "icon\r",
           // Python
           "__pycache__");
 

@@ -94,8 +94,8 @@ final class TarTree {
     }
   }
 
-  private static void write(
-      OutputStream out, byte[] buffer, int n, Path file, Path scratchFolder) throws IOException {
+  private static void write(OutputStream out, byte[] buffer, int n, Path file, Path scratchFolder)
+      throws IOException {
     try {
       out.write(buffer, 0, n);
     } catch (IOException e) {
@@ -121,8 +121,7 @@ final class TarTree {
     try {
       // Latin-1 keeps the bytes of the names, which are mostly UTF-8.
       TarFile tar =
-          new TarFile(
-              channel, BLOCK_BYTES, BLOCK_BYTES, StandardCharsets.ISO_8859_1.name(), false);
+          new TarFile(channel, BLOCK_BYTES, BLOCK_BYTES, StandardCharsets.ISO_8859_1.name(), false);
       List<FileTree.Item> items = new ArrayList<>();
       IgnoredFiles ignored = new IgnoredFiles();
       Map<String, TarArchiveEntry> files = new HashMap<>(); // by their names in the archive

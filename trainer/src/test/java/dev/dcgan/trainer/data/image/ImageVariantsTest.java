@@ -313,8 +313,16 @@ final class ImageVariantsTest {
     }
     byte[] packed = deflate(rows);
     int[][] tags = {
-      {256, 8}, {257, 8}, {258, 16}, {259, 8}, {262, 1}, {273, data}, {277, 1}, {278, 8},
-      {279, packed.length}, {317, 2}
+      {256, 8},
+      {257, 8},
+      {258, 16},
+      {259, 8},
+      {262, 1},
+      {273, data},
+      {277, 1},
+      {278, 8},
+      {279, packed.length},
+      {317, 2}
     };
     for (int[] tag : tags) {
       tiff.putShort((short) tag[0]).putShort((short) 4).putInt(1).putInt(tag[1]);
@@ -423,8 +431,7 @@ final class ImageVariantsTest {
 
   /** A JPEG of one color with the given components, which no marker explains. */
   private static byte[] rawJpeg(String ids, int... components) throws IOException {
-    WritableRaster raster =
-        Raster.createInterleavedRaster(0, 16, 16, components.length, null);
+    WritableRaster raster = Raster.createInterleavedRaster(0, 16, 16, components.length, null);
     for (int band = 0; band < components.length; band++) {
       raster.setSamples(0, 0, 16, 16, band, filled(256, components[band]));
     }

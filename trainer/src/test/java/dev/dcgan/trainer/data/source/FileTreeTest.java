@@ -35,8 +35,15 @@ final class FileTreeTest {
   void systemFiles_areIgnored_andNamedOnce() throws IOException {
     for (String name :
         List.of(
-            "@eaDir/a.png/THUMB.jpg", "#recycle/b.png", "lost+found/c.png", ".git/x", "__MACOSX/y",
-            "cat/.ipynb_checkpoints/z.png", "cat/Thumbs.db", "$RECYCLE.BIN/d.png", "cat/1.png")) {
+            "@eaDir/a.png/THUMB.jpg",
+            "#recycle/b.png",
+            "lost+found/c.png",
+            ".git/x",
+            "__MACOSX/y",
+            "cat/.ipynb_checkpoints/z.png",
+            "cat/Thumbs.db",
+            "$RECYCLE.BIN/d.png",
+            "cat/1.png")) {
       write(name);
     }
 
@@ -59,8 +66,7 @@ final class FileTreeTest {
     try (FileTree tree = FileTree.ofFolder(folder)) {
       assertThat(tree.names()).containsExactly("a/1.png", "b/1.png");
       assertThat(tree.ignored().summary())
-          .contains(
-              "broken symbolic link a/me, b/me, gone.png", "loop of symbolic links a/self/");
+          .contains("broken symbolic link a/me, b/me, gone.png", "loop of symbolic links a/self/");
     }
   }
 
@@ -136,8 +142,7 @@ final class FileTreeTest {
         }
 
         try (FileTree tree = FileTree.ofZip(zip)) {
-          boolean known =
-              encoding.equals("UTF-8") || policy.equals(UnicodeExtraFieldPolicy.ALWAYS);
+          boolean known = encoding.equals("UTF-8") || policy.equals(UnicodeExtraFieldPolicy.ALWAYS);
           assertThat(tree.names()).hasSize(1);
           assertThat(tree.names().contains("\u8868/\u9CE5.png")).isEqualTo(known);
           assertThat(text(tree, tree.names().get(0))).isEqualTo("one");

@@ -108,8 +108,7 @@ final class FolderLayoutTest {
 
     ImageFiles files = of(names);
 
-    assertThat(names(files.training()))
-        .containsExactly(train + "/cat/1.png", train + "/dog/2.png");
+    assertThat(names(files.training())).containsExactly(train + "/cat/1.png", train + "/dog/2.png");
     assertThat(names(files.test())).containsExactly(test + "/cat/3.png", test + "/dog/4.png");
     assertThat(files.classes()).containsExactly("cat", "dog");
     assertThat(labels(files.test())).containsExactly(0, 1);
@@ -118,8 +117,7 @@ final class FolderLayoutTest {
 
   @Test
   void splitsInEveryClassFolder_divideTheImages() {
-    ImageFiles files =
-        of("cat/test/1.png", "cat/train/2.png", "dog/test/3.png", "dog/train/4.png");
+    ImageFiles files = of("cat/test/1.png", "cat/train/2.png", "dog/test/3.png", "dog/train/4.png");
 
     assertThat(names(files.training())).containsExactly("cat/train/2.png", "dog/train/4.png");
     assertThat(labels(files.training())).containsExactly(0, 1);
@@ -145,8 +143,7 @@ final class FolderLayoutTest {
 
   @Test
   void aClassInTestOnly_isNone_andIsSaid() {
-    ImageFiles files =
-        of("test/cat/3.png", "test/emu/4.png", "train/cat/1.png", "train/dog/2.png");
+    ImageFiles files = of("test/cat/3.png", "test/emu/4.png", "train/cat/1.png", "train/dog/2.png");
 
     assertThat(files.classes()).containsExactly("cat", "dog");
     assertThat(labels(files.test())).containsExactly(0, -1);
@@ -188,8 +185,7 @@ final class FolderLayoutTest {
             "runs/r/samples/epoch-001.png");
 
     assertThat(files.classes()).containsExactly("cat", "dog");
-    assertThat(ignored.summary())
-        .isEqualTo("2 (output of the trainer models/m/1/, runs/r/)");
+    assertThat(ignored.summary()).isEqualTo("2 (output of the trainer models/m/1/, runs/r/)");
     assertThat(of("a/run.json", "a/x.png", "b/y.png").classes()).containsExactly("a", "b");
   }
 
