@@ -93,7 +93,7 @@ final class TiffTags {
         || thumbnailFirst
         || photometric == 32803
         || photometric == 34892
-        || tiff.capacity() > 10 && tiff.get(8) == 'C' && tiff.get(9) == 'R') {
+        || (tiff.capacity() > 10 && tiff.get(8) == 'C' && tiff.get(9) == 'R')) {
       throw new IOException("it is a camera raw file; develop it and export it as PNG");
     }
     if (photometric >= 8 && photometric <= 10) {
@@ -120,10 +120,9 @@ final class TiffTags {
     int bits = value(BITS_PER_SAMPLE, 1);
     int compression = value(COMPRESSION, 1);
     boolean jpeg = compression == 6 || compression == 7;
-    return bits == 16 && value(PREDICTOR, 1) != 1
-        || bits == 16 && value(PHOTOMETRIC, 0) == 5
+    return (bits == 16 && (value(PREDICTOR, 1) != 1 || value(PHOTOMETRIC, 0) == 5))
         || bits == 12
-        || jpeg && value(SAMPLES_PER_PIXEL, 1) > 3;
+        || (jpeg && value(SAMPLES_PER_PIXEL, 1) > 3);
   }
 
   /** The first value of a tag of integers. */
