@@ -24,7 +24,6 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
    * Opens the images that a complete config names.
    *
    * @param root the folder of relative paths
-   * @param cache the folder for scratch files
    * @param scratch the folder for decoded images that do not fit in memory
    * @param onProgress called for each image that was read
    */
@@ -54,6 +53,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
    * cannot be read, the config stays as it is: opening them says why.
    *
    * @param root the folder of relative paths
+   * @param cache the folder for scratch files
    */
   public static RunConfig withPreset(RunConfig requested, Path root, Path cache) {
     if (!requested.getPreset().isEmpty() || requested.getData().isEmpty()) {

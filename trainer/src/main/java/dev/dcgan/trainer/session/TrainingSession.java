@@ -30,6 +30,7 @@ import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Objects;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -194,7 +195,7 @@ public final class TrainingSession {
     } catch (IOException e) {
       return failed(record, e);
     } catch (UncheckedIOException e) {
-      return failed(record, e.getCause());
+      return failed(record, Objects.requireNonNull(e.getCause()));
     } catch (RuntimeException e) {
       log.error("run {} failed by a fault of this program", record.folder().id(), e);
       return Outcome.failed(FAULT);

@@ -155,8 +155,8 @@ enum ImageFormat {
   private static boolean isText(byte[] file) {
     return text(file)
             .chars()
-            .allMatch(c -> c >= ' ' && c != 0x7F || c == '\t' || c == '\n' || c == '\r')
-        || startsWith(file, 0, new byte[] {'P'}) && text(file).matches("(?s)P[1-6f]\\s.*");
+            .allMatch(c -> (c >= ' ' && c != 0x7F) || c == '\t' || c == '\n' || c == '\r')
+        || (startsWith(file, 0, new byte[] {'P'}) && text(file).matches("(?s)P[1-6f]\\s.*"));
   }
 
   private static String text(byte[] file) {

@@ -35,7 +35,7 @@ final class JpegFile {
   private int adobeTransform = -1; // -1 without Adobe's marker
   private byte @Nullable [] exif;
   private byte[] frame = new byte[0]; // the start-of-frame segment
-  private byte[] @Nullable [] profileParts; // by sequence number from 1
+  private byte @Nullable [][] profileParts; // by sequence number from 1
   private boolean profileBroken;
 
   private JpegFile(byte[] file) {
@@ -71,17 +71,17 @@ final class JpegFile {
       if (marker == EOI) {
         break;
       }
-      if (marker == SOI || marker == 0x01 || marker >= 0xD0 && marker <= 0xD7) {
+      if (marker == SOI || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD7)) {
         at += 2; // without a length
         continue;
       }
-      int length = (file[at + 2] & 0xFF) << 8 | file[at + 3] & 0xFF;
+      int length = ((file[at + 2] & 0xFF) << 8) | (file[at + 3] & 0xFF);
       int end = at + 2 + length;
       if (length < 2 || end > file.length) {
         break;
       }
       segment(marker, Arrays.copyOfRange(file, at + 4, end));
-      if (marker < APP0 || marker > APP15 && marker != COM) {
+      if (marker < APP0 || (marker > APP15 && marker != COM)) {
         stripped.write(file, at, end - at);
       }
       at = end;
@@ -90,7 +90,7 @@ final class JpegFile {
   }
 
   private void segment(int marker, byte[] data) throws IOException {
-    if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC
+    if ((marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
         || marker == 0xF7) {
       frame(marker, data);
     } else if (marker == APP0 && startsWith(data, JFIF)) {
@@ -122,7 +122,7 @@ final class JpegFile {
       throw new IOException("it is %s; convert it to PNG".formatted(kind));
     }
     frame = data;
-    if (components() != 1 && components() != 3 && components() != 4
+    if ((components() != 1 && components() != 3 && components() != 4)
         || data.length < 6 + 3 * components()) {
       throw new IOException(
           "it is a JPEG of %d components; expected 1 (grey), 3 (color) or 4 (CMYK)"
@@ -223,9 +223,9 @@ final class JpegFile {
     int y = samples[at] & 0xFF;
     int cb = (samples[at + 1] & 0xFF) - 128;
     int cr = (samples[at + 2] & 0xFF) - 128;
-    samples[at] = clamp(y + (91881 * cr + 32768 >> 16));
-    samples[at + 1] = clamp(y + (-22554 * cb - 46802 * cr + 32768 >> 16));
-    samples[at + 2] = clamp(y + (116130 * cb + 32768 >> 16));
+    samples[at] = clamp(y + ((91881 * cr + 32768) >> 16));
+    samples[at + 1] = clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16));
+    samples[at + 2] = clamp(y + ((116130 * cb + 32768) >> 16));
   }
 
   private static byte clamp(int value) {

@@ -33,10 +33,10 @@ public enum FileKind {
 
   private static final Map<String, String> MAGIC =
       Map.of(
-          "7z\u00BC\u00AF\u0027\u001C", "a 7z archive: " + UNPACK,
+          "7z\u00BC\u00AF'\u001C", "a 7z archive: " + UNPACK,
           "Rar!", "a RAR archive: " + UNPACK,
           "\u00FD7zXZ", "xz-compressed: " + UNPACK,
-          "\u0028\u00B5\u002F\u00FD", "zstd-compressed: " + UNPACK,
+          "(\u00B5/\u00FD", "zstd-compressed: " + UNPACK,
           "BZh", "bzip2-compressed: " + UNPACK,
           "PAR1", "a Parquet file: " + TO_FILES,
           "\u0089HDF", "an HDF5 file: " + TO_FILES,

@@ -254,7 +254,7 @@ final class FolderLayout {
     }
     classes = List.copyOf(numbers);
     notes.add("labels from " + DatasetJson.NAME);
-    return labelled.stream().map(n -> new ImageFile(n, jsonLabels.get(n))).toList();
+    return labelled.stream().map(n -> new ImageFile(n, jsonLabels.getOrDefault(n, -1))).toList();
   }
 
   /** The images that have a label, if they are more than those that do not; otherwise none. */

@@ -3,6 +3,8 @@ package dev.dcgan.trainer.data.source;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.TreeSet;
 import java.util.regex.Matcher;
@@ -96,14 +98,16 @@ public record IdxFiles(Path images, @Nullable Path labels) {
    */
   private static Optional<Path> existing(Path sibling, String stem) {
     Path folder = sibling.toAbsolutePath().getParent();
-    boolean inOwnFolder =
-        folder != null && folder.getFileName() != null && stem(folder).equals(stem(sibling));
-    Stream<Path> beside = Stream.of(stem, stem + GZ).map(sibling::resolveSibling);
-    Stream<Path> inFolders =
-        inOwnFolder
-            ? Stream.of(stem, stem + GZ).map(name -> folder.resolveSibling(stem).resolve(name))
-            : Stream.of();
-    return Stream.concat(beside, inFolders).filter(Files::isRegularFile).findFirst();
+    List<Path> candidates = new ArrayList<>();
+    for (String name : List.of(stem, stem + GZ)) {
+      candidates.add(sibling.resolveSibling(name));
+    }
+    if (folder != null && folder.getFileName() != null && stem(folder).equals(stem(sibling))) {
+      for (String name : List.of(stem, stem + GZ)) {
+        candidates.add(folder.resolveSibling(stem).resolve(name));
+      }
+    }
+    return candidates.stream().filter(Files::isRegularFile).findFirst();
   }
 
   private static String stem(Path file) {

@@ -129,11 +129,9 @@ final class TarTree {
         String name = name(entry.getName());
         // A second name of a file before it.
         TarArchiveEntry content = entry.isLink() ? files.get(entry.getLinkName()) : entry;
-        if (entry.isDirectory()) {
-          continue;
-        } else if (content == null || !isRegular(content)) {
+        if (content == null || !(isRegular(content) || entry.isDirectory())) {
           ignored.add("not a regular file of the archive", FileNames.normalize(name));
-        } else {
+        } else if (!entry.isDirectory()) {
           files.put(entry.getName(), content);
           ArchiveItems.add(name, limit -> read(tar, content, limit), items, ignored);
         }

@@ -87,9 +87,9 @@ final class ImageVariantsTest {
         new BufferedImage(turned.width(), turned.height(), BufferedImage.TYPE_3BYTE_BGR);
     for (int i = 0; i < turned.width() * turned.height(); i++) {
       int rgb =
-          (turned.pixels()[3 * i] & 0xFF) << 16
-              | (turned.pixels()[3 * i + 1] & 0xFF) << 8
-              | turned.pixels()[3 * i + 2] & 0xFF;
+          ((turned.pixels()[3 * i] & 0xFF) << 16)
+              | ((turned.pixels()[3 * i + 1] & 0xFF) << 8)
+              | (turned.pixels()[3 * i + 2] & 0xFF);
       upright.setRGB(i % turned.width(), i / turned.width(), rgb);
     }
 
@@ -450,7 +450,7 @@ final class ImageVariantsTest {
     byte[] jpeg = out.toByteArray();
     int frame = frameHeader(jpeg);
     int scan = find(jpeg, 0xDA, frame);
-    String[] each = ids.split(" ");
+    String[] each = ids.split(" ", -1);
     for (int i = 0; i < each.length; i++) {
       jpeg[frame + 10 + 3 * i] = (byte) Integer.parseInt(each[i]);
       jpeg[scan + 5 + 2 * i] = (byte) Integer.parseInt(each[i]);
