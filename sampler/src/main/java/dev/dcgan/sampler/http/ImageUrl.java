@@ -105,7 +105,7 @@ final class ImageUrl {
 
   private static Map<String, String> parameters(String query) {
     Map<String, String> parameters = new LinkedHashMap<>();
-    for (String part : query.split("&")) {
+    for (String part : query.split("&", -1)) {
       int equals = part.indexOf('=');
       String name = unescaped(equals < 0 ? part : part.substring(0, equals));
       if (part.isEmpty() || TRACKING.matcher(name).matches()) {

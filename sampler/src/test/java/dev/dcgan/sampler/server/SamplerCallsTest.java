@@ -331,7 +331,7 @@ class SamplerCallsTest {
       place += message.getCount();
       all = all.concat(message.getPixels());
     }
-    assertThat(place).isEqualTo(3 * perSeed);
+    assertThat(place).isEqualTo(3L * perSeed);
     int size = perSeed * SIZE;
     assertThat(all.substring(0, size)).isEqualTo(all.substring(2 * size));
     assertThat(all.substring(size - SIZE, size)).isEqualTo(image(3, 7 + perSeed - 1));

@@ -140,6 +140,7 @@ public final class GenerateCommand implements Settings.Command {
       names = {"-h", "--help"},
       usageHelp = true,
       description = "Show this help message and exit.")
+  @SuppressWarnings("UnusedVariable") // picocli reads it.
   private boolean help;
 
   private final PrintStream console = System.out;
@@ -160,7 +161,7 @@ public final class GenerateCommand implements Settings.Command {
         "--seeds has %d seeds: expected at most %d".formatted(seeds.size(), MAX_SEEDS));
     problems.requireRange("--count", countPerSeed(), 1, MAX_IMAGES);
     problems.require(
-        temperature == null || temperature > 0 && temperature <= 2,
+        temperature == null || (temperature > 0 && temperature <= 2),
         "--temperature " + temperature + ": expected above 0, at most 2");
     problems.require(
         columns == null || format == Format.sheet, "--columns is for --format sheet only");
