@@ -390,7 +390,7 @@ class SamplerMainTest {
     assertThat(listed.out())
         .hasLineCount(5)
         .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +yes +3,2$")
-        .containsPattern("(?m)^skipped: .*digits/1 .*manifest.json")
+        .containsPattern("(?m)^skipped: .*digits/1.manifest.json ")
         .containsPattern("(?m)^skipped: .*bare/1 has no manifest.json.*--allow-unverified")
         .containsPattern("(?m)^skipped: .*Upper ");
 

@@ -92,7 +92,7 @@ class ImageHandlerTest {
         "first 18446744073709551615 and count 1: expected a sum of at most 2^63");
     assertRefused("temperature=2.5", 400, "temperature 2.5: expected above 0, at most 2");
     assertRefused("columns=70000", 400, "columns 70000: expected 0 to 65536");
-    assertRefused("sede=1", 400, "parameter 'sede' is not known; there are seed, count,");
+    assertRefused("sede=1", 400, "parameter 'sede' is not known; there are seed, seeds, count,");
     assertRefused(
         "count=17&format=raw",
         400,

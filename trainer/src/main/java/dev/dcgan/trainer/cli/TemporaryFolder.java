@@ -26,11 +26,15 @@ final class TemporaryFolder {
   private TemporaryFolder() {}
 
   /**
-   * Uses a folder {@code tmp} in {@code fallback} if the system's temporary folder is full or
-   * read-only. To be called before any library reads the property, which each does once.
+   * Uses a folder {@code tmp} in {@code fallback} if the system's temporary folder is full. To be
+   * called before any library reads the property, which each does once.
+   *
+   * @throws IOException if no folder can be made in the system's temporary folder: ONNX Runtime
+   *     makes one, and takes no other place for it
    */
-  static void require(Path fallback) {
+  static void require(Path fallback) throws IOException {
     Path folder = Path.of(System.getProperty(PROPERTY, "/tmp"));
+    requireFolders(folder);
     String problem = problem(folder);
     if (problem.isEmpty()) {
       return;
@@ -47,6 +51,17 @@ final class TemporaryFolder {
       unpackOnnxRuntime(other);
     }
     log.warn("temporary files go to {}: {} {}", other, folder, problem);
+  }
+
+  private static void requireFolders(Path folder) throws IOException {
+    try {
+      Files.delete(Files.createTempDirectory(folder, "dcgan-"));
+    } catch (IOException e) {
+      throw new IOException(
+          "cannot use the temporary folder %s: %s; name another one by JAVA_OPTS=-Djava.io.tmpdir=<folder>"
+              .formatted(folder, ErrorMessages.oneLine(e)),
+          e);
+    }
   }
 
   /** ONNX Runtime unpacks with the JDK's own methods, which read the property before. */

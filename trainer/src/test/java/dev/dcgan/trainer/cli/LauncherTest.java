@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -51,6 +52,26 @@ final class LauncherTest {
 
     // The folder was found: only the number is wrong.
     assertThat(output).contains("--epochs").doesNotContain("--data", "Exception");
+  }
+
+  @Test
+  void temporaryFolder_isTheFirstThatCanBeWritten() throws Exception {
+    script("jdk/bin/java", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+
+    String output =
+        run(
+            """
+            mkdir ok; touch file
+            TMPDIR=$PWD/ok sh bin/trainer
+            TMPDIR=$PWD/file sh bin/trainer
+            JAVA_OPTS=-Djava.io.tmpdir=own TMPDIR=$PWD/ok sh bin/trainer
+            """);
+
+    assertThat(output.lines().filter(line -> line.startsWith("-Djava.io.tmpdir=")))
+        .containsExactly(
+            "-Djava.io.tmpdir=" + folder.toRealPath().resolve("ok"),
+            "-Djava.io.tmpdir=/tmp",
+            "-Djava.io.tmpdir=own");
   }
 
   private String run(String commands) throws Exception {

@@ -377,7 +377,7 @@ class TrainerMainTest {
 
   @Test
   void train_namedRun_isCheckedFirst() throws Exception {
-    try (Trainer trainer = start(QUICK, "--run=../sweep", "--resume=sweep")) {
+    try (Trainer trainer = start(List.of("train"), "--run=../sweep", "--resume=sweep")) {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
           .containsExactly(
@@ -567,10 +567,10 @@ class TrainerMainTest {
             "--http-port=65536")) {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
-          .hasSize(16)
+          .hasSize(17)
           .last()
           .isEqualTo("see: trainer train --help");
-      assertThat(trainer.output().lines().limit(15)).allMatch(line -> line.startsWith("error: "));
+      assertThat(trainer.output().lines().limit(16)).allMatch(line -> line.startsWith("error: "));
     }
     assertThat(folder).isEmptyDirectory();
   }
@@ -636,14 +636,15 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_withAFullTemporaryFolder_usesTheRuns() throws Exception {
+  void train_withoutATemporaryFolder_isRefusedAtStart() throws Exception {
     Path file = Files.createFile(folder.resolve("no-folder"));
 
     try (Trainer trainer =
         start(Map.of("JDK_JAVA_OPTIONS", "-Djava.io.tmpdir=" + file), QUICK, "--epochs=1")) {
-      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("temporary files go to ");
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(1);
+      assertThat(trainer.output()).contains("no-folder", "java.io.tmpdir").doesNotContain("\tat ");
     }
+    assertThat(folder.resolve("runs")).doesNotExist();
   }
 
   @Test

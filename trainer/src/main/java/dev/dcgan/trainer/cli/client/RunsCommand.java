@@ -29,8 +29,9 @@ import picocli.CommandLine.Option;
     showDefaultValues = true,
     sortOptions = false,
     description = {
-      "Lists the runs of a service or in a folder, newest first. FRECHET is the Frechet distance",
-      "in the features of evaluation, which is not comparable with Inception FID."
+      "Lists the runs of a service or in a folder, newest first.",
+      "FRECHET is the Frechet distance in the features of evaluation, which is not comparable with"
+          + " Inception FID."
     })
 public final class RunsCommand implements Settings.Command {
 
