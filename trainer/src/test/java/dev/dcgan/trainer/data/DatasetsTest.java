@@ -648,6 +648,8 @@ final class DatasetsTest {
     assertFileRefused("a.tar.zst", "\u0028\u00B5\u002F\u00FD", "zstd", "unpack it");
     assertFileRefused("a.parquet", "PAR1", "Parquet", "PNG or JPEG");
     assertFileRefused("empty.zip", "", "empty", "copy it again");
+    assertFileRefused("a.jpg", "\u00FF\u00D8" + "\2".repeat(600), "single image", "the folder");
+    assertFileRefused("a.dat", "\2".repeat(600), "neither IDX nor a zip or tar");
   }
 
   private void assertRefused(String name, String content, String... facts) throws IOException {

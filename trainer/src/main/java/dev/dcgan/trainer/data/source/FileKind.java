@@ -113,6 +113,9 @@ public enum FileKind {
     if (head.length == 0) {
       return "empty: copy it again";
     }
+    if (FolderLayout.isImage(file.getFileName().toString())) {
+      return "a single image: name the folder of the images";
+    }
     return MAGIC.entrySet().stream()
         .filter(each -> startsWith(head, each.getKey()))
         .map(Map.Entry::getValue)
@@ -145,7 +148,11 @@ public enum FileKind {
   }
 
   private static boolean isTar(byte[] head) {
-    return head.length == TAR_HEADER_BYTES && TarUtils.verifyCheckSum(head);
+    try {
+      return head.length == TAR_HEADER_BYTES && TarUtils.verifyCheckSum(head);
+    } catch (IllegalArgumentException e) {
+      return false; // its place holds no octal number
+    }
   }
 
   /**

@@ -131,6 +131,11 @@ final class FolderLayout {
     return images;
   }
 
+  /** Whether a file is an image by its extension. */
+  static boolean isImage(String name) {
+    return IMAGES.contains(extension(name));
+  }
+
   /** The lower-case extension; empty without one. */
   static String extension(String name) {
     int dot = name.lastIndexOf('.');
