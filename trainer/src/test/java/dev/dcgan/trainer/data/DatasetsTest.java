@@ -721,7 +721,7 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
         .withMessageContainingAll(
-            image + ": ", "neither IDX nor a zip or tar", "expected a folder");
+            image + ": ", "a single image: name the folder", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");
