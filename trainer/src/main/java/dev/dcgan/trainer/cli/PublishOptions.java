@@ -2,6 +2,7 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.nio.file.FileSystemException;
@@ -46,7 +47,8 @@ final class PublishOptions {
       AtomicFiles.createFolder(repository);
     } catch (FileSystemException e) {
       throw new IOException(
-          "--repository %s: cannot create the folder: %s; choose another".formatted(repository, e),
+          "--repository %s: cannot create the folder: %s; choose another"
+              .formatted(repository, ErrorMessages.oneLine(e)),
           e);
     }
     if (!Files.isWritable(repository)) {

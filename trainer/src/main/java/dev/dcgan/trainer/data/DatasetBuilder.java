@@ -53,6 +53,7 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
               found,
               split,
               decoder.unreadable(),
+              decoder.rotated(),
               decoder.colors(),
               test == null ? options.heldOutInterval() : 0));
       return split;

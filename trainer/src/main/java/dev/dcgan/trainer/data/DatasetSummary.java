@@ -19,10 +19,16 @@ final class DatasetSummary {
    *
    * @param found what was found on disk
    * @param images the decoded images
+   * @param rotated the number of images that were turned upright; named if there are any
    * @param heldOutEvery one image in so many is held out; 0 if the dataset has its own split
    */
   static String line(
-      FoundDataset found, DatasetSplit images, int unreadable, String colors, int heldOutEvery) {
+      FoundDataset found,
+      DatasetSplit images,
+      int unreadable,
+      int rotated,
+      String colors,
+      int heldOutEvery) {
     int heldOut = images.disjoint() ? images.heldOut().size() : 0;
     String from =
         !found.heldOutFrom().isEmpty()
@@ -34,6 +40,9 @@ final class DatasetSummary {
     facts.add("train=" + images.training().size());
     facts.add("held-out=" + heldOut + from);
     facts.add("colors=" + colors);
+    if (rotated > 0) {
+      facts.add("rotated=" + rotated);
+    }
     facts.add("unreadable=" + unreadable);
     facts.add("ignored=" + found.ignored().summary());
     found.notes().forEach(note -> facts.add("note: " + note));

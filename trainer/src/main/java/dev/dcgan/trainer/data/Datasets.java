@@ -19,17 +19,19 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
-import org.slf4j.Logger;
-import org.slf4j.LoggerFactory;
 
 /** Opens image datasets on disk; the format is detected from the files. */
 public final class Datasets {
 
-  private static final Logger log = LoggerFactory.getLogger(Datasets.class);
   private static final Pattern ARCHIVE_EXTENSION = Pattern.compile("\\.(zip|tar|tar\\.gz|tgz)$");
   private static final String FORMATS =
       "a folder, zip, tar or tar.gz of images, a folder of IDX files or one such file, or a folder"
           + " of CIFAR-10's binary batches";
+
+  // So few images beside IDX files or CIFAR-10 show what is in them; they are not the dataset.
+  private static final int MAX_IMAGES_BESIDE = 100;
+  private static final String TRANSPOSED =
+      "EMNIST's images are stored transposed and are turned upright";
 
   private Datasets() {}
 
@@ -83,16 +85,17 @@ public final class Datasets {
   private static <T> T openFolder(Path folder, Use<T> use) throws IOException {
     FileTree tree = FileTree.ofFolder(folder);
     if (IdxFiles.existIn(folder)) {
-      return openIdx(folder, use);
+      return openIdx(folder, List.of(), use);
     }
     List<Path> batches = CifarSource.trainingBatches(folder);
     if (!batches.isEmpty()) {
-      return openCifar(folder, batches, use);
+      return openCifar(folder, batches, List.of(), use);
     }
     ImageFiles files = ImageFiles.of(tree);
     Set<Path> idx = tree.foldersWith(IdxFiles::isTrainingSet);
     Set<Path> cifar = tree.foldersWith(CifarSource::isTrainingBatch);
-    if (!files.training().isEmpty() || idx.size() + cifar.size() == 0) {
+    int images = files.training().size() + files.test().size();
+    if (images > MAX_IMAGES_BESIDE || idx.size() + cifar.size() == 0) {
       return openFiles(folder, tree, files, use);
     } else if (idx.size() + cifar.size() > 1) {
       throw new IOException(
@@ -103,17 +106,18 @@ public final class Datasets {
                       .map(Path::toString)
                       .collect(Collectors.joining(", "))));
     }
-    log.info("{}: taken from its subfolder {}", folder, idx.isEmpty() ? cifar : idx);
-    if (!idx.isEmpty()) {
-      return openIdx(idx.iterator().next(), use);
-    }
-    Path only = cifar.iterator().next();
-    return openCifar(only, CifarSource.trainingBatches(only), use);
+    Path only = (idx.isEmpty() ? cifar : idx).iterator().next();
+    String beside = images == 0 ? "" : "; %d image files beside it are ignored".formatted(images);
+    List<String> note =
+        List.of("found in its subfolder %s%s".formatted(folder.relativize(only), beside));
+    return idx.isEmpty()
+        ? openCifar(only, CifarSource.trainingBatches(only), note, use)
+        : openIdx(only, note, use);
   }
 
   private static <T> T openFile(Path file, DatasetOptions options, Use<T> use) throws IOException {
     return switch (FileKind.of(file)) {
-      case IDX -> openIdx(file, use);
+      case IDX -> openIdx(file, List.of(), use);
       case ZIP -> openArchive(file, FileTree.ofZip(file), use);
       case TAR -> openArchive(file, FileTree.ofTar(file), use);
       case TAR_GZ -> openArchive(file, FileTree.ofGzippedTar(file, options.scratchFolder()), use);
@@ -124,7 +128,8 @@ public final class Datasets {
     };
   }
 
-  private static <T> T openIdx(Path data, Use<T> use) throws IOException {
+  private static <T> T openIdx(Path data, List<String> notes, Use<T> use)
+      throws IOException {
     IdxFiles files = IdxFiles.open(data);
     Optional<IdxFiles> testFiles = files.test();
     try (IdxSource training = IdxSource.open(files);
@@ -137,12 +142,13 @@ public final class Datasets {
               testFiles.map(each -> each.images().getFileName().toString()).orElse(""),
               new IgnoredFiles(),
               files.isTransposed()
-                  ? List.of("EMNIST's images are stored transposed and are turned upright")
-                  : List.of()));
+                  ? Stream.concat(notes.stream(), Stream.of(TRANSPOSED)).toList()
+                  : notes));
     }
   }
 
-  private static <T> T openCifar(Path folder, List<Path> batches, Use<T> use) throws IOException {
+  private static <T> T openCifar(
+      Path folder, List<Path> batches, List<String> notes, Use<T> use) throws IOException {
     Optional<Path> testBatch = CifarSource.testBatch(folder);
     try (CifarSource training = CifarSource.open(batches);
         @Nullable CifarSource test =
@@ -154,7 +160,7 @@ public final class Datasets {
               test,
               testBatch.map(each -> each.getFileName().toString()).orElse(""),
               new IgnoredFiles(),
-              List.of()));
+              notes));
     }
   }
 

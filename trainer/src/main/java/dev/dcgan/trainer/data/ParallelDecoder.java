@@ -54,7 +54,12 @@ final class ParallelDecoder implements Closeable {
   /** A decoded image, or the reason why it is unreadable. */
   @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
   private record Outcome(
-      String location, int label, int channels, byte[] pixels, @Nullable String unreadable) {}
+      String location,
+      int label,
+      int channels,
+      boolean rotated,
+      byte[] pixels,
+      @Nullable String unreadable) {}
 
   private final String name;
   private final ImageShape target;
@@ -71,6 +76,7 @@ final class ParallelDecoder implements Closeable {
   private final int[] channelCounts = new int[4]; // images by channels
   private @Nullable String grey; // location of the first grey image
   private @Nullable String color; // location of the first RGB image
+  private int rotated;
   private int done;
   private final long started = System.nanoTime();
   private long logged = started;
@@ -115,6 +121,7 @@ final class ParallelDecoder implements Closeable {
         continue;
       }
       channelCounts[outcome.channels]++;
+      rotated += outcome.rotated ? 1 : 0;
       checkChannels(outcome);
       if (convertChannels || outcome.channels == target.channels()) {
         sink.accept(position++, outcome.pixels, outcome.label);
@@ -128,9 +135,14 @@ final class ParallelDecoder implements Closeable {
     try {
       Bitmap bitmap = image.decode(target);
       return new Outcome(
-          image.location(), image.label(), bitmap.channels(), bitmap.fit(target), null);
+          image.location(),
+          image.label(),
+          bitmap.channels(),
+          bitmap.rotated(),
+          bitmap.fit(target),
+          null);
     } catch (IOException e) {
-      return new Outcome(image.location(), image.label(), 0, new byte[0], reason(e));
+      return new Outcome(image.location(), image.label(), 0, false, new byte[0], reason(e));
     }
   }
 
@@ -262,6 +274,11 @@ final class ParallelDecoder implements Closeable {
   /** The number of unreadable images so far. */
   int unreadable() {
     return unreadable.size();
+  }
+
+  /** The number of images so far that their files have turned or mirrored. */
+  int rotated() {
+    return rotated;
   }
 
   /** The colors of the images so far: {@code grey}, {@code RGB} or {@code 12 grey, 3 RGB}. */

@@ -100,7 +100,9 @@ final class Classifier implements FeatureExtractor {
       log.info(
           "{}: accuracy={} held_out_images={} file={}",
           classifier.name,
-          "%.4f".formatted(classifier.accuracy),
+          Double.isNaN(classifier.accuracy)
+              ? "unknown (no held-out image has a label)"
+              : "%.4f".formatted(classifier.accuracy),
           Math.min(heldOut.size(), MAX_TEST_IMAGES),
           file.path());
       return classifier;

@@ -213,7 +213,10 @@ public record QualityReport(
   private String accuracyText() {
     return accuracy.isPresent()
         ? String.format(
-            Locale.ROOT, ", accuracy %.2f %% on held-out images", 100 * accuracy.getAsDouble())
+            Locale.ROOT,
+            ", accuracy %.2f %% on %s images",
+            100 * accuracy.getAsDouble(),
+            conditions.heldOutIsTraining() ? "training" : "held-out")
         : "";
   }
 

@@ -78,6 +78,11 @@ public final class QualityWarnings {
               "precision and recall of %.0f images vary by chance: they need about %d",
               manifold, MIN_MANIFOLD_IMAGES));
     }
+    if (metrics.containsKey("classes") && !metrics.containsKey("classifier_accuracy")) {
+      warnings.add(
+          "the accuracy of the evaluation classifier is unknown, because no held-out image has a"
+              + " label: its features and classes may mean little");
+    }
     double accuracy = metrics.getOrDefault("classifier_accuracy", 1.0);
     double chance = metrics.getOrDefault("largest_class", 0.0);
     if (accuracy - chance < MIN_ACCURACY_ABOVE_CHANCE * (1 - chance)) {

@@ -137,6 +137,7 @@ public final class InitialWeights {
         return file;
       }
     }
+    log.warn("run {} keeps no checkpoint of epoch {}: its newest is taken", run.id(), epoch);
     return newest(run);
   }
 

@@ -32,6 +32,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 import java.util.Optional;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -357,18 +359,25 @@ public final class TrainingSession {
     }
   }
 
+  private static Optional<String> changed(String field, String was, String is) {
+    return was.equals(is)
+        ? Optional.empty()
+        : Optional.of("%s=%s (was %s)".formatted(field, is, was));
+  }
+
   /** Records what a resume changes: the device, the folder of the same images, the epochs. */
   private static void recordChanges(RunRecord record, TrainingConfig config) throws IOException {
     RunConfig was = record.run().getConfig();
     RunConfig is = config.config();
     if (!was.getDevice().equals(is.getDevice()) || !was.getData().equals(is.getData())) {
       log.warn(
-          "run {} moves: device={} (was {}), data={} (was {})",
+          "run {} moves: {}",
           record.folder().id(),
-          is.getDevice(),
-          was.getDevice(),
-          is.getData(),
-          was.getData());
+          Stream.of(
+                  changed("device", was.getDevice(), is.getDevice()),
+                  changed("data", was.getData(), is.getData()))
+              .flatMap(Optional::stream)
+              .collect(Collectors.joining(", ")));
       record.update(run -> run.getConfigBuilder().setDevice(is.getDevice()).setData(is.getData()));
     }
     if (was.getEpochs() != is.getEpochs()) {

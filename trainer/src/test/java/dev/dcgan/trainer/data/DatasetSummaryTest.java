@@ -58,7 +58,7 @@ final class DatasetSummaryTest {
             heldOutFrom,
             new IgnoredFiles(),
             List.of(notes));
-    return DatasetSummary.line(found, images, 1, "grey", heldOutEvery);
+    return DatasetSummary.line(found, images, 1, 0, "grey", heldOutEvery);
   }
 
   private static ImageDataset images(int classes, int... labels) throws IOException {

@@ -4,6 +4,9 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatIllegalArgumentException;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.awt.image.BufferedImage;
@@ -28,6 +31,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 final class DatasetsTest {
 
@@ -98,6 +102,29 @@ final class DatasetsTest {
       assertThat(pixels(images.training(), 0))
           .containsExactly(0, 200, 0, 0, 200, 0, 0, 200, 0, 0, 200, 0);
     }
+  }
+
+  @Test
+  void imagesTurnedUpright_areCountedInTheLog() throws IOException {
+    grey("a.png", 1);
+    Path stored = write("b.jpg", new byte[0]);
+    try (OutputStream out = Files.newOutputStream(stored)) {
+      assertThat(
+              ImageIO.write(new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY), "jpeg", out))
+          .isTrue();
+    }
+    String jpeg = Files.readString(stored, StandardCharsets.ISO_8859_1);
+    String exif = "Exif\0\0MM\0*\0\0\0\b\0\1\1\22\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
+    String segment = "\u00FF\u00E1\0" + (char) (exif.length() + 2) + exif;
+    Files.writeString(
+        stored,
+        jpeg.substring(0, 2) + segment + jpeg.substring(2),
+        StandardCharsets.ISO_8859_1);
+
+    assertThat(logged(() -> Datasets.open(folder, GREY, ALL, () -> {}).close()))
+        .singleElement()
+        .asString()
+        .contains("images=2", "colors=grey rotated=1 unreadable=0");
   }
 
   @Test
@@ -569,6 +596,32 @@ final class DatasetsTest {
   }
 
   @Test
+  void aFewImagesBesideMnist_areNotTheDataset() throws IOException {
+    idx("MNIST/raw/train-images-idx3-ubyte", 2, 2, 1, 2, 3, 4);
+    grey("sample.png", 9);
+
+    List<String> lines =
+        logged(
+            () -> {
+              Datasets.sampleShape(folder, temporary);
+              try (DatasetSplit images = Datasets.open(folder, GREY, ALL, () -> {})) {
+                assertThat(pixels(images.training(), 0)).containsExactly(1, 2, 3, 4);
+              }
+            });
+
+    assertThat(lines)
+        .singleElement()
+        .asString()
+        .contains("found in its subfolder MNIST/raw; 1 image files beside it are ignored");
+    for (int i = 0; i <= 100; i++) {
+      grey("%03d.png".formatted(i), 7);
+    }
+    try (DatasetSplit images = Datasets.open(folder, GREY, ALL, () -> {})) {
+      assertThat(images.training().size()).isEqualTo(102);
+    }
+  }
+
+  @Test
   void cifarInASubfolder_isFound() throws IOException {
     write("cifar-10-batches-bin/data_batch_1.bin", cifar(3, 1));
 
@@ -585,6 +638,9 @@ final class DatasetsTest {
     assertRefused("d/images.tfrecord", "", "found 1 .tfrecord files", "PNG or JPEG");
     assertRefused("e/photos.zip", "", "found 1 .zip files", "name one of these files");
     assertRefused("f/data.mdb", "", ".mdb", "PNG or JPEG");
+    assertRefused("h/a.ppm", "P6", "found 1 .ppm files", "convert them to PNG");
+    assertRefused("i/a.ARW", "x", "found 1 .arw files", "convert them to PNG");
+    assertRefused("j/a", "x", "found 1 files without an extension", "add .png or .jpg");
     assertRefused("g/.hidden/x.png", "", "hidden .hidden/");
     assertFileRefused("a.7z", "7z\u00BC\u00AF'\u001C", "7z archive", "unpack it");
     assertFileRefused("a.rar", "Rar!", "RAR archive", "unpack it");
@@ -592,6 +648,8 @@ final class DatasetsTest {
     assertFileRefused("a.tar.zst", "(\u00B5/\u00FD", "zstd", "unpack it");
     assertFileRefused("a.parquet", "PAR1", "Parquet", "PNG or JPEG");
     assertFileRefused("empty.zip", "", "empty", "copy it again");
+    assertFileRefused("a.jpg", "\u00FF\u00D8" + "\2".repeat(600), "single image", "the folder");
+    assertFileRefused("a.dat", "\2".repeat(600), "neither IDX nor a zip or tar");
   }
 
   private void assertRefused(String name, String content, String... facts) throws IOException {
@@ -663,7 +721,7 @@ final class DatasetsTest {
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(image, GREY, ALL, () -> {}))
         .withMessageContainingAll(
-            image + ": ", "neither IDX nor a zip or tar", "expected a folder");
+            image + ": ", "a single image: name the folder", "expected a folder");
     assertThatIOException()
         .isThrownBy(() -> Datasets.open(folder.resolve("absent"), GREY, ALL, () -> {}))
         .withMessageContainingAll(folder.resolve("absent") + ": ", "expected a folder");
@@ -784,6 +842,25 @@ final class DatasetsTest {
     for (int i = 0; i < count; i++) {
       grey("%03d.png".formatted(i), Math.min(i, 255));
     }
+  }
+
+  /** What is logged while datasets are read. */
+  private static List<String> logged(Reading reading) throws IOException {
+    Logger logger = (Logger) LoggerFactory.getLogger("dev.dcgan.trainer.data");
+    ListAppender<ILoggingEvent> appender = new ListAppender<>();
+    appender.start();
+    logger.addAppender(appender);
+    try {
+      reading.read();
+    } finally {
+      logger.detachAppender(appender);
+    }
+    return appender.list.stream().map(ILoggingEvent::getFormattedMessage).toList();
+  }
+
+  private interface Reading {
+
+    void read() throws IOException;
   }
 
   private Path grey(String name, int value) throws IOException {

@@ -49,6 +49,21 @@ class QualityWarningsTest {
   }
 
   @Test
+  void classesOfAnUnmeasuredClassifier_areUnreliable() {
+    Map<String, Double> metrics = new HashMap<>(GOOD);
+    metrics.put("classes", 2.0);
+    assertThat(QualityWarnings.of(metrics)).isEmpty();
+
+    metrics.remove("classifier_accuracy");
+
+    assertThat(QualityWarnings.of(metrics))
+        .singleElement()
+        .asString()
+        .contains("accuracy of the evaluation classifier is unknown", "no held-out image");
+    assertThat(QualityWarnings.areReliable(metrics)).isFalse();
+  }
+
+  @Test
   void metricsOfOlderCheckpoints_areNotJudged() {
     assertThat(QualityWarnings.of(Map.of("frechet_distance", 3.0))).isEmpty();
   }

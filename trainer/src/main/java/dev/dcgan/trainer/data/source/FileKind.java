@@ -43,6 +43,12 @@ public enum FileKind {
           "MATLAB", "a MATLAB file: " + TO_FILES,
           "\u0093NUMPY", "a NumPy array: " + TO_FILES);
 
+  // Neither read nor counted as unreadable: they are often a second form of an image beside them.
+  private static final List<String> OTHER_IMAGES =
+      List.of(
+          "ppm", "pgm", "pbm", "pnm", "pam", "pfm", "psd", "svg", "tga", "exr", "hdr", "ico", "dds",
+          "pcx", "qoi", "jxr", "dng", "cr2", "cr3", "nef", "arw", "orf", "raf", "rw2");
+
   private static final Map<String, String> REMEDIES = remedies();
 
   private static Map<String, String> remedies() {
@@ -73,13 +79,19 @@ public enum FileKind {
     for (String extension : List.of("7z", "rar", "xz", "zst", "bz2", "gz")) {
       remedies.put(extension, "unpack them");
     }
-    for (String extension : List.of("ppm", "pgm", "pnm", "psd", "svg", "dng", "cr2", "nef")) {
+    for (String extension : OTHER_IMAGES) {
       remedies.put(extension, "convert them to PNG");
     }
+    remedies.put("", "if they are images, add .png or .jpg to their names");
     for (String extension : List.of("mp4", "avi", "mov", "mkv", "webm")) {
       remedies.put(extension, "extract images from them");
     }
     return remedies;
+  }
+
+  /** Whether files of this extension are images of a format that is not read. */
+  static boolean isOtherImage(String extension) {
+    return OTHER_IMAGES.contains(extension);
   }
 
   /** Detects the kind of a file. */
@@ -100,6 +112,9 @@ public enum FileKind {
     byte[] head = head(Files.newInputStream(file));
     if (head.length == 0) {
       return "empty: copy it again";
+    }
+    if (FolderLayout.isImage(file.getFileName().toString())) {
+      return "a single image: name the folder of the images";
     }
     return MAGIC.entrySet().stream()
         .filter(each -> startsWith(head, each.getKey()))
@@ -133,7 +148,11 @@ public enum FileKind {
   }
 
   private static boolean isTar(byte[] head) {
-    return head.length == TAR_HEADER_BYTES && TarUtils.verifyCheckSum(head);
+    try {
+      return head.length == TAR_HEADER_BYTES && TarUtils.verifyCheckSum(head);
+    } catch (IllegalArgumentException e) {
+      return false; // its place holds no octal number
+    }
   }
 
   /**

@@ -29,8 +29,9 @@ final class FolderLayout {
   // The formats of the last row cannot be read: they are reported as unreadable, not ignored.
   private static final Set<String> IMAGES =
       Set.of(
-          "png", "jpg", "jpeg", "jpe", "jfif", "gif", "bmp", "tif", "tiff", //
-          "webp", "avif", "heic", "heif", "jp2", "jxl");
+          "png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "pjpeg", "pjp", "gif", "bmp", "dib", //
+          "tif", "tiff", "webp", //
+          "avif", "heic", "heics", "heif", "jp2", "j2k", "j2c", "jpf", "jpx", "jxl");
   private static final Set<String> ARCHIVES =
       Set.of("zip", "tar", "tgz", "gz", "7z", "rar", "xz", "zst", "bz2");
   private static final Pattern SHARD = Pattern.compile("\\d{5}");
@@ -38,10 +39,11 @@ final class FolderLayout {
   private static final int SHARD_IMAGES = 1000;
 
   private static final String NOT_AN_IMAGE = "not an image";
+  private static final String OTHER_IMAGE = "image to convert to PNG";
   private static final String ARCHIVE = "archive, not unpacked";
 
   /** The reasons of files that are ignored for what they are. */
-  static final Set<String> OF_OTHER_KINDS = Set.of(NOT_AN_IMAGE, ARCHIVE);
+  static final Set<String> OF_OTHER_KINDS = Set.of(NOT_AN_IMAGE, OTHER_IMAGE, ARCHIVE);
 
   private final Map<String, Integer> jsonLabels;
   private final IgnoredFiles ignored;
@@ -49,6 +51,7 @@ final class FolderLayout {
 
   // Mutable state
   private List<String> classes = List.of();
+  private Set<String> nameWords = Set.of(); // of the dataset, in the names of all folders
 
   private FolderLayout(Map<String, Integer> jsonLabels, IgnoredFiles ignored) {
     this.jsonLabels = jsonLabels;
@@ -73,12 +76,13 @@ final class FolderLayout {
       images = inside;
       inside = inside(images, top + 1);
     }
+    nameWords = SplitRole.commonWords(folders(images, top));
     Set<SplitRole> roles = roles(folders(images, top));
     if (isSplit(roles)) {
       return split(images, top, heldOut(roles), /* classesAbove= */ false);
     }
     Set<String> inner = folders(images, top + 1);
-    if (isSplit(roles(inner)) && inner.stream().allMatch(f -> SplitRole.of(f).isPresent())) {
+    if (isSplit(roles(inner)) && inner.stream().allMatch(f -> role(f).isPresent())) {
       return split(images, top + 1, heldOut(roles(inner)), /* classesAbove= */ true);
     }
     return new ImageFiles(labelled(images, top), List.of(), classes, "", notes);
@@ -121,10 +125,15 @@ final class FolderLayout {
       } else if (ARCHIVES.contains(extension)) {
         ignored.add(ARCHIVE, name);
       } else if (!DatasetJson.isDatasetJson(name)) {
-        ignored.add(NOT_AN_IMAGE, name);
+        ignored.add(FileKind.isOtherImage(extension) ? OTHER_IMAGE : NOT_AN_IMAGE, name);
       }
     }
     return images;
+  }
+
+  /** Whether a file is an image by its extension. */
+  static boolean isImage(String name) {
+    return IMAGES.contains(extension(name));
   }
 
   /** The lower-case extension; empty without one. */
@@ -133,8 +142,12 @@ final class FolderLayout {
     return dot > name.lastIndexOf('/') ? name.substring(dot + 1).toLowerCase(Locale.ROOT) : "";
   }
 
-  private static Set<SplitRole> roles(Set<String> folders) {
-    return folders.stream().flatMap(f -> SplitRole.of(f).stream()).collect(Collectors.toSet());
+  private Set<SplitRole> roles(Set<String> folders) {
+    return folders.stream().flatMap(f -> role(f).stream()).collect(Collectors.toSet());
+  }
+
+  private Optional<SplitRole> role(String folder) {
+    return SplitRole.of(folder, nameWords);
   }
 
   private static boolean isSplit(Set<SplitRole> roles) {
@@ -150,7 +163,7 @@ final class FolderLayout {
     List<String> trained = new ArrayList<>();
     List<String> tested = new ArrayList<>();
     for (String name : images) {
-      SplitRole role = SplitRole.of(folder(name, depth)).orElse(null);
+      SplitRole role = role(folder(name, depth)).orElse(null);
       if (role == SplitRole.TRAINING) {
         trained.add(name);
       } else if (role == heldOut) {
@@ -184,7 +197,7 @@ final class FolderLayout {
           || !(testDepth < classDepth
               || only.equals(around)
               || SplitRole.isFiller(only)
-              || SplitRole.of(only).isPresent())) {
+              || role(only).isPresent())) {
         break;
       }
       testDepth++;

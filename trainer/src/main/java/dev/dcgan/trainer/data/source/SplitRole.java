@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.data.source;
 
+import java.util.HashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
@@ -59,8 +60,39 @@ enum SplitRole {
   private static final List<String> GLUED =
       List.of("set", "sets", "data", "dataset", "images", "imgs", "split");
 
-  /** The role of a folder; empty if its name has other words, or none of these. */
-  static Optional<SplitRole> of(String folder) {
+  /**
+   * The words that all folders have, other than those for a split: {@code pets} of {@code
+   * pets_train} and {@code pets_test}.
+   */
+  static Set<String> commonWords(Set<String> folders) {
+    Set<String> common = null;
+    for (String folder : folders) {
+      if (folder.isEmpty()) {
+        continue; // images beside the folders
+      }
+      Set<String> words = new HashSet<>();
+      for (String word : BETWEEN_WORDS.split(folder, -1)) {
+        words.add(word.toLowerCase(Locale.ROOT));
+      }
+      if (common == null) {
+        common = words;
+      } else {
+        common.retainAll(words);
+      }
+    }
+    if (common == null) {
+      return Set.of();
+    }
+    common.removeIf(word -> ROLES.containsKey(unglued(word)));
+    return common;
+  }
+
+  /**
+   * The role of a folder; empty if its name has other words, or none of these.
+   *
+   * @param fillers words that say nothing here
+   */
+  static Optional<SplitRole> of(String folder, Set<String> fillers) {
     SplitRole role = null;
     for (String word : BETWEEN_WORDS.split(folder, -1)) {
       String lower = word.toLowerCase(Locale.ROOT);
@@ -70,7 +102,9 @@ enum SplitRole {
       }
       if (found != null) {
         role = found;
-      } else if (!FILLERS.contains(lower) && !lower.chars().allMatch(Character::isDigit)) {
+      } else if (!FILLERS.contains(lower)
+          && !fillers.contains(lower)
+          && !lower.chars().allMatch(Character::isDigit)) {
         return Optional.empty();
       }
     }

@@ -73,8 +73,11 @@ final class PublishingListener implements SessionListener {
         writer.update(Run.Builder::clearBestUnpublished);
       }
     } catch (IOException e) {
-      log.error("cannot publish epoch {}: {}", checkpoint.epoch(), ErrorMessages.oneLine(e));
-      failure = e;
+      String message =
+          "cannot publish epoch %d: %s".formatted(checkpoint.epoch(), ErrorMessages.oneLine(e));
+      log.error(message);
+      // A full disk's message says nothing else.
+      failure = e.getClass() == IOException.class ? new IOException(message, e) : e;
     }
   }
 }

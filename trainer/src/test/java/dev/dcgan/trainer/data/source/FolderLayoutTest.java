@@ -99,6 +99,9 @@ final class FolderLayoutTest {
     "train-data, eval-data",
     "train/images, test/images",
     "data/train, data/holdout",
+    "pets_train, pets_test",
+    "Cats Dogs training, Cats Dogs validation",
+    "train-horse-or-human, validation-horse-or-human",
   })
   void splits_inAnySpelling(String train, String test) {
     String[] names = {
@@ -128,7 +131,8 @@ final class FolderLayoutTest {
   void train_amongOtherFolders_isAClass() {
     assertThat(of("bus/1.png", "car/1.png", "train/1.png").classes())
         .containsExactly("bus", "car", "train");
-    assertThat(of("train_labels/1.png", "test_labels/1.png").heldOutFrom()).isEmpty();
+    assertThat(of("train_labels/1.png", "test_labels/1.png", "images/1.png").heldOutFrom())
+        .isEmpty();
   }
 
   @Test
