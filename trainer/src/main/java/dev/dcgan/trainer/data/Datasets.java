@@ -128,8 +128,7 @@ public final class Datasets {
     };
   }
 
-  private static <T> T openIdx(Path data, List<String> notes, Use<T> use)
-      throws IOException {
+  private static <T> T openIdx(Path data, List<String> notes, Use<T> use) throws IOException {
     IdxFiles files = IdxFiles.open(data);
     Optional<IdxFiles> testFiles = files.test();
     try (IdxSource training = IdxSource.open(files);
@@ -147,8 +146,8 @@ public final class Datasets {
     }
   }
 
-  private static <T> T openCifar(
-      Path folder, List<Path> batches, List<String> notes, Use<T> use) throws IOException {
+  private static <T> T openCifar(Path folder, List<Path> batches, List<String> notes, Use<T> use)
+      throws IOException {
     Optional<Path> testBatch = CifarSource.testBatch(folder);
     try (CifarSource training = CifarSource.open(batches);
         @Nullable CifarSource test =

@@ -109,17 +109,14 @@ final class DatasetsTest {
     grey("a.png", 1);
     Path stored = write("b.jpg", new byte[0]);
     try (OutputStream out = Files.newOutputStream(stored)) {
-      assertThat(
-              ImageIO.write(new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY), "jpeg", out))
+      assertThat(ImageIO.write(new BufferedImage(2, 2, BufferedImage.TYPE_BYTE_GRAY), "jpeg", out))
           .isTrue();
     }
     String jpeg = Files.readString(stored, StandardCharsets.ISO_8859_1);
     String exif = "Exif\0\0MM\0*\0\0\0\b\0\1\1\22\0\3\0\0\0\1\0\6\0\0\0\0\0\0";
     String segment = "\u00FF\u00E1\0" + (char) (exif.length() + 2) + exif;
     Files.writeString(
-        stored,
-        jpeg.substring(0, 2) + segment + jpeg.substring(2),
-        StandardCharsets.ISO_8859_1);
+        stored, jpeg.substring(0, 2) + segment + jpeg.substring(2), StandardCharsets.ISO_8859_1);
 
     assertThat(logged(() -> Datasets.open(folder, GREY, ALL, () -> {}).close()))
         .singleElement()

@@ -29,7 +29,8 @@ final class FolderLayout {
   // The formats of the last row cannot be read: they are reported as unreadable, not ignored.
   private static final Set<String> IMAGES =
       Set.of(
-          "png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "pjpeg", "pjp", "gif", "bmp", "dib", //
+          "png", "apng", "jpg", "jpeg", "jpe", "jif", "jfif", "pjpeg", "pjp", "gif", "bmp",
+          "dib", //
           "tif", "tiff", "webp", //
           "avif", "heic", "heics", "heif", "jp2", "j2k", "j2c", "jpf", "jpx", "jxl");
   private static final Set<String> ARCHIVES =
