@@ -392,7 +392,7 @@ class SamplerMainTest {
         .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +yes +3,2$")
         .containsPattern("(?m)^skipped: .*digits/1.manifest.json ")
         .containsPattern("(?m)^skipped: .*bare/1 has no manifest.json.*--allow-unverified")
-        .containsPattern("(?m)^skipped: .*Upper ");
+        .containsPattern("(?m)^skipped: .*Upper: ");
 
     Ended empty = run("models", "--repository=" + Files.createDirectory(root.resolve("empty")));
     assertThat(empty).isEqualTo(new Ended(0, "no models%n".formatted(), ""));

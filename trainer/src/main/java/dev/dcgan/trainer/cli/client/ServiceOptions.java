@@ -15,7 +15,11 @@ import picocli.CommandLine.Parameters;
 @Command
 final class ServiceOptions {
 
-  @Parameters(paramLabel = "RUN", arity = "1", description = "The run's id, see `trainer runs`.")
+  @Parameters(
+      paramLabel = "RUN",
+      arity = "1",
+      showDefaultValue = Visibility.NEVER,
+      description = "The run's id, see `trainer runs`.")
   private String run = "";
 
   @Option(names = "--target", description = "The service's host:port.")
