@@ -18,8 +18,8 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description = {
       "Queues a new run that continues one of a service, and prints its id.",
-      "It starts from the newest checkpoint of a run that STOPPED or FAILED, or with a larger",
-      "--epochs of one that SUCCEEDED."
+      "It starts from the newest checkpoint of a run that STOPPED or FAILED, or with a larger"
+          + " --epochs of one that SUCCEEDED."
     })
 public final class ResumeCommand implements Settings.Command {
 
