@@ -116,7 +116,7 @@ step=$(date +%s)
 if [ -n "$data" ]; then
   set -- --data "$data" --epochs 1
 else
-  set -- --dataset digits --images 10000 --epochs 8
+  set -- --dataset digits --images 10000 --epochs 6
 fi
 run=$(date -u +%Y%m%d-%H%M%S)-digits
 # `export` publishes without the quality evaluation, which would take as long as half of this training.
