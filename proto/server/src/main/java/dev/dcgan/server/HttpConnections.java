@@ -22,8 +22,8 @@ import org.jspecify.annotations.Nullable;
  * The connections of an {@link HttpEndpoint}. All of it runs on one event loop.
  *
  * <p>If there are as many connections as may be, a new one takes the place of the one that has been
- * waiting longest for a request: so connections that send nothing, or half a request, keep nobody
- * out.
+ * waiting longest for a request. Connections that send nothing, or half a request, therefore never
+ * use up the limit.
  */
 final class HttpConnections {
 

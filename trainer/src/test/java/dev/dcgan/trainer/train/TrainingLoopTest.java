@@ -231,7 +231,7 @@ class TrainingLoopTest {
   @Test
   void run_fromACheckpointOfTheSameImagesElsewhere_continues() throws IOException {
     Checkpoint checkpoint = train(hyperparameters(1, 3), new Recorder());
-    Checkpoint elsewhere =
+    Checkpoint moved =
         new Checkpoint(
             checkpoint.architecture(),
             checkpoint.hyperparameters(),
@@ -240,7 +240,7 @@ class TrainingLoopTest {
             3,
             checkpoint.tensors());
 
-    assertThat(train(hyperparameters(2, 3), new Recorder(), elsewhere).step()).isEqualTo(6);
+    assertThat(train(hyperparameters(2, 3), new Recorder(), moved).step()).isEqualTo(6);
   }
 
   @Test
