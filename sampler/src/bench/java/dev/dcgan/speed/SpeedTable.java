@@ -238,9 +238,9 @@ public final class SpeedTable {
     private final Process process;
     private final int port;
 
-    private Server(Process process, String ready) throws IOException {
+    private Server(Process process, int port) {
       this.process = process;
-      this.port = port(process, ready);
+      this.port = port;
     }
 
     static Server sampler(Path program, Path onnx) throws IOException {
@@ -272,7 +272,13 @@ public final class SpeedTable {
     private static Server start(List<String> command, String ready) throws IOException {
       ProcessBuilder builder = new ProcessBuilder(command).redirectErrorStream(true);
       builder.environment().put("ORT_DISABLE_TELEMETRY", "1");
-      return new Server(builder.start(), ready);
+      Process process = builder.start();
+      try {
+        return new Server(process, port(process, ready));
+      } catch (IOException e) {
+        process.destroy();
+        throw e;
+      }
     }
 
     /** Reads the log until it has the port and the server is ready. */
@@ -282,6 +288,9 @@ public final class SpeedTable {
       boolean isReady = false;
       for (@Nullable String line = lines.readLine(); line != null; line = lines.readLine()) {
         System.out.println("  " + line);
+        if (line.contains(" ERROR ")) {
+          throw new IOException("cannot measure: the server does not serve its model");
+        }
         Matcher found = PORT.matcher(line);
         if (found.find()) {
           port = Integer.parseInt(found.group(1));
