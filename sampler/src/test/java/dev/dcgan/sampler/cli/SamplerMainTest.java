@@ -614,6 +614,8 @@ class SamplerMainTest {
   private static ProcessBuilder program(String... arguments) {
     List<String> command = new ArrayList<>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    // Each process runs for seconds: optimizing its code costs more than it gains.
+    command.addAll(List.of("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"));
     command.addAll(List.of("-cp", System.getProperty("java.class.path")));
     command.add(SamplerMain.class.getName());
     command.addAll(List.of(arguments));

@@ -28,6 +28,7 @@ import java.util.Random;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Stream;
 import javax.imageio.ImageIO;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -53,9 +54,24 @@ class TrainerMainTest {
   private static final String MEMORY = "CUDA out of memory. Tried to allocate 2.00 GiB.";
 
   // Long enough to be interrupted on the way.
-  private static final String LONG = "--epochs=100";
+  private static final String LONG = "--epochs=40";
+
+  // Trained once: most tests train on the same digits.
+  @TempDir private static Path classifiers;
 
   @TempDir private Path folder;
+
+  @BeforeEach
+  void shareClassifiers() throws IOException {
+    Path runs = Files.createDirectory(folder.resolve("runs"));
+    Files.createSymbolicLink(runs.resolve(".cache"), classifiers);
+  }
+
+  /** For tests of which files a command creates. */
+  private void removeRuns() throws IOException {
+    Files.delete(folder.resolve("runs/.cache"));
+    Files.delete(folder.resolve("runs"));
+  }
 
   @Test
   void train_onSigterm_keepsACheckpoint_whichExportPublishes() throws Exception {
@@ -88,7 +104,7 @@ class TrainerMainTest {
     }
 
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
-      trainer.awaitLine("epoch 2/100: ");
+      trainer.awaitLine("epoch 2/40: ");
       trainer.terminate();
       assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
     }
@@ -231,7 +247,7 @@ class TrainerMainTest {
     Path settings =
         Files.writeString(folder.resolve("0"), "# index 0\n--beta1 0.4 --model sweep-0\n");
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-0", "@0")) {
-      trainer.awaitLine("epoch 2/100: ");
+      trainer.awaitLine("epoch 2/40: ");
       trainer.kill();
     }
     RunDirectory run = new RunDirectory(folder.resolve("runs/sweep-0"));
@@ -259,7 +275,7 @@ class TrainerMainTest {
     Path file = folder.resolve("runs/sweep-5/run.json");
     byte[] before;
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-5")) {
-      trainer.awaitLine("epoch 2/100: ");
+      trainer.awaitLine("epoch 2/40: ");
       before = Files.readAllBytes(file);
       putInTheWay(file);
 
@@ -377,6 +393,7 @@ class TrainerMainTest {
 
   @Test
   void train_namedRun_isCheckedFirst() throws Exception {
+    removeRuns();
     try (Trainer trainer = start(List.of("train"), "--run=../sweep", "--resume=sweep")) {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
@@ -532,6 +549,7 @@ class TrainerMainTest {
 
   @Test
   void train_whenItCouldNotEndWell_saysSoBeforeItBegins() throws Exception {
+    removeRuns();
     Files.writeString(folder.resolve("file"), "no folder");
 
     try (Trainer trainer = start(QUICK, "--repository=file")) {
@@ -548,6 +566,7 @@ class TrainerMainTest {
 
   @Test
   void train_whenSettingsAreWrong_reportsAllOfThem() throws Exception {
+    removeRuns();
     try (Trainer trainer =
         start(
             List.of("train"),
@@ -577,6 +596,7 @@ class TrainerMainTest {
 
   @Test
   void serve_onADeviceThatDoesNotWork_doesNotStart() throws Exception {
+    removeRuns();
     try (Trainer trainer =
         start(List.of("serve"), "--device=cuda:99", "--port=0", "--http-port=0")) {
       assertThat(trainer.exitCode()).isEqualTo(1);
@@ -637,6 +657,7 @@ class TrainerMainTest {
 
   @Test
   void train_withoutATemporaryFolder_isRefusedAtStart() throws Exception {
+    removeRuns();
     Path file = Files.createFile(folder.resolve("no-folder"));
 
     try (Trainer trainer =
@@ -689,6 +710,9 @@ class TrainerMainTest {
         new ArrayList<>(
             List.of(
                 Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                // Each process runs for seconds: optimizing its code costs more than it gains.
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
                 "-Dai.djl.offline=true",
                 "-Djava.awt.headless=true",
                 "-cp",
