@@ -82,7 +82,8 @@ while kill -0 $build 2>/dev/null; do
   downloads=$(grep -c '^Downloaded from' "$out/build.log" || true)
   if [ "$module $((downloads / 20))" != "$shown" ]; then
     shown="$module $((downloads / 20))"
-    echo "    ${module:-Maven starts}, $downloads files downloaded"
+    case $downloads in 0) files= ;; *) files=", $downloads files downloaded" ;; esac
+    echo "    ${module:-Maven starts}$files"
   fi
 done
 children=
@@ -91,8 +92,9 @@ took "$step"
 
 # The sampler starts before the training, so that a port that is in use is found out at once.
 say "2/5 start the sampler, which waits for a model: gRPC on port $port, HTTP on port $http_port"
+: >"$out/sampler.log" # It exists before it is searched.
 sampler/target/sampler/bin/sampler serve --repository "$out/models" --provider "$device" --port "$port" --http-port "$http_port" \
-  --drain-delay 0 >"$out/sampler.log" 2>&1 &
+  --drain-delay 0 >>"$out/sampler.log" 2>&1 &
 sampler=$!
 children=$sampler
 await() { # until the sampler's log has the pattern $1
