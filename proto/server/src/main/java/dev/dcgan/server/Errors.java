@@ -22,10 +22,11 @@ import java.util.List;
  *   an option of the server
  *     disables the operation     PERMISSION_DENIED
  *   queue full, unread responses,
- *     out of memory              RESOURCE_EXHAUSTED   google.rpc.RetryInfo
+ *     out of memory, disk full   RESOURCE_EXHAUSTED   google.rpc.RetryInfo
  *   the deadline cannot be met   DEADLINE_EXCEEDED
  *   no model yet, draining,
- *     device lost                UNAVAILABLE
+ *     device lost, files that
+ *     cannot be read or written  UNAVAILABLE
  *   a bug                        INTERNAL             no details; the log has them
  * </pre>
  *

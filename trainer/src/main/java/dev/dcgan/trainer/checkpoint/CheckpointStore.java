@@ -108,6 +108,16 @@ public final class CheckpointStore {
     return Optional.empty();
   }
 
+  /** Whether no checkpoint was ever written here, not even one that is damaged now. */
+  public boolean isUntouched() throws IOException {
+    try (Stream<Path> files = Files.list(folder)) {
+      // What begins with a dot is the temporary file of one that was not completed.
+      return files.allMatch(file -> file.getFileName().toString().startsWith("."));
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
   /** Removes the temporary files of a process that was killed while it wrote. */
   public void sweep() throws IOException {
     List<Path> leftovers;

@@ -87,20 +87,25 @@ public final class ConfigOptions {
   /** Adds a line for each option that is wrong, except the model's name. */
   void check(Validator problems) {
     requireExisting(problems);
-    problems.require(
-        value("images") == null || value("data") == null,
-        "--images beside --data: it is the number of drawn digits; leave it out");
+    requireNoIgnoredImages(problems);
     check(config(""), problems);
   }
 
   /** Adds a line for each path that is empty or does not exist. */
   void checkPaths(Validator problems) {
     requireExisting(problems);
+    requireNoIgnoredImages(problems);
     for (String name : PATHS) {
       problems.require(
           !isBlank(value(name)),
           "%s '%s': expected a path, found none".formatted(ConfigField.option(name), value(name)));
     }
+  }
+
+  private void requireNoIgnoredImages(Validator problems) {
+    problems.require(
+        value("images") == null || value("data") == null,
+        "--images beside --data: it is the number of drawn digits; leave it out");
   }
 
   private void requireExisting(Validator problems) {
@@ -119,6 +124,7 @@ public final class ConfigOptions {
 
   /** As {@link #check(Validator)}, for a run of a service, which checks the paths itself. */
   public void checkForService(String model, Validator problems) {
+    requireNoIgnoredImages(problems);
     check(configForService(model), problems);
   }
 

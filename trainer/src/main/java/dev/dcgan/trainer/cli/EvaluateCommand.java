@@ -98,19 +98,16 @@ public final class EvaluateCommand implements Settings.Command {
 
   private int evaluate() throws IOException {
     TrainingDevice device = TrainingDevice.select("cpu");
-    Optional<QualityReport> report =
+    QualityReport report =
         checkpoint != null
             ? ofCheckpoint(checkpoint, device)
             : ofModel(Objects.requireNonNull(model, "checked"), device);
-    if (report.isPresent()) {
-      System.out.println(report.get());
-      report.get().warnings().forEach(warning -> System.out.println("warning: " + warning));
-    }
-    return report.isPresent() ? 0 : 1;
+    System.out.println(report);
+    report.warnings().forEach(warning -> System.out.println("warning: " + warning));
+    return 0;
   }
 
-  private Optional<QualityReport> ofCheckpoint(Path file, TrainingDevice device)
-      throws IOException {
+  private QualityReport ofCheckpoint(Path file, TrainingDevice device) throws IOException {
     Checkpoint read = CheckpointFile.read(file);
     Optional<RunDirectory> run = RunDirectory.of(file);
     RunConfig config =
@@ -126,7 +123,7 @@ public final class EvaluateCommand implements Settings.Command {
     }
   }
 
-  private Optional<QualityReport> ofModel(String name, TrainingDevice device) throws IOException {
+  private QualityReport ofModel(String name, TrainingDevice device) throws IOException {
     ModelRepository models = new ModelRepository(repository);
     List<Long> versions = models.versions(name);
     if (versions.isEmpty()) {
@@ -143,7 +140,7 @@ public final class EvaluateCommand implements Settings.Command {
     }
   }
 
-  private Optional<QualityReport> measure(
+  private QualityReport measure(
       RunConfig runConfig,
       ImageShape shape,
       ImageGenerator<byte[]> generator,
@@ -165,8 +162,13 @@ public final class EvaluateCommand implements Settings.Command {
                 complete, shape, Path.of(""), RunStore.cache(runs), () -> {});
         Evaluator quality =
             Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
+      if (!quality.isPossible()) {
+        throw new IOException(
+            "cannot evaluate: %s has no labels; give --features <model.onnx>"
+                .formatted(images.training().name()));
+      }
       quality.checkFeatures();
-      return quality.measure(generator, latentSize);
+      return quality.measure(generator, latentSize).orElseThrow();
     }
   }
 }

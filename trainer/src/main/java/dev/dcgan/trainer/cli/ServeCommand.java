@@ -130,8 +130,7 @@ public final class ServeCommand implements Settings.Command {
             Path.of(""),
             RunStore.cache(runs),
             metrics,
-            Boolean.getBoolean("dcgan.terminal"),
-            false);
+            Boolean.getBoolean("dcgan.terminal"));
     TrainerServer server =
         TrainerServer.start(
             new TrainerServer.Config(

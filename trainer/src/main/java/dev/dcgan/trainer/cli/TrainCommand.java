@@ -137,8 +137,7 @@ public final class TrainCommand implements Settings.Command {
             Path.of(""),
             RunStore.cache(runs),
             metrics,
-            Boolean.getBoolean("dcgan.terminal"),
-            true);
+            Boolean.getBoolean("dcgan.terminal"));
     try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
         RunRecords.Hold resumed = found.isPresent() ? lock(found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
@@ -319,11 +318,7 @@ public final class TrainCommand implements Settings.Command {
       case RETRY -> {
         String id = record.folder().id();
         if (!outcome.deviceFailed()) {
-          throw new IOException(
-              name != null || record.hasEnded()
-                  ? outcome.reason()
-                  : "%s; when that is solved, continue with `trainer train --resume %s`"
-                      .formatted(outcome.reason(), id));
+          throw new IOException(outcome.reason() + remedy(record));
         }
         String message = "run %s was %s".formatted(id, outcome.reason());
         if (name == null) {
@@ -333,6 +328,16 @@ public final class TrainCommand implements Settings.Command {
         yield tryAgain(message);
       }
     };
+  }
+
+  private String remedy(RunRecord record) {
+    if (name != null) {
+      return "; when that is solved, start the same command again";
+    }
+    return record.hasEnded() && !record.isUnwritten()
+        ? "" // It has SUCCEEDED, and was not trained further.
+        : "; when that is solved, continue with `trainer train --resume %s`"
+            .formatted(record.folder().id());
   }
 
   private static int tryAgain(String reason) {

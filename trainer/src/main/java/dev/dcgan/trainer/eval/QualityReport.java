@@ -165,14 +165,15 @@ public record QualityReport(
     lines.add("features: " + features + accuracyText());
     lines.add("the Frechet distance in these features is not comparable with Inception FID");
     lines.add(row("", "generated", "real", ""));
-    String against = count(sizes.images()) + " against " + count(sizes.heldOut()) + " held-out";
+    String held = conditions.heldOutIsTraining() ? " training" : " held-out";
+    String against = count(sizes.images()) + " against " + count(sizes.heldOut()) + held;
     lines.add(
         row(
             "Frechet distance", // no accent: not every console is UTF-8
             decimal(generated.frechetDistance),
             decimal(baseline.frechetDistance),
             against));
-    String manifold = count(sizes.manifold()) + " against " + count(sizes.manifold()) + " held-out";
+    String manifold = count(sizes.manifold()) + " against " + count(sizes.manifold()) + held;
     lines.add(
         row("precision", decimal(generated.precision), decimal(baseline.precision), manifold));
     lines.add(row("recall", decimal(generated.recall), decimal(baseline.recall), manifold));

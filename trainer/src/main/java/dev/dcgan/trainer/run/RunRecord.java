@@ -40,6 +40,8 @@ public final class RunRecord implements AutoCloseable {
 
   @GuardedBy("this") private boolean unwritten;
 
+  @GuardedBy("this") private boolean stateEventMissing;
+
   private RunRecord(RunDirectory folder, Run run, EventLog log, InstantSource clock) {
     this.folder = folder;
     this.run = run;
@@ -102,6 +104,7 @@ public final class RunRecord implements AutoCloseable {
   /**
    * Changes the state, on disk and as an event.
    *
+   * @throws IOException run.json is unchanged; the run in memory has changed nonetheless
    * @throws IllegalStateException the run has ended, which is final
    */
   public synchronized void state(RunState state, String reason) throws IOException {
@@ -121,10 +124,20 @@ public final class RunRecord implements AutoCloseable {
           });
     } finally {
       // Under the lock too: whoever sees that the run has ended finds the event.
-      event(
-          RunEvent.newBuilder()
-              .setStateChanged(
-                  RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+      stateEvent(state, reason);
+    }
+  }
+
+  /**
+   * Writes what the last {@link #update} and its event could not.
+   *
+   * @throws IOException run.json is unchanged
+   */
+  public synchronized void rewrite() throws IOException {
+    folder.write(run);
+    unwritten = false;
+    if (stateEventMissing) {
+      stateEvent(run.getState(), run.getReason());
     }
   }
 
@@ -167,13 +180,15 @@ public final class RunRecord implements AutoCloseable {
     }
   }
 
-  /** Adds the event of a state that is on disk already: without room the event is missing. */
-  private void stateEvent(RunState state, String reason) {
+  /** Adds the event of a state; without room it is missing, but listeners hear of the state. */
+  @GuardedBy("this") private void stateEvent(RunState state, String reason) {
+    stateEventMissing = true;
     try {
       event(
           RunEvent.newBuilder()
               .setStateChanged(
                   RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
+      stateEventMissing = false;
     } catch (IOException e) {
       logger.warn(
           "cannot write the event of run {} {}: {}",

@@ -3,6 +3,7 @@ package dev.dcgan.trainer.run;
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.v1.Run;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -76,10 +77,33 @@ public final class RunStore {
       try {
         Path folder = Files.createDirectory(root.resolve(id)); // Only one process succeeds.
         AtomicFiles.syncFolder(root);
-        return RunDirectory.create(folder, draft, begin, now);
+        return fill(folder, draft, begin, now);
       } catch (FileAlreadyExistsException e) {
         log.debug("{} is taken", id);
       }
+    }
+  }
+
+  /** Creates the files of a run; if the disk is full, say, nothing is left behind. */
+  private static RunDirectory fill(Path folder, Run draft, @Nullable Path begin, Instant now)
+      throws IOException {
+    try {
+      return RunDirectory.create(folder, draft, begin, now);
+    } catch (IOException e) {
+      if (!new RunDirectory(folder).exists()) {
+        deleteAfter(e, folder);
+      }
+      throw e;
+    }
+  }
+
+  private static void deleteAfter(IOException failure, Path folder) {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (IOException | UncheckedIOException e) {
+      failure.addSuppressed(e);
     }
   }
 

@@ -269,7 +269,8 @@ final class RunManager {
 
   /**
    * Queues a new run that starts from the newest undamaged checkpoint of one that STOPPED or
-   * FAILED, or that SUCCEEDED with fewer epochs.
+   * FAILED, or that SUCCEEDED with fewer epochs. If one that STOPPED or FAILED has never written a
+   * checkpoint, the new run starts as that did.
    *
    * @param epochs replaces the epochs of the old run's config
    * @return fails with {@link RequestException}, {@link InvalidConfigException} or {@link
@@ -333,7 +334,7 @@ final class RunManager {
    * Moves a run whose caller named no device to the service's device, if that was given. {@code
    * --device cpu} thus continues a run whose GPU is gone for good.
    */
-  private void moveToOwnDevice(RunRecord record) throws IOException {
+  private void moveToOwnDevice(RunRecord record) {
     Run run = record.run();
     String was = run.getConfig().getDevice();
     // For a resumed run it is not known whether its caller named the device.
@@ -343,7 +344,13 @@ final class RunManager {
             : !TrainingDevice.isAuto(was);
     if (!named && !TrainingDevice.isAuto(device) && !was.isEmpty() && !was.equals(device)) {
       log.warn("run {} moves from --device {} to {}", record.folder().id(), was, device);
-      record.update(changed -> changed.getConfigBuilder().setDevice(device));
+      try {
+        record.update(changed -> changed.getConfigBuilder().setDevice(device));
+      } catch (IOException e) {
+        // It is moved in memory, which the next write of run.json has.
+        log.warn(
+            "cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
+      }
     }
   }
 
@@ -369,15 +376,16 @@ final class RunManager {
     checkRequestId(requestId, wrong);
     TrainingConfig complete =
         complete(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
-    CheckpointStore.Kept from = newestWhole(find(id), old);
-    int least = from.checkpoint().epoch() + (succeeded ? 1 : 0);
+    RunDirectory folder = find(id);
+    Optional<CheckpointStore.Kept> from = newestWhole(folder, old);
+    int done = from.map(kept -> kept.checkpoint().epoch()).orElse(0);
+    int least = done + (succeeded ? 1 : 0);
     if (complete != null && complete.hyperparameters().epochs() < least) {
       wrong.add(
           new ConfigViolation(
               "epochs",
               "%d: expected at least %d, for the run has completed %d"
-                  .formatted(
-                      complete.hyperparameters().epochs(), least, from.checkpoint().epoch())));
+                  .formatted(complete.hyperparameters().epochs(), least, done)));
     }
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
@@ -389,29 +397,41 @@ final class RunManager {
         return earlier.get();
       }
       scheduler.requireRoom();
-      return enqueue(
+      Run.Builder draft =
           Run.newBuilder()
               .setRequestId(requestId)
               .setRequestedConfig(requested)
-              .setResumedFrom(id)
-              .addCheckpoints(from.file().getFileName().toString()),
+              .setResumedFrom(id);
+      if (from.isPresent()) {
+        Path file = from.get().file();
+        return enqueue(draft.addCheckpoints(file.getFileName().toString()), complete, file);
+      }
+      String initial = old.getInitializedFrom();
+      return enqueue(
+          draft.setInitializedFrom(initial),
           complete,
-          from.file());
+          initial.isEmpty() ? null : folder.initialWeights());
     }
   }
 
-  private static CheckpointStore.Kept newestWhole(RunDirectory folder, Run run)
+  /** The checkpoint to resume from; empty: the run has never written one. */
+  private static Optional<CheckpointStore.Kept> newestWhole(RunDirectory folder, Run run)
       throws RequestException, IOException {
-    Optional<CheckpointStore.Kept> newest =
-        Files.isDirectory(folder.checkpoints())
-            ? folder.keptCheckpoints(run).newest()
-            : Optional.empty();
-    return newest.orElseThrow(
-        () ->
-            new RequestException(
-                Why.WRONG_STATE,
-                "run %s has no undamaged checkpoint to resume from; start a new run"
-                    .formatted(folder.id())));
+    if (Files.isDirectory(folder.checkpoints())) {
+      CheckpointStore checkpoints = folder.keptCheckpoints(run);
+      Optional<CheckpointStore.Kept> newest = checkpoints.newest();
+      boolean never =
+          run.getCheckpointsCount() == 0
+              && run.getState() != RunState.RUN_STATE_SUCCEEDED
+              && checkpoints.isUntouched();
+      if (newest.isPresent() || never) {
+        return newest;
+      }
+    }
+    throw new RequestException(
+        Why.WRONG_STATE,
+        "run %s has no undamaged checkpoint to resume from; start a new run"
+            .formatted(folder.id()));
   }
 
   private ModelVersion publishNow(String id, String checkpoint, String model)

@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.service;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.run.RequestException;
@@ -9,12 +10,14 @@ import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.StopSignal;
 import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Consumer;
@@ -31,6 +34,11 @@ import org.slf4j.LoggerFactory;
  *
  * <p>If the device or its memory fails, the scheduler trains no other run and accepts none: the
  * process must end and be started again. The run stays RUNNING on disk, queued runs stay QUEUED.
+ *
+ * <p>A run that something prevents which may pass, as a full disk, is queued again and waits for
+ * its next attempt; other queued runs are trained meanwhile, and when its delay is over it is the
+ * next. After the last attempt without progress it is STOPPED, so that it can be resumed. If only
+ * its end could not be written, an attempt just writes that.
  */
 final class RunScheduler {
 
@@ -46,11 +54,29 @@ final class RunScheduler {
     }
   }
 
+  /**
+   * What a run has tried that something prevents.
+   *
+   * @param count attempts that got no further than the one before
+   * @param step the largest step that an attempt has reached
+   * @param due when the next one may start, as of {@link System#nanoTime}
+   */
+  private record Attempts(int count, long step, long due) {}
+
+  /** The delays between attempts, which reach from a short hiccup to an alerted operator. */
+  static final List<Duration> RETRY_DELAYS =
+      List.of(
+          Duration.ofSeconds(10),
+          Duration.ofMinutes(1),
+          Duration.ofMinutes(5),
+          Duration.ofMinutes(15));
+
   private static final Logger log = LoggerFactory.getLogger(RunScheduler.class);
   private static final String FAULT = "a fault of this program; its log has the cause";
 
   private final RunManager.Trainer trainer;
   private final int maxQueued;
+  private final List<Duration> retryDelays;
   private final RunStateMetrics metrics;
   private final Consumer<String> onDeviceFailure;
   private final Thread worker;
@@ -60,6 +86,9 @@ final class RunScheduler {
 
   @GuardedBy("this") private final Deque<Job> queued = new ArrayDeque<>();
 
+  /** Of the queued runs that wait for another attempt, by id. */
+  @GuardedBy("this") private final Map<String, Attempts> attempts = new HashMap<>();
+
   @GuardedBy("this") private @Nullable Job active;
 
   @GuardedBy("this") private boolean closing;
@@ -67,15 +96,18 @@ final class RunScheduler {
   /**
    * A scheduler that trains nothing before {@link #start}.
    *
+   * @param retryDelays the delay before each further attempt of a run without progress
    * @param onDeviceFailure receives the reason, at most once, on the training thread
    */
   RunScheduler(
       RunManager.Trainer trainer,
       int maxQueued,
+      List<Duration> retryDelays,
       RunStateMetrics metrics,
       Consumer<String> onDeviceFailure) {
     this.trainer = trainer;
     this.maxQueued = maxQueued;
+    this.retryDelays = retryDelays;
     this.metrics = metrics;
     this.onDeviceFailure = onDeviceFailure;
     worker = Threads.named("training").newThread(this::work);
@@ -121,24 +153,33 @@ final class RunScheduler {
    * Ends a queued run at once; requests that the active run ends.
    *
    * @return the run after that; empty if it is neither queued nor active
+   * @throws IOException the end of a queued run cannot be written; nothing has changed
    */
   synchronized Optional<Run> stop(String id) throws IOException {
     Job job = jobs.get(id);
     if (job == null) {
       return Optional.empty();
     }
-    if (queued.contains(job)) {
-      job.record().stop("stopped while it was queued");
+    if (!queued.contains(job)) {
+      job.stop().stop("stopped on request");
+    } else if (!job.record().hasEnded()) {
+      job.record()
+          .stop(
+              attempts.containsKey(id)
+                  ? "stopped while it waited for another attempt"
+                  : "stopped while it was queued");
       queued.remove(job);
       release(job);
-    } else {
-      job.stop().stop("stopped on request");
     }
     return Optional.of(job.record().run());
   }
 
   private void work() {
     for (Job job = take(); job != null; job = take()) {
+      if (job.record().hasEnded()) {
+        writeEnd(job);
+        continue;
+      }
       log.info("run {} starts", job.id());
       Outcome outcome;
       try {
@@ -157,28 +198,78 @@ final class RunScheduler {
 
   private synchronized @Nullable Job take() {
     try {
-      while (queued.isEmpty() && !closing) {
-        wait();
+      while (!closing) {
+        long now = System.nanoTime();
+        active = firstDue(now);
+        if (active != null) {
+          queued.remove(active);
+          return active;
+        }
+        wait(millisUntilDue(now));
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       closing = true;
     }
-    active = closing ? null : queued.poll();
-    return active;
+    return null;
+  }
+
+  @GuardedBy("this") private @Nullable Job firstDue(long now) {
+    for (Job job : queued) {
+      Attempts made = attempts.get(job.id());
+      if (made == null || made.due - now <= 0) {
+        return job;
+      }
+    }
+    return null;
+  }
+
+  /** The time until the first queued run is due; 0: there is none, that is for ever. */
+  @GuardedBy("this") private long millisUntilDue(long now) {
+    long nanos = Long.MAX_VALUE;
+    for (Job job : queued) {
+      Attempts made = attempts.get(job.id());
+      nanos = Math.min(nanos, made == null ? 0 : made.due - now);
+    }
+    return queued.isEmpty() ? 0 : Duration.ofNanos(nanos).toMillis() + 1;
   }
 
   private synchronized void settle(Job job, Outcome outcome) {
-    active = null;
     closing |= outcome.deviceFailed();
     if (outcome.state().isPresent() && !job.record().hasEnded()) {
       // Its training ended by a fault that left no end in the record.
       fail(job);
     }
-    if (!job.record().hasEnded() && !outcome.reason().isEmpty()) {
-      log.warn("run {} was {}", job.id(), outcome.reason());
+    if (job.record().hasEnded() && job.record().isUnwritten()) {
+      leave(job, Optional.of("cannot write run.json"));
+    } else if (outcome.kind() == Outcome.Kind.RETRY && !outcome.deviceFailed()) {
+      leave(job, Optional.of(outcome.reason()));
+    } else {
+      if (!job.record().hasEnded() && !outcome.reason().isEmpty()) {
+        log.warn("run {} was {}", job.id(), outcome.reason());
+      }
+      leave(job, Optional.empty());
     }
-    if (job.record().hasEnded()) {
+  }
+
+  private void writeEnd(Job job) {
+    try {
+      job.record().rewrite();
+      leave(job, Optional.empty());
+    } catch (IOException e) {
+      leave(job, Optional.of("cannot write run.json: " + ErrorMessages.oneLine(e)));
+    }
+  }
+
+  /** Leaves a run that was active; an obstacle is something that may pass. */
+  private synchronized void leave(Job job, Optional<String> obstacle) {
+    active = null;
+    if (obstacle.isPresent()) {
+      if (!closing && retry(job, obstacle.get())) {
+        return;
+      }
+      giveUp(job, obstacle.get());
+    } else if (job.record().hasEnded()) {
       Run run = job.record().run();
       String state = RunRecord.name(run.getState());
       if (run.getState() == RunState.RUN_STATE_FAILED) {
@@ -190,8 +281,78 @@ final class RunScheduler {
     release(job);
   }
 
+  /** Queues a run again; false if it is to end or has no attempt left. */
+  @GuardedBy("this") private boolean retry(Job job, String obstacle) {
+    Attempts before = attempts.getOrDefault(job.id(), new Attempts(0, -1, 0));
+    long step = job.record().run().getProgress().getStep();
+    int count = step <= before.step ? before.count : 0;
+    if (count == retryDelays.size() || job.stop().requested() == StopSignal.Request.STOP) {
+      return false;
+    }
+    Duration delay = retryDelays.get(count);
+    attempts.put(
+        job.id(),
+        new Attempts(
+            count + 1, Math.max(step, before.step), System.nanoTime() + delay.toNanos()));
+    // First, so that it is the next when it is due.
+    queued.addFirst(job);
+    String reason =
+        "%s; attempt %d of %d in %d s"
+            .formatted(obstacle, count + 2, retryDelays.size() + 1, delay.toSeconds());
+    log.warn("run {} waits: {}", job.id(), reason);
+    if (!job.record().hasEnded()) {
+      tell(job.record(), reason);
+    }
+    return true;
+  }
+
+  /** Shows in the run and to its watchers what it waits for, unless the disk is full. */
+  private static void tell(RunRecord record, String reason) {
+    try {
+      record.update(run -> run.setReason(reason));
+      record.event(
+          RunEvent.newBuilder()
+              .setWarning(
+                  RunEvent.Warning.newBuilder()
+                      .setStep(record.run().getProgress().getStep())
+                      .setKind("retry")
+                      .setMessage(reason)));
+    } catch (IOException e) {
+      log.debug("cannot write the state of run {}", record.folder().id(), e);
+    }
+  }
+
+  /** Ends a run as STOPPED, from where it can be resumed. */
+  @GuardedBy("this") private void giveUp(Job job, String obstacle) {
+    RunRecord record = job.record();
+    if (closing || record.hasEnded()) {
+      log.error("run {}: {}; it is continued at the next start", job.id(), obstacle);
+      return;
+    }
+    boolean requested = job.stop().requested() == StopSignal.Request.STOP;
+    String reason =
+        requested
+            ? "%s; %s".formatted(job.stop().reason(), obstacle)
+            : "stopped after %d attempts without progress: %s"
+                .formatted(retryDelays.size() + 1, obstacle);
+    try {
+      record.stop(reason);
+      log.error("run {} is {}", job.id(), reason);
+    } catch (IOException e) {
+      log.error(
+          "run {}: {}; its end cannot be written ({}), so it is continued at the next start",
+          job.id(),
+          reason,
+          ErrorMessages.oneLine(e));
+    }
+    if (!requested) {
+      metrics.gaveUp();
+    }
+  }
+
   @GuardedBy("this") private void release(Job job) {
     jobs.remove(job.id());
+    attempts.remove(job.id());
     job.hold().close();
   }
 

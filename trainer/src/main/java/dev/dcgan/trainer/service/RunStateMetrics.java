@@ -2,6 +2,7 @@ package dev.dcgan.trainer.service;
 
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.v1.RunState;
+import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.core.metrics.Gauge;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.util.List;
@@ -20,6 +21,7 @@ final class RunStateMetrics {
           RunState.RUN_STATE_STOPPED);
 
   private final Gauge runs;
+  private final Counter givenUp;
 
   RunStateMetrics(PrometheusRegistry registry) {
     runs =
@@ -28,12 +30,22 @@ final class RunStateMetrics {
             .help("Runs in the service's folder, by state.")
             .labelNames("state")
             .register(registry);
+    givenUp =
+        Counter.builder()
+            .name("trainer_runs_given_up_total")
+            .help("Runs that were stopped after their last attempt.")
+            .register(registry);
     STATES.forEach(state -> runs.labelValues(label(state)).set(0));
   }
 
   /** Counts a run that was found or created. */
   void found(RunState state) {
     runs.labelValues(label(state)).inc();
+  }
+
+  /** Counts a run whose last attempt was prevented. */
+  void gaveUp() {
+    givenUp.inc();
   }
 
   /** Follows the state of a run that is counted already. */

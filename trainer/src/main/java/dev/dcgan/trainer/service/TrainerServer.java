@@ -97,7 +97,11 @@ public final class TrainerServer {
               new DataRoot(config.dataRoot()),
               config.device(),
               new RunScheduler(
-                  trainer, config.maxQueuedRuns(), new RunStateMetrics(registry), onDeviceFailure),
+                  trainer,
+                  config.maxQueuedRuns(),
+                  RunScheduler.RETRY_DELAYS,
+                  new RunStateMetrics(registry),
+                  onDeviceFailure),
               publisher);
       runs.recover();
       TrainerService service = new TrainerService(runs);

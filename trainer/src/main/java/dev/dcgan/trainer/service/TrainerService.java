@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.service;
 
+import com.google.protobuf.InvalidProtocolBufferException;
 import dev.dcgan.server.Errors;
 import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.config.InvalidConfigException;
@@ -22,7 +23,10 @@ import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.time.Duration;
+import java.util.Objects;
 import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.Callable;
@@ -47,6 +51,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
   private static final Logger log = LoggerFactory.getLogger(TrainerService.class);
   private static final int DEFAULT_PAGE_SIZE = 100;
   private static final int MAX_PAGE_SIZE = 1000;
+  private static final String WATCH = "read the events of the run";
   private static final Duration RETRY_DELAY = Duration.ofMinutes(1);
 
   private final RunManager runs;
@@ -63,18 +68,22 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
 
   @Override
   public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, () -> runs.start(request.getRequestId(), request.getConfig()));
+    respond(
+        observer,
+        "start the run",
+        () -> runs.start(request.getRequestId(), request.getConfig()));
   }
 
   @Override
   public void getRun(GetRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, () -> runs.get(request.getRunId()));
+    respond(observer, "read the run", () -> runs.get(request.getRunId()));
   }
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
     respond(
         observer,
+        "list the runs",
         () -> {
           RunManager.Page page = runs.list(pageSize(request), pageToken(request));
           return ListRunsResponse.newBuilder()
@@ -95,19 +104,20 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
       }
       watch(runs.watch(request.getRunId()), request.getFromIndex(), call);
     } catch (Exception e) {
-      observer.onError(toStatus(e));
+      observer.onError(toStatus(WATCH, e));
     }
   }
 
   @Override
   public void stopRun(StopRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, () -> runs.stop(request.getRunId()));
+    respond(observer, "stop the run", () -> runs.stop(request.getRunId()));
   }
 
   @Override
   public void resumeRun(ResumeRunRequest request, StreamObserver<Run> observer) {
     respondLater(
         observer,
+        "resume the run",
         () ->
             runs.resume(
                 request.getRequestId(),
@@ -121,6 +131,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
       PublishModelRequest request, StreamObserver<PublishModelResponse> observer) {
     respondLater(
         observer,
+        "publish the model",
         () -> runs.publish(request.getRunId(), request.getCheckpoint(), request.getModel()),
         model -> PublishModelResponse.newBuilder().setModel(model).build());
   }
@@ -162,7 +173,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
 
       @Override
       public void fail(Exception cause) {
-        call.onError(toStatus(cause));
+        call.onError(toStatus(WATCH, cause));
       }
 
       @Override
@@ -200,12 +211,12 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
     return token;
   }
 
-  private static <T> void respond(StreamObserver<T> observer, Callable<T> call) {
+  private static <T> void respond(StreamObserver<T> observer, String what, Callable<T> call) {
     T response;
     try {
       response = call.call();
     } catch (Exception e) {
-      observer.onError(toStatus(e));
+      observer.onError(toStatus(what, e));
       return;
     }
     observer.onNext(response);
@@ -214,12 +225,15 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
 
   /** A task whose caller has cancelled while it is queued is not started. */
   private static <T, A> void respondLater(
-      StreamObserver<A> observer, Callable<CompletableFuture<T>> call, Function<T, A> toResponse) {
+      StreamObserver<A> observer,
+      String what,
+      Callable<CompletableFuture<T>> call,
+      Function<T, A> toResponse) {
     CompletableFuture<T> future;
     try {
       future = call.call();
     } catch (Exception e) {
-      observer.onError(toStatus(e));
+      observer.onError(toStatus(what, e));
       return;
     }
     ((ServerCallStreamObserver<A>) observer).setOnCancelHandler(() -> future.cancel(false));
@@ -227,7 +241,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
         future.whenComplete(
             (result, failure) -> {
               if (failure != null) {
-                observer.onError(toStatus(failure));
+                observer.onError(toStatus(what, failure));
                 return;
               }
               observer.onNext(toResponse.apply(result));
@@ -235,7 +249,12 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
             });
   }
 
-  private static StatusRuntimeException toStatus(Throwable failure) {
+  /**
+   * The status of a failed call.
+   *
+   * @param what what the call was to do, for example {@code stop the run}
+   */
+  private static StatusRuntimeException toStatus(String what, Throwable failure) {
     if (failure instanceof StatusRuntimeException status) {
       return status;
     }
@@ -258,7 +277,15 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
     if (failure instanceof CancellationException) {
       return Status.CANCELLED.withDescription("the call was cancelled").asRuntimeException();
     }
-    log.error("a call failed", failure);
+    if (failure instanceof IOException io
+        && !(io.getCause() instanceof InvalidProtocolBufferException)) {
+      return IoStatus.of(what, io);
+    }
+    if (failure instanceof UncheckedIOException io) { // of a stream of files
+      return IoStatus.of(what, Objects.requireNonNull(io.getCause()));
+    }
+    // Also a damaged run.json: neither another try nor room on the disk helps.
+    log.error("cannot {}", what, failure);
     return Errors.internal();
   }
 }

@@ -42,7 +42,7 @@ public record Outcome(Kind kind, String reason, boolean deviceFailed) {
   }
 
   /** A failure that may pass. */
-  static Outcome retry(String reason) {
+  public static Outcome retry(String reason) {
     return new Outcome(Kind.RETRY, reason, false);
   }
 

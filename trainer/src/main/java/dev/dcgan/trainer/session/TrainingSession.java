@@ -52,7 +52,6 @@ public final class TrainingSession {
   private final Path cache;
   private final TrainerMetrics metrics;
   private final boolean terminal;
-  private final boolean restarted;
   private final DeviceSelector devices;
 
   /** Selects a run's device: {@link TrainingDevice#select(String, String)}, except in tests. */
@@ -71,17 +70,14 @@ public final class TrainingSession {
    * @param dataRoot the folder of relative paths of data
    * @param cache the folder of what can be recreated: classifiers
    * @param terminal whether to show a progress bar instead of log lines
-   * @param restarted whether runs are started again until they end: an {@link IOException} then
-   *     leads to RETRY, otherwise to FAILED
    */
   public TrainingSession(
       ModelRepository repository,
       Path dataRoot,
       Path cache,
       TrainerMetrics metrics,
-      boolean terminal,
-      boolean restarted) {
-    this(repository, dataRoot, cache, metrics, terminal, restarted, TrainingDevice::select);
+      boolean terminal) {
+    this(repository, dataRoot, cache, metrics, terminal, TrainingDevice::select);
   }
 
   TrainingSession(
@@ -90,14 +86,12 @@ public final class TrainingSession {
       Path cache,
       TrainerMetrics metrics,
       boolean terminal,
-      boolean restarted,
       DeviceSelector devices) {
     this.repository = repository;
     this.dataRoot = dataRoot;
     this.cache = cache;
     this.metrics = metrics;
     this.terminal = terminal;
-    this.restarted = restarted;
     this.devices = devices;
   }
 
@@ -195,20 +189,19 @@ public final class TrainingSession {
           ? stopped(record, stop).afterDeviceFailure()
           : suspend(record, e);
     } catch (IOException e) {
-      return failed(record, e);
+      return prevented(record, e);
     } catch (UncheckedIOException e) {
-      return failed(record, Objects.requireNonNull(e.getCause()));
+      return prevented(record, Objects.requireNonNull(e.getCause()));
     } catch (RuntimeException e) {
       log.error("run {} failed by a fault of this program", record.folder().id(), e);
       return Outcome.failed(FAULT);
     }
   }
 
-  private Outcome failed(RunRecord record, IOException e) {
-    log.debug("run {} failed", record.folder().id(), e);
+  private static Outcome prevented(RunRecord record, IOException e) {
+    log.debug("run {} is prevented", record.folder().id(), e);
     String reason = ErrorMessages.oneLine(e);
-    boolean mayPass = restarted && !(e instanceof FinalFailureException);
-    return mayPass ? Outcome.retry(reason) : Outcome.failed(reason);
+    return e instanceof FinalFailureException ? Outcome.failed(reason) : Outcome.retry(reason);
   }
 
   private static Outcome stopped(RunRecord record, StopSignal stop) {
@@ -236,8 +229,7 @@ public final class TrainingSession {
       if (record.isUnwritten()) {
         // On disk the run is still RUNNING.
         return Outcome.retry(
-            ("run %s has %s, but that could not be written in %s; make room, and start the same"
-                    + " command again")
+            "run %s has %s, but that could not be written in %s"
                 .formatted(id, RunRecord.name(state.get()), record.folder()));
       }
     }

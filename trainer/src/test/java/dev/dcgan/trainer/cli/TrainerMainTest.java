@@ -283,7 +283,8 @@ class TrainerMainTest {
       assertThat(trainer.output())
           .contains(
               "published mnist28/1",
-              "error: run sweep-5 has SUCCEEDED, but that could not be written in ")
+              "error: run sweep-5 has SUCCEEDED, but that could not be written in ",
+              "start the same command again")
           .doesNotContain("\tat ");
     }
     Files.delete(file);
@@ -483,6 +484,14 @@ class TrainerMainTest {
       assertThat(trainer.output())
           .contains("not comparable with Inception FID", "warning: ", "near chance");
     }
+    try (Trainer trainer = start(List.of("evaluate"), "--model=g", "--data=pets/cat")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output().lines())
+          .filteredOn(line -> line.startsWith("error: "))
+          .singleElement()
+          .asString()
+          .contains("has no labels", "--features");
+    }
   }
 
   /** Twenty RGB images of 40x40. */
@@ -587,6 +596,7 @@ class TrainerMainTest {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
           .hasSize(17)
+          .anyMatch(line -> line.startsWith("error: --images beside --data: "))
           .last()
           .isEqualTo("see: trainer train --help");
       assertThat(trainer.output().lines().limit(16)).allMatch(line -> line.startsWith("error: "));

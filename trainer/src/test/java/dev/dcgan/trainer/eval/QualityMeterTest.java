@@ -86,6 +86,7 @@ class QualityMeterTest {
         .containsEntry("requested_images", 500.0)
         .containsEntry("reliable", 0.0);
     assertThat(report.warnings()).hasSize(4);
+    assertThat(report.toString()).contains("against 100 training").doesNotContain("held-out");
   }
 
   @Test

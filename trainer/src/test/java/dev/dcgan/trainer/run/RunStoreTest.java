@@ -41,6 +41,14 @@ class RunStoreTest {
   }
 
   @Test
+  void create_thatFails_leavesNothing() {
+    assertThatIOException()
+        .isThrownBy(() -> store.create(DRAFT, folder.resolve("absent.safetensors")));
+
+    assertThat(folder.resolve("runs")).isEmptyDirectory();
+  }
+
+  @Test
   void create_ofAnIdWhoseFolderHasNoRunYet_fillsIt() throws Exception {
     Files.createDirectories(folder.resolve("runs/sweep-3/checkpoints"));
 

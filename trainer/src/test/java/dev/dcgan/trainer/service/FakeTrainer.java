@@ -1,19 +1,24 @@
 package dev.dcgan.trainer.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.StopSignal;
 import dev.dcgan.trainer.session.Outcome;
+import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Optional;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Trains nothing: each run continues, checking its stop signal between "steps" as the real one
@@ -32,6 +37,7 @@ final class FakeTrainer implements RunManager.Trainer {
     final RunRecord record;
     final TrainingConfig config;
     private final BlockingQueue<Work> work = new LinkedBlockingQueue<>();
+    private volatile @Nullable Outcome onStop;
 
     private Session(RunRecord record, TrainingConfig config) {
       this.record = record;
@@ -70,6 +76,36 @@ final class FakeTrainer implements RunManager.Trainer {
           });
     }
 
+    /** Something that may pass is in the way when so many steps are done. */
+    void prevent(String reason, long step) {
+      work.add(
+          session -> {
+            session.record.progress(Progress.newBuilder().setStep(step).build());
+            return Optional.of(Outcome.retry(reason));
+          });
+    }
+
+    /** When a stop is requested, something that may pass is in the way. */
+    void preventAfterStop(String reason) {
+      onStop = Outcome.retry(reason);
+    }
+
+    /** Succeeds, while run.json cannot be written. */
+    void succeedUnwritten() {
+      work.add(
+          session -> {
+            Path file = session.record.folder().path().resolve("run.json");
+            byte[] json = Files.readAllBytes(file);
+            Files.delete(file);
+            Files.createDirectories(file.resolve("in the way"));
+            assertThatIOException().isThrownBy(() -> session.write(Outcome.succeeded()));
+            Files.delete(file.resolve("in the way"));
+            Files.delete(file);
+            Files.write(file, json);
+            return Optional.of(Outcome.retry("it could not be written"));
+          });
+    }
+
     void event(RunEvent.Builder event) {
       work.add(
           session -> {
@@ -99,6 +135,10 @@ final class FakeTrainer implements RunManager.Trainer {
           continue;
         }
         if (stop.requested() == StopSignal.Request.STOP) {
+          Outcome prevented = onStop;
+          if (prevented != null) {
+            return prevented;
+          }
           return write(Outcome.stopped(stop.reason()));
         }
         if (stop.requested() == StopSignal.Request.INTERRUPT) {

@@ -21,6 +21,7 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -54,6 +55,14 @@ class RunManagerTest {
   @AfterEach
   void end() throws InterruptedException {
     service.close();
+  }
+
+  /** Starts the service anew, with these delays between attempts. */
+  private void restart(List<Duration> retryDelays) throws Exception {
+    service.close();
+    service = TestRunManager.start(folder, null, retryDelays);
+    runs = service.runs;
+    trainer = service.trainer;
   }
 
   private void restart() throws Exception {
@@ -373,6 +382,132 @@ class RunManagerTest {
   }
 
   @Test
+  void aPreventedRun_isTriedAgain_thenStopped_andResumed() throws Exception {
+    Run run = runs.start("", config(3));
+    for (int attempt = 1; attempt <= 3; attempt++) {
+      Session session = trainer.next();
+      assertThat(session.id()).isEqualTo(run.getId());
+      session.prevent("a full disk", 0);
+    }
+
+    assertThat(service.awaitEnd(run.getId()))
+        .returns(RunState.RUN_STATE_STOPPED, Run::getState)
+        .satisfies(end -> assertThat(end.getReason()).contains("3 attempts", "a full disk"));
+    assertThat(service.metrics()).contains("trainer_runs_given_up_total 1.0");
+    Run resumed = join(runs.resume("", run.getId(), OptionalInt.empty()));
+    assertThat(resumed)
+        .returns(run.getId(), Run::getResumedFrom)
+        .returns(run.getConfig(), Run::getConfig)
+        .returns(0, Run::getCheckpointsCount);
+    assertThat(trainer.next().id()).isEqualTo(resumed.getId());
+  }
+
+  @Test
+  void aPreventedRun_withProgress_hasAllAttemptsAgain() throws Exception {
+    restart(List.of(Duration.ZERO));
+    Run run = runs.start("", config(3));
+    for (long step : List.of(1, 2, 3)) {
+      trainer.next().prevent("a full disk", step);
+    }
+    Session session = trainer.next();
+    assertThat(session.id()).isEqualTo(run.getId());
+
+    session.prevent("a full disk", 2);
+
+    assertThat(service.awaitEnd(run.getId()).getReason()).contains("2 attempts");
+  }
+
+  @Test
+  void aPreventedRun_waits_whileOthersAreTrained() throws Exception {
+    restart(List.of(Duration.ofHours(1)));
+    Run run = runs.start("", config(3));
+    Session session = trainer.next();
+    Run other = runs.start("", config(3));
+
+    session.prevent("a full disk", 7);
+
+    Session next = trainer.next();
+    assertThat(next.id()).isEqualTo(other.getId());
+    assertThat(runs.get(run.getId()))
+        .returns(RunState.RUN_STATE_RUNNING, Run::getState)
+        .returns("a full disk; attempt 2 of 2 in 3600 s", Run::getReason);
+    try (RunRecords.Hold hold = runs.watch(run.getId())) {
+      assertThat(hold.record().events(1, 10))
+          .singleElement()
+          .returns("retry", event -> event.getWarning().getKind())
+          .returns(7L, event -> event.getWarning().getStep());
+    }
+    assertThat(runs.stop(run.getId()))
+        .returns(RunState.RUN_STATE_STOPPED, Run::getState)
+        .returns("stopped while it waited for another attempt", Run::getReason);
+    next.succeed();
+  }
+
+  @Test
+  void close_endsTheWait_andTheNextStartTriesAgain() throws Exception {
+    restart(List.of(Duration.ofHours(1)));
+    Run run = runs.start("", config(3));
+    Session session = trainer.next();
+    Run marker = runs.start("", config(3));
+    session.prevent("a full disk", 7);
+    Session next = trainer.next();
+    assertThat(next.id()).isEqualTo(marker.getId());
+    next.succeed();
+    service.awaitEnd(marker.getId());
+
+    restart();
+
+    assertThat(trainer.next())
+        .returns(run.getId(), Session::id)
+        .returns(RunState.RUN_STATE_RUNNING, again -> again.record.run().getState());
+  }
+
+  @Test
+  void aPreventedRun_thatIsToStop_isStopped() throws Exception {
+    restart(List.of(Duration.ofHours(1)));
+    Run run = runs.start("", config(3));
+    Session session = trainer.next();
+    session.preventAfterStop("a full disk");
+
+    runs.stop(run.getId());
+
+    assertThat(service.awaitEnd(run.getId()))
+        .returns(RunState.RUN_STATE_STOPPED, Run::getState)
+        .returns("stopped on request; a full disk", Run::getReason);
+  }
+
+  @Test
+  void anEndThatCouldNotBeWritten_isWrittenLater() throws Exception {
+    Run run = runs.start("", config(3));
+    Session session = trainer.next();
+    Run other = runs.start("", config(3));
+
+    session.succeedUnwritten();
+
+    assertThat(trainer.next().id()).as("it is not trained again").isEqualTo(other.getId());
+    assertThat(service.folder(run).read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void anEndThatCannotBeWritten_isReachedAtTheNextStart() throws Exception {
+    restart(List.of());
+    Run run = runs.start("", config(3));
+    Session session = trainer.next();
+    Run other = runs.start("", config(3));
+    session.succeedUnwritten();
+    assertThat(trainer.next().id()).isEqualTo(other.getId());
+    assertThat(runs.get(run.getId()).getInterrupted()).isTrue();
+
+    restart();
+
+    Session again = trainer.next();
+    assertThat(again.id()).isIn(run.getId(), other.getId());
+    again.succeed();
+    assertThat(List.of(again.id(), trainer.next().id()))
+        .containsExactlyInAnyOrder(run.getId(), other.getId());
+  }
+
+  @Test
   void recovery_movesRunsWithoutANamedDevice() throws Exception {
     Run unnamed = runs.start("", config(1));
     Session session = trainer.next();
@@ -510,6 +645,23 @@ class RunManagerTest {
   }
 
   @Test
+  void resume_beforeTheFirstCheckpoint_startsFromTheSameWeights() throws Exception {
+    Run first = stopped(3);
+    Run old =
+        runs.start("", first.getRequestedConfig().toBuilder().setInitFrom(first.getId()).build());
+    trainer.next().fail("a full disk");
+    service.awaitEnd(old.getId());
+
+    Run resumed = join(runs.resume("", old.getId(), OptionalInt.of(9)));
+
+    assertThat(resumed)
+        .returns(old.getInitializedFrom(), Run::getInitializedFrom)
+        .returns(9, run -> run.getConfig().getEpochs());
+    assertThat(CheckpointFile.read(service.folder(resumed).initialWeights()).epoch()).isEqualTo(3);
+    assertThat(service.folder(resumed).keptCheckpoints(resumed).files()).isEmpty();
+  }
+
+  @Test
   void resume_ofAFailedRun_outlivesTheOldFolder() throws Exception {
     Run old = runs.start("", config(5));
     Session session = trainer.next();
@@ -526,11 +678,14 @@ class RunManagerTest {
 
   @Test
   void resume_ofWhatCannotBeResumed_isRefused() throws Exception {
-    Run old = stopped();
-    RequestException without =
-        refusal(() -> join(runs.resume("", old.getId(), OptionalInt.empty())));
-    assertThat(without.why()).isEqualTo(Why.WRONG_STATE);
-    assertThat(without).hasMessageContaining("has no undamaged checkpoint");
+    Run old = stopped(3);
+    damage(old, 3);
+    for (int i = 0; i < 2; i++) { // A damaged checkpoint is renamed.
+      RequestException without =
+          refusal(() -> join(runs.resume("", old.getId(), OptionalInt.empty())));
+      assertThat(without.why()).isEqualTo(Why.WRONG_STATE);
+      assertThat(without).hasMessageContaining("has no undamaged checkpoint");
+    }
     keep(old, 3);
     assertThat(
             catchThrowableOfType(

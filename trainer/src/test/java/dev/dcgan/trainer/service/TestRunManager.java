@@ -21,6 +21,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
+import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
@@ -47,10 +48,11 @@ public final class TestRunManager {
   final RunScheduler scheduler;
   final RunManager runs;
 
-  private TestRunManager(Path folder, @Nullable Path dataRoot) {
+  private TestRunManager(Path folder, @Nullable Path dataRoot, List<Duration> retryDelays) {
     store = new RunStore(folder, CLOCK);
     scheduler =
-        new RunScheduler(trainer, MAX_QUEUED, new RunStateMetrics(registry), failed::complete);
+        new RunScheduler(
+            trainer, MAX_QUEUED, retryDelays, new RunStateMetrics(registry), failed::complete);
     runs =
         new RunManager(
             store,
@@ -62,7 +64,12 @@ public final class TestRunManager {
   }
 
   static TestRunManager start(Path folder, @Nullable Path dataRoot) throws IOException {
-    TestRunManager service = new TestRunManager(folder, dataRoot);
+    return start(folder, dataRoot, List.of(Duration.ZERO, Duration.ZERO));
+  }
+
+  static TestRunManager start(Path folder, @Nullable Path dataRoot, List<Duration> retryDelays)
+      throws IOException {
+    TestRunManager service = new TestRunManager(folder, dataRoot, retryDelays);
     service.runs.recover();
     service.runs.begin();
     return service;

@@ -192,6 +192,11 @@ class TrainerServerTest {
         .asString()
         .startsWith("error: " + target())
         .contains("--data '../up': expected ", "--features 'absent': no such file");
+    assertThat(command("start", "--target=" + target(), "--data=faces", "--images=5"))
+        .returns(2, Ended::exitCode)
+        .extracting(Ended::errors)
+        .asString()
+        .startsWith("error: --images beside --data: ");
     assertThat(command("start", "--target=" + target(), "--epochs=0", "--model=Digits"))
         .returns(2, Ended::exitCode)
         .extracting(Ended::errors)

@@ -38,6 +38,7 @@ import io.grpc.protobuf.StatusProto;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -192,6 +193,15 @@ class TrainerServiceTest {
   }
 
   @Test
+  void emptyData_isInvalid() throws Exception {
+    for (String empty : List.of("", " ")) {
+      assertInvalid(
+          "config.data", () -> start("", config(1).toBuilder().setData(empty).build()));
+    }
+    assertThat(list(0, "").getRunsList()).isEmpty();
+  }
+
+  @Test
   void dataBelowTheRoot_isFound() {
     Run run = start("", config(1).toBuilder().setData("faces").build());
 
@@ -237,6 +247,36 @@ class TrainerServiceTest {
 
     assertThat(failed.getStatus().getCode()).isEqualTo(Status.Code.INTERNAL);
     assertThat(failed.getStatus().getDescription()).doesNotContain(folder.toString());
+  }
+
+  @Test
+  void ioError_isUnavailable_orAFullDisk_withoutPaths() throws Exception {
+    Run run = start("", config(3));
+    trainer.next();
+    CheckpointFile.write(
+        runs.folder(run).checkpoints().resolve("step-00000020.safetensors"),
+        TestRunManager.checkpoint(2));
+    ThrowingCallable publish =
+        () ->
+            stub.publishModel(PublishModelRequest.newBuilder().setRunId(run.getId()).build());
+
+    runs.target.failure =
+        new FileSystemException(folder.resolve("a").toString(), null, "No space left on device");
+    StatusRuntimeException full = refusal(publish);
+    runs.target.failure =
+        new IOException(
+            "cannot write " + folder, new FileSystemException("", null, "Read-only file system"));
+    StatusRuntimeException readOnly = refusal(publish);
+
+    assertThat(full.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    assertThat(detail(full, RetryInfo.class).getRetryDelay().getSeconds()).isPositive();
+    assertThat(full.getStatus().getDescription())
+        .contains("publish", "No space left on device")
+        .doesNotContain("/", "\n");
+    assertThat(readOnly.getStatus().getCode()).isEqualTo(Status.Code.UNAVAILABLE);
+    assertThat(readOnly.getStatus().getDescription())
+        .contains("publish", "Read-only file system")
+        .doesNotContain("/", "\n");
   }
 
   @Test

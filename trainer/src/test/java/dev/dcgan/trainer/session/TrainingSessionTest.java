@@ -178,10 +178,21 @@ class TrainingSessionTest {
     train(create(config -> {}), stop -> {});
     RunDirectory run = create(config -> config.clearImages().setData("absent"));
     List<String> scraped = new ArrayList<>();
+    TrainingSession training =
+        new TrainingSession(
+            models,
+            folder,
+            folder.resolve("cache"),
+            metrics,
+            false,
+            (choice, trainedOn) -> {
+              scraped.add(scrape());
+              return TrainingDevice.select(choice, trainedOn);
+            });
+    Outcome outcome;
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      // The pictures are absent; the event that tells comes while the run is under way.
-      record.addListener(() -> scraped.add(scrape()));
-      training().train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
+      TrainingConfig config = TrainingConfig.of(record.run().getConfig());
+      outcome = training.train(record, config, new StopSignal());
     }
 
     assertThat(scraped)
@@ -202,7 +213,10 @@ class TrainingSessionTest {
             "trainer_steps_total 8.0\n")
         .doesNotContain("trainer_quality{", "trainer_quality_real{");
     assertThat(scrape()).doesNotContain("trainer_run_info{");
-    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(outcome.kind()).as("the images are absent").isEqualTo(Outcome.Kind.RETRY);
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_QUEUED, Run::getState)
+        .returns(outcome.reason(), Run::getReason);
   }
 
   @Test
@@ -228,7 +242,6 @@ class TrainingSessionTest {
               folder,
               folder.resolve("cache"),
               new TrainerMetrics(registry, clock),
-              false,
               false)
           .train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
     }
@@ -576,14 +589,14 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_whenItCannotPublish_fails_withACheckpoint() throws Exception {
+  void train_whenItCannotPublish_canBeContinued() throws Exception {
     Files.createDirectories(folder.resolve("models"));
     Files.writeString(folder.resolve("models/mnist28"), "a file in the way");
     RunDirectory run = create(config -> {});
 
     train(run, stop -> {});
 
-    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_RUNNING);
     assertThat(run.read().getReason())
         .as("what is wrong, and where")
         .isEqualTo("NotDirectoryException: " + folder.resolve("models/mnist28"));
@@ -591,13 +604,13 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatIsRestarted_retriesToPublishTheBest() throws Exception {
+  void train_restarted_retriesToPublishTheBest() throws Exception {
     Path inTheWay = folder.resolve("models/mnist28");
     Files.createDirectories(folder.resolve("models"));
     Files.writeString(inTheWay, "a file in the way");
     RunDirectory run = create(config -> config.setEpochs(1).setPublish("best"));
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      Outcome outcome = train(training(true), record, new StopSignal());
+      Outcome outcome = train(training(), record, new StopSignal());
       assertThat(outcome.kind()).isEqualTo(Outcome.Kind.RETRY);
       assertThat(outcome.deviceFailed()).isFalse();
       assertThat(outcome.reason()).contains("mnist28");
@@ -608,7 +621,7 @@ class TrainingSessionTest {
     Files.delete(inTheWay);
 
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      train(training(true), record, new StopSignal());
+      train(training(), record, new StopSignal());
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
@@ -619,11 +632,11 @@ class TrainingSessionTest {
   }
 
   @Test
-  void train_thatIsRestarted_failsOnDivergence() throws Exception {
+  void train_restarted_failsOnDivergence() throws Exception {
     RunDirectory run = create(config -> config.setLearningRate(1e30f));
 
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      train(training(true), record, new StopSignal());
+      train(training(), record, new StopSignal());
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
@@ -702,7 +715,7 @@ class TrainingSessionTest {
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
         TrainingInputs inputs =
             failing(config, 0, "mat1 and mat2 shapes cannot be multiplied", 2)) {
-      training(true).train(record, config, inputs, new StopSignal());
+      training().train(record, config, inputs, new StopSignal());
     }
 
     assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_FAILED);
@@ -734,7 +747,6 @@ class TrainingSessionTest {
             folder,
             folder.resolve("cache"),
             metrics,
-            false,
             false,
             (choice, trainedOn) -> {
               throw new NativeFailureException(
@@ -986,7 +998,7 @@ class TrainingSessionTest {
     TrainingConfig changed = TrainingConfig.of(config.build());
     try (RunRecord record = RunRecord.open(run, InstantSource.system());
         TrainingInputs inputs = training().prepare(changed, "", new StopSignal())) {
-      return training(true).train(record, changed, inputs, new StopSignal());
+      return training().train(record, changed, inputs, new StopSignal());
     }
   }
 
@@ -1065,12 +1077,7 @@ class TrainingSessionTest {
   }
 
   private TrainingSession training() {
-    return training(false);
-  }
-
-  private TrainingSession training(boolean startedAgain) {
-    return new TrainingSession(
-        models, folder, folder.resolve("cache"), metrics, false, startedAgain);
+    return new TrainingSession(models, folder, folder.resolve("cache"), metrics, false);
   }
 
   private static List<RunEvent> events(RunDirectory run) throws IOException {

@@ -19,7 +19,7 @@ import picocli.CommandLine.Option;
     description = {
       "Queues a new run that continues one of a service, and prints its id.",
       "It starts from the newest checkpoint of a run that STOPPED or FAILED, or with a larger"
-          + " --epochs of one that SUCCEEDED."
+          + " --epochs of one that SUCCEEDED. Without any checkpoint it starts from the beginning."
     })
 public final class ResumeCommand implements Settings.Command {
 

@@ -28,7 +28,7 @@ final class ServiceOptions {
   @Option(
       names = "--timeout",
       showDefaultValue = Visibility.NEVER,
-      description = "Timeout of the call. Default: 30s")
+      description = "Timeout of the first response. Default: 30s")
   private Duration timeout = Duration.ofSeconds(30);
 
   @Mixin private ClientTlsOptions tls = new ClientTlsOptions();

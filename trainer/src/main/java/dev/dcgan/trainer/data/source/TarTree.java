@@ -68,7 +68,8 @@ final class TarTree {
       throws IOException {
     OutputStream out = Channels.newOutputStream(scratch);
     byte[] buffer = new byte[BUFFER_BYTES];
-    try (InputStream in = new GZIPInputStream(Files.newInputStream(file), BUFFER_BYTES)) {
+    try (InputStream compressed = Files.newInputStream(file);
+        InputStream in = gunzip(compressed, file)) {
       for (int i = 0; ; i++) {
         int n = read(in, buffer, file);
         if (n == 0) {
@@ -83,6 +84,15 @@ final class TarTree {
         }
         write(out, buffer, n, file, scratchFolder);
       }
+    }
+  }
+
+  /** Reads the header. */
+  private static InputStream gunzip(InputStream compressed, Path file) throws IOException {
+    try {
+      return new GZIPInputStream(compressed, BUFFER_BYTES);
+    } catch (IOException e) {
+      throw damaged(file, e);
     }
   }
 

@@ -247,6 +247,21 @@ final class FileTreeTest {
   }
 
   @Test
+  void aTar_withADamagedGzipHeader_isRefused() throws IOException {
+    byte[] gzip = gzip(tar(TarArchiveOutputStream.LONGFILE_GNU, "b.png"));
+    gzip[2] = 9; // no such method of compression
+    Path damaged = Files.write(folder.resolve("damaged.tgz"), gzip);
+    Path scratch = Files.createDirectory(folder.resolve("scratch"));
+
+    assertThatIOException()
+        .isThrownBy(() -> FileTree.ofGzippedTar(damaged, scratch))
+        .withMessageContainingAll("tar " + damaged + ": ", "copy it again");
+    try (Stream<Path> left = Files.list(scratch)) {
+      assertThat(left).isEmpty();
+    }
+  }
+
+  @Test
   void aGzippedTar_withoutAScratchFolder_saysWhatToDo() throws IOException {
     Path gzip =
         Files.write(
