@@ -2,6 +2,7 @@ package dev.dcgan.sampler.models;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.models.ModelEntry.Slot;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.v1.ModelManifest;
@@ -49,6 +50,9 @@ public final class ModelRegistry {
 
   /** The model of callers that name none, if exactly one is served. */
   @GuardedBy("this") private @Nullable ModelEntry only;
+
+  /** What is not served, with paths relative to the repository. */
+  @GuardedBy("this") private List<Skipped> skipped = List.of();
 
   @GuardedBy("this") private long uses;
 
@@ -109,6 +113,14 @@ public final class ModelRegistry {
       }
     }
     return all;
+  }
+
+  /**
+   * What the last look at the repository found but does not serve, sorted. The paths are relative
+   * to the repository, and the reasons name no folder outside of it: callers may see them.
+   */
+  public synchronized List<Skipped> skipped() {
+    return skipped;
   }
 
   /**
@@ -262,6 +274,11 @@ public final class ModelRegistry {
       String model, List<Long> onDisk, Map<Long, String> invalid, long pinned) {
     ModelEntry entry = entry(model);
     entry.updateAvailable(onDisk, invalid, pinned).forEach(slot -> remove(entry, slot));
+  }
+
+  /** Records what the last look does not serve, with paths relative to the repository. */
+  synchronized void updateSkipped(List<Skipped> skipped) {
+    this.skipped = List.copyOf(skipped);
   }
 
   /** Whether a caller still waits for a version; otherwise it need not be loaded. */
