@@ -159,10 +159,9 @@ final class ModelReconciler {
   }
 
   private Skipped forCallers(Path path, String reason, boolean version) {
-    return new Skipped(
-        repository.root().relativize(path),
-        LoadErrors.forCallers(repository.root(), reason),
-        version);
+    Path relative = repository.root().relativize(path);
+    String shown = LoadErrors.forCallers(repository.root(), reason);
+    return new Skipped(relative, shown.replace(relative + "/", ""), version);
   }
 
   private void reconcile(String model) throws IOException {
@@ -433,6 +432,6 @@ final class ModelReconciler {
   /** What callers get while a version is skipped. */
   private String meanwhile(String model) {
     ServedVersion loaded = serving.get(model);
-    return loaded == null ? "nothing is served" : "still serving " + loaded;
+    return loaded == null ? "no version of it is served" : "still serving " + loaded;
   }
 }

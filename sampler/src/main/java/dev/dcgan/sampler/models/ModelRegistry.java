@@ -369,7 +369,8 @@ public final class ModelRegistry {
     }
     if (entry != null) {
       throw new NotServedException(
-          Why.UNAVAILABLE, "no version of %s can be served now; try again later".formatted(model));
+          Why.UNAVAILABLE,
+          "no version of %s can be served now%s".formatted(model, entry.whyNoVersion()));
     }
     String last = "'" + served.get(served.size() - 1) + "'";
     String first =
