@@ -11,7 +11,6 @@ import java.util.List;
 final class ModelResponses {
 
   private static final int MAX_SKIPPED = 100;
-  private static final int MAX_REASON = 500;
 
   private ModelResponses() {}
 
@@ -29,10 +28,9 @@ final class ModelResponses {
   }
 
   private static SkippedPath of(Skipped skipped) {
-    String reason = skipped.reason();
     return SkippedPath.newBuilder()
         .setPath(skipped.path().toString())
-        .setReason(reason.substring(0, Math.min(reason.length(), MAX_REASON)))
+        .setReason(skipped.reason())
         .build();
   }
 

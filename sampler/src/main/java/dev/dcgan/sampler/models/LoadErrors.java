@@ -18,14 +18,29 @@ final class LoadErrors {
 
   private static final Logger log = LoggerFactory.getLogger(LoadErrors.class);
 
+  // gRPC's clients accept 8 KiB of metadata, which contain the message.
+  private static final int MAX_REASON = 500;
+  private static final int MAX_NAME = 100;
+
   private LoadErrors() {}
 
-  /** A reason without control characters, and without the folders of absolute paths. */
+  /** What a caller sent, short and on one line. */
+  static String excerpt(String text) {
+    return shorten(text, MAX_NAME).replaceAll("\\p{Cntrl}", "?");
+  }
+
+  private static String shorten(String text, int length) {
+    return text.length() > length ? text.substring(0, length) + "..." : text;
+  }
+
+  /** A short reason without control characters, and without the folders of absolute paths. */
   static String forCallers(Path repository, String reason) {
-    return reason
-        .replaceAll("(?<=^|[\\s'(])" + Pattern.quote(repository + "/"), "")
-        .replaceAll("(?<=^|[\\s'(])/(?:[^\\s/]+/)*", "")
-        .replaceAll("\\p{Cntrl}", "?");
+    String shown =
+        reason
+            .replaceAll("(?<=^|[\\s'(])" + Pattern.quote(repository + "/"), "")
+            .replaceAll("(?<=^|[\\s'(])/(?:[^\\s/]+/)*", "")
+            .replaceAll("\\p{Cntrl}", "?");
+    return shorten(shown, MAX_REASON);
   }
 
   static NotServedException invalid(

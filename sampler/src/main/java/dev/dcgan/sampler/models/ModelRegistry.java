@@ -36,6 +36,7 @@ import org.slf4j.LoggerFactory;
 public final class ModelRegistry {
 
   private static final Logger log = LoggerFactory.getLogger(ModelRegistry.class);
+  private static final int MAX_NAMES = 10;
   private static final String NO_MODEL = "no model is served here now; try again later";
 
   private final int keepVersions;
@@ -365,23 +366,30 @@ public final class ModelRegistry {
     if (model.isEmpty()) {
       throw new NotServedException(
           Why.AMBIGUOUS,
-          "several models are served (%s): say which".formatted(String.join(", ", served)));
+          "several models are served (%s): say which".formatted(list(served, "")));
     }
     if (entry != null) {
       throw new NotServedException(
           Why.UNAVAILABLE,
           "no version of %s can be served now%s".formatted(model, entry.whyNoVersion()));
     }
-    String last = "'" + served.get(served.size() - 1) + "'";
-    String first =
-        served.stream()
-            .limit(served.size() - 1)
-            .map(name -> "'" + name + "'")
-            .collect(Collectors.joining(", "));
     throw new NotServedException(
         Why.NOT_FOUND,
-        "model '%s' is not served; %s"
-            .formatted(model, first.isEmpty() ? last + " is" : first + " and " + last + " are"));
+        "model '%s' is not served; %s %s"
+            .formatted(
+                LoadErrors.excerpt(model), list(served, "'"), served.size() == 1 ? "is" : "are"));
+  }
+
+  /** Some names for a message, whose length a client may limit. */
+  private static String list(List<String> names, String quote) {
+    String first =
+        names.stream()
+            .limit(MAX_NAMES)
+            .map(name -> quote + name + quote)
+            .collect(Collectors.joining(", "));
+    return names.size() > MAX_NAMES
+        ? "%s and %d more".formatted(first, names.size() - MAX_NAMES)
+        : first;
   }
 
   @GuardedBy("this") private ServedVersion use(Slot slot) {

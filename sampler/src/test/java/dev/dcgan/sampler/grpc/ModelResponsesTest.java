@@ -15,7 +15,7 @@ class ModelResponsesTest {
   void skippedPaths_areBounded_andCounted() {
     List<Skipped> skipped =
         IntStream.range(0, 1000)
-            .mapToObj(i -> new Skipped(Path.of("m%03d".formatted(i)), "x".repeat(10_000), false))
+            .mapToObj(i -> new Skipped(Path.of("m%03d".formatted(i)), "is a file", false))
             .toList();
 
     ListModelsResponse response = ModelResponses.of(List.of(), skipped, 4 << 20);
@@ -23,6 +23,5 @@ class ModelResponsesTest {
     assertThat(response.getSkippedTotal()).isEqualTo(1000);
     assertThat(response.getSkippedCount()).isEqualTo(100);
     assertThat(response.getSkipped(0).getPath()).isEqualTo("m000");
-    assertThat(response.getSkipped(0).getReason()).hasSize(500);
   }
 }

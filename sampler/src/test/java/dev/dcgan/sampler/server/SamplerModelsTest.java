@@ -89,7 +89,7 @@ class SamplerModelsTest {
     assertRefused(stub, raw("", 0), Status.Code.INVALID_ARGUMENT)
         .isEqualTo("several models are served (cats, digits): say which");
     assertRefused(stub, raw("faces", 0), Status.Code.NOT_FOUND)
-        .isEqualTo("model 'faces' is not served; 'cats' and 'digits' are");
+        .isEqualTo("model 'faces' is not served; 'cats', 'digits' are");
     assertThat(stub.listModels(ListModelsRequest.getDefaultInstance()).getModelsList())
         .extracting(model -> model.getManifest().getModel().getName())
         .containsExactly("cats", "digits");
