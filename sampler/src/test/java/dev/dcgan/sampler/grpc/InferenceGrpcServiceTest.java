@@ -59,6 +59,7 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -443,6 +444,20 @@ class InferenceGrpcServiceTest {
   private Future<ModelInferResponse> later(int count) {
     return GRPCInferenceServiceGrpc.newFutureStub(channel)
         .modelInfer(request(latents(count)).build());
+  }
+
+  @Test
+  void messages_quoteLittleOfARequest() throws IOException {
+    load();
+    ModelInferRequest.Builder longName = request(new float[LATENT]);
+    longName.getInputsBuilder(0).setName("a\n" + "b".repeat(100_000));
+    ModelInferRequest.Builder longShape = request(new float[LATENT]);
+    longShape.getInputsBuilder(0).addAllShape(LongStream.range(0, 10_000).boxed().toList());
+    for (ModelInferRequest.Builder request : List.of(longName, longShape)) {
+      StatusRuntimeException refused = refusal(request);
+      assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+      assertThat(refused.getStatus().getDescription()).hasSizeLessThan(1000).hasLineCount(1);
+    }
   }
 
   private void assertInvalid(ModelInferRequest.Builder request, String field, String line)
