@@ -165,6 +165,13 @@ class ModelRepositoryTest {
     "PK\u0003\u0004abc, zip archive, torch.onnx.export",
     "\u0080\u0002}q, pickle, torch.onnx.export",
     "'{\"error\": \"not found\"}', text file, download",
+    "'version https://hawser.github.com/spec/v1\noid sha256:0', Git LFS pointer, git lfs pull",
+    "'outs:\n- md5: a304afb96060aad9\n  path: model.onnx\n', text file, download",
+    "'Not Found\n', text file, download",
+    "(\u00b5/\u00fdabc, compressed, unpack",
+    "BZh91AY, compressed, unpack",
+    "'@\0\0\0\0\0\0\0{\"w\":', safetensors, torch.onnx.export",
+    "'\u001c\0\0\0TFL3\u0001', TensorFlow Lite, tf2onnx",
   })
   void openUnverified_namesFilesOfAnotherKind(String head, String found, String remedy)
       throws IOException {

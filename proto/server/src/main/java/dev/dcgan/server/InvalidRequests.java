@@ -2,6 +2,7 @@ package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.Context;
+import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
@@ -88,6 +89,31 @@ final class InvalidRequests extends ServerStreamTracer.Factory implements Server
     }
   }
 
+  /** A call whose handler does not close it once it is refused: that would be a second time. */
+  private static final class RefusableCall<Q, A> extends SimpleForwardingServerCall<Q, A> {
+
+    private volatile boolean refused;
+
+    RefusableCall(ServerCall<Q, A> call) {
+      super(call);
+    }
+
+    void refuse(StatusRuntimeException failure) {
+      refused = true;
+      if (!isCancelled()) {
+        Metadata trailers = failure.getTrailers();
+        super.close(failure.getStatus(), trailers == null ? new Metadata() : trailers);
+      }
+    }
+
+    @Override
+    public void close(Status status, Metadata trailers) {
+      if (!refused) {
+        super.close(status, trailers);
+      }
+    }
+  }
+
   @Override
   public ServerStreamTracer newServerStreamTracer(String method, Metadata headers) {
     return new StreamStatus();
@@ -134,23 +160,17 @@ final class InvalidRequests extends ServerStreamTracer.Factory implements Server
   @Override
   public <Q, A> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-    return new SimpleForwardingServerCallListener<>(next.startCall(call, headers)) {
-
-      private boolean refused; // gRPC calls a listener from one thread at a time.
+    RefusableCall<Q, A> refusable = new RefusableCall<>(call);
+    return new SimpleForwardingServerCallListener<>(next.startCall(refusable, headers)) {
 
       @Override
       public void onMessage(Q message) {
-        if (refused) {
+        if (refusable.refused) {
           return;
         }
         if ((Object) message instanceof Unparseable invalid) {
-          refused = true;
-          StatusRuntimeException failure = invalid.failure;
-          report(call.getMethodDescriptor().getFullMethodName(), failure.getStatus());
-          if (!call.isCancelled()) {
-            Metadata trailers = failure.getTrailers();
-            call.close(failure.getStatus(), trailers == null ? new Metadata() : trailers);
-          }
+          report(call.getMethodDescriptor().getFullMethodName(), invalid.failure.getStatus());
+          refusable.refuse(invalid.failure);
           // The handler has seen no request, and releases what it holds as for a client that left.
           delegate().onCancel();
         } else {
@@ -160,21 +180,21 @@ final class InvalidRequests extends ServerStreamTracer.Factory implements Server
 
       @Override
       public void onHalfClose() {
-        if (!refused) {
+        if (!refusable.refused) {
           super.onHalfClose();
         }
       }
 
       @Override
       public void onReady() {
-        if (!refused) {
+        if (!refusable.refused) {
           super.onReady();
         }
       }
 
       @Override
       public void onComplete() {
-        if (!refused) {
+        if (!refusable.refused) {
           super.onComplete();
         }
       }
@@ -186,7 +206,7 @@ final class InvalidRequests extends ServerStreamTracer.Factory implements Server
               call.getMethodDescriptor().getFullMethodName(),
               Status.RESOURCE_EXHAUSTED.withDescription(tooLarge()));
         }
-        if (!refused) {
+        if (!refusable.refused) {
           super.onCancel();
         }
       }

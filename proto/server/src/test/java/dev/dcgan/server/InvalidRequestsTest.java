@@ -15,6 +15,7 @@ import io.grpc.Metadata;
 import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -85,6 +86,23 @@ class InvalidRequestsTest {
     assertThat(call(channel, CallOptions.DEFAULT, new byte[0]).isOk()).isTrue();
   }
 
+  @Test
+  void invalidMessages_ofAStream_areInvalidArguments() {
+    byte[] symbol = {0x22, 2, (byte) 0xc3, (byte) 0x28};
+    for (int i = 0; i < 3; i++) {
+      Status status =
+          call(
+              channel,
+              CallOptions.DEFAULT,
+              ServerReflectionGrpc.getServerReflectionInfoMethod(),
+              symbol);
+      assertThat(status.getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    }
+    assertThat(handled("INVALID_ARGUMENT", 3)).as("not CANCELLED").isEqualTo(3);
+    assertThat(log.lines()).hasSize(1);
+    assertThat(faults.lines()).isEmpty();
+  }
+
   @ParameterizedTest
   @CsvSource({"identity", "gzip"})
   void largeMessages_areResourceExhausted(String encoding) {
@@ -132,12 +150,17 @@ class InvalidRequestsTest {
   }
 
   private static Status call(Channel channel, CallOptions options, byte[] request) {
-    MethodDescriptor<byte[], byte[]> method =
-        SamplerServiceGrpc.getGenerateMethod().toBuilder(new Bytes(), new Bytes()).build();
+    return call(channel, options, SamplerServiceGrpc.getGenerateMethod(), request);
+  }
+
+  private static Status call(
+      Channel channel, CallOptions options, MethodDescriptor<?, ?> method, byte[] request) {
+    MethodDescriptor<byte[], byte[]> bytes =
+        method.toBuilder(new Bytes(), new Bytes()).build();
     StatusRuntimeException failure =
         catchThrowableOfType(
             StatusRuntimeException.class,
-            () -> ClientCalls.blockingUnaryCall(channel, method, options, request));
+            () -> ClientCalls.blockingUnaryCall(channel, bytes, options, request));
     return failure == null ? Status.OK : failure.getStatus();
   }
 

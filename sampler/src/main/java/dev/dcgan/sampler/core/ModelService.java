@@ -1,12 +1,14 @@
 package dev.dcgan.sampler.core;
 
 import com.google.protobuf.MessageLite;
+import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.core.ImageService.Reserved;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelStatus;
 import dev.dcgan.sampler.models.NotServedException;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 
 /** What is known of the models, for all protocols. Thread-safe; never blocks. */
@@ -20,10 +22,13 @@ public final class ModelService {
     this.budget = budget;
   }
 
-  /** The status of all models, encoded. */
+  /** The status of all models, and what is not served, encoded. */
   public <T extends MessageLite> PendingResponse<Reserved<T>> list(
-      RequestContext context, Function<List<ModelStatus>, T> encoding) {
-    return respond(context, CompletableFuture.completedFuture(registry.list()).thenApply(encoding));
+      RequestContext context, BiFunction<List<ModelStatus>, List<Skipped>, T> encoding) {
+    return respond(
+        context,
+        CompletableFuture.completedFuture(registry.list())
+            .thenApply(list -> encoding.apply(list, registry.skipped())));
   }
 
   /** The status of one model, encoded. */

@@ -38,15 +38,23 @@ public final class RequestException extends RuntimeException {
   private static final long serialVersionUID = 1L;
   private static final Logger log = LoggerFactory.getLogger(RequestException.class);
 
+  // Over gRPC it is part of the metadata, of which clients accept 8 KiB. It may quote a request.
+  private static final int MAX_MESSAGE = 600;
+
   private final Code code;
   private final String field;
   private final Duration retryAfter;
 
   private RequestException(Code code, String field, String message, Duration retryAfter) {
-    super(message, null, false, false); // The client's affair: nobody needs the stack trace.
+    super(oneShortLine(message), null, false, false); // The client's affair: nobody needs the stack trace.
     this.code = code;
     this.field = field;
     this.retryAfter = retryAfter;
+  }
+
+  private static String oneShortLine(String message) {
+    return (message.length() > MAX_MESSAGE ? message.substring(0, MAX_MESSAGE) + "..." : message)
+        .replaceAll("\\p{Cntrl}", "?");
   }
 
   /** A field is invalid: {@code message} says what was found and what was expected. */

@@ -104,7 +104,9 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
     GrpcCall<ListModelsResponse> call = new GrpcCall<>(observer, listener);
     call.respond(
         models.list(
-            call.context(), list -> ModelResponses.of(list, ResponseBudget.MAX_RESPONSE_BYTES)));
+            call.context(),
+            (list, skipped) ->
+                ModelResponses.of(list, skipped, ResponseBudget.MAX_RESPONSE_BYTES)));
   }
 
   @Override

@@ -22,6 +22,8 @@ final class Accept {
             .map(range -> range.strip().toLowerCase(Locale.ROOT).split("\\s*;\\s*"))
             .filter(range -> !range[0].isEmpty())
             .toList();
+    // Old clients, such as those of the JDK, write * for everything.
+    ranges.stream().filter(range -> range[0].equals("*")).forEach(range -> range[0] = "*/*");
     if (ranges.isEmpty()) {
       return true;
     }

@@ -26,8 +26,10 @@ final class ImageUrl {
   // Added to links by mail programs, advertisements and social networks; they mean nothing here.
   private static final Pattern TRACKING =
       Pattern.compile(
-          "utm_[a-z_]+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|srsltid|msclkid|yclid|ttclid|twclid"
-              + "|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi|mkt_tok");
+          "(utm|gad|hsa|mtm|pk|piwik|matomo|oly|vero)_[a-z_]+|[a-z_]*cli(d|ckid)|msclkid|gclsrc"
+              + "|gbraid|wbraid|srsltid|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi"
+              + "|__hs[a-z]+|hsCtaTracking|mkt_tok|_ke|_kx|epik|ef_id|s_kwcid|s_cid|ScCid|ref_src"
+              + "|_branch_match_id|_openstat");
   private static final String WHOLE = "expected a whole number from 0 to %s";
   private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");

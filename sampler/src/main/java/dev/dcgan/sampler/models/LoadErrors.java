@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.util.regex.Pattern;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -17,11 +18,37 @@ final class LoadErrors {
 
   private static final Logger log = LoggerFactory.getLogger(LoadErrors.class);
 
+  // gRPC's clients accept 8 KiB of metadata, which contain the message.
+  private static final int MAX_REASON = 500;
+  private static final int MAX_NAME = 100;
+
   private LoadErrors() {}
 
-  static NotServedException invalid(Why why, String model, long version, InvalidModelException e) {
+  /** What a caller sent, short and on one line. */
+  static String excerpt(String text) {
+    return shorten(text, MAX_NAME).replaceAll("\\p{Cntrl}", "?");
+  }
+
+  private static String shorten(String text, int length) {
+    return text.length() > length ? text.substring(0, length) + "..." : text;
+  }
+
+  /** A short reason without control characters, and without the folders of absolute paths. */
+  static String forCallers(Path repository, String reason) {
+    String shown =
+        reason
+            .replaceAll("(?<=^|[\\s'(])" + Pattern.quote(repository + "/"), "")
+            .replaceAll("(?<=^|[\\s'(])/(?:[^\\s/]+/)*", "")
+            .replaceAll("\\p{Cntrl}", "?");
+    return shorten(shown, MAX_REASON);
+  }
+
+  static NotServedException invalid(
+      Path repository, Why why, String model, long version, InvalidModelException e) {
     return new NotServedException(
-        why, "version %d of %s cannot be used: %s".formatted(version, model, e.getMessage()));
+        why,
+        "version %d of %s cannot be used: %s"
+            .formatted(version, model, forCallers(repository, String.valueOf(e.getMessage()))));
   }
 
   /** Logs the cause too, unless it is logged already or tells nothing new. */
@@ -54,7 +81,7 @@ final class LoadErrors {
   static NotServedException notPinned(Path repository, String model, IOException e) {
     return new NotServedException(
         Why.WRONG_STATE,
-        "cannot set the serving version of %s: %s cannot be written: %s"
-            .formatted(model, repository.resolve(model), e));
+        "cannot set the serving version of %s: its folder cannot be written: %s"
+            .formatted(model, forCallers(repository, e.toString())));
   }
 }

@@ -92,6 +92,14 @@ final class ModelEntry {
     }
   }
 
+  /** Why no version is in service: the end of a message. */
+  String whyNoVersion() {
+    return invalid.entrySet().stream()
+        .max(Map.Entry.comparingByKey())
+        .map(newest -> ": version %d: %s".formatted(newest.getKey(), newest.getValue()))
+        .orElse("; try again later");
+  }
+
   ModelStatus status(ServedVersion version) {
     return new ModelStatus(
         version.manifest(),

@@ -3,6 +3,7 @@ package dev.dcgan.sampler.models;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.RepositorySurvey;
 import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
@@ -14,6 +15,8 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -49,6 +52,7 @@ final class ModelReconciler {
   private final Map<String, ServedVersion> serving = new HashMap<>();
   private final Map<String, Long> pins = new HashMap<>();
   private final LogOnChange problems = new LogOnChange();
+  private RepositorySurvey survey = new RepositorySurvey(List.of(), List.of());
 
   ModelReconciler(
       ModelWatcherConfig config,
@@ -88,6 +92,7 @@ final class ModelReconciler {
     known.forEach(name -> reportErrors(() -> reconcile(name)));
     // The versions to keep besides are loaded once all models are served.
     known.forEach(name -> reportErrors(() -> keepNewest(name)));
+    models.updateSkipped(skipped());
     listener.inMemory(models.loadedVersions());
     return config.names().isEmpty() ? !serving.isEmpty() : serving.keySet().containsAll(known);
   }
@@ -117,7 +122,8 @@ final class ModelReconciler {
         problems.info("%s holds no model yet: waiting for one".formatted(repository.root()));
       }
     }
-    for (Skipped skipped : repository.survey().skipped()) {
+    survey = repository.survey();
+    for (Skipped skipped : survey.skipped()) {
       // The loader reports versions, once their files have settled.
       if (!skipped.version() && concerns(skipped)) {
         problems.warn("skipped " + skipped);
@@ -129,6 +135,33 @@ final class ModelReconciler {
   private boolean concerns(Skipped skipped) {
     Path model = repository.root().relativize(skipped.path()).getName(0);
     return config.names().isEmpty() || config.names().contains(model.toString());
+  }
+
+  /** What this look does not serve, for callers. */
+  private List<Skipped> skipped() {
+    List<Skipped> all = new ArrayList<>();
+    for (Skipped found : survey.skipped()) {
+      if (concerns(found)) {
+        all.add(forCallers(found.path(), found.reason(), found.version()));
+      }
+    }
+    for (RepositorySurvey.Model model : survey.models()) {
+      for (long version : model.versions()) {
+        String reason = loader.reason(model.name(), version);
+        if (reason != null) {
+          Path folder = repository.root().resolve(model.name()).resolve(Long.toString(version));
+          all.add(forCallers(folder, reason, true));
+        }
+      }
+    }
+    all.sort(Comparator.comparing(Skipped::path));
+    return all;
+  }
+
+  private Skipped forCallers(Path path, String reason, boolean version) {
+    Path relative = repository.root().relativize(path);
+    String shown = LoadErrors.forCallers(repository.root(), reason);
+    return new Skipped(relative, shown.replace(relative + "/", ""), version);
   }
 
   private void reconcile(String model) throws IOException {
@@ -295,7 +328,9 @@ final class ModelReconciler {
   private void updateAvailable(String model, List<Long> versions) {
     if (!versions.isEmpty()) {
       long pinned = pins.getOrDefault(model, 0L);
-      models.updateAvailable(model, versions, loader.invalid(model, versions), pinned);
+      Map<Long, String> invalid = loader.invalid(model, versions);
+      invalid.replaceAll((version, why) -> LoadErrors.forCallers(repository.root(), why));
+      models.updateAvailable(model, versions, invalid, pinned);
       listener.onDisk(model, versions.get(0), pinned);
     }
   }
@@ -305,7 +340,7 @@ final class ModelReconciler {
     try {
       return loader.open(model, version, meanwhile(model));
     } catch (InvalidModelException e) {
-      throw LoadErrors.invalid(Why.NOT_FOUND, model, version, e);
+      throw invalid(Why.NOT_FOUND, model, version, e);
     } catch (IOException | UncheckedIOException e) {
       throw LoadErrors.unavailable(model, version, e);
     }
@@ -333,7 +368,7 @@ final class ModelReconciler {
     } catch (NotServedException e) {
       models.fetchFailed(model, version, e);
     } catch (InvalidModelException e) {
-      models.fetchFailed(model, version, LoadErrors.invalid(Why.NOT_FOUND, model, version, e));
+      models.fetchFailed(model, version, invalid(Why.NOT_FOUND, model, version, e));
       reportErrors(() -> updateAvailable(model, repository.versions(model)));
     } catch (IOException | InterruptedException | RuntimeException | Error e) {
       models.fetchFailed(model, version, LoadErrors.unavailable(model, version, e));
@@ -357,7 +392,7 @@ final class ModelReconciler {
         fresh = load(model, version);
       }
     } catch (InvalidModelException e) {
-      throw LoadErrors.invalid(Why.WRONG_STATE, model, version, e);
+      throw invalid(Why.WRONG_STATE, model, version, e);
     } catch (IOException | UncheckedIOException | OutOfMemoryError e) {
       throw LoadErrors.unavailable(model, version, e);
     }
@@ -389,9 +424,14 @@ final class ModelReconciler {
     reportErrors(() -> reconcile(model));
   }
 
+  private NotServedException invalid(
+      Why why, String model, long version, InvalidModelException e) {
+    return LoadErrors.invalid(repository.root(), why, model, version, e);
+  }
+
   /** What callers get while a version is skipped. */
   private String meanwhile(String model) {
     ServedVersion loaded = serving.get(model);
-    return loaded == null ? "nothing is served" : "still serving " + loaded;
+    return loaded == null ? "no version of it is served" : "still serving " + loaded;
   }
 }

@@ -2,6 +2,7 @@ package dev.dcgan.sampler.models;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.models.ModelEntry.Slot;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.v1.ModelManifest;
@@ -35,6 +36,7 @@ import org.slf4j.LoggerFactory;
 public final class ModelRegistry {
 
   private static final Logger log = LoggerFactory.getLogger(ModelRegistry.class);
+  private static final int MAX_NAMES = 10;
   private static final String NO_MODEL = "no model is served here now; try again later";
 
   private final int keepVersions;
@@ -49,6 +51,9 @@ public final class ModelRegistry {
 
   /** The model of callers that name none, if exactly one is served. */
   @GuardedBy("this") private @Nullable ModelEntry only;
+
+  /** What is not served, with paths relative to the repository. */
+  @GuardedBy("this") private List<Skipped> skipped = List.of();
 
   @GuardedBy("this") private long uses;
 
@@ -109,6 +114,14 @@ public final class ModelRegistry {
       }
     }
     return all;
+  }
+
+  /**
+   * What the last look at the repository found but does not serve, sorted. The paths are relative
+   * to the repository, and the reasons name no folder outside of it: callers may see them.
+   */
+  public synchronized List<Skipped> skipped() {
+    return skipped;
   }
 
   /**
@@ -264,6 +277,11 @@ public final class ModelRegistry {
     entry.updateAvailable(onDisk, invalid, pinned).forEach(slot -> remove(entry, slot));
   }
 
+  /** Records what the last look does not serve, with paths relative to the repository. */
+  synchronized void updateSkipped(List<Skipped> skipped) {
+    this.skipped = List.copyOf(skipped);
+  }
+
   /** Whether a caller still waits for a version; otherwise it need not be loaded. */
   synchronized boolean isAwaited(String model, long version) {
     ModelEntry entry = entries.get(model);
@@ -348,22 +366,30 @@ public final class ModelRegistry {
     if (model.isEmpty()) {
       throw new NotServedException(
           Why.AMBIGUOUS,
-          "several models are served (%s): say which".formatted(String.join(", ", served)));
+          "several models are served (%s): say which".formatted(list(served, "")));
     }
     if (entry != null) {
       throw new NotServedException(
-          Why.UNAVAILABLE, "no version of %s can be served now; try again later".formatted(model));
+          Why.UNAVAILABLE,
+          "no version of %s can be served now%s".formatted(model, entry.whyNoVersion()));
     }
-    String last = "'" + served.get(served.size() - 1) + "'";
-    String first =
-        served.stream()
-            .limit(served.size() - 1)
-            .map(name -> "'" + name + "'")
-            .collect(Collectors.joining(", "));
     throw new NotServedException(
         Why.NOT_FOUND,
-        "model '%s' is not served; %s"
-            .formatted(model, first.isEmpty() ? last + " is" : first + " and " + last + " are"));
+        "model '%s' is not served; %s %s"
+            .formatted(
+                LoadErrors.excerpt(model), list(served, "'"), served.size() == 1 ? "is" : "are"));
+  }
+
+  /** Some names for a message, whose length a client may limit. */
+  private static String list(List<String> names, String quote) {
+    String first =
+        names.stream()
+            .limit(MAX_NAMES)
+            .map(name -> quote + name + quote)
+            .collect(Collectors.joining(", "));
+    return names.size() > MAX_NAMES
+        ? "%s and %d more".formatted(first, names.size() - MAX_NAMES)
+        : first;
   }
 
   @GuardedBy("this") private ServedVersion use(Slot slot) {

@@ -255,6 +255,19 @@ final class VersionLoader {
     return invalid;
   }
 
+  /** Why a version is not loaded; null: it is, or nobody has tried. */
+  @Nullable String reason(String model, long version) {
+    Id id = new Id(model, version);
+    Rejected entry = rejected.get(id);
+    if (entry != null) {
+      return entry.reason;
+    }
+    Throwable failure = backoff.lastFailure(id);
+    return failure == null
+        ? null
+        : "cannot be loaded now: " + RuntimeFailure.of(failure).summary();
+  }
+
   /** Notes what changes from look to look. */
   private void inspect(Id id) {
     try {

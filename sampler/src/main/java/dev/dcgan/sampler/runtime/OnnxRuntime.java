@@ -17,6 +17,9 @@ final class OnnxRuntime {
   private static final String DISABLE_CPU_FALLBACK = "session.disable_cpu_ep_fallback";
   private static final Pattern SOURCE_LOCATION =
       Pattern.compile("^.*\\[ONNXRuntimeError\\] : \\d+ : \\w+ : ");
+  // In the middle of a message: the file, and a function with the types of its parameters.
+  private static final Pattern SOURCE_FUNCTION =
+      Pattern.compile("/onnxruntime_src/\\S+:\\d+ [^(]*\\([^)]*\\) ");
   private static final String CPU_FALLBACK = "assigned to the default CPU EP";
 
   private OnnxRuntime() {}
@@ -60,7 +63,8 @@ final class OnnxRuntime {
    */
   static String reason(OrtException e) {
     String first = String.valueOf(e.getMessage()).lines().findFirst().orElse("no message");
-    return SOURCE_LOCATION.matcher(first).replaceFirst("").strip();
+    String reason = SOURCE_LOCATION.matcher(first).replaceFirst("");
+    return SOURCE_FUNCTION.matcher(reason).replaceAll(" ").strip();
   }
 
   private static void addCuda(SessionOptions options, RuntimeSettings settings, long gpuMemoryBytes)

@@ -41,6 +41,7 @@ class SamplerMainTest {
   void serve_thenGenerate_thenSigterm() throws Exception {
     Path models = root.resolve("models");
     TestModels.publish(new ModelRepository(models), "digits", 1, 1);
+    Files.createDirectories(models.resolve("digits/2"));
     Process server =
         start(
             "serve",
@@ -96,9 +97,10 @@ class SamplerMainTest {
       Ended served = run("models", "--target", target);
       assertThat(served.exitCode()).as(served.err()).isZero();
       assertThat(served.out())
-          .hasLineCount(2)
+          .hasLineCount(3)
           .containsPattern("(?m)^MODEL +VERSION +PINNED +IMAGE +LATENT +VERIFIED +VERSIONS$")
-          .containsPattern("(?m)^digits +1 +- +14x14x1 +8 +yes +1$");
+          .containsPattern("(?m)^digits +1 +- +14x14x1 +8 +yes +1$")
+          .containsPattern("(?m)^skipped: digits/2: is incomplete: model.onnx is missing$");
 
       Path folder = root.resolve("pngs");
       Ended each =

@@ -36,14 +36,19 @@ import dev.dcgan.v1.inference.ServerLiveRequest;
 import dev.dcgan.v1.inference.ServerMetadataRequest;
 import dev.dcgan.v1.inference.ServerMetadataResponse;
 import dev.dcgan.v1.inference.ServerReadyRequest;
+import io.grpc.CallOptions;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.MethodDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.ClientCalls;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Path;
@@ -54,10 +59,13 @@ import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** The Open Inference Protocol over a socket, with a network that the test holds back. */
 class InferenceGrpcServiceTest {
@@ -103,6 +111,50 @@ class InferenceGrpcServiceTest {
     network.permit(1000);
     server.drain(Duration.ZERO, Duration.ofSeconds(10));
     assertThat(models.close(Duration.ofSeconds(30))).isTrue();
+  }
+
+  @ParameterizedTest
+  @MethodSource("methodsWithNames")
+  void invalidUtf8_isAnInvalidArgument(MethodDescriptor<?, ?> method) {
+    MethodDescriptor<ByteString, ByteString> bytes =
+        method.toBuilder(new Bytes(), new Bytes()).build();
+    ByteString name = ByteString.copyFrom(new byte[] {0x0a, 2, (byte) 0xc3, 0x28}); // Field 1.
+    for (int i = 0; i < 100; i++) {
+      StatusRuntimeException refused =
+          catchThrowableOfType(
+              StatusRuntimeException.class,
+              () ->
+                  ClientCalls.blockingUnaryCall(channel, bytes, CallOptions.DEFAULT, name));
+      assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+      assertThat(refused.getStatus().getDescription())
+          .contains("cannot parse the request", "UTF-8")
+          .hasLineCount(1);
+    }
+  }
+
+  static List<MethodDescriptor<?, ?>> methodsWithNames() {
+    return List.of(
+        GRPCInferenceServiceGrpc.getModelReadyMethod(),
+        GRPCInferenceServiceGrpc.getModelMetadataMethod(),
+        GRPCInferenceServiceGrpc.getModelInferMethod());
+  }
+
+  /** Sends bytes that need not be a message. */
+  private static final class Bytes implements MethodDescriptor.Marshaller<ByteString> {
+
+    @Override
+    public InputStream stream(ByteString value) {
+      return value.newInput();
+    }
+
+    @Override
+    public ByteString parse(InputStream stream) {
+      try {
+        return ByteString.readFrom(stream);
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
+    }
   }
 
   @Test
@@ -392,6 +444,20 @@ class InferenceGrpcServiceTest {
   private Future<ModelInferResponse> later(int count) {
     return GRPCInferenceServiceGrpc.newFutureStub(channel)
         .modelInfer(request(latents(count)).build());
+  }
+
+  @Test
+  void messages_quoteLittleOfARequest() throws IOException {
+    load();
+    ModelInferRequest.Builder longName = request(new float[LATENT]);
+    longName.getInputsBuilder(0).setName("a\n" + "b".repeat(100_000));
+    ModelInferRequest.Builder longShape = request(new float[LATENT]);
+    longShape.getInputsBuilder(0).addAllShape(LongStream.range(0, 10_000).boxed().toList());
+    for (ModelInferRequest.Builder request : List.of(longName, longShape)) {
+      StatusRuntimeException refused = refusal(request);
+      assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+      assertThat(refused.getStatus().getDescription()).hasSizeLessThan(1000).hasLineCount(1);
+    }
   }
 
   private void assertInvalid(ModelInferRequest.Builder request, String field, String line)

@@ -17,6 +17,8 @@ class AcceptTest {
         "image/avif,image/webp,*/*;q=0.8|true",
         "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8|true",
         "*/*|true",
+        "text/html, image/gif, image/jpeg, *; q=.2|true",
+        "*;q=0|false",
         "IMAGE/PNG|true",
         "image/*;q=0.001|true",
         "image/png;q=1.000, text/html|true",

@@ -69,6 +69,7 @@ class ImageUrlTest {
         "se%65d=1",
         "seed=1&utm_source=mail&utm_medium=a%20b&utm_source=c",
         "fbclid=x&seed=1&gclid=%zz",
+        "gad_source=1&hsa_acc=2&seed=1&mtm_campaign=3&rb_clickid=4&_branch_match_id=5",
       })
   void emptyPartsAndTracking_areIgnored(String query) {
     assertThat(ImageUrl.parse(query)).isEqualTo(ImageUrl.parse("seed=1"));

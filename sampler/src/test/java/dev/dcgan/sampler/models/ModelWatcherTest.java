@@ -632,13 +632,23 @@ class ModelWatcherTest {
     publish(1);
     publish(2);
     failure = error;
-    watch(1, 0);
+    ModelRegistry models = watch(1, 0);
     assertThat(nextServed()).isEqualTo("digits/1");
     assertThat(failedLoads.tryAcquire(3, 30, TimeUnit.SECONDS)).as("tried again").isTrue();
     assertThat(rejected).hasValue(1);
+    assertThat(models.skipped())
+        .singleElement()
+        .satisfies(skipped -> assertThat(skipped.path()).isEqualTo(Path.of("digits/2")))
+        .satisfies(
+            skipped ->
+                assertThat(skipped.reason())
+                    .startsWith("cannot be loaded now: ")
+                    .contains(String.valueOf(error.getMessage())));
 
     failure = null;
     assertThat(nextServed()).isEqualTo("digits/2");
+    awaitLook();
+    assertThat(models.skipped()).isEmpty();
   }
 
   private void publish(long seed) throws IOException {

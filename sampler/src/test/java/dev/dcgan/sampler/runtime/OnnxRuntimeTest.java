@@ -49,6 +49,14 @@ class OnnxRuntimeTest {
         .endsWith("between 0 (inclusive) and 1 (exclusive).");
     assertThat(OnnxRuntime.reason(new OrtException("Failed to find CUDA\nstack")))
         .isEqualTo("Failed to find CUDA");
+    assertThat(
+            OnnxRuntime.reason(
+                new OrtException(
+                    "Load model from m.onnx failed:/onnxruntime_src/onnxruntime/core/graph/model.cc:192"
+                        + " onnxruntime::Model::Model(onnx::ModelProto&&, const onnxruntime::Map<int,"
+                        + " char>&) Unsupported model IR version: 99, max supported: 13")))
+        .isEqualTo(
+            "Load model from m.onnx failed: Unsupported model IR version: 99, max supported: 13");
   }
 
   /** By the list of kernels that ONNX Runtime's CUDA provider registers. */

@@ -10,6 +10,9 @@ import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
@@ -29,6 +32,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.slf4j.LoggerFactory;
 
 /** Models of other programs, in what they may do wrong or otherwise. */
 class OutputProbeTest {
@@ -85,6 +89,22 @@ class OutputProbeTest {
   @Test
   void outputInAnotherRange_isRefused() {
     assertRefused(graph -> append(graph, "Mul", constant(graph, 5)), "expected [-1, 1]");
+  }
+
+  @Test
+  void nearlyEqualImages_areReported() throws IOException {
+    Logger logger = (Logger) LoggerFactory.getLogger(OutputProbe.class);
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.start();
+    logger.addAppender(log);
+    try {
+      bundle(graph -> {});
+      assertThat(log.list).isEmpty();
+      bundle(graph -> append(graph, "Mul", constant(graph, 1e-4f)));
+      assertThat(log.list).singleElement().asString().contains("the same image");
+    } finally {
+      logger.detachAppender(log);
+    }
   }
 
   @Test

@@ -17,11 +17,13 @@ import dev.dcgan.v1.GetModelRequest;
 import dev.dcgan.v1.GoldenVector;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ListModelsRequest;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
 import dev.dcgan.v1.ServedModel;
 import dev.dcgan.v1.SetServingVersionRequest;
+import dev.dcgan.v1.SkippedPath;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -87,7 +89,7 @@ class SamplerModelsTest {
     assertRefused(stub, raw("", 0), Status.Code.INVALID_ARGUMENT)
         .isEqualTo("several models are served (cats, digits): say which");
     assertRefused(stub, raw("faces", 0), Status.Code.NOT_FOUND)
-        .isEqualTo("model 'faces' is not served; 'cats' and 'digits' are");
+        .isEqualTo("model 'faces' is not served; 'cats', 'digits' are");
     assertThat(stub.listModels(ListModelsRequest.getDefaultInstance()).getModelsList())
         .extracting(model -> model.getManifest().getModel().getName())
         .containsExactly("cats", "digits");
@@ -96,6 +98,41 @@ class SamplerModelsTest {
         .contains("sampler_models_loaded 2.0")
         .contains(
             "sampler_swaps_total{model=\"cats\"} 0.0", "sampler_swaps_total{model=\"digits\"} 0.0");
+  }
+
+  @Test
+  void skippedPaths_areListed_relativeToTheRepository() throws Exception {
+    publish("digits", 1);
+    publish("digits", 2);
+    Path onnx = root.resolve("digits/2/model.onnx");
+    byte[] damaged = Files.readAllBytes(onnx);
+    damaged[damaged.length / 2]++;
+    Files.write(onnx, damaged);
+    Files.createDirectories(root.resolve("digits/3"));
+    Files.createDirectories(root.resolve("Upper/1"));
+    Files.copy(root.resolve("digits/1/model.onnx"), root.resolve("Upper/1/model.onnx"));
+    Files.createSymbolicLink(root.resolve("gone"), root.resolve("a/b"));
+    Files.createSymbolicLink(root.resolve("lost"), Path.of("/srv/other/c"));
+    SamplerServiceBlockingStub stub = start();
+
+    ListModelsResponse listed = stub.listModels(ListModelsRequest.getDefaultInstance());
+    assertThat(listed.getModelsList()).hasSize(1);
+    assertThat(listed.getSkippedList())
+        .extracting(SkippedPath::getPath)
+        .containsExactly("Upper", "digits/2", "digits/3", "gone", "lost");
+    assertThat(listed.getSkippedTotal()).isEqualTo(5);
+    assertThat(listed.getSkippedList())
+        .extracting(SkippedPath::getReason)
+        .allSatisfy(reason -> assertThat(reason).doesNotContain(root.toString(), " /"))
+        .satisfiesExactly(
+            reason -> assertThat(reason).contains("rename the folder"),
+            reason -> assertThat(reason).startsWith("model.onnx has SHA-256"),
+            reason -> assertThat(reason).contains("model.onnx is missing"),
+            reason -> assertThat(reason).endsWith("link to a/b"),
+            reason -> assertThat(reason).endsWith("link to c"));
+    assertRefused(stub, raw("digits", 2), Status.Code.NOT_FOUND)
+        .contains("digits/2/model.onnx has SHA-256")
+        .doesNotContain(root.toString());
   }
 
   @Test
@@ -246,7 +283,8 @@ class SamplerModelsTest {
 
     SamplerServiceBlockingStub careful = start(List.of(), 1, 0, false);
     assertRefused(careful, raw("cats", 0), Status.Code.UNAVAILABLE)
-        .isEqualTo("no version of cats can be served now; try again later");
+        .startsWith("no version of cats can be served now: version 4: cannot verify cats/4: ")
+        .contains("--allow-unverified");
     stop();
     SamplerServiceBlockingStub stub = start(List.of("cats"), 1, 0, true);
     GenerateResponse answer = stub.generate(raw("", 0).build());

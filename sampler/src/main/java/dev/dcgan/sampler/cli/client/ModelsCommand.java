@@ -7,6 +7,7 @@ import dev.dcgan.server.ClientTlsOptions;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Validator;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ServedModel;
 import java.io.IOException;
@@ -33,8 +34,8 @@ import picocli.CommandLine.Option;
     description = {
       "Lists the models of a running sampler or of a repository folder.",
       "VERSION is the version in service; for a folder, the one that a sampler would serve."
-          + " For a folder, a line that begins with 'skipped:' names each file or folder that is"
-          + " not served, and the reason."
+          + " A line that begins with 'skipped:' names each file, folder or version that is not"
+          + " served, and the reason."
     })
 public final class ModelsCommand implements Settings.Command {
 
@@ -86,7 +87,7 @@ public final class ModelsCommand implements Settings.Command {
     List<List<String>> rows = new ArrayList<>(List.of(HEADER));
     List<String> skipped = new ArrayList<>();
     if (repository == null) {
-      addServed(rows);
+      addServed(rows, skipped);
     } else {
       addFound(new ModelRepository(repository), rows, skipped);
     }
@@ -99,10 +100,11 @@ public final class ModelsCommand implements Settings.Command {
     return 0;
   }
 
-  private void addServed(List<List<String>> rows) throws IOException {
+  private void addServed(List<List<String>> rows, List<String> skipped) throws IOException {
     String address = target == null ? DEFAULT_TARGET : target;
     try (SamplerClient client = SamplerClient.of(tls.target(address), timeout)) {
-      for (ServedModel model : client.models()) {
+      ListModelsResponse response = client.models();
+      for (ServedModel model : response.getModelsList()) {
         rows.add(
             row(
                 model.getManifest(),
@@ -110,6 +112,13 @@ public final class ModelsCommand implements Settings.Command {
                 model.getPinnedVersion(),
                 !model.getUnverified(),
                 model.getAvailableVersionsList()));
+      }
+      response
+          .getSkippedList()
+          .forEach(entry -> skipped.add(entry.getPath() + ": " + entry.getReason()));
+      int more = response.getSkippedTotal() - response.getSkippedCount();
+      if (more > 0) {
+        skipped.add("%d more, which the log of the sampler names".formatted(more));
       }
     }
   }

@@ -4,9 +4,9 @@ import dev.dcgan.server.Target;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ListModelsRequest;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingV2Stub;
-import dev.dcgan.v1.ServedModel;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -14,7 +14,6 @@ import io.grpc.StatusException;
 import io.grpc.stub.BlockingClientCall;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.List;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 import org.jspecify.annotations.Nullable;
@@ -56,11 +55,9 @@ final class SamplerClient implements AutoCloseable {
     }
   }
 
-  List<ServedModel> models() throws IOException {
+  ListModelsResponse models() throws IOException {
     try {
-      return stub.withDeadlineAfter(timeout)
-          .listModels(ListModelsRequest.getDefaultInstance())
-          .getModelsList();
+      return stub.withDeadlineAfter(timeout).listModels(ListModelsRequest.getDefaultInstance());
     } catch (StatusException e) {
       throw failure(e);
     }
