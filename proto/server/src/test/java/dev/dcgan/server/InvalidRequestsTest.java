@@ -155,8 +155,7 @@ class InvalidRequestsTest {
 
   private static Status call(
       Channel channel, CallOptions options, MethodDescriptor<?, ?> method, byte[] request) {
-    MethodDescriptor<byte[], byte[]> bytes =
-        method.toBuilder(new Bytes(), new Bytes()).build();
+    MethodDescriptor<byte[], byte[]> bytes = method.toBuilder(new Bytes(), new Bytes()).build();
     StatusRuntimeException failure =
         catchThrowableOfType(
             StatusRuntimeException.class,

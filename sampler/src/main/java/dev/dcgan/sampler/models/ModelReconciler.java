@@ -424,8 +424,7 @@ final class ModelReconciler {
     reportErrors(() -> reconcile(model));
   }
 
-  private NotServedException invalid(
-      Why why, String model, long version, InvalidModelException e) {
+  private NotServedException invalid(Why why, String model, long version, InvalidModelException e) {
     return LoadErrors.invalid(repository.root(), why, model, version, e);
   }
 

@@ -365,8 +365,7 @@ public final class ModelRegistry {
     }
     if (model.isEmpty()) {
       throw new NotServedException(
-          Why.AMBIGUOUS,
-          "several models are served (%s): say which".formatted(list(served, "")));
+          Why.AMBIGUOUS, "several models are served (%s): say which".formatted(list(served, "")));
     }
     if (entry != null) {
       throw new NotServedException(

@@ -263,9 +263,7 @@ final class VersionLoader {
       return entry.reason;
     }
     Throwable failure = backoff.lastFailure(id);
-    return failure == null
-        ? null
-        : "cannot be loaded now: " + RuntimeFailure.of(failure).summary();
+    return failure == null ? null : "cannot be loaded now: " + RuntimeFailure.of(failure).summary();
   }
 
   /** Notes what changes from look to look. */

@@ -123,8 +123,7 @@ class InferenceGrpcServiceTest {
       StatusRuntimeException refused =
           catchThrowableOfType(
               StatusRuntimeException.class,
-              () ->
-                  ClientCalls.blockingUnaryCall(channel, bytes, CallOptions.DEFAULT, name));
+              () -> ClientCalls.blockingUnaryCall(channel, bytes, CallOptions.DEFAULT, name));
       assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
       assertThat(refused.getStatus().getDescription())
           .contains("cannot parse the request", "UTF-8")

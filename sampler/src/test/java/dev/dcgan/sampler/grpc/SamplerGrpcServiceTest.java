@@ -142,9 +142,7 @@ class SamplerGrpcServiceTest {
         .isEqualTo("model 'cats' is not served; 'digits' is");
     StatusRuntimeException odd = refusal(request().setModel("a\n" + "b".repeat(100_000)));
     assertThat(odd.getStatus().getCode()).isEqualTo(Status.Code.NOT_FOUND);
-    assertThat(odd.getStatus().getDescription())
-        .startsWith("model 'a?bbb")
-        .hasSizeLessThan(200);
+    assertThat(odd.getStatus().getDescription()).startsWith("model 'a?bbb").hasSizeLessThan(200);
 
     network.permit(1);
     assertThat(stub.generate(request().setModel("digits").setVersion(1).build()).getModel())

@@ -398,10 +398,7 @@ final class RunManager {
       }
       scheduler.requireRoom();
       Run.Builder draft =
-          Run.newBuilder()
-              .setRequestId(requestId)
-              .setRequestedConfig(requested)
-              .setResumedFrom(id);
+          Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested).setResumedFrom(id);
       if (from.isPresent()) {
         Path file = from.get().file();
         return enqueue(draft.addCheckpoints(file.getFileName().toString()), complete, file);

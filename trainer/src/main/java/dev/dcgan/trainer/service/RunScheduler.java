@@ -292,8 +292,7 @@ final class RunScheduler {
     Duration delay = retryDelays.get(count);
     attempts.put(
         job.id(),
-        new Attempts(
-            count + 1, Math.max(step, before.step), System.nanoTime() + delay.toNanos()));
+        new Attempts(count + 1, Math.max(step, before.step), System.nanoTime() + delay.toNanos()));
     // First, so that it is the next when it is due.
     queued.addFirst(job);
     String reason =

@@ -69,9 +69,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase
   @Override
   public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
     respond(
-        observer,
-        "start the run",
-        () -> runs.start(request.getRequestId(), request.getConfig()));
+        observer, "start the run", () -> runs.start(request.getRequestId(), request.getConfig()));
   }
 
   @Override

@@ -195,8 +195,7 @@ class TrainerServiceTest {
   @Test
   void emptyData_isInvalid() throws Exception {
     for (String empty : List.of("", " ")) {
-      assertInvalid(
-          "config.data", () -> start("", config(1).toBuilder().setData(empty).build()));
+      assertInvalid("config.data", () -> start("", config(1).toBuilder().setData(empty).build()));
     }
     assertThat(list(0, "").getRunsList()).isEmpty();
   }
@@ -257,8 +256,7 @@ class TrainerServiceTest {
         runs.folder(run).checkpoints().resolve("step-00000020.safetensors"),
         TestRunManager.checkpoint(2));
     ThrowingCallable publish =
-        () ->
-            stub.publishModel(PublishModelRequest.newBuilder().setRunId(run.getId()).build());
+        () -> stub.publishModel(PublishModelRequest.newBuilder().setRunId(run.getId()).build());
 
     runs.target.failure =
         new FileSystemException(folder.resolve("a").toString(), null, "No space left on device");

@@ -238,11 +238,7 @@ class TrainingSessionTest {
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
       new TrainingSession(
-              models,
-              folder,
-              folder.resolve("cache"),
-              new TrainerMetrics(registry, clock),
-              false)
+              models, folder, folder.resolve("cache"), new TrainerMetrics(registry, clock), false)
           .train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
     }
 
