@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.cli;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -104,6 +105,10 @@ public final class EvaluateCommand implements Settings.Command {
             : ofModel(Objects.requireNonNull(model, "checked"), device);
     if (report.isPresent()) {
       System.out.println(report.get());
+      String classes = report.get().classTable();
+      if (!classes.isEmpty()) {
+        System.out.println(classes);
+      }
       report.get().warnings().forEach(warning -> System.out.println("warning: " + warning));
     }
     return report.isPresent() ? 0 : 1;
@@ -120,8 +125,9 @@ public final class EvaluateCommand implements Settings.Command {
       return measure(
           config,
           shape,
-          (z, n) -> Pixels.of(generator.images(z, n), shape),
+          (z, labels, n) -> Pixels.of(generator.images(z, labels, n), shape),
           read.architecture().latentSize(),
+          read.dataset().classes(),
           device);
     }
   }
@@ -139,6 +145,7 @@ public final class EvaluateCommand implements Settings.Command {
           bundle.shape(),
           generator::pixels,
           bundle.latentSize(),
+          bundle.classes().orElse(null),
           device);
     }
   }
@@ -148,6 +155,7 @@ public final class EvaluateCommand implements Settings.Command {
       ImageShape shape,
       ImageGenerator<byte[]> generator,
       int latentSize,
+      @Nullable ImageClasses classes,
       TrainingDevice device)
       throws IOException {
     RunConfig.Builder config = runConfig.toBuilder();
@@ -166,7 +174,7 @@ public final class EvaluateCommand implements Settings.Command {
         Evaluator quality =
             Evaluator.of(complete, images, Path.of(""), RunStore.cache(runs), device, () -> {})) {
       quality.checkFeatures();
-      return quality.measure(generator, latentSize);
+      return quality.measure(generator, latentSize, classes);
     }
   }
 }

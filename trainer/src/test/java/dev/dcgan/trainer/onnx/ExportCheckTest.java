@@ -51,7 +51,7 @@ final class ExportCheckTest {
     for (GoldenVector vector : golden) {
       float[] z = Latents.of(vector.getSeed(), vector.getIndex(), 8);
       assertThat(vector.getLatent().toByteArray()).isEqualTo(ModelBundle.littleEndian(z).array());
-      float[] image = generator.generate(z, 1);
+      float[] image = generator.generate(z, new long[0], 1);
       byte[] pixels = vector.getPixels().toByteArray();
       assertThat(pixels).hasSize(28 * 28);
       for (int i = 0; i < pixels.length; i++) {
@@ -65,7 +65,7 @@ final class ExportCheckTest {
     // Whatever the latent, the channels are 0.5039, 1 and -1.
     Layer layer = new Layer(1, 3, 2, 1, 0, new float[12], new float[] {0.5546f, 20, -20}, null);
     GeneratorWeights weights =
-        new GeneratorWeights("flat", 1, new ImageShape(2, 2, 3), List.of(layer));
+        new GeneratorWeights("flat", 1, new ImageShape(2, 2, 3), null, List.of(layer));
     LoopGenerator generator = new LoopGenerator(weights);
 
     ExportCheck.Result result = check(onnx(generator), weights, generator);
@@ -84,8 +84,8 @@ final class ExportCheckTest {
   void check_againstAnotherNetwork_namesBothDifferences() {
     LoopGenerator generator = LoopGenerator.grey();
     ImageGenerator<float[]> off =
-        (latents, n) -> {
-          float[] images = generator.generate(latents, n);
+        (latents, labels, n) -> {
+          float[] images = generator.generate(latents, labels, n);
           images[images.length - 1] -= 0.1f;
           return images;
         };
@@ -99,8 +99,8 @@ final class ExportCheckTest {
   void check_againstANetworkOfNaN_refuses() {
     LoopGenerator generator = LoopGenerator.grey();
     ImageGenerator<float[]> broken =
-        (latents, n) -> {
-          float[] images = generator.generate(latents, n);
+        (latents, labels, n) -> {
+          float[] images = generator.generate(latents, labels, n);
           images[5] = Float.NaN;
           return images;
         };
@@ -115,7 +115,7 @@ final class ExportCheckTest {
     LoopGenerator generator = LoopGenerator.grey();
 
     assertThatIOException()
-        .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, n) -> new float[n]))
+        .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, labels, n) -> new float[n]))
         .withMessageContainingAll("32 values for 32 images", "784 per image");
   }
 
@@ -123,7 +123,7 @@ final class ExportCheckTest {
   void check_ofAModelWhoseImagesDependOnTheirBatch_refuses() throws IOException {
     LoopGenerator generator = LoopGenerator.grey();
     ImageGenerator<float[]> mixing =
-        (latents, n) -> generator.generate(lessTheirMean(latents, n), n);
+        (latents, labels, n) -> generator.generate(lessTheirMean(latents, n), labels, n);
 
     assertThatIOException()
         .isThrownBy(() -> check(mixing(onnx(generator)), generator.weights(), mixing))
@@ -136,7 +136,7 @@ final class ExportCheckTest {
 
     assertThatIOException()
         .isThrownBy(
-            () -> ExportCheck.check(onnx(generator), new ImageShape(14, 56, 1), 8, generator))
+            () -> ExportCheck.check(onnx(generator), new ImageShape(14, 56, 1), 8, null, generator))
         .withMessageContainingAll("output 'image'", "[32, 1, 14, 56]");
   }
 
@@ -156,7 +156,7 @@ final class ExportCheckTest {
 
   private static ExportCheck.Result check(
       byte[] onnx, GeneratorWeights weights, ImageGenerator<float[]> network) throws IOException {
-    return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), network);
+    return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), null, network);
   }
 
   /** Lets the first layer see the latents less their mean over the batch. */

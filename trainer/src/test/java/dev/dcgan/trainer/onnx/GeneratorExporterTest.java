@@ -36,7 +36,7 @@ final class GeneratorExporterTest {
     Layer first = new Layer(1, 1, 1, 1, 0, new float[] {4}, new float[] {1}, norm);
     Layer last = new Layer(1, 1, 1, 1, 0, new float[] {1}, new float[] {0}, null);
     GeneratorWeights weights =
-        new GeneratorWeights("point", 1, new ImageShape(1, 1, 1), List.of(first, last));
+        new GeneratorWeights("point", 1, new ImageShape(1, 1, 1), null, List.of(first, last));
 
     ModelProto model = ModelProto.parseFrom(GeneratorExporter.toOnnx(weights, Map.of()));
 
@@ -98,7 +98,7 @@ final class GeneratorExporterTest {
   void toOnnx_whenLayersDoNotMakeTheStatedShape_saysWhatTheyMake() {
     GeneratorWeights grey = LoopGenerator.grey().weights();
     GeneratorWeights mislabelled =
-        new GeneratorWeights("mnist28", 8, new ImageShape(32, 32, 1), grey.layers());
+        new GeneratorWeights("mnist28", 8, new ImageShape(32, 32, 1), null, grey.layers());
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> GeneratorExporter.toOnnx(mislabelled, Map.of()))
@@ -109,7 +109,7 @@ final class GeneratorExporterTest {
   void toOnnx_whenALayerIsShortOfWeights_saysHowMany() {
     Layer layer = new Layer(2, 1, 3, 1, 0, new float[17], new float[1], null);
     GeneratorWeights weights =
-        new GeneratorWeights("short", 2, new ImageShape(3, 3, 1), List.of(layer));
+        new GeneratorWeights("short", 2, new ImageShape(3, 3, 1), null, List.of(layer));
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> GeneratorExporter.toOnnx(weights, Map.of()))

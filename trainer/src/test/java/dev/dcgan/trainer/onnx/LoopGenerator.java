@@ -20,6 +20,7 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
             "mnist28",
             8,
             new ImageShape(28, 28, 1),
+            null,
             List.of(
                 layer(random, 8, 6, 3, 2, 0, true),
                 layer(random, 6, 5, 4, 1, 0, true),
@@ -35,6 +36,7 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
             "paper16",
             7,
             new ImageShape(16, 16, 3),
+            null,
             List.of(
                 layer(random, 7, 6, 4, 1, 0, true),
                 layer(random, 6, 5, 4, 2, 1, true),
@@ -71,7 +73,7 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
   }
 
   @Override
-  public float[] generate(float[] latents, int n) {
+  public float[] generate(float[] latents, long[] labels, int n) {
     int latent = weights.latentSize();
     int size = weights.shape().values();
     float[] images = new float[n * size];

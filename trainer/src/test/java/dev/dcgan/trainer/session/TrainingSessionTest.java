@@ -463,16 +463,16 @@ class TrainingSessionTest {
     Path file = InitialWeights.newest(run);
 
     for (String given : List.of(file.toString(), run.id(), "mnist28", "mnist28/1")) {
-      assertThat(InitialWeights.find(given, store, models, config.architecture()))
+      assertThat(InitialWeights.find(given, store, models, config))
           .as(given)
           .isEqualTo(file);
     }
     assertThatIOException()
-        .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config.architecture()))
+        .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config))
         .withMessageContaining("--init-from absent/2");
     TrainingConfig wider = TrainingConfig.of(config().setWidth(8).setLatent(9).build());
     assertThatIOException()
-        .isThrownBy(() -> InitialWeights.find(run.id(), store, models, wider.architecture()))
+        .isThrownBy(() -> InitialWeights.find(run.id(), store, models, wider))
         .withMessageContainingAll("width 4; expected 8", "latent 8; expected 9");
   }
 

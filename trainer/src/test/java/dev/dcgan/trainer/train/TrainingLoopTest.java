@@ -263,7 +263,7 @@ class TrainingLoopTest {
     z[0] = 1;
     try (TrainedGenerator average = new TrainedGenerator(with);
         TrainedGenerator last = new TrainedGenerator(without)) {
-      assertThat(average.images(z, 1)).isNotEqualTo(last.images(z, 1));
+      assertThat(average.images(z, new long[0], 1)).isNotEqualTo(last.images(z, new long[0], 1));
     }
   }
 
