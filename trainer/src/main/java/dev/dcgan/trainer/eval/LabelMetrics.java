@@ -7,7 +7,7 @@ import java.util.List;
  *
  * @param classes the classes of which there are images, in the order of the labels
  */
-public record LabelMetrics(List<ClassRow> classes) {
+record LabelMetrics(List<ClassRow> classes) {
 
   /**
    * The metrics of one class.
@@ -20,15 +20,15 @@ public record LabelMetrics(List<ClassRow> classes) {
    * @param frechetDistance the distance to the held-out images of this label; NaN if it was not
    *     measured
    */
-  public record ClassRow(
+  record ClassRow(
       String name, int images, int heldOut, double accuracy, double frechetDistance) {}
 
-  public LabelMetrics {
+  LabelMetrics {
     classes = List.copyOf(classes);
   }
 
   /** The fraction of all images that the classifier gives their label; NaN without a classifier. */
-  public double accuracy() {
+  double accuracy() {
     double right = 0;
     long images = 0;
     for (ClassRow each : classes) {
@@ -39,7 +39,7 @@ public record LabelMetrics(List<ClassRow> classes) {
   }
 
   /** The mean of the classes' Fréchet distances that were measured; NaN if none was. */
-  public double meanFrechetDistance() {
+  double meanFrechetDistance() {
     return classes.stream()
         .mapToDouble(ClassRow::frechetDistance)
         .filter(distance -> !Double.isNaN(distance))

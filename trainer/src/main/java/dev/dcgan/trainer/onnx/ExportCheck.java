@@ -144,7 +144,7 @@ public final class ExportCheck {
       if (i >= GOLDEN_VECTORS && i % 2 == 0) {
         int from = classes.size() - 1 - i % classes.size();
         int to = (from + 1 + i % (classes.size() - 1)) % classes.size();
-        int step = Labels.MIXTURE_STEPS - 1 - i * 2027;
+        int step = Labels.MIXTURE_STEPS - 1 - (i - GOLDEN_VECTORS) / 2 * 4051;
         labels[i] = Labels.mixture(from, to, step, classes.size());
       }
     }

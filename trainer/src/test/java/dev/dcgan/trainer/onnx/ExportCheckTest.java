@@ -7,7 +7,10 @@ import ai.onnx.proto.OnnxMl.AttributeProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
+import ai.onnxruntime.OrtEnvironment;
+import ai.onnxruntime.OrtSession;
 import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.trainer.gan.GeneratorWeights;
@@ -16,10 +19,13 @@ import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
@@ -77,6 +83,66 @@ final class ExportCheckTest {
         assertThat(vector.getPixels().substring(3 * pixel, 3 * pixel + 3).toByteArray())
             .isEqualTo(rgb);
       }
+    }
+  }
+
+  /** The generator gets mixtures too. */
+  @Test
+  void check_ofAConditionalGenerator_passesWithGoldenLabels() throws IOException {
+    for (int classes : new int[] {2, 10, 1000}) {
+      LoopGenerator generator = LoopGenerator.conditional(classes);
+      ImageClasses named = classes(classes);
+      List<Long> checked = new ArrayList<>();
+
+      ExportCheck.Result result =
+          check(
+              onnx(generator),
+              named,
+              generator.weights(),
+              (latents, labels, n) -> {
+                Arrays.stream(labels).forEach(checked::add);
+                return generator.generate(latents, labels, n);
+              });
+
+      assertThat(result.maxDifference()).isPositive().isLessThan(1e-5f);
+      assertThat(checked)
+          .hasSize(32)
+          .anyMatch(label -> label < classes)
+          .anyMatch(label -> label / classes / classes > 60_000);
+      for (GoldenVector vector : result.golden()) {
+        assertThat(vector.getLabel()).isEqualTo(named.draw(vector.getSeed(), vector.getIndex()));
+      }
+    }
+  }
+
+  @Test
+  void check_ofOtherMixtures_refuses() {
+    LoopGenerator generator = LoopGenerator.conditional(10);
+    ImageGenerator<float[]> unmixed =
+        (latents, labels, n) ->
+            generator.generate(
+                latents, Arrays.stream(labels).map(label -> label % 10).toArray(), n);
+
+    assertThatIOException()
+        .isThrownBy(
+            () -> check(onnx(generator), classes(10), generator.weights(), unmixed))
+        .withMessageContaining("differs from its network");
+  }
+
+  /** Without a mixture the embedding is exact, and so is the image. */
+  @Test
+  void label_isTheMixtureOfItselfWithAnyOther() throws Exception {
+    byte[] onnx = onnx(LoopGenerator.conditional(3));
+    OrtEnvironment environment = OrtEnvironment.getEnvironment();
+    float[] latents = new float[3 * 8];
+    try (OrtSession session = environment.createSession(onnx);
+        GeneratorInputs inputs =
+            GeneratorInputs.of(environment, latents, new long[] {1, 1 + 3 * 2, 1 + 3 * 1}, 3);
+        OrtSession.Result result = session.run(inputs.tensors())) {
+      float[][][][] images = (float[][][][]) result.get("image").orElseThrow().getValue();
+
+      assertThat(images[1]).isDeepEqualTo(images[0]);
+      assertThat(images[2]).isDeepEqualTo(images[0]);
     }
   }
 
@@ -154,9 +220,24 @@ final class ExportCheckTest {
     return GeneratorExporter.toOnnx(generator.weights(), Map.of());
   }
 
+  private static ImageClasses classes(int count) {
+    return new ImageClasses(
+        IntStream.range(0, count).mapToObj(Integer::toString).toList(),
+        IntStream.range(0, count).mapToObj(i -> i + 1L).toList());
+  }
+
   private static ExportCheck.Result check(
       byte[] onnx, GeneratorWeights weights, ImageGenerator<float[]> network) throws IOException {
-    return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), null, network);
+    return check(onnx, null, weights, network);
+  }
+
+  private static ExportCheck.Result check(
+      byte[] onnx,
+      @Nullable ImageClasses classes,
+      GeneratorWeights weights,
+      ImageGenerator<float[]> network)
+      throws IOException {
+    return ExportCheck.check(onnx, weights.shape(), weights.latentSize(), classes, network);
   }
 
   /** Lets the first layer see the latents less their mean over the batch. */
