@@ -30,6 +30,10 @@ public final class Generator extends Network {
   private static final String EMBEDDING_NAME = "00" + EMBEDDING + "_weight";
   private static final float EMBEDDING_DEVIATION = 1; // as latents have
 
+  // With a factor of 1 the class outweighs z from the first steps on: all images of a class become
+  // alike, as measured (README). A power of two, so that multiplication is exact.
+  private static final float EMBEDDING_SCALE = 0.125f;
+
   private final Architecture architecture;
   private final String embedding; // empty without classes
   private final List<Function> layerFunctions = new ArrayList<>();
@@ -93,7 +97,7 @@ public final class Generator extends Network {
 
   /**
    * The function {@code with_class(z, label, weights)} of a conditional generator: appends to each
-   * latent of z (n, latentSize, 1, 1) the embedding of its label, int64 (n).
+   * latent of z (n, latentSize, 1, 1) the scaled embedding of its label, int64 (n).
    *
    * @return a list of it; an empty one without classes
    */
@@ -103,9 +107,9 @@ public final class Generator extends Network {
     }
     String body =
         """
-        embedded = torch.reshape(torch.embedding(%s, label), [-1, %d, 1, 1])
-        return torch.cat([z, embedded], 1)"""
-            .formatted(embedding, Architecture.EMBEDDING);
+        embedded = torch.mul(torch.embedding(%s, label), %s)
+        return torch.cat([z, torch.reshape(embedded, [-1, %d, 1, 1])], 1)"""
+            .formatted(embedding, (double) EMBEDDING_SCALE, Architecture.EMBEDDING);
     return List.of(
         new Function(
             WITH_CLASS, List.of("z: Tensor", "label: Tensor", "weights: List[Tensor]"), body));
@@ -125,10 +129,14 @@ public final class Generator extends Network {
     return forward(scope.create(input, new Shape(n, size, 1, 1)));
   }
 
+  /** The scaled embeddings. */
   private ClassEmbedding embedding() {
     NDArray array = Objects.requireNonNull(parameters().get(EMBEDDING_NAME)).getArray();
-    return new ClassEmbedding(
-        architecture.classes(), Architecture.EMBEDDING, HostCopies.floats(array));
+    float[] values = HostCopies.floats(array);
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= EMBEDDING_SCALE;
+    }
+    return new ClassEmbedding(architecture.classes(), Architecture.EMBEDDING, values);
   }
 
   /**

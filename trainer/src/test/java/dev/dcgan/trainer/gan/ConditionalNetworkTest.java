@@ -60,7 +60,9 @@ class ConditionalNetworkTest {
     float[] input = new float[2 * 42];
     for (int i = 0; i < 2; i++) {
       System.arraycopy(latents, i * 10, input, i * 42, 10);
-      System.arraycopy(table, (3 - i) * 32, input, i * 42 + 10, 32); // labels 3 and 2
+      for (int j = 0; j < 32; j++) {
+        input[i * 42 + 10 + j] = table[(3 - i) * 32 + j] / 8; // labels 3 and 2
+      }
     }
 
     NDArray images = generator.generate(manager, latents, new long[] {3, 2}, 2);
