@@ -17,14 +17,13 @@ package dev.dcgan.latent;
  * Each value is rounded to float32. The functions are those of {@link StrictMath}, so the result is
  * bit-exact on every JVM. A longer latent starts with the values of a shorter one.
  *
- * <p>The first four values and their bits, to verify an implementation in another language:
+ * <p>The first four values' bits, to verify an implementation in another language:
  *
  * <pre>
- *   (seed 0, index 0)         3f7dbb33 bf6cb6b0 bf1e1b9f bef6d1b2    0.9911377  -0.9246626
- *   -0.61760896 -0.4820686 (seed 1, index 0)         3ec2c3e3 be97b1bc be7f370c bf807dbd
- *   0.38040075 -0.29627788 -0.24923342 -1.0038372 (seed 1, index 1)         be290243 402b4aed
- *   bfc7a949 3f4140d4   -0.16504769  2.676448   -1.5598537   0.75489545 (seed 2^64 - 1, index 7)
- *   3f098515 be361eba 3e144fe7 bfe08c2c    0.5371869  -0.17785159  0.14483605 -1.7542777
+ *   seed 0, index 0           3f7dbb33 bf6cb6b0 bf1e1b9f bef6d1b2
+ *   seed 1, index 0           3ec2c3e3 be97b1bc be7f370c bf807dbd
+ *   seed 1, index 1           be290243 402b4aed bfc7a949 3f4140d4
+ *   seed 2^64 - 1, index 7    3f098515 be361eba 3e144fe7 bfe08c2c
  * </pre>
  */
 public final class Latents {

@@ -3,6 +3,7 @@ package dev.dcgan.model;
 import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.v1.GoldenVector;
 import dev.dcgan.v1.ModelManifest;
@@ -13,6 +14,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
+import java.util.Optional;
 
 /**
  * One published version on disk: a folder with a {@code model.onnx} and a matching {@code
@@ -25,8 +27,11 @@ import java.security.MessageDigest;
  */
 public final class ModelBundle {
 
-  /** The version of the manifest format that this program writes and reads. */
+  /** The version of the manifest format of a model without classes. */
   public static final int FORMAT_VERSION = 2;
+
+  /** The version of the manifest format of a conditional model. */
+  public static final int CONDITIONAL_FORMAT_VERSION = 3;
 
   /** The name of the pixel quantization in a manifest. */
   public static final String PIXEL_QUANTIZATION = "round((x+1)*127.5)";
@@ -198,6 +203,22 @@ public final class ModelBundle {
     return manifest.getLatentSize();
   }
 
+  /** The classes of a conditional model; empty: the model is not conditional. */
+  public Optional<ImageClasses> classes() {
+    return classes(manifest);
+  }
+
+  /** The version of the format that a manifest needs. */
+  static int formatVersion(ModelManifest manifest) {
+    return manifest.getClassesCount() == 0 ? FORMAT_VERSION : CONDITIONAL_FORMAT_VERSION;
+  }
+
+  private static Optional<ImageClasses> classes(ModelManifest manifest) {
+    return manifest.getClassesCount() == 0
+        ? Optional.empty()
+        : Optional.of(ImageClasses.fromProto(manifest.getClassesList()));
+  }
+
   /** The name and the version, for example {@code mnist/3}. */
   @Override
   public String toString() {
@@ -223,13 +244,14 @@ public final class ModelBundle {
               .formatted(file, FORMAT_VERSION));
     }
     int version = manifest.getFormatVersion();
-    if (version != FORMAT_VERSION) {
+    if (version != FORMAT_VERSION && version != CONDITIONAL_FORMAT_VERSION) {
       throw new InvalidModelException(
-          "%s has format_version %s; expected %d: %s"
+          "%s has format_version %s; expected %d or %d: %s"
               .formatted(
                   file,
                   Integer.toUnsignedString(version),
                   FORMAT_VERSION,
+                  CONDITIONAL_FORMAT_VERSION,
                   version == 1
                       ? "publish the model again with this version of the trainer"
                       : "use a newer program"));
@@ -274,12 +296,53 @@ public final class ModelBundle {
           "%s has the latent sampling scheme '%s'; expected '%s'"
               .formatted(folder, manifest.getLatentScheme(), Latents.SCHEME));
     }
+    Optional<ImageClasses> classes = checkClasses(folder, manifest);
     if (manifest.getGoldenCount() == 0) {
       throw new InvalidModelException(folder + " has no golden vectors; expected at least one");
     }
     for (GoldenVector golden : manifest.getGoldenList()) {
       checkGolden(folder, manifest.getLatentSize(), shape, golden);
+      int label = classes.map(c -> c.draw(golden.getSeed(), golden.getIndex())).orElse(0);
+      if (golden.getLabel() != label) {
+        throw new InvalidModelException(
+            "%s: label %s; expected %d"
+                .formatted(
+                    which(folder, golden), Integer.toUnsignedString(golden.getLabel()), label));
+      }
     }
+  }
+
+  private static Optional<ImageClasses> checkClasses(Path folder, ModelManifest manifest)
+      throws InvalidModelException {
+    boolean isConditional = manifest.getFormatVersion() == CONDITIONAL_FORMAT_VERSION;
+    String scheme = isConditional ? Labels.SCHEME : "";
+    if (!manifest.getLabelScheme().equals(scheme)) {
+      throw new InvalidModelException(
+          "%s has the label scheme '%s'; expected '%s'"
+              .formatted(folder, manifest.getLabelScheme(), scheme));
+    }
+    if (isConditional != (manifest.getClassesCount() > 0)) {
+      throw new InvalidModelException(
+          "%s has format_version %d and %d classes; expected classes in version %d alone"
+              .formatted(
+                  folder,
+                  manifest.getFormatVersion(),
+                  manifest.getClassesCount(),
+                  CONDITIONAL_FORMAT_VERSION));
+    }
+    try {
+      return classes(manifest);
+    } catch (IllegalArgumentException e) {
+      throw new InvalidModelException(folder + ": " + e.getMessage(), e);
+    }
+  }
+
+  private static String which(Path folder, GoldenVector golden) {
+    return "%s, golden vector of (seed %s, index %s)"
+        .formatted(
+            folder,
+            Long.toUnsignedString(golden.getSeed()),
+            Long.toUnsignedString(golden.getIndex()));
   }
 
   private static ImageShape checkSizes(Path folder, ModelManifest manifest)
@@ -302,12 +365,7 @@ public final class ModelBundle {
   private static void checkGolden(
       Path folder, int latentSize, ImageShape shape, GoldenVector golden)
       throws InvalidModelException {
-    String which =
-        "%s, golden vector of (seed %s, index %s)"
-            .formatted(
-                folder,
-                Long.toUnsignedString(golden.getSeed()),
-                Long.toUnsignedString(golden.getIndex()));
+    String which = which(folder, golden);
     if (golden.getPixels().size() != shape.values()) {
       throw new InvalidModelException(
           "%s: %d pixel bytes; expected %d for %s"

@@ -264,7 +264,9 @@ public final class ModelRepository {
 
   private static ModelManifest complete(ModelManifest draft, long version, byte[] onnx) {
     ModelManifest.Builder manifest =
-        draft.toBuilder().setFormatVersion(ModelBundle.FORMAT_VERSION).setOnnxBytes(onnx.length);
+        draft.toBuilder()
+            .setFormatVersion(ModelBundle.formatVersion(draft))
+            .setOnnxBytes(onnx.length);
     manifest.getModelBuilder().setVersion(version).setSha256(new Sha256().add(onnx).hex());
     return manifest.build();
   }

@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedOutputStream;
 import com.google.protobuf.util.JsonFormat;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.v1.ModelManifest;
 import java.io.ByteArrayOutputStream;
@@ -15,6 +16,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
+import java.util.List;
 import java.util.function.Consumer;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -48,6 +50,46 @@ class ModelBundleTest {
     assertThat(bundle.manifest().getFormatVersion()).isEqualTo(ModelBundle.FORMAT_VERSION);
     assertThat(bundle.manifest().getGoldenList()).isEqualTo(Models.draft("digits").getGoldenList());
     assertThat(bundle).hasToString("digits/1");
+  }
+
+  @Test
+  void open_givesTheClassesOfAConditionalModel() throws IOException {
+    ModelBundle bundle = ModelBundle.open(publishConditional());
+
+    assertThat(bundle.manifest().getFormatVersion())
+        .isEqualTo(ModelBundle.CONDITIONAL_FORMAT_VERSION);
+    assertThat(bundle.classes()).get().hasToString("cat (0), dog (1)");
+  }
+
+  @Test
+  void open_refusesClassesThatCannotBe() throws IOException {
+    folder = publishConditional();
+    manifest = folder.resolve("manifest.json");
+    String valid = Files.readString(manifest);
+    int label = ModelBundle.open(folder).manifest().getGolden(0).getLabel();
+
+    edit(m -> m.getGoldenBuilder(0).setLabel(1 - label));
+    assertRefused(
+        "golden vector of (seed 1, index 0): label %d; expected %d".formatted(1 - label, label));
+    Files.writeString(manifest, valid);
+    edit(m -> m.getClassesBuilder(1).setName("cat"));
+    assertRefused("class 1 has the name 'cat'; expected a name that no other class has");
+    Files.writeString(manifest, valid);
+    edit(m -> m.setLabelScheme("mersenne/1"));
+    assertRefused("has the label scheme 'mersenne/1'; expected 'philox4x32-10/counts/1'");
+    Files.writeString(manifest, valid);
+    edit(ModelManifest.Builder::clearClasses);
+    assertRefused("has format_version 3 and 0 classes; expected classes in version 3 alone");
+  }
+
+  private Path publishConditional() throws IOException {
+    ImageClasses classes = new ImageClasses(List.of("cat", "dog"), List.of(2L, 3L));
+    ModelManifest.Builder draft =
+        Models.draft("pets").addAllClasses(classes.toProto()).setLabelScheme(Labels.SCHEME);
+    draft
+        .getGoldenBuilderList()
+        .forEach(golden -> golden.setLabel(classes.draw(golden.getSeed(), golden.getIndex())));
+    return new ModelRepository(root).publish(draft.build(), Models.ONNX).folder();
   }
 
   @Test
@@ -180,9 +222,9 @@ class ModelBundleTest {
 
   @Test
   void open_refusesANewerFormatEvenWithFieldsItDoesNotKnow() throws IOException {
-    Files.writeString(manifest, "{\"compression\": {\"kind\": \"zstd\"}, \"formatVersion\": 3}");
+    Files.writeString(manifest, "{\"compression\": {\"kind\": \"zstd\"}, \"formatVersion\": 4}");
 
-    assertRefused("has format_version 3; expected 2: use a newer program");
+    assertRefused("has format_version 4; expected 2 or 3: use a newer program");
   }
 
   @Test
@@ -195,7 +237,7 @@ class ModelBundleTest {
             .replace("\"latentScheme\"", "\"latentLaw\"")
             .replace("\"pixelQuantization\"", "\"normalisation\""));
 
-    assertRefused("has format_version 1; expected 2: publish the model again");
+    assertRefused("has format_version 1; expected 2 or 3: publish the model again");
   }
 
   @Test

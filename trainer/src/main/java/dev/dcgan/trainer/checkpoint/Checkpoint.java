@@ -1,11 +1,13 @@
 package dev.dcgan.trainer.checkpoint;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.Tensor;
 import java.util.Collections;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The state of a run at the end of a step: everything that resuming from there needs.
@@ -57,8 +59,15 @@ public record Checkpoint(
    * The images that a run is trained on.
    *
    * @param sha256 over the decoded images, in order
+   * @param classes of a conditional model; null if the run is not conditional
    */
-  public record Dataset(String name, String sha256, int images) {
+  public record Dataset(
+      String name, String sha256, int images, @Nullable ImageClasses classes) {
+
+    /** The images of a run that is not conditional. */
+    public Dataset(String name, String sha256, int images) {
+      this(name, sha256, images, null);
+    }
 
     @Override
     public String toString() {

@@ -2,30 +2,45 @@ package dev.dcgan.trainer.checkpoint;
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
+import com.google.gson.JsonDeserializationContext;
+import com.google.gson.JsonDeserializer;
+import com.google.gson.JsonElement;
+import com.google.gson.JsonSerializationContext;
+import com.google.gson.JsonSerializer;
 import com.google.gson.reflect.TypeToken;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.DamagedFileException;
 import dev.dcgan.trainer.torch.SafetensorsFile;
 import dev.dcgan.trainer.torch.Tensor;
 import java.io.IOException;
+import java.lang.reflect.Type;
 import java.nio.file.Path;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Checkpoints on disk: a {@link SafetensorsFile} with the string {@code run} (JSON: architecture,
  * hyperparameters, dataset, epoch, step) and, if the generator was evaluated, the string {@code
  * quality} (JSON: metrics by name). A file without {@code quality} is read as one that was not
- * evaluated, so the format version does not tell the two apart.
+ * evaluated, so the format version does not tell the two apart. That of a conditional run has the
+ * format version 3, so that older programs refuse it.
  */
 public final class CheckpointFile {
 
   private static final SafetensorsFile FORMAT = new SafetensorsFile("checkpoint", 2);
+  private static final SafetensorsFile CONDITIONAL = new SafetensorsFile("checkpoint", 3);
   private static final String RUN = "run";
   private static final String QUALITY = "quality";
   // A metric may be NaN or infinite.
-  private static final Gson GSON = new GsonBuilder().serializeSpecialFloatingPointValues().create();
+  private static final Gson GSON =
+      new GsonBuilder()
+          .serializeSpecialFloatingPointValues()
+          .registerTypeAdapter(ImageClasses.class, new ClassesAdapter())
+          .create();
   private static final TypeToken<LinkedHashMap<String, Double>> METRICS = new TypeToken<>() {};
 
   /** What a resume needs beside the tensors; the architecture as the arguments that create it. */
@@ -38,6 +53,31 @@ public final class CheckpointFile {
       Checkpoint.Dataset dataset,
       int epoch,
       long step) {}
+
+  /** A class as {@code {"name": "cat", "images": 500}}. */
+  private record NamedClass(String name, long images) {}
+
+  private static final class ClassesAdapter
+      implements JsonSerializer<ImageClasses>, JsonDeserializer<ImageClasses> {
+
+    @Override
+    public JsonElement serialize(
+        ImageClasses classes, Type type, JsonSerializationContext context) {
+      return context.serialize(
+          classes.toProto().stream()
+              .map(each -> new NamedClass(each.getName(), each.getImages()))
+              .toList());
+    }
+
+    @Override
+    public ImageClasses deserialize(
+        JsonElement json, Type type, JsonDeserializationContext context) {
+      NamedClass[] classes = context.deserialize(json, NamedClass[].class);
+      return new ImageClasses(
+          Stream.of(classes).map(NamedClass::name).toList(),
+          Stream.of(classes).map(NamedClass::images).toList());
+    }
+  }
 
   private CheckpointFile() {}
 
@@ -52,7 +92,8 @@ public final class CheckpointFile {
     if (!checkpoint.quality().isEmpty()) {
       metadata.put(QUALITY, GSON.toJson(checkpoint.quality()));
     }
-    FORMAT.write(file, new SafetensorsFile.Content(metadata, checkpoint.tensors()));
+    SafetensorsFile format = checkpoint.architecture().classes() == 0 ? FORMAT : CONDITIONAL;
+    format.write(file, new SafetensorsFile.Content(metadata, checkpoint.tensors()));
   }
 
   /**
@@ -63,7 +104,7 @@ public final class CheckpointFile {
    * @throws IOException the file is missing or of a newer format
    */
   public static Checkpoint read(Path file) throws IOException {
-    SafetensorsFile.Content content = FORMAT.read(file);
+    SafetensorsFile.Content content = CONDITIONAL.read(file);
     try {
       String run = content.metadata().get(RUN);
       if (run == null) {
@@ -92,8 +133,10 @@ public final class CheckpointFile {
   }
 
   private static Checkpoint checkpoint(Run run, Map<String, Tensor> tensors) {
+    @Nullable ImageClasses classes = run.dataset.classes();
     return new Checkpoint(
-        Architecture.of(run.architecture, run.channels, run.latentSize, run.width),
+        Architecture.of(run.architecture, run.channels, run.latentSize, run.width)
+            .withClasses(classes == null ? 0 : classes.size()),
         run.hyperparameters,
         run.dataset,
         run.epoch,

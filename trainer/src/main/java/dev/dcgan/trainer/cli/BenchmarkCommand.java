@@ -33,6 +33,8 @@ import picocli.CommandLine.Option;
     showDefaultValues = true)
 public final class BenchmarkCommand implements Settings.Command {
 
+  private static final int CLASSES = 10;
+
   @Option(
       names = "--preset",
       paramLabel = "NAME",
@@ -46,6 +48,9 @@ public final class BenchmarkCommand implements Settings.Command {
       description = "Base number of generator channels (ngf). Default: the preset's",
       converter = UnsignedConverter.class)
   private @Nullable Integer width;
+
+  @Option(names = "--conditional", description = "Train conditional networks, of ten classes.")
+  private boolean conditional;
 
   @Option(
       names = "--batch-size",
@@ -117,7 +122,9 @@ public final class BenchmarkCommand implements Settings.Command {
     TrainingDevice where = TrainingDevice.select(device);
     Preset chosen = Preset.named(preset).orElseThrow();
     Architecture architecture =
-        chosen.architecture(64, 3, chosen.latent, width == null ? chosen.width : width);
+        chosen
+            .architecture(64, 3, chosen.latent, width == null ? chosen.width : width)
+            .withClasses(conditional ? CLASSES : 0);
     System.out.printf(
         "%s, batches of %d, on %s (%d threads), %s: medians of %d turns of %d steps%n%n",
         architecture.title(), batchSize, where, Benchmark.threads(), precision, turns, steps);

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.cli;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -103,6 +104,10 @@ public final class EvaluateCommand implements Settings.Command {
             ? ofCheckpoint(checkpoint, device)
             : ofModel(Objects.requireNonNull(model, "checked"), device);
     System.out.println(report);
+    String classes = report.classTable();
+    if (!classes.isEmpty()) {
+      System.out.println(classes);
+    }
     report.warnings().forEach(warning -> System.out.println("warning: " + warning));
     return 0;
   }
@@ -117,8 +122,9 @@ public final class EvaluateCommand implements Settings.Command {
       return measure(
           config,
           shape,
-          (z, n) -> Pixels.of(generator.images(z, n), shape),
+          (z, labels, n) -> Pixels.of(generator.images(z, labels, n), shape),
           read.architecture().latentSize(),
+          read.dataset().classes(),
           device);
     }
   }
@@ -136,6 +142,7 @@ public final class EvaluateCommand implements Settings.Command {
           bundle.shape(),
           generator::pixels,
           bundle.latentSize(),
+          bundle.classes().orElse(null),
           device);
     }
   }
@@ -145,6 +152,7 @@ public final class EvaluateCommand implements Settings.Command {
       ImageShape shape,
       ImageGenerator<byte[]> generator,
       int latentSize,
+      @Nullable ImageClasses classes,
       TrainingDevice device)
       throws IOException {
     RunConfig.Builder config = runConfig.toBuilder();
@@ -168,7 +176,7 @@ public final class EvaluateCommand implements Settings.Command {
                 .formatted(images.training().name()));
       }
       quality.checkFeatures();
-      return quality.measure(generator, latentSize).orElseThrow();
+      return quality.measure(generator, latentSize, classes).orElseThrow();
     }
   }
 }

@@ -152,6 +152,7 @@ public final class TrainCommand implements Settings.Command {
       Optional<Path> initial = resumed == null ? initialWeights(store, config) : Optional.empty();
       String trainedOn = resumed != null ? resumed.record().run().getDevice() : "";
       try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
+        InitialWeights.requireClasses(initial.orElse(null), config, inputs.images().training());
         metrics.device(inputs.device().toString(), config.config().getDevice());
         endpoint.setReadiness(Readiness.READY);
         log.info("metrics on port {}", endpoint.port());
@@ -213,7 +214,7 @@ public final class TrainCommand implements Settings.Command {
     return given.isEmpty()
         ? Optional.empty()
         : Optional.of(
-            InitialWeights.find(given, store, publish.repository(), config.architecture()));
+            InitialWeights.find(given, store, publish.repository(), config));
   }
 
   /** The run to continue; empty: a new one. */

@@ -78,6 +78,13 @@ public final class ConfigFields {
               .withDefault(preset -> preset.label)
               .withDefaultText("mnist28 for grey images up to 28x28, paper64 for others"),
           field(
+                  "conditional",
+                  "",
+                  "Train a conditional model, which generates images of a given class. The images"
+                      + " must have labels.",
+                  PATH)
+              .withDefaultText("no"),
+          field(
               "init_from",
               "CHECKPOINT",
               "Start from these weights of both networks, with fresh optimizers: a checkpoint file,"

@@ -37,8 +37,10 @@ public record ResourceEstimate(
   /** The estimate for one run. */
   public static ResourceEstimate of(Architecture architecture, Hyperparameters hyperparameters) {
     int batchSize = hyperparameters.batchSize();
-    long generator = learned(architecture.generator());
-    long learned = generator + learned(architecture.discriminator());
+    long classes = architecture.classes();
+    long generator = learned(architecture.generator()) + classes * Architecture.EMBEDDING;
+    long learned =
+        generator + learned(architecture.discriminator()) + classes * architecture.features();
     long statistics =
         statistics(architecture.generator()) + statistics(architecture.discriminator());
     long average =

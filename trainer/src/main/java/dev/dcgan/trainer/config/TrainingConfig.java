@@ -14,6 +14,7 @@ import java.util.Optional;
  * A run's config, complete and valid.
  *
  * @param config with every field set, except those whose absence means something
+ * @param architecture of the networks; without classes until {@link #withClasses} adds them
  */
 public record TrainingConfig(
     RunConfig config,
@@ -106,6 +107,23 @@ public record TrainingConfig(
     return config.build();
   }
 
+  /** Whether the model is conditional. */
+  public boolean isConditional() {
+    return config.getConditional();
+  }
+
+  /**
+   * The config of a conditional run whose images are known; that of any other run is returned as it
+   * is.
+   *
+   * @param classes the number of classes, 2 or more
+   */
+  public TrainingConfig withClasses(int classes) {
+    return isConditional()
+        ? new TrainingConfig(config, architecture.withClasses(classes), hyperparameters, publish)
+        : this;
+  }
+
   /** Whether the generator is evaluated after so many epochs. */
   public boolean measuresAfter(int epoch) {
     int every = config.getEvaluateEvery();
@@ -160,6 +178,9 @@ public record TrainingConfig(
 
   private static RunConfig complete(RunConfig requested, Preset preset) {
     RunConfig.Builder config = requested.toBuilder().clearLearningRate();
+    if (!requested.getConditional()) {
+      config.clearConditional();
+    }
     if (requested.hasLearningRate()) {
       if (!requested.hasGeneratorLearningRate()) {
         config.setGeneratorLearningRate(requested.getLearningRate());

@@ -69,6 +69,7 @@ public final class DataLoader implements Closeable {
   private final ImageDataset data;
   private final int batchSize;
   private final Noise noise;
+  private final int @Nullable [] labels;
   private final IntFunction<int[]> orderOfEpoch;
   private final int lastEpoch;
   private final ExecutorService workers =
@@ -82,7 +83,7 @@ public final class DataLoader implements Closeable {
   private @Nullable ByteBuffer inUse;
 
   /**
-   * Starts to prefetch.
+   * Starts to prefetch batches without labels.
    *
    * @param batchSize images per batch, at least 1
    * @param noise the latents to place behind each batch's images
@@ -101,6 +102,24 @@ public final class DataLoader implements Closeable {
       int firstEpoch,
       int lastEpoch,
       int skippedBatches) {
+    this(data, batchSize, noise, null, orderOfEpoch, firstEpoch, lastEpoch, skippedBatches);
+  }
+
+  /**
+   * As above.
+   *
+   * @param labels the label of each image of the dataset, to place behind the latents; null for
+   *     none
+   */
+  public DataLoader(
+      ImageDataset data,
+      int batchSize,
+      Noise noise,
+      int @Nullable [] labels,
+      IntFunction<int[]> orderOfEpoch,
+      int firstEpoch,
+      int lastEpoch,
+      int skippedBatches) {
     if (batchSize < 1 || skippedBatches < 0 || lastEpoch < firstEpoch) {
       throw new IllegalArgumentException(
           "batches of %d from batch %d of epoch %d to epoch %d"
@@ -109,6 +128,7 @@ public final class DataLoader implements Closeable {
     this.data = data;
     this.batchSize = batchSize;
     this.noise = noise;
+    this.labels = labels;
     this.orderOfEpoch = orderOfEpoch;
     this.lastEpoch = lastEpoch;
     epoch = firstEpoch;
@@ -195,7 +215,8 @@ public final class DataLoader implements Closeable {
   }
 
   private int bytesPerImage() {
-    return (data.shape().values() + noise.size()) * Float.BYTES;
+    int label = labels == null ? 0 : 1;
+    return (data.shape().values() + noise.size() + label) * Float.BYTES;
   }
 
   private Batch fill(Batch batch) throws IOException {
@@ -209,6 +230,11 @@ public final class DataLoader implements Closeable {
       floats.put(image);
     }
     floats.put(noise.draw(batch.epoch(), batch.first(), batch.size()));
+    if (labels != null) {
+      for (int position : batch.positions()) {
+        floats.put((float) labels[position]);
+      }
+    }
     return batch;
   }
 

@@ -4,6 +4,8 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -40,7 +42,10 @@ record DatasetBuilder(ImageShape target, DatasetOptions options, Runnable onProg
         decoder.decode(test, (position, pixels, label) -> heldOut.add(pixels, label));
       }
       decoder.finish(trained.size());
-      int classes = classes(training, test);
+      List<String> classes =
+          IntStream.range(0, classes(training, test))
+              .mapToObj(label -> DatasetSummary.className(training, label))
+              .toList();
       StoredDataset images = trained.finish(name, classes);
       DatasetSplit split =
           heldOut.size() == 0

@@ -63,7 +63,7 @@ final class DatasetSummary {
     }
     List<String> counts =
         IntStream.range(0, Math.min(classes, MAX_NAMED_CLASSES))
-            .mapToObj(i -> name(names, i) + " " + all[i])
+            .mapToObj(i -> className(names, i) + " " + all[i])
             .toList();
     String more =
         classes > MAX_NAMED_CLASSES
@@ -76,7 +76,7 @@ final class DatasetSummary {
     List<String> empty =
         IntStream.range(0, classes)
             .filter(i -> trained[i] == 0)
-            .mapToObj(i -> name(names, i))
+            .mapToObj(i -> className(names, i))
             .toList();
     String untrained =
         empty.isEmpty()
@@ -86,7 +86,7 @@ final class DatasetSummary {
   }
 
   /** A source knows the classes of its own labels only. */
-  private static String name(ImageSource names, int label) {
+  static String className(ImageSource names, int label) {
     return label < names.classes() ? names.className(label) : Integer.toString(label);
   }
 

@@ -20,6 +20,11 @@ public interface ImageDataset {
     return 0;
   }
 
+  /** The name of a class, from 0 to below {@link #classes}: its folder's, or its number. */
+  default String className(int label) {
+    return Integer.toString(label);
+  }
+
   /** The label of image {@code index}, from 0 to below {@link #classes}; -1 without a label. */
   default int label(int index) {
     return -1;

@@ -15,15 +15,15 @@ final class StoredDataset implements ImageDataset, Closeable {
 
   private final String name;
   private final ImageShape shape;
-  private final int classes;
+  private final List<String> classNames;
   private final int[] labels;
   private final List<byte[]> inMemory; // empty if they are in the file
   private final @Nullable ScratchFile file;
   private final String sha256;
 
-  private StoredDataset(Writer writer, String name, int classes) {
+  private StoredDataset(Writer writer, String name, List<String> classNames) {
     this.name = name;
-    this.classes = classes;
+    this.classNames = List.copyOf(classNames);
     shape = writer.shape;
     labels = Arrays.copyOf(writer.labels, writer.size);
     inMemory = writer.inMemory;
@@ -71,14 +71,14 @@ final class StoredDataset implements ImageDataset, Closeable {
     /**
      * Returns the dataset of the added images, at least one; it owns the scratch file.
      *
-     * @param classes the number of classes; 0 to drop the labels
+     * @param classNames the classes, in the order of the labels; empty to drop the labels
      */
-    StoredDataset finish(String name, int classes) throws IOException {
+    StoredDataset finish(String name, List<String> classNames) throws IOException {
       if (file != null) {
         file.seal();
       }
       finished = true;
-      return new StoredDataset(this, name, classes);
+      return new StoredDataset(this, name, classNames);
     }
 
     /** Discards the images unless {@link #finish} was called. */
@@ -107,12 +107,17 @@ final class StoredDataset implements ImageDataset, Closeable {
 
   @Override
   public int classes() {
-    return classes;
+    return classNames.size();
+  }
+
+  @Override
+  public String className(int label) {
+    return classNames.get(label);
   }
 
   @Override
   public int label(int index) {
-    return classes == 0 ? -1 : labels[index];
+    return classNames.isEmpty() ? -1 : labels[index];
   }
 
   @Override

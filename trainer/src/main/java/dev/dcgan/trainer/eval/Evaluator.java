@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.eval;
 
 import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.gan.ImageGenerator;
@@ -8,8 +9,11 @@ import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.RunConfig;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -116,11 +120,14 @@ public final class Evaluator implements AutoCloseable {
   }
 
   /**
-   * Evaluates a generator; empty if that is not {@linkplain #isPossible possible}.
+   * Evaluates a generator; empty if that is not {@linkplain #isPossible possible}. Further calls
+   * must be for generators of the same classes.
    *
+   * @param classes of a conditional generator; null if it is not conditional
    * @throws IOException if the feature model fails or images cannot be read
    */
-  public Optional<QualityReport> measure(ImageGenerator<byte[]> generator, int latentSize)
+  public Optional<QualityReport> measure(
+      ImageGenerator<byte[]> generator, int latentSize, @Nullable ImageClasses classes)
       throws IOException {
     if (!isPossible()) {
       if (!loggedImpossible) {
@@ -131,11 +138,48 @@ public final class Evaluator implements AutoCloseable {
       }
       return Optional.empty();
     }
+    int[] positions = classes == null ? new int[0] : positions(classes);
     return Optional.of(
-        meter().measure((first, n) -> generator.generate(latents(first, n, latentSize), n)));
+        meter(positions.length > 0)
+            .measure(
+                (first, n) ->
+                    generator.generate(
+                        latents(first, n, latentSize), labels(first, n, classes), n),
+                classes == null || positions.length == 0
+                    ? null
+                    : index -> positions[classes.draw(SEED, index)]));
   }
 
-  private QualityMeter meter() throws IOException {
+  /** The dataset's labels of a generator's classes; empty if it lacks one of them. */
+  private int[] positions(ImageClasses classes) {
+    ImageDataset training = data.training();
+    Map<String, Integer> labels = new HashMap<>();
+    for (int label = 0; label < training.classes(); label++) {
+      labels.put(training.className(label), label);
+    }
+    int[] positions = new int[classes.size()];
+    for (int label = 0; label < positions.length; label++) {
+      Integer position = labels.get(classes.name(label));
+      if (position == null) {
+        log.info(
+            "label accuracy is not measured: {} has no class '{}'",
+            training.name(),
+            classes.name(label));
+        return new int[0];
+      }
+      positions[label] = position;
+    }
+    return positions;
+  }
+
+  /** The labels of the images, which follow the classes' distribution; empty without classes. */
+  private static long[] labels(long first, int n, @Nullable ImageClasses classes) {
+    return classes == null
+        ? new long[0]
+        : LongStream.range(first, first + n).map(index -> classes.draw(SEED, index)).toArray();
+  }
+
+  private QualityMeter meter(boolean byLabel) throws IOException {
     if (meter == null) {
       extractor = extractor();
       QualityReport.Sizes standard = QualityReport.Sizes.STANDARD;
@@ -146,6 +190,7 @@ public final class Evaluator implements AutoCloseable {
               extractor,
               new QualityReport.Sizes(
                   imageCount, standard.heldOut(), standard.manifold(), standard.training()),
+              byLabel,
               onProgress);
     }
     return meter;

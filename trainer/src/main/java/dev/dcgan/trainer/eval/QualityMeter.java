@@ -8,6 +8,8 @@ import java.io.InterruptedIOException;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.function.LongToIntFunction;
+import java.util.stream.LongStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -33,12 +35,26 @@ final class QualityMeter {
   private final FrechetDistance frechet;
   private final Manifold heldOutManifold;
   private final NearestNeighbors neighbors;
+  private final @Nullable LabelMeter labels;
+  private final @Nullable LabelMetrics realLabels;
   private final QualityReport.Metrics baseline;
+
+  /** As the other constructor, for generators without classes. */
+  QualityMeter(
+      ImageDataset training,
+      ImageDataset heldOut,
+      FeatureExtractor extractor,
+      Sizes maxSizes,
+      Runnable onProgress)
+      throws IOException {
+    this(training, heldOut, extractor, maxSizes, false, onProgress);
+  }
 
   /**
    * Computes the statistics of the real images.
    *
    * @param extractor closed by the caller, after this meter's last use
+   * @param byLabel whether generators are conditional: their images are measured by label too
    * @param onProgress called for each batch of features
    * @throws IOException if there are fewer than two images of a kind, their shapes differ, or they
    *     cannot be read
@@ -48,6 +64,7 @@ final class QualityMeter {
       ImageDataset heldOut,
       FeatureExtractor extractor,
       Sizes maxSizes,
+      boolean byLabel,
       Runnable onProgress)
       throws IOException {
     if (training.size() < 2 || heldOut.size() < 2) {
@@ -81,16 +98,39 @@ final class QualityMeter {
     heldOutManifold = new Manifold(heldOutFeatures.values().first(sizes.manifold()));
     neighbors = new NearestNeighbors(trainingFeatures.values().first(sizes.training()));
     // The nearest training image of a training image is itself: the baseline takes held-out images.
-    baseline = metrics(trainingFeatures.first(sizes.images()), heldOutFeatures.values());
+    Features real = trainingFeatures.first(sizes.images());
+    baseline = metrics(real, heldOutFeatures.values());
+    labels =
+        byLabel
+            ? new LabelMeter(
+                heldOut,
+                heldOutFeatures.values(),
+                labels(heldOut, HELD_OUT_SEED, sizes.heldOut()))
+            : null;
+    realLabels =
+        labels == null
+            ? null
+            : labels.measure(real, labels(training, TRAINING_SEED, sizes.images()));
+  }
+
+  /**
+   * Computes the metrics of the first images of a generator without classes.
+   *
+   * @throws IOException see the other method
+   */
+  QualityReport measure(PixelSource source) throws IOException {
+    return measure(source, null);
   }
 
   /**
    * Computes the metrics of a generator's first images.
    *
+   * @param labelOf the label that an image was made for, by its index; null without classes
    * @throws InterruptedIOException if the thread is interrupted
    * @throws IOException if the generator or the extractor fails
    */
-  QualityReport measure(PixelSource source) throws IOException {
+  QualityReport measure(PixelSource source, @Nullable LongToIntFunction labelOf)
+      throws IOException {
     Features generated = extract(source, sizes.images());
     return new QualityReport(
         extractor.name(),
@@ -99,7 +139,13 @@ final class QualityMeter {
         sizes,
         conditions,
         metrics(generated, generated.values()),
-        baseline);
+        baseline,
+        labels == null || labelOf == null
+            ? null
+            : labels.measure(
+                generated,
+                LongStream.range(0, sizes.images()).mapToInt(labelOf::applyAsInt).toArray()),
+        labelOf == null ? null : realLabels);
   }
 
   /**
@@ -142,6 +188,14 @@ final class QualityMeter {
   private static PixelSource reader(ImageDataset data, long seed) {
     int[] order = ImageBatches.permutation(data.size(), seed);
     return (first, n) -> ImageBatches.pixels(data, order, (int) first, n);
+  }
+
+  /** The labels of the first images that {@link #reader} reads. */
+  private static int[] labels(ImageDataset data, long seed, int count) {
+    return Arrays.stream(ImageBatches.permutation(data.size(), seed))
+        .limit(count)
+        .map(data::label)
+        .toArray();
   }
 
   /** The class distribution of the labels; one image is added to each class, so that none is 0. */

@@ -1,8 +1,10 @@
 package dev.dcgan.trainer.eval;
 
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.eval.LabelMetrics.ClassRow;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
@@ -23,6 +25,9 @@ import org.jspecify.annotations.Nullable;
  * @param generated the metrics of the generated images
  * @param baseline the metrics of as many training images; their nearest distance is that of
  *     held-out images
+ * @param labels the metrics of each class of a conditional generator's images; null if it is not
+ *     conditional or has other classes than the dataset
+ * @param realLabels those of the training images; null together with {@code labels}
  */
 public record QualityReport(
     String features,
@@ -31,7 +36,9 @@ public record QualityReport(
     Sizes sizes,
     Conditions conditions,
     Metrics generated,
-    Metrics baseline) {
+    Metrics baseline,
+    @Nullable LabelMetrics labels,
+    @Nullable LabelMetrics realLabels) {
 
   /**
    * The numbers of images that metrics are computed from.
@@ -114,6 +121,9 @@ public record QualityReport(
       real.put("modes_covered", (double) baseline.classes.modesCovered());
       real.put("confidence", baseline.classes.confidence());
     }
+    if (realLabels != null) {
+      putLabels(real, realLabels, "label_accuracy", "class_frechet_distance");
+    }
     return Collections.unmodifiableMap(real);
   }
 
@@ -138,6 +148,15 @@ public record QualityReport(
       metrics.put("confidence_floor", baseline.classes.confidence());
       metrics.put("classes", (double) classes);
     }
+    if (labels != null && realLabels != null) {
+      putLabels(metrics, labels, "label_accuracy", "class_frechet_distance");
+      putLabels(metrics, realLabels, "label_accuracy_floor", "class_frechet_floor");
+      for (ClassRow each : labels.classes()) {
+        if (!Double.isNaN(each.frechetDistance())) {
+          metrics.put("class_frechet_distance/" + each.name(), each.frechetDistance());
+        }
+      }
+    }
     accuracy.ifPresent(value -> metrics.put("classifier_accuracy", value));
     metrics.put("images", (double) sizes.images());
     metrics.put("held_out_images", (double) sizes.heldOut());
@@ -151,6 +170,17 @@ public record QualityReport(
     }
     metrics.put("reliable", QualityWarnings.areReliable(metrics) ? 1.0 : 0.0);
     return Collections.unmodifiableMap(metrics);
+  }
+
+  /** What could not be measured is left out. */
+  private static void putLabels(
+      Map<String, Double> metrics, LabelMetrics of, String accuracy, String distance) {
+    if (!Double.isNaN(of.accuracy())) {
+      metrics.put(accuracy, of.accuracy());
+    }
+    if (!Double.isNaN(of.meanFrechetDistance())) {
+      metrics.put(distance, of.meanFrechetDistance());
+    }
   }
 
   /** What makes metrics less meaningful than they look, one line for each reason. */
@@ -208,7 +238,63 @@ public record QualityReport(
               decimal(real.confidence()),
               images));
     }
+    if (labels != null && realLabels != null) {
+      lines.add(
+          row(
+              "label accuracy",
+              decimal(labels.accuracy()),
+              decimal(realLabels.accuracy()),
+              count(sizes.images())));
+      lines.add(
+          row(
+              "Frechet by class",
+              decimal(labels.meanFrechetDistance()),
+              decimal(realLabels.meanFrechetDistance()),
+              "mean of " + labels.classes().size()));
+    }
     return String.join("\n", lines);
+  }
+
+  /** A table of the classes for the console; empty if the generator is not conditional. */
+  public String classTable() {
+    if (labels == null || realLabels == null) {
+      return "";
+    }
+    Map<String, ClassRow> real = new HashMap<>();
+    realLabels.classes().forEach(each -> real.put(each.name(), each));
+    List<String> lines = new ArrayList<>();
+    lines.add(classRow("class", "accuracy", "real", "Frechet", "real", "images"));
+    for (ClassRow each : labels.classes()) {
+      ClassRow baselineRow = real.get(each.name());
+      lines.add(
+          classRow(
+              each.name(),
+              decimal(each.accuracy()),
+              baselineRow == null ? "" : decimal(baselineRow.accuracy()),
+              decimal(each.frechetDistance()),
+              baselineRow == null ? "" : decimal(baselineRow.frechetDistance()),
+              "%s against %s held-out".formatted(count(each.images()), count(each.heldOut()))));
+    }
+    return String.join("\n", lines);
+  }
+
+  private static String classRow(
+      String name,
+      String accuracy,
+      String realAccuracy,
+      String distance,
+      String realDistance,
+      String counts) {
+    return String.format(
+            Locale.ROOT,
+            "%-20s %8s %8s %10s %10s  %s",
+            name,
+            accuracy,
+            realAccuracy,
+            distance,
+            realDistance,
+            counts)
+        .stripTrailing();
   }
 
   private String accuracyText() {

@@ -11,11 +11,13 @@ import java.util.List;
  * @param latentSize the dimension of z
  * @param width the base number of generator channels (ngf)
  * @param shape the images' shape
- * @param generator transposed convolutions from (n, latentSize, 1, 1) to (n, channels, height,
- *     width); ReLU follows each but the last, tanh the last
+ * @param generator transposed convolutions from (n, latentSize, 1, 1), with classes (n, latentSize
+ *     + {@link #EMBEDDING}, 1, 1), to (n, channels, height, width); ReLU follows each but the last,
+ *     tanh the last
  * @param discriminator convolutions from (n, channels, height, width) to logits (n, 1, 1, 1);
  *     LeakyReLU follows each but the last
  * @param gammaMean batch normalization's scale is initialized from N(gammaMean, 0.02)
+ * @param classes the number of classes of a conditional generator; 0: it is not conditional
  */
 public record Architecture(
     String name,
@@ -24,7 +26,8 @@ public record Architecture(
     ImageShape shape,
     List<Layer> generator,
     List<Layer> discriminator,
-    float gammaMean) {
+    float gammaMean,
+    int classes) {
 
   /** The name of {@link #mnist28}. */
   public static final String MNIST28 = "mnist28";
@@ -40,6 +43,9 @@ public record Architecture(
 
   /** The image sizes of {@link #paper}. */
   public static final List<Integer> PAPER_SIZES = List.of(32, 64, 128);
+
+  /** The length of the vector that a conditional generator learns for each class. */
+  public static final int EMBEDDING = 32;
 
   public Architecture {
     generator = List.copyOf(generator);
@@ -107,7 +113,8 @@ public record Architecture(
             new Layer(1, d, 4, 2, 0, true), //              (n, 16, 13, 13)
             new Layer(d, 2 * d, 4, 2, 0, true), //          (n, 32, 5, 5)
             new Layer(2 * d, 1, 4, 2, 0, false)), //        (n, 1, 1, 1)
-        gammaMean);
+        gammaMean,
+        0);
   }
 
   /**
@@ -145,7 +152,8 @@ public record Architecture(
         new ImageShape(side, side, channels),
         generator,
         discriminator,
-        1);
+        1,
+        0);
   }
 
   /**
@@ -170,9 +178,45 @@ public record Architecture(
             .formatted(name, MNIST28, MNIST28_FAST, PAPER, PAPER_SIZES));
   }
 
-  /** For messages: {@code mnist28 (28x28x1, latent 64, width 128)}. */
+  /**
+   * The conditional networks of this unconditional architecture: an embedding of the class is
+   * appended to z, and the discriminator has a projection on the class (Miyato and Koyama 2018).
+   *
+   * @param classes 2 or more; 0: the networks stay unconditional
+   */
+  public Architecture withClasses(int classes) {
+    if (classes == 0 && this.classes == 0) {
+      return this;
+    }
+    if (classes < 2 || this.classes > 0) {
+      throw new IllegalArgumentException(
+          "%d classes for %s; expected 2 or more for an unconditional one"
+              .formatted(classes, title()));
+    }
+    List<Layer> conditional = new ArrayList<>(generator);
+    Layer first = conditional.get(0);
+    conditional.set(
+        0,
+        new Layer(
+            first.in() + EMBEDDING,
+            first.out(),
+            first.kernel(),
+            first.stride(),
+            first.padding(),
+            first.batchNorm()));
+    return new Architecture(
+        name, latentSize, width, shape, conditional, discriminator, gammaMean, classes);
+  }
+
+  /** The channels of the discriminator's features, which its projection on the class takes. */
+  public int features() {
+    return discriminator.get(discriminator.size() - 1).in();
+  }
+
+  /** For messages: {@code mnist28 (28x28x1, latent 64, width 128)}, with classes their number. */
   public String title() {
-    return "%s (%s, latent %d, width %d)".formatted(name, shape, latentSize, width);
+    String conditional = classes == 0 ? "" : ", %d classes".formatted(classes);
+    return "%s (%s, latent %d, width %d%s)".formatted(name, shape, latentSize, width, conditional);
   }
 
   private static void requireSizes(int latentSize, int width) {

@@ -1,9 +1,11 @@
 package dev.dcgan.trainer.gan;
 
+import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import ai.djl.nn.Parameter;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.trainer.gan.Architecture.Layer;
 import dev.dcgan.trainer.torch.HostCopies;
 import dev.dcgan.trainer.torch.TorchScript.Function;
@@ -11,13 +13,29 @@ import java.util.AbstractList;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Objects;
 
 /**
  * G: maps latents (n, latentSize, 1, 1), N(0, 1), to images (n, channels, height, width), [-1, 1].
+ *
+ * <p>With classes its input is (n, latentSize + {@link Architecture#EMBEDDING}, 1, 1): the latents,
+ * each followed by the learned embedding of the image's class.
  */
 public final class Generator extends Network {
 
+  /** The name of {@link #embeddingFunction}. */
+  public static final String WITH_CLASS = "with_class";
+
+  private static final String EMBEDDING = "Embedding";
+  private static final String EMBEDDING_NAME = "00" + EMBEDDING + "_weight";
+  private static final float EMBEDDING_DEVIATION = 1; // as latents have
+
+  // With a factor of 1 the class outweighs z from the first steps on: all images of a class become
+  // alike, as measured (README). A power of two, so that multiplication is exact.
+  private static final float EMBEDDING_SCALE = 0.125f;
+
   private final Architecture architecture;
+  private final String embedding; // empty without classes
   private final List<Function> layerFunctions = new ArrayList<>();
 
   /**
@@ -37,12 +55,16 @@ public final class Generator extends Network {
       NDManager manager, Architecture architecture, long seed, boolean nativeOperators) {
     super(manager);
     this.architecture = architecture;
+    embedding =
+        architecture.classes() == 0
+            ? ""
+            : addEmbedding(EMBEDDING, architecture.classes(), Architecture.EMBEDDING);
     int side = 1;
     for (Layer layer : architecture.generator()) {
       addLayer(manager, layer, side, nativeOperators || manager.getDevice().isGpu());
       side = layer.outputSide(side);
     }
-    initialize(seed, architecture.gammaMean());
+    initialize(seed, architecture.gammaMean(), EMBEDDING_DEVIATION);
   }
 
   private void addLayer(NDManager manager, Layer layer, int side, boolean nativeOperators) {
@@ -74,6 +96,50 @@ public final class Generator extends Network {
   }
 
   /**
+   * The function {@code with_class(z, label, weights)} of a conditional generator: appends to each
+   * latent of z (n, latentSize, 1, 1) the scaled embedding of its label, int64 (n).
+   *
+   * @return a list of it; an empty one without classes
+   */
+  public List<Function> embeddingFunction() {
+    if (architecture.classes() == 0) {
+      return List.of();
+    }
+    String body =
+        """
+        embedded = torch.mul(torch.embedding(%s, label), %s)
+        return torch.cat([z, torch.reshape(embedded, [-1, %d, 1, 1])], 1)"""
+            .formatted(embedding, (double) EMBEDDING_SCALE, Architecture.EMBEDDING);
+    return List.of(
+        new Function(
+            WITH_CLASS, List.of("z: Tensor", "label: Tensor", "weights: List[Tensor]"), body));
+  }
+
+  /**
+   * Generates images in evaluation mode.
+   *
+   * @param scope the manager of the result
+   * @param latents (n, latentSize), row-major
+   * @param labels (n): labels or {@linkplain Labels#mixture mixtures}; empty without classes
+   * @return (n, channels, height, width), [-1, 1]
+   */
+  public NDArray generate(NDManager scope, float[] latents, long[] labels, int n) {
+    int size = architecture.generator().get(0).in();
+    float[] input = architecture.classes() == 0 ? latents : embedding().append(latents, labels, n);
+    return forward(scope.create(input, new Shape(n, size, 1, 1)));
+  }
+
+  /** The scaled embeddings. */
+  private ClassEmbedding embedding() {
+    NDArray array = Objects.requireNonNull(parameters().get(EMBEDDING_NAME)).getArray();
+    float[] values = HostCopies.floats(array);
+    for (int i = 0; i < values.length; i++) {
+      values[i] *= EMBEDDING_SCALE;
+    }
+    return new ClassEmbedding(architecture.classes(), Architecture.EMBEDDING, values);
+  }
+
+  /**
    * The weights on the heap, for export. Each layer is copied when the list returns it, so that a
    * large generator is never in the heap as a whole.
    */
@@ -82,6 +148,7 @@ public final class Generator extends Network {
         architecture.name(),
         architecture.latentSize(),
         architecture.shape(),
+        architecture.classes() == 0 ? null : embedding(),
         new AbstractList<>() {
           @Override
           public GeneratorWeights.Layer get(int index) {
@@ -98,6 +165,7 @@ public final class Generator extends Network {
   private GeneratorWeights.Layer layer(int index) {
     List<Layer> layers = architecture.generator();
     int before = layers.subList(0, index).stream().mapToInt(Layer::arrays).sum();
+    before += architecture.classes() == 0 ? 0 : 1; // the embedding
     Iterator<Parameter> parameters = parameters().values().stream().skip(before).iterator();
     Layer layer = layers.get(index);
     return new GeneratorWeights.Layer(

@@ -9,15 +9,20 @@ import org.jspecify.annotations.Nullable;
  *
  * <p>The generator maps z (n, latentSize, 1, 1) through the layers in order. Each layer is a
  * transposed convolution, followed by batch normalization (if {@code batchNorm} is present) and
- * ReLU; tanh follows the last one.
+ * ReLU; tanh follows the last one. A conditional generator appends the embedding of the class to z.
  *
  * @param architecture the architecture's name: {@code mnist28}
- * @param latentSize the first layer's input channels
+ * @param latentSize the first layer's input channels, without those of the embedding
  * @param shape the images' shape
+ * @param embedding of the classes; null if the generator is not conditional
  * @param layers the layers in order; the list may copy a layer from the generator on each access
  */
 public record GeneratorWeights(
-    String architecture, int latentSize, ImageShape shape, List<Layer> layers) {
+    String architecture,
+    int latentSize,
+    ImageShape shape,
+    @Nullable ClassEmbedding embedding,
+    List<Layer> layers) {
 
   // No List.copyOf: it would hold all of a large generator in the heap.
 

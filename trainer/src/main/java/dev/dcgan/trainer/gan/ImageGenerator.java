@@ -15,7 +15,9 @@ public interface ImageGenerator<T> {
    * Generates n images.
    *
    * @param latents (n, latentSize), row-major
+   * @param labels (n), each the label of a class or a mixture of two; empty if the generator is not
+   *     conditional
    * @return n images, row-major
    */
-  T generate(float[] latents, int n) throws IOException;
+  T generate(float[] latents, long[] labels, int n) throws IOException;
 }

@@ -17,6 +17,8 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -28,7 +30,7 @@ import org.jspecify.annotations.Nullable;
  */
 public abstract sealed class Network permits Generator, Discriminator {
 
-  /** The arguments of {@link #functions} after the input. */
+  /** The arguments of {@link #functions} after the inputs. */
   static final List<String> LISTS =
       List.of("weights: List[Tensor]", "statistics: List[Tensor]", "constants: List[Tensor]");
 
@@ -43,6 +45,7 @@ public abstract sealed class Network permits Generator, Discriminator {
   private final NDList weights = new NDList();
   private final NDList statistics = new NDList();
   private final NDList constants;
+  private final List<String> inputs = new ArrayList<>(List.of("x: Tensor"));
   private final List<String> statements = new ArrayList<>();
 
   // Mutable state
@@ -97,6 +100,23 @@ public abstract sealed class Network permits Generator, Discriminator {
     statements.add("x = " + expression);
   }
 
+  /** Adds an input after x. */
+  final void addInput(String name) {
+    inputs.add(name + ": Tensor");
+  }
+
+  final void addStatement(String statement) {
+    statements.add(statement);
+  }
+
+  /**
+   * Adds a learned vector for each class, {@code <layers so far><kind>_weight}: the names of the
+   * layers are those of networks without classes. Returns its name in scripts.
+   */
+  final String addEmbedding(String kind, int classes, int size) {
+    return add(kind, "weight", Parameter.Type.OTHER, new Shape(classes, size));
+  }
+
   /** Adds constants; returns their names in scripts. */
   final List<String> addConstants(NDList added) {
     List<String> names = new ArrayList<>();
@@ -127,14 +147,14 @@ public abstract sealed class Network permits Generator, Discriminator {
   }
 
   /**
-   * The network as TorchScript: a function {@code name} of the input and the lists {@link
+   * The network as TorchScript: a function {@code name} of the inputs and the lists {@link
    * #trainable}, {@link #statistics} and {@link #constants}, and the functions that it calls.
    *
    * @param training whether batch normalization is in training mode: it uses the batch's statistics
    *     and updates the running ones
    */
   public final List<Function> functions(String name, boolean training) {
-    List<String> arguments = new ArrayList<>(List.of("x: Tensor"));
+    List<String> arguments = new ArrayList<>(inputs);
     arguments.addAll(LISTS);
     List<String> lines = new ArrayList<>(statements);
     lines.add("return x");
@@ -149,16 +169,20 @@ public abstract sealed class Network permits Generator, Discriminator {
     functions.add(
         Function.forward(
             List.of("inputs", "weights", "statistics", "constants"),
-            "return (self).network(inputs[0], weights, statistics, constants)"));
+            IntStream.range(0, inputs.size())
+                .mapToObj(i -> "inputs[" + i + "], ")
+                .collect(
+                    Collectors.joining(
+                        "", "return (self).network(", "weights, statistics, constants)"))));
     return TorchScript.load(manager, functions);
   }
 
   /** Runs the network in evaluation mode. */
-  public final NDArray forward(NDArray input) {
+  public final NDArray forward(NDArray... inputs) {
     if (inference == null) {
       inference = inference();
     }
-    return TorchScript.run(inference, new NDList(input), weights, statistics, constants);
+    return TorchScript.run(inference, new NDList(inputs), weights, statistics, constants);
   }
 
   /** The trainable parameters, in the layers' order. */
@@ -186,8 +210,10 @@ public abstract sealed class Network permits Generator, Discriminator {
    * 0.02) and shift 0 (Radford et al. 2015, section 4), biases as PyTorch's convolutions do by
    * default, uniform in +-1/sqrt(fan-in). They depend on (seed, position) alone, so they are the
    * same on every device.
+   *
+   * @param embeddingDeviation the standard deviation of {@linkplain #addEmbedding embeddings}
    */
-  final void initialize(long seed, float gammaMean) {
+  final void initialize(long seed, float gammaMean, float embeddingDeviation) {
     int position = 0;
     int fanIn = 0;
     for (Parameter parameter : parameters.values()) {
@@ -195,12 +221,13 @@ public abstract sealed class Network permits Generator, Discriminator {
       float[] values = new float[(int) shape.size()];
       switch (parameter.getType()) {
         case WEIGHT -> {
-          normal(seed, position, 0, values);
+          normal(seed, position, 0, WEIGHT_STANDARD_DEVIATION, values);
           // PyTorch computes the fan-in from the second dimension, for transposed convolutions too.
           fanIn = (int) (shape.get(1) * shape.get(2) * shape.get(3));
         }
         case BIAS -> uniform(seed, position, (float) (1 / Math.sqrt(fanIn)), values);
-        case GAMMA -> normal(seed, position, gammaMean, values);
+        case GAMMA -> normal(seed, position, gammaMean, WEIGHT_STANDARD_DEVIATION, values);
+        case OTHER -> normal(seed, position, 0, embeddingDeviation, values);
         case RUNNING_VAR -> Arrays.fill(values, 1);
         case BETA, RUNNING_MEAN -> {}
         default -> throw new IllegalStateException("no initialization for " + parameter.getType());
@@ -215,10 +242,11 @@ public abstract sealed class Network permits Generator, Discriminator {
     HostCopies.fill(array, values);
   }
 
-  private static void normal(long seed, int position, float mean, float[] values) {
+  private static void normal(
+      long seed, int position, float mean, float deviation, float[] values) {
     Latents.fill(seed, position, values, 0, values.length);
     for (int i = 0; i < values.length; i++) {
-      values[i] = mean + WEIGHT_STANDARD_DEVIATION * values[i];
+      values[i] = mean + deviation * values[i];
     }
   }
 

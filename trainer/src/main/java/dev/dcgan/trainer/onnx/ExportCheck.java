@@ -6,7 +6,9 @@ import ai.onnxruntime.OrtEnvironment;
 import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import com.google.protobuf.ByteString;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.Pixels;
@@ -14,12 +16,11 @@ import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.gan.ImageGenerator;
 import dev.dcgan.v1.GoldenVector;
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
-import java.util.Map;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Runs an exported generator in ONNX Runtime and compares it with the original network on fixed
@@ -65,29 +66,40 @@ public final class ExportCheck {
   private final OrtSession session;
   private final ImageShape shape;
   private final int latentSize;
+  private final @Nullable ImageClasses classes;
 
   private ExportCheck(
-      OrtEnvironment environment, OrtSession session, ImageShape shape, int latentSize) {
+      OrtEnvironment environment,
+      OrtSession session,
+      ImageShape shape,
+      int latentSize,
+      @Nullable ImageClasses classes) {
     this.environment = environment;
     this.session = session;
     this.shape = shape;
     this.latentSize = latentSize;
+    this.classes = classes;
   }
 
   /**
-   * Checks the model in {@code onnx}.
+   * Checks the model in {@code onnx}, a conditional one with labels and mixtures of two classes.
    *
+   * @param classes null if the model is not conditional
    * @throws IOException if the model does not run, differs from the network by more than the
    *     tolerances (the message has both differences), or its images depend on the batch size
    */
   public static Result check(
-      byte[] onnx, ImageShape shape, int latentSize, ImageGenerator<float[]> network)
+      byte[] onnx,
+      ImageShape shape,
+      int latentSize,
+      @Nullable ImageClasses classes,
+      ImageGenerator<float[]> network)
       throws IOException {
     // The environment is shared by the process and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions();
         OrtSession session = environment.createSession(onnx, options)) {
-      return new ExportCheck(environment, session, shape, latentSize).compare(network);
+      return new ExportCheck(environment, session, shape, latentSize, classes).compare(network);
     } catch (OrtException e) {
       throw new IOException("cannot run the exported model in ONNX Runtime: " + e.getMessage(), e);
     }
@@ -99,8 +111,9 @@ public final class ExportCheck {
       Point point = POINTS.get(i);
       Latents.fill(point.seed(), point.index(), latents, i * latentSize, latentSize);
     }
-    Images actual = run(latents);
-    Images expected = withPixels(network.generate(latents, POINTS.size()));
+    long[] labels = labels();
+    Images actual = run(latents, labels);
+    Images expected = withPixels(network.generate(latents, labels, POINTS.size()));
     float floats = maxDifference(actual.floats(), expected.floats());
     int pixels = maxDifference(actual.pixels(), expected.pixels());
     // Negated, so that NaN fails.
@@ -115,16 +128,41 @@ public final class ExportCheck {
               PIXEL_TOLERANCE));
     }
     for (int batchSize : BATCH_SIZES) {
-      checkBatchSize(latents, actual, batchSize);
+      checkBatchSize(latents, labels, actual, batchSize);
     }
     return new Result(POINTS.size(), floats, pixels, golden(actual));
   }
 
-  private void checkBatchSize(float[] latents, Images expected, int batchSize)
+  /** The labels of the points; every other one after the golden vectors is a mixture. */
+  private long[] labels() {
+    if (classes == null) {
+      return new long[0];
+    }
+    long[] labels = new long[POINTS.size()];
+    for (int i = 0; i < labels.length; i++) {
+      labels[i] = label(classes, i);
+      if (i >= GOLDEN_VECTORS && i % 2 == 0) {
+        int from = classes.size() - 1 - i % classes.size();
+        int to = (from + 1 + i % (classes.size() - 1)) % classes.size();
+        int step = Labels.MIXTURE_STEPS - 1 - (i - GOLDEN_VECTORS) / 2 * 4051;
+        labels[i] = Labels.mixture(from, to, step, classes.size());
+      }
+    }
+    return labels;
+  }
+
+  private static int label(ImageClasses classes, int point) {
+    return classes.draw(POINTS.get(point).seed(), POINTS.get(point).index());
+  }
+
+  private void checkBatchSize(float[] latents, long[] labels, Images expected, int batchSize)
       throws IOException, OrtException {
     for (int from = 0; from < POINTS.size(); from += batchSize) {
       int to = Math.min(POINTS.size(), from + batchSize);
-      Images part = run(Arrays.copyOfRange(latents, from * latentSize, to * latentSize));
+      Images part =
+          run(
+              Arrays.copyOfRange(latents, from * latentSize, to * latentSize),
+              classes == null ? labels : Arrays.copyOfRange(labels, from, to));
       int start = from * shape.values();
       int end = to * shape.values();
       if (!Arrays.equals(part.floats(), Arrays.copyOfRange(expected.floats(), start, end))
@@ -136,12 +174,10 @@ public final class ExportCheck {
     }
   }
 
-  private Images run(float[] latents) throws IOException, OrtException {
+  private Images run(float[] latents, long[] labels) throws IOException, OrtException {
     int n = latents.length / latentSize;
-    try (OnnxTensor z =
-            OnnxTensor.createTensor(
-                environment, FloatBuffer.wrap(latents), new long[] {n, latentSize});
-        OrtSession.Result result = session.run(Map.of(GeneratorExporter.INPUT, z))) {
+    try (GeneratorInputs inputs = GeneratorInputs.of(environment, latents, labels, n);
+        OrtSession.Result result = session.run(inputs.tensors())) {
       float[] floats = new float[n * shape.values()];
       byte[] pixels = new byte[n * shape.values()];
       long[] chw = {n, shape.channels(), shape.height(), shape.width()};
@@ -204,6 +240,7 @@ public final class ExportCheck {
       int size = shape.values();
       golden.add(
           GoldenVector.newBuilder()
+              .setLabel(classes == null ? 0 : label(classes, i))
               .setSeed(point.seed())
               .setIndex(point.index())
               .setLatent(ByteString.copyFrom(ModelBundle.littleEndian(z)))

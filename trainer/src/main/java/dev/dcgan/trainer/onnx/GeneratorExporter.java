@@ -3,9 +3,11 @@ package dev.dcgan.trainer.onnx;
 import static dev.dcgan.trainer.onnx.OnnxGraph.attribute;
 
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.trainer.gan.ClassEmbedding;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.trainer.gan.GeneratorWeights.BatchNorm;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
@@ -22,7 +24,8 @@ import java.util.TreeMap;
  *
  * <p>Input {@code z} float[N, latent], N(0, 1); outputs {@code image} float[N, C, H, W], [-1, 1],
  * and {@code pixels} uint8[N, H, W, C]. The batch dimension N is dynamic. Batch normalization is
- * folded into the convolutions.
+ * folded into the convolutions. A conditional generator has a second input, {@code label} int64[N]:
+ * a label, or the {@linkplain Labels#mixture mixture} of two classes.
  */
 public final class GeneratorExporter {
 
@@ -30,6 +33,7 @@ public final class GeneratorExporter {
   public static final int OPSET = OnnxGraph.OPSET;
 
   static final String INPUT = "z";
+  static final String LABEL = "label";
   static final String IMAGE = "image";
   static final String PIXELS = "pixels";
 
@@ -51,7 +55,11 @@ public final class GeneratorExporter {
     OnnxGraph graph = new OnnxGraph("generator");
 
     Value z = graph.input(INPUT, DataType.FLOAT, latent);
-    Value image = layers(graph, z, weights);
+    ClassEmbedding embedding = weights.embedding();
+    Value image =
+        embedding == null
+            ? layers(graph, z, latent, weights)
+            : layers(graph, withClass(graph, z, embedding), latent + embedding.size(), weights);
     Value pixels = pixels(graph, image);
     graph.output(image, DataType.FLOAT, shape.channels(), shape.height(), shape.width());
     graph.output(pixels, DataType.UINT8, shape.height(), shape.width(), shape.channels());
@@ -62,15 +70,53 @@ public final class GeneratorExporter {
     properties.put("latent_scheme", Latents.SCHEME);
     properties.put("latent_size", Integer.toString(latent));
     properties.put("pixel_quantization", ModelBundle.PIXEL_QUANTIZATION);
+    if (embedding != null) {
+      properties.put("classes", Integer.toString(embedding.classes()));
+      properties.put("label_scheme", Labels.SCHEME);
+    }
     return graph.toModel(PRODUCER, properties);
   }
 
-  private static Value layers(OnnxGraph graph, Value z, GeneratorWeights weights) {
+  /**
+   * Appends the embedding of the class to z: E[from] + (k / 65536) (E[to] - E[from]) for the label
+   * from + classes * (to + classes * k), so exactly E[label] for a label below classes.
+   */
+  private static Value withClass(OnnxGraph graph, Value z, ClassEmbedding embedding) {
+    Value label = graph.input(LABEL, DataType.INT64);
+    Value classes = graph.constant("classes", new long[] {embedding.classes()});
+    Value from = graph.apply(Operator.MOD, "from", List.of(label, classes));
+    Value rest = graph.apply(Operator.DIV, "to_and_k", List.of(label, classes));
+    Value to = graph.apply(Operator.MOD, "to", List.of(rest, classes));
+    Value k = graph.apply(Operator.DIV, "k", List.of(rest, classes));
+    Value share =
+        graph.apply(
+            Operator.CAST, "steps", List.of(k), attribute("to", DataType.FLOAT.getNumber()));
+    Value step = graph.constant("step", new float[] {1f / Labels.MIXTURE_STEPS});
+    share = graph.apply(Operator.MUL, "share", List.of(share, step));
+    Value column = graph.constant("column", new long[] {-1, 1});
+    share = graph.apply(Operator.RESHAPE, "shares", List.of(share, column)); // (n, 1)
+
+    Value table =
+        graph.constant("embedding", embedding.values(), embedding.classes(), embedding.size());
+    Value first = graph.apply(Operator.GATHER, "first", List.of(table, from)); // (n, size)
+    Value second = graph.apply(Operator.GATHER, "second", List.of(table, to));
+    Value difference = graph.apply(Operator.SUB, "difference", List.of(second, first));
+    Value part = graph.apply(Operator.MUL, "part", List.of(share, difference));
+    Value embedded = graph.apply(Operator.ADD, "embedded", List.of(first, part));
+    return graph.apply(
+        Operator.CONCAT, "z_with_class", List.of(z, embedded), attribute("axis", 1)); // (n, all)
+  }
+
+  /**
+   * Adds the layers.
+   *
+   * @param z (n, channels)
+   */
+  private static Value layers(OnnxGraph graph, Value z, int channels, GeneratorWeights weights) {
     // 0 in a Reshape's shape keeps the dimension, here the batch.
-    Value shape = graph.constant("z_shape", new long[] {0, weights.latentSize(), 1, 1});
-    Value x = graph.apply(Operator.RESHAPE, "z4d", List.of(z, shape)); // (n, latent, 1, 1)
+    Value shape = graph.constant("z_shape", new long[] {0, channels, 1, 1});
+    Value x = graph.apply(Operator.RESHAPE, "z4d", List.of(z, shape)); // (n, channels, 1, 1)
     int last = weights.layers().size() - 1;
-    int channels = weights.latentSize();
     int side = 1;
     for (int i = 0; i <= last; i++) {
       Layer layer = weights.layers().get(i); // once: the list may copy it on each access

@@ -41,11 +41,16 @@ final class OnnxGraph {
     ADD("Add", 2),
     CAST("Cast", 1),
     CLIP("Clip", 3),
+    CONCAT("Concat", 2),
     CONV_TRANSPOSE("ConvTranspose", 3),
+    DIV("Div", 2),
+    GATHER("Gather", 2),
+    MOD("Mod", 2),
     MUL("Mul", 2),
     RELU("Relu", 1),
     RESHAPE("Reshape", 2),
     ROUND("Round", 1),
+    SUB("Sub", 2),
     TANH("Tanh", 1),
     TRANSPOSE("Transpose", 1);
 

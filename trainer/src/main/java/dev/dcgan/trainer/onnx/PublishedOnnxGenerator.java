@@ -7,8 +7,6 @@ import ai.onnxruntime.OrtSession;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelFile;
 import java.io.IOException;
-import java.nio.FloatBuffer;
-import java.util.Map;
 import java.util.Set;
 
 /** A published generator in ONNX Runtime on the CPU, for evaluation. It holds native memory. */
@@ -54,15 +52,14 @@ public final class PublishedOnnxGenerator implements AutoCloseable {
    * Generates n images.
    *
    * @param latents (n, latent), row-major
+   * @param labels (n), each the label of a class or a mixture of two; empty without classes
    * @return uint8 (n, height, width, channels)
    * @throws IOException if ONNX Runtime fails
    */
-  public byte[] pixels(float[] latents, int n) throws IOException {
-    try (OnnxTensor z =
-            OnnxTensor.createTensor(
-                environment, FloatBuffer.wrap(latents), new long[] {n, bundle.latentSize()});
+  public byte[] pixels(float[] latents, long[] labels, int n) throws IOException {
+    try (GeneratorInputs inputs = GeneratorInputs.of(environment, latents, labels, n);
         OrtSession.Result result =
-            session.run(Map.of(GeneratorExporter.INPUT, z), Set.of(GeneratorExporter.PIXELS))) {
+            session.run(inputs.tensors(), Set.of(GeneratorExporter.PIXELS))) {
       byte[] pixels = new byte[n * bundle.shape().values()];
       ((OnnxTensor) result.get(0)).getByteBuffer().get(pixels);
       return pixels;

@@ -1,6 +1,8 @@
 package dev.dcgan.trainer.publish;
 
+import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Sha256;
@@ -47,7 +49,12 @@ final class ModelPublisher {
       GeneratorWeights weights = generator.weights();
       byte[] onnx = GeneratorExporter.toOnnx(weights, metadata(checkpoint));
       ExportCheck.Result check =
-          ExportCheck.check(onnx, weights.shape(), weights.latentSize(), generator::images);
+          ExportCheck.check(
+              onnx,
+              weights.shape(),
+              weights.latentSize(),
+              checkpoint.dataset().classes(),
+              generator::images);
       log.info(
           "the exported model agrees with the network: the largest difference is {} in float and {}"
               + " in grey levels",
@@ -100,6 +107,7 @@ final class ModelPublisher {
       String model,
       Run run,
       ExportCheck.Result check) {
+    ImageClasses classes = checkpoint.dataset().classes();
     return ModelManifest.newBuilder()
         .setModel(ModelVersion.newBuilder().setName(model))
         .setOnnxOpset(GeneratorExporter.OPSET)
@@ -130,6 +138,8 @@ final class ModelPublisher {
         .addAllWarnings(QualityWarnings.of(checkpoint.quality()))
         .addAllGolden(check.golden())
         .setPixelTolerance(ExportCheck.PIXEL_TOLERANCE)
+        .addAllClasses(classes == null ? List.of() : classes.toProto())
+        .setLabelScheme(classes == null ? "" : Labels.SCHEME)
         .build();
   }
 }

@@ -1,13 +1,18 @@
 package dev.dcgan.trainer.session;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.TrainingConfig;
+import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.ImageLabels;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.v1.ImageClass;
 import dev.dcgan.v1.TrainingOrigin;
 import java.io.IOException;
 import java.nio.file.Files;
@@ -31,14 +36,43 @@ public final class InitialWeights {
    *
    * @param given a checkpoint file, the id of a run, or a published model, {@code name} or {@code
    *     name/version}
-   * @throws IOException there is none of that name, it is damaged, or of another architecture
+   * @throws IOException there is none of that name, it is damaged, of another architecture, or not
+   *     conditional as the config is
    */
-  public static Path find(
-      String given, RunStore runs, ModelRepository models, Architecture architecture)
+  public static Path find(String given, RunStore runs, ModelRepository models, TrainingConfig config)
       throws IOException {
     Path file = Files.isRegularFile(Path.of(given)) ? Path.of(given) : ofRun(given, runs, models);
-    require(given, architecture, CheckpointFile.read(file).architecture());
+    Checkpoint read = CheckpointFile.read(file);
+    require(
+        given, config, read.architecture(), /* foundClasses= */ read.dataset().classes() != null);
     return file;
+  }
+
+  /**
+   * Requires that a conditional run has the classes of the weights that it starts from.
+   *
+   * @param file of the weights; null: it starts from random weights
+   * @throws IOException the classes differ; the message has both
+   */
+  public static void requireClasses(
+      @Nullable Path file, TrainingConfig config, ImageDataset training) throws IOException {
+    if (file != null && config.isConditional()) {
+      requireClasses(name(file), CheckpointFile.read(file), ImageLabels.of(training).classes());
+    }
+  }
+
+  private static void requireClasses(String given, Checkpoint from, ImageClasses classes)
+      throws IOException {
+    ImageClasses found = from.dataset().classes();
+    if (found == null || !names(found).equals(names(classes))) {
+      throw new FinalFailureException(
+          "cannot start from --init-from %s: its classes are %s; expected those of the images, %s"
+              .formatted(given, found == null ? "none" : found, classes));
+    }
+  }
+
+  private static List<String> names(ImageClasses classes) {
+    return classes.toProto().stream().map(ImageClass::getName).toList();
   }
 
   /** The name of a checkpoint in records: {@code <run>/<file>}, or the file's name. */
@@ -62,16 +96,19 @@ public final class InitialWeights {
    */
   public static void require(String given, TrainingConfig config, TrainingConfig earlier)
       throws IOException {
-    require(given, config.architecture(), earlier.architecture());
+    require(given, config, earlier.architecture(), earlier.isConditional());
   }
 
-  private static void require(String given, Architecture architecture, Architecture found)
+  private static void require(
+      String given, TrainingConfig config, Architecture found, boolean foundClasses)
       throws IOException {
+    Architecture architecture = config.architecture();
     List<String> differences = new ArrayList<>();
     compare("architecture", found.name(), architecture.name(), differences);
     compare("channels", found.shape().channels(), architecture.shape().channels(), differences);
     compare("latent", found.latentSize(), architecture.latentSize(), differences);
     compare("width", found.width(), architecture.width(), differences);
+    compare("conditional", foundClasses, config.isConditional(), differences);
     if (!differences.isEmpty()) {
       throw new IOException(
           "cannot start from --init-from %s: it has %s"
@@ -86,13 +123,17 @@ public final class InitialWeights {
   }
 
   /** The weights that a run keeps for its first step; null: it starts from random weights. */
-  static @Nullable Checkpoint of(RunRecord record, Architecture architecture) throws IOException {
+  static @Nullable Checkpoint of(RunRecord record, TrainingConfig config, ImageDataset training)
+      throws IOException {
     String name = record.run().getInitializedFrom();
     if (name.isEmpty()) {
       return null;
     }
     Checkpoint initial = CheckpointFile.read(record.folder().initialWeights());
-    require(name, architecture, initial.architecture());
+    require(name, config, initial.architecture(), initial.dataset().classes() != null);
+    if (config.isConditional()) {
+      requireClasses(name, initial, ImageLabels.of(training).classes());
+    }
     log.info(
         "starting from the weights of {}: epoch={} step={}; the optimizers are fresh",
         name,

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.session;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
@@ -9,6 +10,7 @@ import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.ImageLabels;
 import dev.dcgan.trainer.eval.Evaluator;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -133,6 +135,10 @@ public final class TrainingSession {
   private void checkFit(TrainingConfig config, TrainingInputs inputs) throws IOException {
     ImageDataset training = inputs.images().training();
     TrainingLoop.requireFit(config.architecture(), config.hyperparameters().batchSize(), training);
+    if (config.isConditional()) {
+      ImageClasses classes = ImageLabels.of(training).classes();
+      config.withClasses(classes.size()).resources().requireMemory(inputs.device());
+    }
     try (Evaluator evaluator = evaluator(config, inputs)) {
       evaluator.checkFeatures();
       if (config.publish().kind() == PublishPolicy.Kind.BEST && !evaluator.isPossible()) {
@@ -287,9 +293,13 @@ public final class TrainingSession {
 
   /** Trains; returns whether the run was trained to its end, or else the signal ended it. */
   private boolean loop(
-      RunRecord record, TrainingConfig config, TrainingInputs inputs, StopSignal stop)
+      RunRecord record, TrainingConfig given, TrainingInputs inputs, StopSignal stop)
       throws IOException {
     ImageDataset training = inputs.images().training();
+    TrainingConfig config =
+        given.isConditional()
+            ? given.withClasses(ImageLabels.of(training).classes().size())
+            : given;
     log.info(
         "{} images of {} from {}; {} on {}; run in {}",
         training.size(),
@@ -314,7 +324,7 @@ public final class TrainingSession {
     } else {
       requireNotExtended(record);
       config.requireDisk(record.folder().checkpoints(), training.size());
-      initial = InitialWeights.of(record, config.architecture());
+      initial = InitialWeights.of(record, config, training);
     }
     recordChanges(record, config);
     logImagesLeftOut(config, training);

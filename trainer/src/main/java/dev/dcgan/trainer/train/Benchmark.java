@@ -89,18 +89,21 @@ public final class Benchmark implements AutoCloseable {
     var unused = measure(2);
   }
 
-  /** Creates a batch of random images and latents. */
+  /** Creates a batch of random images and latents, with the labels in turn if there are classes. */
   static Batch noise(Architecture architecture, int n) {
     float[] images = Latents.of(1, 0, n * architecture.shape().values());
     float[] noise = new Randomness(1).noise(architecture.latentSize(), n).draw(1, 0, n);
     ByteBuffer buffer =
-        ByteBuffer.allocateDirect((images.length + noise.length) * Float.BYTES)
+        ByteBuffer.allocateDirect((images.length + noise.length + n) * Float.BYTES)
             .order(ByteOrder.nativeOrder());
     for (float value : images) {
       buffer.putFloat((float) Math.tanh(value));
     }
     for (float value : noise) {
       buffer.putFloat(value);
+    }
+    for (int i = 0; i < n && architecture.classes() > 0; i++) {
+      buffer.putFloat(i % architecture.classes());
     }
     return new Batch(1, 0, IntStream.range(0, n).toArray(), true, buffer.flip());
   }

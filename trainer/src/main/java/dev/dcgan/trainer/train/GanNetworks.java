@@ -2,7 +2,6 @@ package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.Pixels;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
@@ -25,6 +24,7 @@ import org.jspecify.annotations.Nullable;
 public final class GanNetworks implements TrainingListener.Snapshot {
 
   private static final int SAMPLE_IMAGES = 25;
+  private static final int MAX_CLASS_ROWS = 20;
 
   /** The phases of a step. */
   public enum Phase {
@@ -188,19 +188,30 @@ public final class GanNetworks implements TrainingListener.Snapshot {
 
   @Override
   public List<byte[]> sampleImages() {
-    float[] z = randomness.sampleLatents(SAMPLE_IMAGES, architecture.latentSize());
-    byte[] pixels = pixels(z, SAMPLE_IMAGES);
+    int[] labels = sampleLabels();
+    int n = architecture.classes() == 0 ? SAMPLE_IMAGES : labels.length;
+    float[] z = randomness.sampleLatents(n, architecture.latentSize());
+    byte[] pixels = pixels(z, Arrays.stream(labels).asLongStream().toArray(), n);
     int size = architecture.shape().values();
-    return IntStream.range(0, SAMPLE_IMAGES)
+    return IntStream.range(0, n)
         .mapToObj(i -> Arrays.copyOfRange(pixels, i * size, (i + 1) * size))
         .toList();
   }
 
   @Override
-  public byte[] pixels(float[] latents, int n) {
+  public int[] sampleLabels() {
+    int classes = architecture.classes();
+    int rows = Math.min(classes, MAX_CLASS_ROWS);
+    return IntStream.range(0, rows * SampleGrid.COLUMNS)
+        .map(i -> (int) ((long) (i / SampleGrid.COLUMNS) * classes / rows))
+        .toArray();
+  }
+
+  @Override
+  public byte[] pixels(float[] latents, long[] labels, int n) {
     Generator evaluated = ema == null ? generator : ema.generator();
     try (NDManager scope = manager.newSubManager()) {
-      NDArray images = evaluated.forward(latents(scope, latents, n));
+      NDArray images = evaluated.generate(scope, latents, labels, n);
       return Pixels.of(HostCopies.floats(images), architecture.shape());
     }
   }
@@ -220,9 +231,5 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     }
     return new Checkpoint(
         architecture, hyperparameters, dataset, epochsDone(), step, CheckpointTensors.of(arrays));
-  }
-
-  private NDArray latents(NDManager scope, float[] z, int n) {
-    return scope.create(z, new Shape(n, architecture.latentSize(), 1, 1));
   }
 }

@@ -17,7 +17,9 @@ import javax.imageio.stream.MemoryCacheImageOutputStream;
 /** Draws grids of sample images, five per row, as PNG. */
 public final class SampleGrid {
 
-  private static final int COLUMNS = 5;
+  /** The images in a row. */
+  static final int COLUMNS = 5;
+
   private static final int SCALE = 3;
   private static final int GAP = 6;
   private static final Color BACKGROUND = new Color(0x20, 0x24, 0x2C);

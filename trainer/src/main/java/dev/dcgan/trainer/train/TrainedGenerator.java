@@ -1,9 +1,7 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.Device;
-import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
-import ai.djl.ndarray.types.Shape;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.gan.Generator;
 import dev.dcgan.trainer.gan.GeneratorWeights;
@@ -18,7 +16,6 @@ public final class TrainedGenerator implements AutoCloseable {
 
   private final NDManager manager;
   private final Generator generator;
-  private final int latentSize;
 
   /**
    * Restores the generator.
@@ -26,7 +23,6 @@ public final class TrainedGenerator implements AutoCloseable {
    * @throws IOException if the checkpoint's tensors do not match its architecture
    */
   public TrainedGenerator(Checkpoint checkpoint) throws IOException {
-    latentSize = checkpoint.architecture().latentSize();
     manager = NDManager.newBaseManager(Device.cpu());
     try {
       generator = new Generator(manager, checkpoint.architecture(), 0);
@@ -45,11 +41,12 @@ public final class TrainedGenerator implements AutoCloseable {
   /**
    * Generates images (n, channels, height, width), [-1, 1], from latents (n, latentSize), both
    * row-major.
+   *
+   * @param labels (n), each the label of a class or a mixture of two; empty without classes
    */
-  public float[] images(float[] latents, int n) {
+  public float[] images(float[] latents, long[] labels, int n) {
     try (NDManager scope = manager.newSubManager()) {
-      NDArray z = scope.create(latents, new Shape(n, latentSize, 1, 1));
-      return HostCopies.floats(generator.forward(z));
+      return HostCopies.floats(generator.generate(scope, latents, labels, n));
     }
   }
 

@@ -68,12 +68,19 @@ public interface TrainingListener {
      * Generates images in evaluation mode, with the EMA weights if there are any.
      *
      * @param latents (n, latentSize), row-major
+     * @param labels (n), each the label of a class or a mixture of two; empty without classes
      * @return uint8 (n, height, width, channels)
      */
-    byte[] pixels(float[] latents, int n);
+    byte[] pixels(float[] latents, long[] labels, int n);
 
     /** The images of the sample grid, from the same latents in every epoch; uint8 HWC each. */
     List<byte[]> sampleImages();
+
+    /**
+     * The labels of {@link #sampleImages}, a row of the grid for each class, or for some of them in
+     * equal steps if there are many; empty without classes.
+     */
+    int[] sampleLabels();
   }
 
   /** Called for each step; on a GPU several steps are reported at once. */

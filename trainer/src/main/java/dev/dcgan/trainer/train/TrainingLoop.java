@@ -1,11 +1,13 @@
 package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDManager;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.data.DataLoader;
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.ImageLabels;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
@@ -32,6 +34,7 @@ public final class TrainingLoop {
   private final ImageDataset data;
   private final TrainingListener listener;
   private final Checkpoint.Dataset dataset;
+  private final int @Nullable [] labels; // null without classes
   private final Randomness randomness;
 
   // Mutable state, used by the training thread only
@@ -40,8 +43,8 @@ public final class TrainingLoop {
   /**
    * Creates a training loop.
    *
-   * @throws IOException if the images do not have the architecture's shape or are too few for a
-   *     batch
+   * @throws IOException if the images do not have the architecture's shape or classes, or are too
+   *     few for a batch
    */
   public TrainingLoop(
       Architecture architecture,
@@ -54,7 +57,8 @@ public final class TrainingLoop {
     this.hyperparameters = hyperparameters;
     this.data = data;
     this.listener = listener;
-    dataset = new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
+    dataset = dataset(architecture, data);
+    labels = architecture.classes() == 0 ? null : ImageLabels.of(data).labels();
     randomness = new Randomness(hyperparameters.seed());
   }
 
@@ -75,6 +79,22 @@ public final class TrainingLoop {
           "cannot train on %s: it has %d images; expected at least %d, one batch: use a smaller --batch-size"
               .formatted(data.name(), data.size(), batchSize));
     }
+  }
+
+  /** What a checkpoint says of the images. */
+  private static Checkpoint.Dataset dataset(Architecture architecture, ImageDataset data)
+      throws IOException {
+    if (architecture.classes() == 0) {
+      return new Checkpoint.Dataset(data.name(), data.sha256(), data.size());
+    }
+    ImageClasses classes = ImageLabels.of(data).classes();
+    if (classes.size() != architecture.classes()) {
+      throw new IOException(
+          "cannot train %s on %s: it has %d classes; expected %d"
+              .formatted(
+                  architecture.title(), data.name(), classes.size(), architecture.classes()));
+    }
+    return new Checkpoint.Dataset(data.name(), data.sha256(), data.size(), classes);
   }
 
   /**
@@ -124,6 +144,7 @@ public final class TrainingLoop {
             data,
             hyperparameters.batchSize(),
             randomness.noise(architecture.latentSize(), data.size()),
+            labels,
             this::order,
             networks.epochsDone() + 1,
             hyperparameters.epochs(),
@@ -221,6 +242,15 @@ public final class TrainingLoop {
           "cannot resume: the images are now %s; expected %s, which the run was trained on"
               .formatted(
                   new Checkpoint.Dataset(data.name(), data.sha256(), data.size()), from.dataset()));
+    }
+    ImageClasses classes = from.dataset().classes();
+    if (classes != null) {
+      ImageClasses now = ImageLabels.of(data).classes();
+      if (!now.toProto().equals(classes.toProto())) {
+        throw new IOException(
+            "cannot resume: the images now have other labels, in the classes %s; expected those that the run was trained on, in the classes %s"
+                .formatted(now, classes));
+      }
     }
     int stepsPerEpoch = hyperparameters.stepsPerEpoch(data.size());
     if (from.epoch() != from.step() / stepsPerEpoch) {

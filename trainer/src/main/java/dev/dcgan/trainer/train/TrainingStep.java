@@ -21,7 +21,8 @@ import org.jspecify.annotations.Nullable;
  * loss, backward pass, Adam and EMA. Neither synchronizes with the device.
  *
  * <p>Both take a batch as one flat array: n images, n latents for the discriminator's update, n
- * latents for the generator's.
+ * latents for the generator's, and with classes n labels. The fakes of both updates have the labels
+ * of the batch's images.
  */
 final class TrainingStep {
 
@@ -33,6 +34,7 @@ final class TrainingStep {
           "discriminator_weights",
           "discriminator_statistics",
           "discriminator_constants");
+  private static final int INT64 = 4; // torch.int64 as TorchScript writes it
   private static final List<String> OPTIMIZER = List.of("means", "variances", "step");
   private static final List<String> EMA = List.of("average_weights", "average_statistics");
 
@@ -74,6 +76,7 @@ final class TrainingStep {
     }
     List<Function> functions = new ArrayList<>(generator.functions("generator", true));
     functions.addAll(discriminator.functions("discriminator", true));
+    functions.addAll(generator.embeddingFunction());
     discriminatorUpdate =
         TorchScript.load(
             manager,
@@ -111,22 +114,24 @@ final class TrainingStep {
         List.of("batch"),
         List.of(),
         """
-        %s
-        real = torch.reshape(torch.slice(batch[0], 0, 0, first_noise), [n, %s])
-        z = torch.reshape(torch.slice(batch[0], 0, first_noise, second_noise), [n, %d, 1, 1])
-        fake = (self).generator(z, generator_weights, generator_statistics, generator_constants)
-        learned = [%s]
-        fake_logits = (self).discriminator(fake, learned, discriminator_statistics, discriminator_constants)
-        real_logits = (self).discriminator(real, learned, discriminator_statistics, discriminator_constants)
+        %1$s
+        real = torch.reshape(torch.slice(batch[0], 0, 0, first_noise), [n, %2$s])
+        z = torch.reshape(torch.slice(batch[0], 0, first_noise, second_noise), [n, %3$d, 1, 1])
+        %4$sfake = (self).generator(z, generator_weights, generator_statistics, generator_constants)
+        learned = [%5$s]
+        fake_logits = (self).discriminator(fake, %6$slearned, discriminator_statistics, discriminator_constants)
+        real_logits = (self).discriminator(real, %6$slearned, discriminator_statistics, discriminator_constants)
         loss = (self).discriminator_loss(real_logits, fake_logits)
-        %s
+        %7$s
         norm = (self).adam(discriminator_weights, gradients, means, variances, step[0])
         return torch.stack([torch.detach(loss), (self).score(real_logits), (self).score(fake_logits), norm])"""
             .formatted(
                 positions(architecture),
                 shape(architecture.shape()),
                 architecture.latentSize(),
+                withClass(architecture, "generator_weights"),
                 leaves("discriminator_weights", weights),
+                label(architecture),
                 gradients(weights)));
   }
 
@@ -138,10 +143,10 @@ final class TrainingStep {
         averaging ? EMA : List.of(),
         """
         %s
-        z = torch.reshape(torch.slice(batch[0], 0, second_noise), [n, %d, 1, 1])
+        z = torch.reshape(torch.slice(batch[0], 0, second_noise%s), [n, %d, 1, 1])
         learned = [%s]
-        fake = (self).generator(z, learned, generator_statistics, generator_constants)
-        logits = (self).discriminator(fake, discriminator_weights, discriminator_statistics, discriminator_constants)
+        %sfake = (self).generator(z, learned, generator_statistics, generator_constants)
+        logits = (self).discriminator(fake, %sdiscriminator_weights, discriminator_statistics, discriminator_constants)
         loss = (self).generator_loss(logits)
         %s
         norm = (self).adam(generator_weights, gradients, means, variances, step[0])
@@ -150,8 +155,11 @@ final class TrainingStep {
         return torch.stack([d[0], torch.detach(loss), d[1], d[2], d[3], norm])"""
             .formatted(
                 positions(architecture),
+                architecture.classes() == 0 ? "" : ", labels",
                 architecture.latentSize(),
                 leaves("generator_weights", weights),
+                withClass(architecture, "learned"),
+                label(architecture),
                 gradients(weights),
                 averaging
                     ? """
@@ -168,15 +176,35 @@ final class TrainingStep {
     return Function.forward(lists, body);
   }
 
-  /** The offsets of a batch's parts. */
+  /** The offsets of a batch's parts, and with classes the labels. */
   private static String positions(Architecture architecture) {
     int image = architecture.shape().values();
     int latent = architecture.latentSize();
+    int all = image + 2 * latent;
     return """
         n = torch.floordiv(torch.numel(batch[0]), %d)
         first_noise = torch.mul(n, %d)
         second_noise = torch.mul(n, %d)"""
-        .formatted(image + 2 * latent, image, image + latent);
+            .formatted(architecture.classes() == 0 ? all : all + 1, image, image + latent)
+        + (architecture.classes() == 0
+            ? ""
+            : """
+
+            labels = torch.mul(n, %d)
+            label = torch.to(torch.slice(batch[0], 0, labels), %d)"""
+                .formatted(all, INT64));
+  }
+
+  /** Appends the embeddings of the classes to z. */
+  private static String withClass(Architecture architecture, String weights) {
+    return architecture.classes() == 0
+        ? ""
+        : "z = (self).%s(z, label, %s)\n".formatted(Generator.WITH_CLASS, weights);
+  }
+
+  /** The discriminator's further argument. */
+  private static String label(Architecture architecture) {
+    return architecture.classes() == 0 ? "" : "label, ";
   }
 
   private static String shape(ImageShape shape) {

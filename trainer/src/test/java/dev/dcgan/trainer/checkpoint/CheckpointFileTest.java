@@ -3,11 +3,13 @@ package dev.dcgan.trainer.checkpoint;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.DamagedFileException;
 import dev.dcgan.trainer.torch.HostTensor;
 import dev.dcgan.trainer.torch.Precision;
+import dev.dcgan.trainer.torch.SafetensorsFile;
 import dev.dcgan.trainer.torch.Tensor;
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -19,6 +21,7 @@ import java.security.MessageDigest;
 import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -194,7 +197,33 @@ class CheckpointFileTest {
     assertThatThrownBy(() -> CheckpointFile.read(file))
         .isInstanceOf(IOException.class)
         .hasMessageContaining("format_version 9")
-        .hasMessageContaining("reads 1 to 2");
+        .hasMessageContaining("reads 1 to 3");
+  }
+
+  @Test
+  void read_ofAConditionalRun_givesBackTheClasses() throws IOException {
+    ImageClasses classes = new ImageClasses(List.of("cat", "dog"), List.of(30L, 70L));
+    Checkpoint plain = checkpoint();
+    Checkpoint conditional =
+        new Checkpoint(
+            plain.architecture().withClasses(2),
+            plain.hyperparameters(),
+            new Checkpoint.Dataset("pets", "ab", 100, classes),
+            3,
+            99,
+            plain.tensors());
+
+    CheckpointFile.write(file, conditional);
+
+    Checkpoint read = HostTensor.copyOf(CheckpointFile.read(file));
+    assertThat(read).usingRecursiveComparison().isEqualTo(conditional);
+    assertThat(read.architecture().title()).contains("2 classes");
+    assertThat(Files.readString(file, StandardCharsets.ISO_8859_1))
+        .contains("\"format_version\":\"3\"")
+        .contains("{\\\"name\\\":\\\"cat\\\",\\\"images\\\":30}");
+    assertThatThrownBy(() -> new SafetensorsFile("checkpoint", 2).read(file))
+        .as("an older program")
+        .hasMessageContaining("format_version 3; this program reads 1 to 2");
   }
 
   @Test

@@ -441,6 +441,56 @@ class TrainerMainTest {
   }
 
   @Test
+  void train_conditional_isContinued_andEvaluatedByClass() throws Exception {
+    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--model=undisturbed")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("10 classes", "label accuracy", "Frechet by class");
+    }
+    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--run=c")) {
+      trainer.awaitLine("epoch 2/100: ");
+      trainer.terminate();
+      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
+    }
+    try (Trainer trainer = start(QUICK, LONG, "--run=c")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("--conditional not given (was true)");
+    }
+    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--run=c")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("resuming from", "published mnist28/1");
+    }
+    assertThat(models().open("mnist28", 1).readModel())
+        .isEqualTo(models().open("undisturbed", 1).readModel());
+
+    for (String what :
+        List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
+      try (Trainer trainer =
+          start(
+              List.of("evaluate"),
+              what,
+              "--dataset=digits",
+              "--images=300",
+              "--evaluation-images=200")) {
+        assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+        assertThat(trainer.output())
+            .containsPattern("label accuracy +[0-9.]+ +[0-9.]+ +200")
+            .containsPattern("class +accuracy +real +Frechet +real +images")
+            .containsPattern("(?m)^9 +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9.]+ +[0-9]+ against 30 held");
+      }
+    }
+    try (Trainer trainer =
+        start(List.of("export"), "--checkpoint=" + newest("c"), "--model=exported")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+    assertThat(models().open("exported", 1).classes().orElseThrow().size()).isEqualTo(10);
+    try (Trainer trainer = start(QUICK, "--init-from=c", "--epochs=1")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output())
+          .contains("--init-from c: it has conditional true; expected false");
+    }
+  }
+
+  @Test
   void train_onColorImages_needsNoPreset_andSaysWhatItExpects() throws Exception {
     colorImages("pets");
     List<String> colors = List.of("--data=pets", "--epochs=1", "--run=pets", "--http-port=0");
@@ -735,6 +785,12 @@ class TrainerMainTest {
     builder.environment().put("OPT_OUT_TRACKING", "true");
     builder.environment().putAll(environment);
     return new Trainer(builder.start());
+  }
+
+  private Path newest(String run) throws IOException {
+    RunDirectory folder = new RunDirectory(this.folder.resolve("runs").resolve(run));
+    List<Path> kept = folder.keptCheckpoints(folder.read()).files();
+    return kept.get(kept.size() - 1);
   }
 
   private Path newestCheckpoint() throws IOException {

@@ -37,6 +37,21 @@ class ConfigFieldsTest {
   }
 
   @Test
+  void conditional_false_isNotRecorded() throws Exception {
+    RunConfig unset = TrainingConfig.of(RunConfig.getDefaultInstance()).config();
+
+    assertThat(unset.hasConditional()).isFalse();
+    assertThat(TrainingConfig.of(RunConfig.newBuilder().setConditional(false).build()).config())
+        .isEqualTo(unset);
+    assertThat(
+            TrainingConfig.of(RunConfig.newBuilder().setConditional(true).build())
+                .withClasses(7)
+                .architecture()
+                .classes())
+        .isEqualTo(7);
+  }
+
+  @Test
   void everyDefault_isValid() throws Exception {
     for (Preset preset : Preset.values()) {
       RunConfig.Builder config = RunConfig.newBuilder().setPreset(preset.label);

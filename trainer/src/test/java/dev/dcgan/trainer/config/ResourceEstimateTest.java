@@ -27,7 +27,9 @@ class ResourceEstimateTest {
             Architecture.mnist28(16, 8),
             Architecture.mnist28Fast(8, 4),
             Architecture.paper(32, 3, 10, 8),
-            Architecture.paper(64, 1, 10, 4))) {
+            Architecture.paper(64, 1, 10, 4),
+            Architecture.mnist28Fast(8, 4).withClasses(3),
+            Architecture.paper(32, 3, 10, 8).withClasses(10))) {
       for (float emaDecay : new float[] {0, 0.9f}) {
         Hyperparameters hyperparameters = hyperparameters(4, emaDecay);
         try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {

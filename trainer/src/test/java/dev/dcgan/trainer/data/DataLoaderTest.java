@@ -196,6 +196,25 @@ final class DataLoaderTest {
   }
 
   @Test
+  void batch_hasItsLabelsBehindTheNoise() throws IOException {
+    int[] labels = {7, 8, 9};
+    List<String> seen = new ArrayList<>();
+    try (DataLoader batches =
+        new DataLoader(
+            new Numbers(3), 2, Noise.NONE, labels, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        float[] values = new float[batch.values().remaining() / Float.BYTES];
+        batch.values().asFloatBuffer().get(values);
+        int images = batch.size() * SHAPE.values();
+        seen.add(Arrays.toString(Arrays.copyOfRange(values, images, values.length)));
+      }
+    }
+
+    assertThat(seen).containsExactly("[9.0, 7.0]", "[8.0]");
+  }
+
+  @Test
   void batch_isReadByTheEngineAsItIs_smallerOnesToo() throws IOException {
     try (NDManager manager = NDManager.newBaseManager();
         DataLoader batches = inOrder(new Numbers(3), 2, 1, 1, 0)) {

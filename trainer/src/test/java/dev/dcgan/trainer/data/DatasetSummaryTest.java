@@ -7,6 +7,7 @@ import dev.dcgan.trainer.data.source.IgnoredFiles;
 import dev.dcgan.trainer.data.source.ImageSource;
 import java.io.IOException;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
 final class DatasetSummaryTest {
@@ -66,7 +67,7 @@ final class DatasetSummaryTest {
       for (int label : labels) {
         writer.add(new byte[1], label);
       }
-      return writer.finish("pets", classes);
+      return writer.finish("pets", IntStream.range(0, classes).mapToObj(Integer::toString).toList());
     }
   }
 

@@ -203,6 +203,36 @@ class QualityMeterTest {
   }
 
   @Test
+  void measure_byLabel_seesWhatImagesWereMadeFor() throws IOException {
+    ImageDataset others = new DigitsDataset(500, 3);
+    QualityMeter byLabel =
+        new QualityMeter(TRAINING, HELD_OUT, classifier, SIZES, true, () -> {});
+    int[] order = ImageBatches.permutation(others.size(), 7);
+
+    QualityReport right = byLabel.measure(source(others), i -> others.label(order[(int) i]));
+    QualityReport wrong =
+        byLabel.measure(source(others), i -> (others.label(order[(int) i]) + 1) % 10);
+
+    assertThat(right.metrics().get("label_accuracy")).isGreaterThan(0.9);
+    assertThat(right.metrics().get("label_accuracy_floor")).isGreaterThan(0.9);
+    assertThat(right.metrics().get("class_frechet_distance"))
+        .isLessThan(2 * right.metrics().get("class_frechet_floor"));
+    assertThat(right.metrics()).containsKeys("class_frechet_distance/0", "class_frechet_distance/9");
+    assertThat(right.baselineMetrics()).containsKeys("label_accuracy", "class_frechet_distance");
+    assertThat(right.toString()).contains("label accuracy", "Frechet by class", "mean of 10");
+    assertThat(right.classTable().lines()).hasSize(11);
+    assertThat(right.classTable()).contains("50 against 60 held-out");
+    assertThat(wrong.metrics().get("label_accuracy")).isLessThan(0.1);
+    assertThat(wrong.metrics().get("class_frechet_distance"))
+        .isGreaterThan(5 * right.metrics().get("class_frechet_distance"));
+    assertThat(wrong.metrics().get("frechet_distance"))
+        .isEqualTo(right.metrics().get("frechet_distance"));
+    assertThat(byLabel.measure(source(others)).metrics())
+        .isEqualTo(meter.measure(source(others)).metrics())
+        .doesNotContainKeys("label_accuracy", "class_frechet_distance");
+  }
+
+  @Test
   void measure_withoutLabels_hasNoClassMetrics() throws IOException {
     FeatureExtractor corners = new Corners();
 

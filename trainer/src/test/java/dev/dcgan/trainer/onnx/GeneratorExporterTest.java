@@ -23,6 +23,8 @@ import java.util.Map;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 
 final class GeneratorExporterTest {
 
@@ -36,7 +38,7 @@ final class GeneratorExporterTest {
     Layer first = new Layer(1, 1, 1, 1, 0, new float[] {4}, new float[] {1}, norm);
     Layer last = new Layer(1, 1, 1, 1, 0, new float[] {1}, new float[] {0}, null);
     GeneratorWeights weights =
-        new GeneratorWeights("point", 1, new ImageShape(1, 1, 1), List.of(first, last));
+        new GeneratorWeights("point", 1, new ImageShape(1, 1, 1), null, List.of(first, last));
 
     ModelProto model = ModelProto.parseFrom(GeneratorExporter.toOnnx(weights, Map.of()));
 
@@ -98,7 +100,7 @@ final class GeneratorExporterTest {
   void toOnnx_whenLayersDoNotMakeTheStatedShape_saysWhatTheyMake() {
     GeneratorWeights grey = LoopGenerator.grey().weights();
     GeneratorWeights mislabelled =
-        new GeneratorWeights("mnist28", 8, new ImageShape(32, 32, 1), grey.layers());
+        new GeneratorWeights("mnist28", 8, new ImageShape(32, 32, 1), null, grey.layers());
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> GeneratorExporter.toOnnx(mislabelled, Map.of()))
@@ -109,7 +111,7 @@ final class GeneratorExporterTest {
   void toOnnx_whenALayerIsShortOfWeights_saysHowMany() {
     Layer layer = new Layer(2, 1, 3, 1, 0, new float[17], new float[1], null);
     GeneratorWeights weights =
-        new GeneratorWeights("short", 2, new ImageShape(3, 3, 1), List.of(layer));
+        new GeneratorWeights("short", 2, new ImageShape(3, 3, 1), null, List.of(layer));
 
     assertThatIllegalArgumentException()
         .isThrownBy(() -> GeneratorExporter.toOnnx(weights, Map.of()))
@@ -117,13 +119,33 @@ final class GeneratorExporterTest {
   }
 
   @Test
-  void toOnnx_passesTheReferenceChecker(@TempDir Path folder) throws Exception {
+  void toOnnx_ofAConditionalGenerator_hasASecondInput() throws IOException {
+    byte[] onnx = GeneratorExporter.toOnnx(LoopGenerator.conditional(10).weights(), Map.of());
+
+    ModelProto model = ModelProto.parseFrom(onnx);
+    assertThat(model.getGraph().getInputList())
+        .extracting(input -> input.getName() + " " + input.getType().getTensorType().getElemType())
+        .containsExactly("z 1", "label 7"); // float, int64
+    assertThat(model.getGraph().getInput(1).getType().getTensorType().getShape().getDimList())
+        .extracting(dim -> dim.getDimParam())
+        .containsExactly("N");
+    assertThat(model.getMetadataPropsList())
+        .extracting(each -> each.getKey() + "=" + each.getValue())
+        .contains("classes=10", "label_scheme=philox4x32-10/counts/1", "latent_size=8");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void toOnnx_passesTheReferenceChecker(boolean conditional, @TempDir Path folder)
+      throws Exception {
     assumeTrue(
         Files.isExecutable(PYTHON) && python(folder, "import onnx.checker") == 0,
         "python3-onnx is not installed: onnx.checker is not run");
     Files.write(
         folder.resolve("model.onnx"),
-        GeneratorExporter.toOnnx(LoopGenerator.color().weights(), Map.of("run_id", "r1")));
+        GeneratorExporter.toOnnx(
+            (conditional ? LoopGenerator.conditional(10) : LoopGenerator.color()).weights(),
+            Map.of("run_id", "r1")));
 
     int exit =
         python(folder, "import onnx; onnx.checker.check_model('model.onnx', full_check=True)");

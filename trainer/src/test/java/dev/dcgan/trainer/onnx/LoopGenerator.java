@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.onnx;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.gan.ClassEmbedding;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.trainer.gan.GeneratorWeights.BatchNorm;
 import dev.dcgan.trainer.gan.GeneratorWeights.Layer;
@@ -20,8 +21,25 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
             "mnist28",
             8,
             new ImageShape(28, 28, 1),
+            null,
             List.of(
                 layer(random, 8, 6, 3, 2, 0, true),
+                layer(random, 6, 5, 4, 1, 0, true),
+                layer(random, 5, 4, 3, 2, 0, true),
+                layer(random, 4, 1, 4, 2, 0, false))));
+  }
+
+  /** As {@link #grey}, with classes. */
+  static LoopGenerator conditional(int classes) {
+    Random random = new Random(29);
+    return new LoopGenerator(
+        new GeneratorWeights(
+            "mnist28",
+            8,
+            new ImageShape(28, 28, 1),
+            new ClassEmbedding(classes, 3, normals(random, 3 * classes, 0, 1)),
+            List.of(
+                layer(random, 11, 6, 3, 2, 0, true),
                 layer(random, 6, 5, 4, 1, 0, true),
                 layer(random, 5, 4, 3, 2, 0, true),
                 layer(random, 4, 1, 4, 2, 0, false))));
@@ -35,6 +53,7 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
             "paper16",
             7,
             new ImageShape(16, 16, 3),
+            null,
             List.of(
                 layer(random, 7, 6, 4, 1, 0, true),
                 layer(random, 6, 5, 4, 2, 1, true),
@@ -71,14 +90,18 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
   }
 
   @Override
-  public float[] generate(float[] latents, int n) {
+  public float[] generate(float[] latents, long[] labels, int n) {
     int latent = weights.latentSize();
     int size = weights.shape().values();
     float[] images = new float[n * size];
     for (int image = 0; image < n; image++) {
-      double[] x = new double[latent];
+      ClassEmbedding embedding = weights.embedding();
+      double[] x = new double[latent + (embedding == null ? 0 : embedding.size())];
       for (int i = 0; i < latent; i++) {
         x[i] = latents[image * latent + i];
+      }
+      if (embedding != null) {
+        embed(embedding, labels[image], x, latent);
       }
       x = image(x);
       for (int i = 0; i < size; i++) {
@@ -86,6 +109,19 @@ record LoopGenerator(GeneratorWeights weights) implements ImageGenerator<float[]
       }
     }
     return images;
+  }
+
+  /** The README's formula: label = from + classes * (to + classes * k). */
+  private static void embed(ClassEmbedding embedding, long label, double[] x, int offset) {
+    int classes = embedding.classes();
+    long from = label % classes;
+    long to = (label - from) / classes % classes;
+    long k = (label - from - classes * to) / classes / classes;
+    for (int i = 0; i < embedding.size(); i++) {
+      double e = embedding.values()[(int) from * embedding.size() + i];
+      double other = embedding.values()[(int) to * embedding.size() + i];
+      x[offset + i] = e + k / 65536.0 * (other - e);
+    }
   }
 
   private double[] image(double[] z) {

@@ -4,14 +4,17 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
 import ai.djl.engine.EngineException;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.ImageDataset;
+import dev.dcgan.trainer.data.digits.DigitsDataset;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunDirectory;
@@ -123,6 +126,70 @@ class TrainingSessionTest {
             RunEvent.EventCase.WARNING, // The images are all alike.
             RunEvent.EventCase.MODEL_PUBLISHED,
             RunEvent.EventCase.STATE_CHANGED);
+  }
+
+  @Test
+  void train_conditional_publishesTheClasses() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(1).setConditional(true));
+
+    train(run, stop -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    assertThat(run.read().getConfig().getConditional()).isTrue();
+    ModelBundle published = models.open("mnist28", 1);
+    assertThat(published.manifest().getFormatVersion()).isEqualTo(3);
+    assertThat(published.manifest().getLabelScheme()).isEqualTo(Labels.SCHEME);
+    assertThat(published.classes()).get().asString().startsWith("0 (0), 1 (1)");
+    assertThat(published.classes().orElseThrow().size()).isEqualTo(10);
+    assertThat(published.manifest().getQualityMap())
+        .containsKeys("label_accuracy", "class_frechet_distance", "class_frechet_distance/9");
+    BufferedImage sheet = ImageIO.read(run.samples().resolve("epoch-001.png").toFile());
+    assertThat(sheet.getHeight()).as("ten rows").isEqualTo(10 * (28 * 3 + 6) + 6);
+    assertThat(
+            CheckpointFile.read(InitialWeights.newest(run)).architecture().classes())
+        .isEqualTo(10);
+  }
+
+  @Test
+  void prepare_conditional_withoutLabels_saysWhatToDo() throws Exception {
+    Path pictures = Files.createDirectories(folder.resolve("pictures"));
+    for (int i = 0; i < 20; i++) {
+      BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
+      picture.getRaster().setSample(i % 28, 14, 0, 255);
+      ImageIO.write(picture, "png", pictures.resolve("%02d.png".formatted(i)).toFile());
+    }
+    TrainingConfig config =
+        TrainingConfig.of(
+            config().clearImages().setData(pictures.toString()).setConditional(true).build());
+
+    assertThatIOException()
+        .isThrownBy(() -> training().prepare(config, "", new StopSignal()).close())
+        .isInstanceOf(FinalFailureException.class)
+        .withMessageContainingAll("--conditional on pictures", "no labels", "2 to 10000 classes");
+  }
+
+  @Test
+  void initialWeights_mustHaveTheClassesOfTheRun() throws Exception {
+    RunDirectory plain = create(config -> config.setEpochs(1));
+    train(plain, stop -> {});
+    RunDirectory conditional = create(config -> config.setEpochs(1).setConditional(true));
+    train(conditional, stop -> {});
+    TrainingConfig config = TrainingConfig.of(config().build());
+    TrainingConfig withClasses = TrainingConfig.of(config().setConditional(true).build());
+    Path file = InitialWeights.newest(conditional);
+
+    assertThatIOException()
+        .isThrownBy(() -> InitialWeights.find(plain.id(), store, models, withClasses))
+        .withMessageContaining("it has conditional false; expected true");
+    assertThatIOException()
+        .isThrownBy(() -> InitialWeights.find(conditional.id(), store, models, config))
+        .withMessageContaining("it has conditional true; expected false");
+    assertThat(InitialWeights.find(conditional.id(), store, models, withClasses)).isEqualTo(file);
+    InitialWeights.requireClasses(file, withClasses, new DigitsDataset(20, 5));
+    assertThatIOException()
+        .isThrownBy(
+            () -> InitialWeights.requireClasses(file, withClasses, new DigitsDataset(5, 5)))
+        .withMessageContainingAll("its classes are 0 (0)", "those of the images, 0 (0), 1 (1)");
   }
 
   @Test
@@ -472,16 +539,16 @@ class TrainingSessionTest {
     Path file = InitialWeights.newest(run);
 
     for (String given : List.of(file.toString(), run.id(), "mnist28", "mnist28/1")) {
-      assertThat(InitialWeights.find(given, store, models, config.architecture()))
+      assertThat(InitialWeights.find(given, store, models, config))
           .as(given)
           .isEqualTo(file);
     }
     assertThatIOException()
-        .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config.architecture()))
+        .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config))
         .withMessageContaining("--init-from absent/2");
     TrainingConfig wider = TrainingConfig.of(config().setWidth(8).setLatent(9).build());
     assertThatIOException()
-        .isThrownBy(() -> InitialWeights.find(run.id(), store, models, wider.architecture()))
+        .isThrownBy(() -> InitialWeights.find(run.id(), store, models, wider))
         .withMessageContainingAll("width 4; expected 8", "latent 8; expected 9");
   }
 

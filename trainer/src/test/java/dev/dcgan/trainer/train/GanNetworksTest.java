@@ -54,7 +54,7 @@ class GanNetworksTest {
         .ignoringFields("hyperparameters")
         .isEqualTo(before);
     assertThat(manager.getManagedArrays()).hasSize(both);
-    others.pixels(new float[8], 1);
+    others.pixels(new float[8], new long[0], 1);
     assertThat(both).isEqualTo(2 * arrays);
     assertThat(manager.getManagedArrays()).hasSize(both);
   }

@@ -21,6 +21,8 @@ import org.junit.jupiter.api.Test;
 class TrainingLoopTest {
 
   private static final Architecture NARROW = Architecture.mnist28(16, 8);
+  private static final Labelled LABELLED =
+      new Labelled(new Ramps(40, new ImageShape(28, 28, 1)), "class");
 
   @Test
   void run_sameArguments_givesTheSameWeightsToTheBit() throws IOException {
@@ -124,6 +126,56 @@ class TrainingLoopTest {
             .isEqualTo(undisturbed.sampleGrids.get(undisturbed.sampleGrids.size() - 1));
       }
     }
+  }
+
+  @Test
+  void run_conditional_stoppedAnywhere_givesTheSameWeights() throws IOException {
+    Checkpoint expected = train(LABELLED, everything(3), new Recorder(), null);
+    for (int stop = 1; stop < expected.step(); stop++) {
+      Recorder recorder = new Recorder();
+      recorder.stopAt = stop;
+      Checkpoint stopped = train(LABELLED, everything(3), recorder, null);
+
+      Checkpoint resumed = train(LABELLED, everything(3), new Recorder(), stopped);
+
+      assertThat(resumed)
+          .as("stopped at step %d", stop)
+          .usingRecursiveComparison()
+          .isEqualTo(expected);
+    }
+    assertThat(expected.dataset().classes()).hasToString("class 0 (0), class 1 (1), class 2 (2)");
+    assertThat(expected.tensors())
+        .containsKeys(
+            "generator.00Embedding_weight",
+            "discriminator.06Projection_weight",
+            "average.generator.00Embedding_weight",
+            "adam.generator.00Embedding_weight.mean",
+            "adam.discriminator.06Projection_weight.variance");
+  }
+
+  @Test
+  void run_conditional_hasARowOfSamplesForEachClass() throws IOException {
+    Recorder recorder = new Recorder();
+
+    train(LABELLED, hyperparameters(1, 3), recorder, null);
+
+    assertThat(recorder.sampleGrids).allSatisfy(grid -> assertThat(grid).hasSize(15));
+    assertThat(recorder.sampleLabels)
+        .containsExactly(0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2);
+  }
+
+  @Test
+  void run_conditional_fromACheckpointOfOtherLabels_refuses() throws IOException {
+    Checkpoint checkpoint = train(LABELLED, hyperparameters(1, 3), new Recorder(), null);
+    Labelled others = new Labelled(LABELLED.images(), "kind");
+
+    assertThatThrownBy(() -> train(others, hyperparameters(2, 3), new Recorder(), checkpoint))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("classes kind 0 (0)")
+        .hasMessageContaining("classes class 0 (0)");
+    assertThatThrownBy(() -> train(hyperparameters(2, 3), new Recorder(), checkpoint))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("width 8, 3 classes); expected mnist28");
   }
 
   @Test
@@ -263,7 +315,7 @@ class TrainingLoopTest {
     z[0] = 1;
     try (TrainedGenerator average = new TrainedGenerator(with);
         TrainedGenerator last = new TrainedGenerator(without)) {
-      assertThat(average.images(z, 1)).isNotEqualTo(last.images(z, 1));
+      assertThat(average.images(z, new long[0], 1)).isNotEqualTo(last.images(z, new long[0], 1));
     }
   }
 
@@ -326,6 +378,57 @@ class TrainingLoopTest {
     return train(hyperparameters, recorder, null);
   }
 
+  /** Trains a conditional model. */
+  private static Checkpoint train(
+      Labelled data,
+      Hyperparameters hyperparameters,
+      Recorder recorder,
+      @Nullable Checkpoint from)
+      throws IOException {
+    new TrainingLoop(NARROW.withClasses(data.classes()), hyperparameters, data, recorder)
+        .run(TrainingDevice.select("cpu"), from);
+    return recorder.last();
+  }
+
+  /** Images with labels in turn. */
+  private record Labelled(ImageDataset images, String prefix) implements ImageDataset {
+
+    @Override
+    public String name() {
+      return images.name();
+    }
+
+    @Override
+    public ImageShape shape() {
+      return images.shape();
+    }
+
+    @Override
+    public int size() {
+      return images.size();
+    }
+
+    @Override
+    public int classes() {
+      return 3;
+    }
+
+    @Override
+    public String className(int label) {
+      return prefix + " " + label;
+    }
+
+    @Override
+    public int label(int index) {
+      return index % 3;
+    }
+
+    @Override
+    public void copyPixels(int index, byte[] target, int offset) throws IOException {
+      images.copyPixels(index, target, offset);
+    }
+  }
+
   /** Images that differ: ramps from another corner each. */
   private record Ramps(int size, ImageShape shape) implements ImageDataset {
 
@@ -347,6 +450,7 @@ class TrainingLoopTest {
     final List<Step> steps = new ArrayList<>();
     final List<Epoch> epochs = new ArrayList<>();
     final List<List<byte[]>> sampleGrids = new ArrayList<>();
+    int[] sampleLabels = {};
     final List<Integer> ends = new ArrayList<>();
     final List<Checkpoint> checkpoints = new ArrayList<>();
     long stopAt = Long.MAX_VALUE;
@@ -370,6 +474,7 @@ class TrainingLoopTest {
     public Next atEpochEnd(int epoch, Snapshot snapshot) throws IOException {
       ends.add(epoch);
       sampleGrids.add(snapshot.sampleImages());
+      sampleLabels = snapshot.sampleLabels();
       checkpoints.add(HostTensor.copyOf(snapshot.checkpoint()));
       return Next.CONTINUE;
     }

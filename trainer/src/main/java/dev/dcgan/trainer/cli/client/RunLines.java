@@ -109,7 +109,7 @@ final class RunLines {
     StringBuilder line =
         new StringBuilder("epoch %d/%d: quality".formatted(evaluated.getEpoch(), epochs));
     String separator = " ";
-    for (String figure : List.of(FRECHET, "precision", "recall", "modes_covered")) {
+    for (String figure : List.of(FRECHET, "precision", "recall", "modes_covered", "label_accuracy")) {
       if (evaluated.containsQuality(figure)) {
         line.append(separator)
             .append(figure.replace('_', ' '))

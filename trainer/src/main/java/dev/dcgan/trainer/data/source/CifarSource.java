@@ -28,7 +28,18 @@ public final class CifarSource implements ImageSource {
   private static final int AREA = SIDE * SIDE;
   private static final int CHANNELS = 3;
   private static final int RECORD_BYTES = 1 + AREA * CHANNELS;
-  private static final int CLASSES = 10;
+  private static final List<String> CLASSES =
+      List.of(
+          "airplane",
+          "automobile",
+          "bird",
+          "cat",
+          "deer",
+          "dog",
+          "frog",
+          "horse",
+          "ship",
+          "truck");
   private static final int BUFFER_BYTES = 1 << 16;
 
   private final int size;
@@ -99,7 +110,12 @@ public final class CifarSource implements ImageSource {
 
   @Override
   public int classes() {
-    return CLASSES;
+    return CLASSES.size();
+  }
+
+  @Override
+  public String className(int label) {
+    return CLASSES.get(label);
   }
 
   @Override
@@ -116,10 +132,10 @@ public final class CifarSource implements ImageSource {
       throw new IOException("cannot read " + file + ": it was truncated while it was read");
     }
     int label = bytes[0] & 0xFF;
-    if (label >= CLASSES) {
+    if (label >= CLASSES.size()) {
       throw new IOException(
           "cannot read %s: label %d in record %d; expected 0 to %d as in CIFAR-10's binary version"
-              .formatted(file, label, read, CLASSES - 1));
+              .formatted(file, label, read, CLASSES.size() - 1));
     }
     remaining--;
     return new RawImage(

@@ -49,7 +49,14 @@ final class EvaluationListener implements SessionListener {
       measured =
           context
               .stop()
-              .interruptibly(() -> context.evaluator().measure(end.snapshot()::pixels, latentSize));
+              .interruptibly(
+                  () ->
+                      context
+                          .evaluator()
+                          .measure(
+                              end.snapshot()::pixels,
+                              latentSize,
+                              end.checkpoint().dataset().classes()));
       failure = null;
     } catch (InterruptedIOException | NonFiniteException e) {
       throw e;

@@ -63,7 +63,7 @@ final class TensorBoardListener implements SessionListener {
                 "quality/" + name,
                 step,
                 metric.getValue(),
-                name.startsWith("frechet") ? "Not comparable with Inception FID." : "");
+                name.contains("frechet") ? "Not comparable with Inception FID." : "");
           }
         });
   }
