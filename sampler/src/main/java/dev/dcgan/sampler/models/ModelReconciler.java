@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.models;
 
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -52,6 +53,8 @@ final class ModelReconciler {
   private final Map<String, ServedVersion> serving = new HashMap<>();
   private final Map<String, Long> pins = new HashMap<>();
   private final LogOnChange problems = new LogOnChange();
+  // Versions that this look could not load although they are not at fault, and why.
+  private final Map<Path, String> failures = new HashMap<>();
   private RepositorySurvey survey = new RepositorySurvey(List.of(), List.of());
 
   ModelReconciler(
@@ -87,6 +90,7 @@ final class ModelReconciler {
       return false;
     }
     problems.nextLook();
+    failures.clear();
     loader.nextLook();
     reportErrors(this::findModels);
     known.forEach(name -> reportErrors(() -> reconcile(name)));
@@ -147,15 +151,22 @@ final class ModelReconciler {
     }
     for (RepositorySurvey.Model model : survey.models()) {
       for (long version : model.versions()) {
+        Path folder = folder(model.name(), version);
         String reason = loader.reason(model.name(), version);
+        if (reason == null) {
+          reason = failures.get(folder);
+        }
         if (reason != null) {
-          Path folder = repository.root().resolve(model.name()).resolve(Long.toString(version));
           all.add(forCallers(folder, reason, true));
         }
       }
     }
     all.sort(Comparator.comparing(Skipped::path));
     return all;
+  }
+
+  private Path folder(String model, long version) {
+    return repository.root().resolve(model).resolve(Long.toString(version));
   }
 
   private Skipped forCallers(Path path, String reason, boolean version) {
@@ -248,19 +259,27 @@ final class ModelReconciler {
       return false; // The loader has logged it.
     } catch (LoadBackoff.TooEarlyException e) {
       problems.keep(problemKey(model, version, e.getCause()));
+      failed(model, version, e.getCause());
       return false;
     } catch (IOException | RuntimeException | Error e) {
       if (health.isLost()) {
         return false; // It is logged, and the version is not at fault.
       }
+      String summary = failed(model, version, e);
       String problem =
-          "skipped %s/%d for now, %s: %s"
-              .formatted(model, version, meanwhile(model), RuntimeFailure.of(e).summary());
+          "skipped %s/%d for now, %s: %s".formatted(model, version, meanwhile(model), summary);
       if (problems.error(problemKey(model, version, e), problem, e)) {
         listener.rejected(model);
       }
       return false;
     }
+  }
+
+  @CanIgnoreReturnValue
+  private String failed(String model, long version, @Nullable Throwable e) {
+    String summary = e == null ? "" : RuntimeFailure.of(e).summary();
+    failures.put(folder(model, version), "cannot be loaded now: " + summary);
+    return summary;
   }
 
   /** The same key for all attempts that fail alike: their messages may contain changing numbers. */
