@@ -96,7 +96,7 @@ final class ModelReconciler {
     known.forEach(name -> reportErrors(() -> reconcile(name)));
     // The versions to keep besides are loaded once all models are served.
     known.forEach(name -> reportErrors(() -> keepNewest(name)));
-    models.updateSkipped(skipped());
+    reportErrors(() -> models.updateSkipped(skipped()));
     listener.inMemory(models.loadedVersions());
     return config.names().isEmpty() ? !serving.isEmpty() : serving.keySet().containsAll(known);
   }
@@ -120,13 +120,20 @@ final class ModelReconciler {
   }
 
   private void findModels() throws IOException {
+    try {
+      survey = repository.survey();
+    } catch (IOException e) {
+      Skipped all =
+          new Skipped(repository.root(), "cannot be read: " + ErrorMessages.oneLine(e), false);
+      survey = new RepositorySurvey(List.of(), List.of(all));
+      throw e;
+    }
     if (config.names().isEmpty()) {
       known.addAll(repository.models());
       if (known.isEmpty()) {
         problems.info("%s holds no model yet: waiting for one".formatted(repository.root()));
       }
     }
-    survey = repository.survey();
     for (Skipped skipped : survey.skipped()) {
       // The loader reports versions, once their files have settled.
       if (!skipped.version() && concerns(skipped)) {
@@ -135,10 +142,12 @@ final class ModelReconciler {
     }
   }
 
-  /** Whether a skipped path belongs to a model that is to be served. */
+  /** Whether a skipped path is the repository or belongs to a model that is to be served. */
   private boolean concerns(Skipped skipped) {
     Path model = repository.root().relativize(skipped.path()).getName(0);
-    return config.names().isEmpty() || config.names().contains(model.toString());
+    return config.names().isEmpty()
+        || model.toString().isEmpty()
+        || config.names().contains(model.toString());
   }
 
   /** What this look does not serve, for callers. */
@@ -172,7 +181,9 @@ final class ModelReconciler {
   private Skipped forCallers(Path path, String reason, boolean version) {
     Path relative = repository.root().relativize(path);
     String shown = LoadErrors.forCallers(repository.root(), reason);
-    return new Skipped(relative, shown.replace(relative + "/", ""), version);
+    return relative.toString().isEmpty()
+        ? new Skipped(Path.of("."), shown, version)
+        : new Skipped(relative, shown.replace(relative + "/", ""), version);
   }
 
   private void reconcile(String model) throws IOException {

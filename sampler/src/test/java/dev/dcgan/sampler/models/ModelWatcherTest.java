@@ -87,6 +87,30 @@ class ModelWatcherTest {
   }
 
   @Test
+  void unreadableRepository_isNamed() throws Exception {
+    publish(1);
+    ModelRegistry models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    Path away = root.resolveSibling(root.getFileName() + "-away");
+    Files.move(root, away);
+    Files.createFile(root);
+    awaitLook();
+    assertThat(models.skipped())
+        .singleElement()
+        .satisfies(skipped -> assertThat(skipped.path()).isEqualTo(Path.of(".")))
+        .satisfies(
+            skipped ->
+                assertThat(skipped.reason())
+                    .startsWith("cannot be read: ")
+                    .doesNotContain(root.toString()));
+
+    Files.delete(root);
+    Files.move(away, root);
+    awaitLook();
+    assertThat(models.skipped()).isEmpty();
+  }
+
+  @Test
   void unreadableManifest_isNamed() throws Exception {
     publish(1);
     publish(2);
