@@ -37,10 +37,10 @@ public record RepositorySurvey(List<Model> models, List<Skipped> skipped) {
    */
   public record Skipped(Path path, String reason, boolean version) {
 
-    /** The path and the reason. */
+    /** The path and the reason, in one line whatever the path is. */
     @Override
     public String toString() {
-      return path + ": " + reason;
+      return (path + ": " + reason).replaceAll("\\p{Cntrl}", "?");
     }
   }
 }

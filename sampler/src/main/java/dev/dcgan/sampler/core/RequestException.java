@@ -46,11 +46,8 @@ public final class RequestException extends RuntimeException {
   private final Duration retryAfter;
 
   private RequestException(Code code, String field, String message, Duration retryAfter) {
-    super(
-        oneShortLine(message),
-        null,
-        false,
-        false); // The client's affair: nobody needs the stack trace.
+    // The client's affair: nobody needs the stack trace.
+    super(oneShortLine(message), null, false, false);
     this.code = code;
     this.field = field;
     this.retryAfter = retryAfter;

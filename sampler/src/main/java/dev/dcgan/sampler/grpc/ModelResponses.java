@@ -29,7 +29,7 @@ final class ModelResponses {
 
   private static SkippedPath of(Skipped skipped) {
     return SkippedPath.newBuilder()
-        .setPath(skipped.path().toString())
+        .setPath(skipped.path().toString().replaceAll("\\p{Cntrl}", "?"))
         .setReason(skipped.reason())
         .build();
   }

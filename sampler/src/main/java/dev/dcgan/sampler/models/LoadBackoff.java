@@ -6,7 +6,6 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
 import java.util.function.Predicate;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Exponential backoff between attempts to load a version that is not at fault, such as when memory
@@ -79,12 +78,6 @@ final class LoadBackoff<K> {
             cause,
             delay.compareTo(MAX_DELAY) > 0 ? MAX_DELAY : delay,
             nanoClock.getAsLong()));
-  }
-
-  /** Why a version could not be loaded when it was last tried; null: it could. */
-  @Nullable Throwable lastFailure(K version) {
-    Failed last = failed.get(version);
-    return last == null ? null : last.cause;
   }
 
   void succeeded(K version) {

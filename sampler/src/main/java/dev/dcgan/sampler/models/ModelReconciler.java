@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.models;
 
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -52,6 +53,8 @@ final class ModelReconciler {
   private final Map<String, ServedVersion> serving = new HashMap<>();
   private final Map<String, Long> pins = new HashMap<>();
   private final LogOnChange problems = new LogOnChange();
+  // Versions that this look could not load although they are not at fault, and why.
+  private final Map<Path, String> failures = new HashMap<>();
   private RepositorySurvey survey = new RepositorySurvey(List.of(), List.of());
 
   ModelReconciler(
@@ -87,12 +90,13 @@ final class ModelReconciler {
       return false;
     }
     problems.nextLook();
+    failures.clear();
     loader.nextLook();
     reportErrors(this::findModels);
     known.forEach(name -> reportErrors(() -> reconcile(name)));
     // The versions to keep besides are loaded once all models are served.
     known.forEach(name -> reportErrors(() -> keepNewest(name)));
-    models.updateSkipped(skipped());
+    reportErrors(() -> models.updateSkipped(skipped()));
     listener.inMemory(models.loadedVersions());
     return config.names().isEmpty() ? !serving.isEmpty() : serving.keySet().containsAll(known);
   }
@@ -116,13 +120,20 @@ final class ModelReconciler {
   }
 
   private void findModels() throws IOException {
+    try {
+      survey = repository.survey();
+    } catch (IOException e) {
+      Skipped all =
+          new Skipped(repository.root(), "cannot be read: " + ErrorMessages.oneLine(e), false);
+      survey = new RepositorySurvey(List.of(), List.of(all));
+      throw e;
+    }
     if (config.names().isEmpty()) {
       known.addAll(repository.models());
       if (known.isEmpty()) {
         problems.info("%s holds no model yet: waiting for one".formatted(repository.root()));
       }
     }
-    survey = repository.survey();
     for (Skipped skipped : survey.skipped()) {
       // The loader reports versions, once their files have settled.
       if (!skipped.version() && concerns(skipped)) {
@@ -131,10 +142,12 @@ final class ModelReconciler {
     }
   }
 
-  /** Whether a skipped path belongs to a model that is to be served. */
+  /** Whether a skipped path is the repository or belongs to a model that is to be served. */
   private boolean concerns(Skipped skipped) {
     Path model = repository.root().relativize(skipped.path()).getName(0);
-    return config.names().isEmpty() || config.names().contains(model.toString());
+    return config.names().isEmpty()
+        || model.toString().isEmpty()
+        || config.names().contains(model.toString());
   }
 
   /** What this look does not serve, for callers. */
@@ -147,9 +160,12 @@ final class ModelReconciler {
     }
     for (RepositorySurvey.Model model : survey.models()) {
       for (long version : model.versions()) {
+        Path folder = folder(model.name(), version);
         String reason = loader.reason(model.name(), version);
+        if (reason == null) {
+          reason = failures.get(folder);
+        }
         if (reason != null) {
-          Path folder = repository.root().resolve(model.name()).resolve(Long.toString(version));
           all.add(forCallers(folder, reason, true));
         }
       }
@@ -158,10 +174,16 @@ final class ModelReconciler {
     return all;
   }
 
+  private Path folder(String model, long version) {
+    return repository.root().resolve(model).resolve(Long.toString(version));
+  }
+
   private Skipped forCallers(Path path, String reason, boolean version) {
     Path relative = repository.root().relativize(path);
     String shown = LoadErrors.forCallers(repository.root(), reason);
-    return new Skipped(relative, shown.replace(relative + "/", ""), version);
+    return relative.toString().isEmpty()
+        ? new Skipped(Path.of("."), shown, version)
+        : new Skipped(relative, shown.replace(relative + "/", ""), version);
   }
 
   private void reconcile(String model) throws IOException {
@@ -248,19 +270,27 @@ final class ModelReconciler {
       return false; // The loader has logged it.
     } catch (LoadBackoff.TooEarlyException e) {
       problems.keep(problemKey(model, version, e.getCause()));
+      failed(model, version, e.getCause());
       return false;
     } catch (IOException | RuntimeException | Error e) {
       if (health.isLost()) {
         return false; // It is logged, and the version is not at fault.
       }
+      String summary = failed(model, version, e);
       String problem =
-          "skipped %s/%d for now, %s: %s"
-              .formatted(model, version, meanwhile(model), RuntimeFailure.of(e).summary());
+          "skipped %s/%d for now, %s: %s".formatted(model, version, meanwhile(model), summary);
       if (problems.error(problemKey(model, version, e), problem, e)) {
         listener.rejected(model);
       }
       return false;
     }
+  }
+
+  @CanIgnoreReturnValue
+  private String failed(String model, long version, @Nullable Throwable e) {
+    String summary = e == null ? "" : RuntimeFailure.of(e).summary();
+    failures.put(folder(model, version), "cannot be loaded now: " + summary);
+    return summary;
   }
 
   /** The same key for all attempts that fail alike: their messages may contain changing numbers. */

@@ -255,15 +255,10 @@ final class VersionLoader {
     return invalid;
   }
 
-  /** Why a version is not loaded; null: it is, or nobody has tried. */
+  /** Why a version is rejected; null: it is not. */
   @Nullable String reason(String model, long version) {
-    Id id = new Id(model, version);
-    Rejected entry = rejected.get(id);
-    if (entry != null) {
-      return entry.reason;
-    }
-    Throwable failure = backoff.lastFailure(id);
-    return failure == null ? null : "cannot be loaded now: " + RuntimeFailure.of(failure).summary();
+    Rejected entry = rejected.get(new Id(model, version));
+    return entry == null ? null : entry.reason;
   }
 
   /** Notes what changes from look to look. */

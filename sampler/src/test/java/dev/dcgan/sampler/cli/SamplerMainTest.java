@@ -386,11 +386,15 @@ class SamplerMainTest {
     Files.copy(models.resolve("digits/2/model.onnx"), models.resolve("bare/1/model.onnx"));
     Files.createDirectories(models.resolve("Upper/1"));
     Files.copy(models.resolve("digits/2/model.onnx"), models.resolve("Upper/1/model.onnx"));
+    TestModels.publish(repository, "cats", 1, 1);
+    Files.writeString(models.resolve("cats/.serving-version"), "new");
 
     Ended listed = run("models", "--repository=" + models);
     assertThat(listed.exitCode()).as(listed.err()).isZero();
     assertThat(listed.out())
-        .hasLineCount(5)
+        .hasLineCount(7)
+        .containsOnlyOnce("cats/.serving-version")
+        .containsPattern("(?m)^cats +1 +- ")
         .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +yes +3,2$")
         .containsPattern("(?m)^skipped: .*digits/1.manifest.json ")
         .containsPattern("(?m)^skipped: .*bare/1 has no manifest.json.*--allow-unverified")

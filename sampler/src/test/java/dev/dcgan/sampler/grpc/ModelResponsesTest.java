@@ -15,13 +15,13 @@ class ModelResponsesTest {
   void skippedPaths_areBounded_andCounted() {
     List<Skipped> skipped =
         IntStream.range(0, 1000)
-            .mapToObj(i -> new Skipped(Path.of("m%03d".formatted(i)), "is a file", false))
+            .mapToObj(i -> new Skipped(Path.of("m%03d\n".formatted(i)), "is a file", false))
             .toList();
 
     ListModelsResponse response = ModelResponses.of(List.of(), skipped, 4 << 20);
 
     assertThat(response.getSkippedTotal()).isEqualTo(1000);
     assertThat(response.getSkippedCount()).isEqualTo(100);
-    assertThat(response.getSkipped(0).getPath()).isEqualTo("m000");
+    assertThat(response.getSkipped(0).getPath()).as("one line").isEqualTo("m000?");
   }
 }

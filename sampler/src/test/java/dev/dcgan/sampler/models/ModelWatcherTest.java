@@ -87,6 +87,46 @@ class ModelWatcherTest {
   }
 
   @Test
+  void unreadableRepository_isNamed() throws Exception {
+    publish(1);
+    ModelRegistry models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    Path away = root.resolveSibling(root.getFileName() + "-away");
+    Files.move(root, away);
+    Files.createFile(root);
+    awaitLook();
+    assertThat(models.skipped())
+        .singleElement()
+        .satisfies(skipped -> assertThat(skipped.path()).isEqualTo(Path.of(".")))
+        .satisfies(
+            skipped ->
+                assertThat(skipped.reason())
+                    .startsWith("cannot be read: ")
+                    .doesNotContain(root.toString()));
+
+    Files.delete(root);
+    Files.move(away, root);
+    awaitLook();
+    assertThat(models.skipped()).isEmpty();
+  }
+
+  @Test
+  void unreadableManifest_isNamed() throws Exception {
+    publish(1);
+    publish(2);
+    Path manifest = root.resolve("digits/2/manifest.json");
+    Files.delete(manifest);
+    Files.createSymbolicLink(manifest, Files.createDirectory(root.resolve("digits/.x")));
+    ModelRegistry models = watch(1, 0);
+    assertThat(nextServed()).isEqualTo("digits/1");
+    awaitLook();
+    assertThat(models.skipped())
+        .singleElement()
+        .satisfies(skipped -> assertThat(skipped.path()).isEqualTo(Path.of("digits/2")))
+        .satisfies(skipped -> assertThat(skipped.reason()).contains("manifest.json"));
+  }
+
+  @Test
   void unreadableVersion_isRetried_whileTheOneBeforeServes() throws Exception {
     assertServesThePreviousVersion(new IOException("the disk is gone"));
   }

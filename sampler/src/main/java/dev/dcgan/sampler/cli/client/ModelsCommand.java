@@ -17,7 +17,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.OptionalLong;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Command;
@@ -143,7 +142,7 @@ public final class ModelsCommand implements Settings.Command {
           skipped.add(message.contains(where) ? message : where + ": " + message);
         }
       }
-      addFound(model.name(), pinned(repository, model.name(), skipped), valid, rows, skipped);
+      addFound(model.name(), model.pinned().orElse(0), valid, rows, skipped);
     }
   }
 
@@ -164,17 +163,6 @@ public final class ModelsCommand implements Settings.Command {
               .formatted(model, pinned));
     }
     rows.add(row(valid.get(serving), versions.get(serving), pinned, true, versions));
-  }
-
-  /** The pinned version; 0: none. */
-  private static long pinned(ModelRepository repository, String model, List<String> skipped) {
-    try {
-      OptionalLong pinned = repository.pinned(model);
-      return pinned.orElse(0);
-    } catch (IOException e) {
-      skipped.add("the pin of %s: %s".formatted(model, ErrorMessages.oneLine(e)));
-      return 0;
-    }
   }
 
   private static List<String> row(
