@@ -13,6 +13,7 @@ import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
+import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
 import dev.dcgan.sampler.models.EmptyVersionSource;
 import dev.dcgan.sampler.models.ModelRegistry;
@@ -26,6 +27,7 @@ import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.RunGuard;
 import dev.dcgan.server.GrpcServer;
+import dev.dcgan.server.ServingState;
 import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
@@ -37,6 +39,13 @@ import dev.dcgan.v1.ImagePoint;
 import dev.dcgan.v1.InterpolateRequest;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import dev.dcgan.v1.SamplerServiceGrpc.SamplerServiceBlockingStub;
+import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc;
+import dev.dcgan.v1.inference.GRPCInferenceServiceGrpc.GRPCInferenceServiceBlockingStub;
+import dev.dcgan.v1.inference.InferTensorContents;
+import dev.dcgan.v1.inference.ModelInferRequest;
+import dev.dcgan.v1.inference.ModelInferRequest.InferInputTensor;
+import dev.dcgan.v1.inference.ModelInferRequest.InferRequestedOutputTensor;
+import dev.dcgan.v1.inference.ModelMetadataRequest;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -71,6 +80,7 @@ class ConditionalCallsTest {
   private static GrpcServer server;
   private static ManagedChannel channel;
   private static SamplerServiceBlockingStub stub;
+  private static GRPCInferenceServiceBlockingStub inference;
 
   @BeforeAll
   static void serve() throws IOException {
@@ -90,18 +100,20 @@ class ConditionalCallsTest {
               RunGuard.unwatched(RuntimeFailure::of)));
     }
     ResponseBudget budget = new ResponseBudget(1L << 30);
+    ImageService images = new ImageService(models, budget, Runnable::run);
+    ModelService status = new ModelService(models, budget);
     server =
         GrpcServer.start(
-            0,
-            new SamplerGrpcService(
-                new ImageService(models, budget, Runnable::run),
-                new ModelService(models, budget),
-                metrics),
-            registry);
+            new GrpcServer.Config(0, false, Duration.ZERO, null),
+            registry,
+            new ServingState(),
+            new SamplerGrpcService(images, status, metrics),
+            List.of(new InferenceGrpcService(images, status, metrics, () -> true, () -> true)));
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
     stub = SamplerServiceGrpc.newBlockingStub(channel);
+    inference = GRPCInferenceServiceGrpc.newBlockingStub(channel);
   }
 
   @AfterAll
@@ -378,6 +390,116 @@ class ConditionalCallsTest {
                 .getManifest()
                 .getClassesList())
         .isEqualTo(PETS.toProto());
+  }
+
+  @Test
+  void infer_takesLabelsAndMixtures() {
+    long mixture = Labels.mixture(2, 1, 65_535, 3);
+    ModelInferRequest request = infer(2, mixture).build();
+
+    assertThat(inference.modelInfer(request).getRawOutputContents(0))
+        .isEqualTo(image(6, 0, 2).concat(image(6, 1, mixture)));
+  }
+
+  @Test
+  void infer_ofWrongLabels_isRefused() {
+    assertInvalid(
+        () -> inference.modelInfer(infer(2).removeInputs(1).build()),
+        "inputs",
+        "1 inputs: expected two, 'z' FP32 [n, 8] and 'label' INT64 [n]");
+    assertInvalid(
+        () -> inference.modelInfer(infer(2).setModelName("digits").build()),
+        "inputs",
+        "2 inputs: expected one, 'z' FP32 [n, 8]");
+    long end = 3L * 3 * 65_536;
+    assertThat(inference.modelInfer(infer(end - 1).build()).getOutputsCount()).isEqualTo(1);
+    for (long label : new long[] {-1, end, Long.MAX_VALUE, Long.MIN_VALUE}) {
+      assertInvalid(
+          () -> inference.modelInfer(infer(2, label).build()),
+          "inputs[1].contents",
+          "label %d of latent 1: expected 0 to 2".formatted(label),
+          "cat (0), 2 (1), dog (2)",
+          "below " + end);
+    }
+    ModelInferRequest.Builder fewer = infer(2, 1);
+    fewer.getInputsBuilder(1).setShape(0, 1).getContentsBuilder().clearInt64Contents();
+    assertInvalid(
+        () -> inference.modelInfer(fewer.build()), "inputs[1].shape", "0 INT64 values: expected [2]");
+    for (List<Long> shape : List.of(List.<Long>of(), List.of(2L, 1L), List.of(1L), List.of(-1L))) {
+      ModelInferRequest.Builder wrong = infer(2, 1);
+      wrong.getInputsBuilder(1).clearShape().addAllShape(shape);
+      assertInvalid(
+          () -> inference.modelInfer(wrong.build()), "inputs[1].shape", "shape " + shape);
+    }
+    ModelInferRequest.Builder type = infer(2);
+    type.getInputsBuilder(1).setDatatype("INT32");
+    assertInvalid(
+        () -> inference.modelInfer(type.build()),
+        "inputs[1].datatype",
+        "datatype 'INT32' of input 'label': expected INT64");
+    ModelInferRequest.Builder twice = infer(2);
+    twice.getInputsBuilder(1).setName("z");
+    assertInvalid(
+        () -> inference.modelInfer(twice.build()), "inputs[1].name", "'z' is there twice");
+    ModelInferRequest.Builder raw = infer(2);
+    raw.getInputsBuilder(0).clearContents();
+    raw.getInputsBuilder(1).clearContents();
+    for (int bytes : new int[] {7, 12}) {
+      assertInvalid(
+          () ->
+              inference.modelInfer(
+                  raw.clone()
+                      .addRawInputContents(ByteString.copyFrom(new byte[4 * LATENT]))
+                      .addRawInputContents(ByteString.copyFrom(new byte[bytes]))
+                      .build()),
+          "raw_input_contents",
+          "[32, %d] bytes".formatted(bytes),
+          "for input 'label', of 8 bytes a value");
+    }
+    assertInvalid(
+        () ->
+            inference.modelInfer(
+                raw.clone().addRawInputContents(ByteString.copyFrom(new byte[32])).build()),
+        "raw_input_contents",
+        "1 raw_input_contents of [32] bytes: expected one, for input 'z'");
+  }
+
+  @Test
+  void modelMetadata_listsTheLabel() {
+    assertThat(
+            inference
+                .modelMetadata(ModelMetadataRequest.newBuilder().setName("pets").build())
+                .getInputsList())
+        .extracting(input -> input.getName() + " " + input.getDatatype() + input.getShapeList())
+        .containsExactly("z FP32[-1, 8]", "label INT64[-1]");
+  }
+
+  /** The latents of seed 6 with these labels. */
+  private static ModelInferRequest.Builder infer(long... labels) {
+    InferTensorContents.Builder z = InferTensorContents.newBuilder();
+    InferTensorContents.Builder label = InferTensorContents.newBuilder();
+    for (int i = 0; i < labels.length; i++) {
+      for (float value : Latents.of(6, i, LATENT)) {
+        z.addFp32Contents(value);
+      }
+      label.addInt64Contents(labels[i]);
+    }
+    return ModelInferRequest.newBuilder()
+        .setModelName("pets")
+        .addInputs(
+            InferInputTensor.newBuilder()
+                .setName("z")
+                .setDatatype("FP32")
+                .addShape(labels.length)
+                .addShape(LATENT)
+                .setContents(z))
+        .addInputs(
+            InferInputTensor.newBuilder()
+                .setName("label")
+                .setDatatype("INT64")
+                .addShape(labels.length)
+                .setContents(label))
+        .addOutputs(InferRequestedOutputTensor.newBuilder().setName("pixels"));
   }
 
   private static InterpolateRequest.Builder way(String model) {
