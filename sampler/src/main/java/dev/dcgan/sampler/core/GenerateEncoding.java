@@ -2,7 +2,6 @@ package dev.dcgan.sampler.core;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.UnsafeByteOperations;
-import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.models.ServedVersion;
@@ -165,8 +164,11 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
       ServedVersion version,
       long first,
       int count) {
+    if (version.classes().isEmpty()) {
+      return;
+    }
+    int classes = version.classes().get().size();
     long[] labels = request.labels().labels(first, count);
-    int classes = version.classes().map(ImageClasses::size).orElse(0);
     if (Arrays.stream(labels).allMatch(label -> label < classes)) {
       for (long label : labels) {
         response.addLabels((int) label);
