@@ -11,6 +11,7 @@ import dev.dcgan.server.Uint64Converter;
 import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Objects;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.jspecify.annotations.Nullable;
@@ -56,6 +57,14 @@ public final class ExportCommand implements Settings.Command {
       description = "Random seed of the sequence of images.",
       converter = Uint64Converter.class)
   private long seed;
+
+  @Option(
+      names = "--label",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "Class of the images: its name, or its position in the manifest. Given several times:"
+              + " each image is of one of them. Default: as the training images have them")
+  private List<String> labels = List.of();
 
   @Option(
       names = "--first",
@@ -119,6 +128,7 @@ public final class ExportCommand implements Settings.Command {
                 Objects.requireNonNull(model, "checked"),
                 version == null ? 0 : version,
                 seed,
+                labels,
                 new Shards(first, Objects.requireNonNull(count, "checked"), shardImages),
                 part,
                 parts,

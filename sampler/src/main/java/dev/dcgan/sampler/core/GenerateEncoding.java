@@ -8,6 +8,7 @@ import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.scheduling.Images;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
+import java.util.Arrays;
 import java.util.Locale;
 
 /**
@@ -29,6 +30,8 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
   // Everything but the images: names, digest, numbers, and the tag of a block.
   private static final long ENVELOPE_BYTES = 512;
   private static final long TAG_AND_LENGTH_BYTES = 6;
+  // A varint below 2^14: there are at most 10,000 classes.
+  private static final int LABEL_BYTES = 2;
   // More than fit: an image takes a byte or more, and no response more than 4 MiB.
   private static final int MORE_THAN_FIT = 1 << 23;
 
@@ -66,7 +69,7 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
               .formatted(
                   isOneSeed ? "count" : "seeds times count",
                   request.count(),
-                  Math.min(queue, maxCount(request, version.shape(), limit)),
+                  Math.min(queue, maxCount(request, version, limit)),
                   version.shape(),
                   label(request).toUpperCase(Locale.ROOT),
                   atScale(request),
@@ -85,7 +88,7 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
     if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
       throw RequestException.invalid("format", "SHEET is one image; use Generate");
     }
-    int fit = maxCount(request, version.shape(), MAX_CHUNK_BYTES);
+    int fit = maxCount(request, version, MAX_CHUNK_BYTES);
     if (fit == 0) {
       throw RequestException.invalid(
           "format",
@@ -104,7 +107,22 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
 
   /** The most bytes that so many images take. */
   long maxBytes(ImageRequest request, ServedVersion version, int count) {
-    return maxBytes(request, version.shape(), count);
+    ImageShape shape = version.shape();
+    return ENVELOPE_BYTES
+        + (long) count * labelBytes(version)
+        + switch (request.format()) {
+          case IMAGE_FORMAT_RAW -> (long) count * shape.values();
+          case IMAGE_FORMAT_FLOAT -> (long) count * shape.values() * Float.BYTES;
+          case IMAGE_FORMAT_SHEET ->
+              ImageEncoder.maxSheetBytes(shape, count, request.columns(), request.scale());
+          default ->
+              count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape, request.scale()));
+        };
+  }
+
+  /** The most bytes that the label of an image takes; 0 if the model has no classes. */
+  static int labelBytes(ServedVersion version) {
+    return version.classes().isPresent() ? LABEL_BYTES : 0;
   }
 
   @Override
@@ -119,6 +137,7 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
             .setSeedIndex((int) (first / request.countPerSeed()))
             .setCount(images.count())
             .setProvider(version.provider().toString());
+    addLabels(response, request, version, first, images.count());
     byte[] bytes = images.bytes();
     switch (request.format()) {
       case IMAGE_FORMAT_RAW -> response.setPixels(wrap(bytes));
@@ -138,31 +157,38 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
     return response.build();
   }
 
+  /** None if the model has no classes, or where an image is between two. */
+  private static void addLabels(
+      GenerateResponse.Builder response,
+      ImageRequest request,
+      ServedVersion version,
+      long first,
+      int count) {
+    if (version.classes().isEmpty()) {
+      return;
+    }
+    int classes = version.classes().get().size();
+    long[] labels = request.labels().labels(first, count);
+    if (Arrays.stream(labels).allMatch(label -> label < classes)) {
+      for (long label : labels) {
+        response.addLabels((int) label);
+      }
+    }
+  }
+
   /** The most images whose response is sure to take {@code limit} bytes or less; may be 0. */
-  private static int maxCount(ImageRequest request, ImageShape shape, long limit) {
+  private int maxCount(ImageRequest request, ServedVersion version, long limit) {
     int fits = 0;
     int tooMany = MORE_THAN_FIT;
     while (tooMany - fits > 1) {
       int count = (fits + tooMany) / 2;
-      if (maxBytes(request, shape, count) <= limit) {
+      if (maxBytes(request, version, count) <= limit) {
         fits = count;
       } else {
         tooMany = count;
       }
     }
     return fits;
-  }
-
-  private static long maxBytes(ImageRequest request, ImageShape shape, int count) {
-    return ENVELOPE_BYTES
-        + switch (request.format()) {
-          case IMAGE_FORMAT_RAW -> (long) count * shape.values();
-          case IMAGE_FORMAT_FLOAT -> (long) count * shape.values() * Float.BYTES;
-          case IMAGE_FORMAT_SHEET ->
-              ImageEncoder.maxSheetBytes(shape, count, request.columns(), request.scale());
-          default ->
-              count * (TAG_AND_LENGTH_BYTES + ImageEncoder.maxPngBytes(shape, request.scale()));
-        };
   }
 
   private static String atScale(ImageRequest request) {

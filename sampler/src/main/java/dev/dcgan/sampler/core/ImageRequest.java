@@ -1,7 +1,9 @@
 package dev.dcgan.sampler.core;
 
 import dev.dcgan.latent.Latents;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.sampler.scheduling.Priority;
@@ -12,11 +14,13 @@ import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ImagePoint;
 import dev.dcgan.v1.InterpolateRequest;
 import java.util.List;
+import java.util.Optional;
 
 /**
  * A valid request for images, in any protocol.
  *
  * @param source the latents of the images [0, {@code count})
+ * @param labels their labels; {@link LabelSource#NONE} if the model has no classes
  * @param first the index of the first image of each seed; 0 if the images have no seed
  * @param countPerSeed images of each seed, 1 to 2^32 - 1; {@code count} if the images have no seed
  * @param count images of all seeds, a multiple of {@code countPerSeed}
@@ -25,6 +29,7 @@ import java.util.List;
  */
 public record ImageRequest(
     LatentSource source,
+    LabelSource labels,
     long first,
     long countPerSeed,
     long count,
@@ -70,6 +75,11 @@ public record ImageRequest(
     }
   }
 
+  public static ImageRequest of(GenerateRequest request, ServedVersion model) {
+    return of(request).withLabels(request, model);
+  }
+
+  /** A request without its labels, which depend on the version: see {@link #withLabels}. */
   public static ImageRequest of(GenerateRequest request) {
     List<Long> seeds = seeds(request);
     long countPerSeed = countPerSeed(request);
@@ -79,6 +89,7 @@ public record ImageRequest(
             request.getFirstIndex(),
             countPerSeed,
             temperature(request.hasTemperature(), request.getTemperature())),
+        LabelSource.NONE,
         request.getFirstIndex(),
         countPerSeed,
         seeds.size() * countPerSeed,
@@ -88,13 +99,20 @@ public record ImageRequest(
         priority(request.getPriority(), request.getPriorityValue()));
   }
 
+  /** This request with the labels that its images have in a version. */
+  public ImageRequest withLabels(GenerateRequest request, ServedVersion model) {
+    return withLabels(
+        LabelSource.ofSeeds(
+            seeds(request), first, countPerSeed, labelChoice(request.getLabelsList(), model)));
+  }
+
   /** The number of images of a request that may prove invalid. */
   public static long count(GenerateRequest request) {
     return Math.max(1, request.getSeedsCount()) * countPerSeed(request);
   }
 
   /** A request for latents alone: the format has no meaning. */
-  public static ImageRequest of(GetLatentsRequest request) {
+  public static ImageRequest of(GetLatentsRequest request, ServedVersion model) {
     long count = Integer.toUnsignedLong(request.getCount());
     return new ImageRequest(
         LatentSource.ofSeeds(
@@ -102,6 +120,11 @@ public record ImageRequest(
             request.getFirstIndex(),
             count,
             temperature(request.hasTemperature(), request.getTemperature())),
+        LabelSource.ofSeeds(
+            List.of(request.getSeed()),
+            request.getFirstIndex(),
+            count,
+            labelChoice(request.getLabelsList(), model)),
         request.getFirstIndex(),
         count,
         count,
@@ -116,9 +139,12 @@ public record ImageRequest(
     for (int i = 0; i < latents.length; i++) {
       latents[i] = request.getLatents(i);
     }
+    LatentSource source = LatentSource.of(requireLatents("latents", latents, model));
+    int count = latents.length / model.latentSize();
     return withoutSeed(
-        LatentSource.of(requireLatents("latents", latents, model)),
-        latents.length / model.latentSize(),
+        source,
+        labels(request, count, model),
+        count,
         format(request.getFormat(), request.getFormatValue()),
         columns(request.getColumns(), ImageEncoder.DEFAULT_COLUMNS),
         scale(request.getScale()),
@@ -134,6 +160,7 @@ public record ImageRequest(
     int size = model.latentSize();
     return withoutSeed(
         LatentSource.arc(point(request.getFrom(), size), point(request.getTo(), size), count),
+        labels(request, count, model),
         count,
         format(request.getFormat(), request.getFormatValue()),
         columns(request.getColumns(), (int) Math.min(count, MAX_COLUMNS)),
@@ -144,12 +171,13 @@ public record ImageRequest(
   /** A request for images that are not those of a seed. */
   public static ImageRequest withoutSeed(
       LatentSource source,
+      LabelSource labels,
       long count,
       ImageFormat format,
       int columns,
       int scale,
       Priority priority) {
-    return new ImageRequest(source, 0, count, count, format, columns, scale, priority);
+    return new ImageRequest(source, labels, 0, count, count, format, columns, scale, priority);
   }
 
   /**
@@ -177,6 +205,60 @@ public record ImageRequest(
   /** What the network must give. */
   public Output output() {
     return format == ImageFormat.IMAGE_FORMAT_FLOAT ? Output.FLOATS : Output.PIXELS;
+  }
+
+  private ImageRequest withLabels(LabelSource found) {
+    return new ImageRequest(
+        source, found, first, countPerSeed, count, format, columns, scale, priority);
+  }
+
+  private static LabelChoice labelChoice(List<String> labels, ServedVersion model) {
+    try {
+      return LabelChoice.of(model.classes(), labels);
+    } catch (IllegalArgumentException e) {
+      throw RequestException.invalid("labels", String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static int label(String field, String text, ServedVersion model) {
+    try {
+      return LabelChoice.find(model.classes(), text);
+    } catch (IllegalArgumentException e) {
+      throw RequestException.invalid(field, String.valueOf(e.getMessage()));
+    }
+  }
+
+  private static LabelSource labels(DecodeRequest request, int count, ServedVersion model) {
+    List<String> given = request.getLabelsList();
+    if (given.isEmpty() && model.classes().isEmpty()) {
+      return LabelSource.NONE;
+    }
+    long[] labels = given.stream().mapToLong(text -> label("labels", text, model)).toArray();
+    if (labels.length != 1 && labels.length != count) {
+      throw RequestException.invalid(
+          "labels",
+          "%d labels of %d latents: expected one, or one for each, of the classes %s"
+              .formatted(labels.length, count, model.classes().orElseThrow()));
+    }
+    return LabelSource.of(labels);
+  }
+
+  private static LabelSource labels(InterpolateRequest request, long count, ServedVersion model) {
+    Optional<ImageClasses> classes = model.classes();
+    String from = request.getFromLabel();
+    String to = request.getToLabel();
+    if (classes.isEmpty() && from.isEmpty() && to.isEmpty()) {
+      return LabelSource.NONE;
+    }
+    return LabelSource.between(
+        from.isEmpty() ? drawn(request.getFrom(), model) : label("from_label", from, model),
+        to.isEmpty() ? drawn(request.getTo(), model) : label("to_label", to, model),
+        count,
+        classes.orElseThrow().size());
+  }
+
+  private static int drawn(ImagePoint point, ServedVersion model) {
+    return model.classes().map(all -> all.draw(point.getSeed(), point.getIndex())).orElse(0);
   }
 
   private static List<Long> seeds(GenerateRequest request) {

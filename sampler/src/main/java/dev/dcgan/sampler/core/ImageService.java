@@ -239,7 +239,8 @@ public final class ImageService {
     scheduler.reserve(queued, count); // Before the latents are made, which costs more.
     try {
       float[] latents = request.source().latents(first, count, version.latentSize());
-      return scheduler.submit(queued, latents, request.output(), encoder);
+      long[] labels = request.labels().labels(first, count);
+      return scheduler.submit(queued, latents, labels, request.output(), encoder);
     } catch (RuntimeException | Error e) {
       scheduler.release(queued);
       throw e;

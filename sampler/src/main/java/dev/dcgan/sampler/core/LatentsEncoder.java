@@ -20,14 +20,15 @@ final class LatentsEncoder {
   static long requireFits(ImageRequest request, ServedVersion version) {
     int size = version.latentSize();
     int limit = ResponseBudget.MAX_RESPONSE_BYTES;
-    long max = (limit - ENVELOPE_BYTES) / ((long) size * Float.BYTES);
+    long each = (long) size * Float.BYTES + GenerateEncoding.labelBytes(version);
+    long max = (limit - ENVELOPE_BYTES) / each;
     if (request.count() > max) {
       throw RequestException.invalid(
           "count",
           "count %d exceeds %d latents of %d floats in one response of at most %d bytes; request fewer"
               .formatted(request.count(), max, size, limit));
     }
-    return ENVELOPE_BYTES + request.count() * size * Float.BYTES;
+    return ENVELOPE_BYTES + request.count() * each;
   }
 
   static GetLatentsResponse encode(ImageRequest request, ServedVersion version) {
@@ -36,6 +37,9 @@ final class LatentsEncoder {
         GetLatentsResponse.newBuilder().setModel(version.version()).setLatentSize(size);
     for (float value : request.source().latents(0, (int) request.count(), size)) {
       response.addLatents(value);
+    }
+    for (long label : request.labels().labels(0, (int) request.count())) {
+      response.addLabels((int) label);
     }
     return response.build();
   }

@@ -4,6 +4,7 @@ import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.models.VerifiedNetworks;
 import dev.dcgan.v1.ExportManifest;
+import dev.dcgan.v1.ImageClass;
 import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.util.List;
@@ -80,6 +81,7 @@ public final class Exporter {
     for (long version : candidates) {
       try {
         ModelBundle bundle = config.repository().open(config.model(), version);
+        var unused = config.labelChoice(bundle); // Before it is opened, which takes longer.
         ExportManifest manifest = manifest(bundle);
         if (agreed.isPresent()) {
           folder.requireSame(agreed.get(), manifest);
@@ -143,7 +145,9 @@ public final class Exporter {
         .setShardImages(config.shards().size())
         .setProvider(config.runtime().provider().toString())
         .setMaxBatch(cuda ? config.maxBatch() : 0)
-        .setAllowTf32(cuda && config.runtime().tf32());
+        .setAllowTf32(cuda && config.runtime().tf32())
+        .clearLabels()
+        .addAllLabels(config.labels());
     ModelVersion.Builder model = manifest.getModelBuilder().setName(config.model());
     if (config.version() != 0) {
       model.setVersion(config.version());
@@ -155,7 +159,9 @@ public final class Exporter {
         ExportManifest.newBuilder()
             .setFormatVersion(ExportFolder.FORMAT_VERSION)
             .setModel(bundle.manifest().getModel())
-            .setShape(bundle.shape().toProto());
+            .setShape(bundle.shape().toProto())
+            .addAllClasses(
+                bundle.manifest().getClassesList().stream().map(ImageClass::getName).toList());
     setOptions(manifest);
     return manifest.build();
   }

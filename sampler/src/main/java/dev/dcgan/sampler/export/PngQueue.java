@@ -3,6 +3,7 @@ package dev.dcgan.sampler.export;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.scheduling.Images;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
@@ -43,9 +44,14 @@ final class PngQueue implements AutoCloseable {
    */
   record Chunking(int chunk, int run, int threads) {}
 
+  /** The latents and labels of one run. */
+  @SuppressWarnings("ArrayRecordComponent") // Never compared.
+  private record Inputs(float[] latents, long[] labels) {}
+
   private final ImageShape shape;
   private final int latentSize;
   private final long seed;
+  private final LabelChoice labels;
   private final Chunking chunking;
   private final BooleanSupplier stopped;
   private final BlockingQueue<Network> idle;
@@ -59,6 +65,7 @@ final class PngQueue implements AutoCloseable {
    * Starts to make images.
    *
    * @param networks sessions of the same network, each for one run at a time
+   * @param labels of the images
    * @param chunks in the order in which they are taken
    * @param stopped once it is true, no further run begins, and {@link #take} fails
    */
@@ -66,12 +73,14 @@ final class PngQueue implements AutoCloseable {
       List<Network> networks,
       ImageShape shape,
       long seed,
+      LabelChoice labels,
       Iterator<Range> chunks,
       Chunking chunking,
       BooleanSupplier stopped) {
     this.shape = shape;
     this.latentSize = networks.get(0).latentSize();
     this.seed = seed;
+    this.labels = labels;
     this.chunking = chunking;
     this.stopped = stopped;
     this.chunks = chunks;
@@ -120,12 +129,12 @@ final class PngQueue implements AutoCloseable {
   }
 
   private List<byte[]> make(Range chunk) throws InterruptedException {
-    List<float[]> latents = new ArrayList<>();
+    List<Inputs> inputs = new ArrayList<>();
     for (int i = 0; i < chunk.pieces(chunking.run); i++) {
-      latents.add(latents(chunk.piece(i, chunking.run)));
+      inputs.add(inputs(chunk.piece(i, chunking.run)));
     }
     List<byte[]> pngs = new ArrayList<>(chunk.count());
-    for (Images images : run(latents)) {
+    for (Images images : run(inputs)) {
       for (int i = 0; i < images.count(); i++) {
         pngs.add(ImageEncoder.png(shape, images.bytes(), i * shape.values()));
       }
@@ -133,23 +142,27 @@ final class PngQueue implements AutoCloseable {
     return pngs;
   }
 
-  private float[] latents(Range images) {
+  private Inputs inputs(Range images) {
+    long[] label = labels.hasClasses() ? new long[images.count()] : Network.NO_LABELS;
+    for (int i = 0; i < label.length; i++) {
+      label[i] = labels.label(seed, images.first() + i);
+    }
     float[] z = new float[images.count() * latentSize];
     for (int i = 0; i < images.count(); i++) {
       Latents.fill(seed, images.first() + i, z, i * latentSize, latentSize);
     }
-    return z;
+    return new Inputs(z, label);
   }
 
-  private List<Images> run(List<float[]> latents) throws InterruptedException {
-    List<Images> made = new ArrayList<>(latents.size());
+  private List<Images> run(List<Inputs> inputs) throws InterruptedException {
+    List<Images> made = new ArrayList<>(inputs.size());
     Network network = idle.take();
     try {
-      for (float[] z : latents) {
+      for (Inputs run : inputs) {
         if (stopped.getAsBoolean() || Thread.currentThread().isInterrupted()) {
           throw new CancellationException("stopped");
         }
-        made.add(network.generate(z, Output.PIXELS));
+        made.add(network.generate(run.latents, run.labels, Output.PIXELS));
       }
       return made;
     } finally {

@@ -2,6 +2,7 @@ package dev.dcgan.sampler.export;
 
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelBundle;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.models.VerifiedNetworks;
 import dev.dcgan.sampler.runtime.RuntimeFailure;
 import java.io.IOException;
@@ -73,18 +74,20 @@ final class ShardWriter {
     Progress progress =
         new Progress(images(shards).mapToLong(Range::count).sum(), System::nanoTime);
     PngQueue.Chunking chunking = chunking(bundle, networks);
+    LabelChoice labels = config.labelChoice(bundle);
     int written = 0;
     try (PngQueue pngs =
         new PngQueue(
             networks.networks(),
             bundle.shape(),
             config.seed(),
+            labels,
             chunks(shards, chunking.chunk()),
             chunking,
             stopped)) {
       for (int shard : shards) {
         Range images = config.shards().images(shard);
-        write(folder.shard(config.model(), shard), images, pngs, progress);
+        write(folder.shard(config.model(), shard), images, labels, pngs, progress);
         written++;
       }
     } catch (CancellationException e) {
@@ -100,10 +103,11 @@ final class ShardWriter {
     return true;
   }
 
-  private static void write(Path file, Range images, PngQueue pngs, Progress progress)
+  private void write(
+      Path file, Range images, LabelChoice labels, PngQueue pngs, Progress progress)
       throws IOException {
     try {
-      AtomicFiles.replace(file, channel -> write(channel, images, pngs, progress));
+      AtomicFiles.replace(file, channel -> write(channel, images, labels, pngs, progress));
     } catch (NoSuchFileException e) {
       throw new IOException(
           "cannot write %s: another process that writes the same part has removed its temporary file; start one process per part"
@@ -114,14 +118,19 @@ final class ShardWriter {
     }
   }
 
-  private static void write(FileChannel channel, Range images, PngQueue pngs, Progress progress)
+  private void write(
+      FileChannel channel, Range images, LabelChoice labels, PngQueue pngs, Progress progress)
       throws IOException {
     // Not closed on failure: that would write the end of a whole shard.
     TarShard tar = new TarShard(Channels.newOutputStream(channel));
     for (int i = 0; i < images.count(); ) {
       List<byte[]> next = take(pngs);
       for (byte[] png : next) {
-        tar.add(images.first() + i++, png);
+        long index = images.first() + i++;
+        tar.addImage(index, png);
+        if (labels.hasClasses()) {
+          tar.addLabel(index, labels.label(config.seed(), index));
+        }
       }
       progress.add(next.size());
     }

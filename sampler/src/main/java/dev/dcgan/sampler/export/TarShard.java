@@ -12,7 +12,8 @@ import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
  * A shard in the WebDataset format: a tar file (POSIX ustar) in which the files of a sample are
  * adjacent and share the name up to the first dot; the rest of the name is the type.
  *
- * <p>A sample is {@code <index>.png}. The index has twenty digits, the most of a uint64, so that
+ * <p>A sample is {@code <index>.png} and, if the model has classes, {@code <index>.cls}, which is the
+ * label as a decimal number. The index has twenty digits, the most of a uint64, so that
  * names sort in the order of the images. The same images give the same bytes: times, user and group
  * are 0.
  */
@@ -30,15 +31,24 @@ final class TarShard {
     this.tar = new TarArchiveOutputStream(buffer, StandardCharsets.US_ASCII.name());
   }
 
-  void add(long index, byte[] png) throws IOException {
-    TarArchiveEntry entry = new TarArchiveEntry(name(index));
-    entry.setSize(png.length);
+  void addImage(long index, byte[] png) throws IOException {
+    add(name(index, "png"), png);
+  }
+
+  /** Comes after the image with the same index. */
+  void addLabel(long index, int label) throws IOException {
+    add(name(index, "cls"), Integer.toString(label).getBytes(StandardCharsets.US_ASCII));
+  }
+
+  private void add(String name, byte[] content) throws IOException {
+    TarArchiveEntry entry = new TarArchiveEntry(name);
+    entry.setSize(content.length);
     entry.setMode(MODE);
     entry.setLastModifiedTime(EPOCH);
     entry.setIds(0, 0);
     entry.setNames("", ""); // By default they are those of the current user.
     tar.putArchiveEntry(entry);
-    tar.write(png);
+    tar.write(content);
     tar.closeArchiveEntry();
   }
 
@@ -48,8 +58,8 @@ final class TarShard {
     buffer.flush(); // TarArchiveOutputStream.finish does not flush.
   }
 
-  static String name(long index) {
+  private static String name(long index, String type) {
     String digits = Long.toUnsignedString(index);
-    return "0".repeat(20 - digits.length()) + digits + ".png";
+    return "0".repeat(20 - digits.length()) + digits + "." + type;
   }
 }

@@ -53,8 +53,15 @@ record InferEncoding(String id, List<InferOutput> outputs)
             .addInputs(
                 TensorMetadata.newBuilder()
                     .setName(InferRequest.INPUT)
-                    .setDatatype("FP32")
+                    .setDatatype(InferRequest.FP32)
                     .addAllShape(List.of(-1L, (long) status.manifest().getLatentSize())));
+    if (status.manifest().getClassesCount() > 0) {
+      response.addInputs(
+          TensorMetadata.newBuilder()
+              .setName(InferRequest.LABEL)
+              .setDatatype(InferRequest.INT64)
+              .addShape(-1));
+    }
     for (InferOutput output : InferOutput.values()) {
       response.addOutputs(
           TensorMetadata.newBuilder()

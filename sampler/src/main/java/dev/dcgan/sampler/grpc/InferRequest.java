@@ -1,7 +1,9 @@
 package dev.dcgan.sampler.grpc;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.latent.Labels;
 import dev.dcgan.sampler.core.ImageRequest;
+import dev.dcgan.sampler.core.LabelSource;
 import dev.dcgan.sampler.core.LatentSource;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.models.ServedVersion;
@@ -23,7 +25,11 @@ final class InferRequest {
   /** The name of the input. */
   static final String INPUT = "z";
 
-  private static final String FP32 = "FP32";
+  /** The name of the second input of a model with classes. */
+  static final String LABEL = "label";
+
+  static final String FP32 = "FP32";
+  static final String INT64 = "INT64";
   private static final Pattern VERSION = Pattern.compile("[1-9][0-9]{0,17}");
   // Parameters that ask for another response than the one that is sent.
   private static final List<String> UNSUPPORTED = List.of("shared_memory_region", "classification");
@@ -38,10 +44,13 @@ final class InferRequest {
    */
   static ImageRequest parse(
       ModelInferRequest request, List<InferOutput> outputs, ServedVersion version) {
+    requireInputs(request, version);
     float[] latents = latents(request, version);
+    int count = latents.length / version.latentSize();
     return ImageRequest.withoutSeed(
         LatentSource.of(latents),
-        latents.length / version.latentSize(),
+        labels(request, count, version),
+        count,
         outputs.contains(InferOutput.IMAGE)
             ? ImageFormat.IMAGE_FORMAT_FLOAT
             : ImageFormat.IMAGE_FORMAT_RAW,
@@ -80,52 +89,134 @@ final class InferRequest {
     return outputs.isEmpty() ? List.of(InferOutput.values()) : List.copyOf(outputs);
   }
 
-  private static float[] latents(ModelInferRequest request, ServedVersion model) {
-    if (request.getInputsCount() != 1) {
+  /** Requires each input once, in any order, and all values in the same field. */
+  private static void requireInputs(ModelInferRequest request, ServedVersion model) {
+    int expected = model.classes().isPresent() ? 2 : 1;
+    int inputs = request.getInputsCount();
+    if (inputs != expected) {
       throw RequestException.invalid(
-          "inputs", "%d inputs: expected one, %s".formatted(request.getInputsCount(), z(model)));
+          "inputs", "%d inputs: expected %s".formatted(inputs, inputs(model)));
     }
-    InferInputTensor input = request.getInputs(0);
-    if (!input.getName().equals(INPUT)) {
-      throw RequestException.invalid(
-          "inputs[0].name", "input '%s': expected %s".formatted(input.getName(), z(model)));
+    for (int i = 0; i < inputs; i++) {
+      InferInputTensor input = request.getInputs(i);
+      String name = input.getName();
+      boolean isLabel = expected == 2 && name.equals(LABEL);
+      if (!name.equals(INPUT) && !isLabel) {
+        throw RequestException.invalid(
+            "inputs[%d].name".formatted(i),
+            "input '%s': expected %s".formatted(name, tensors(model)));
+      }
+      if (i > 0 && name.equals(request.getInputs(0).getName())) {
+        throw RequestException.invalid(
+            "inputs[%d].name".formatted(i),
+            "input '%s' is there twice: expected %s".formatted(name, tensors(model)));
+      }
+      String datatype = isLabel ? INT64 : FP32;
+      if (!input.getDatatype().equals(datatype)) {
+        throw RequestException.invalid(
+            "inputs[%d].datatype".formatted(i),
+            "datatype '%s' of input '%s': expected %s"
+                .formatted(input.getDatatype(), name, datatype));
+      }
+      requireKnown("inputs[%d]".formatted(i), input.getParametersMap());
+      if (isRaw(request) && input.hasContents()) {
+        throw RequestException.invalid(
+            "raw_input_contents",
+            "input '%s' has its values both in contents and in raw_input_contents: expected one"
+                .formatted(name));
+      }
     }
-    if (!input.getDatatype().equals(FP32)) {
-      throw RequestException.invalid(
-          "inputs[0].datatype",
-          "datatype '%s' of input 'z': expected %s".formatted(input.getDatatype(), FP32));
-    }
-    requireKnown("inputs[0]", input.getParametersMap());
-    boolean raw = request.getRawInputContentsCount() > 0;
-    if (raw && input.hasContents()) {
-      throw RequestException.invalid(
-          "raw_input_contents",
-          "input 'z' has its values both in contents and in raw_input_contents: expected one");
-    }
-    float[] latents = raw ? rawValues(request.getRawInputContentsList()) : values(input);
-    requireShape(input, latents.length, model);
-    return ImageRequest.requireLatents(
-        raw ? "raw_input_contents" : "inputs[0].contents", latents, model);
+    requireRawSizes(request);
   }
 
-  private static float[] rawValues(List<ByteString> contents) {
-    if (contents.size() != 1 || contents.get(0).size() % Float.BYTES != 0) {
+  /** Raw contents are in the order of the inputs. */
+  private static void requireRawSizes(ModelInferRequest request) {
+    List<ByteString> contents = request.getRawInputContentsList();
+    if (contents.isEmpty()) {
+      return;
+    }
+    boolean wrong = contents.size() != request.getInputsCount();
+    List<String> expected = new ArrayList<>();
+    for (int i = 0; i < request.getInputsCount(); i++) {
+      String name = request.getInputs(i).getName();
+      int bytes = name.equals(LABEL) ? Long.BYTES : Float.BYTES;
+      expected.add("for input '%s', of %d bytes a value".formatted(name, bytes));
+      wrong = wrong || contents.get(i).size() % bytes != 0;
+    }
+    if (wrong) {
       throw RequestException.invalid(
           "raw_input_contents",
-          "%d raw_input_contents of %s bytes: expected one, for input 'z', of 4 bytes a value"
-              .formatted(contents.size(), contents.stream().map(ByteString::size).toList()));
+          "%d raw_input_contents of %s bytes: expected one, %s"
+              .formatted(
+                  contents.size(),
+                  contents.stream().map(ByteString::size).toList(),
+                  String.join(", and one, ", expected)));
     }
-    float[] values = new float[contents.get(0).size() / Float.BYTES];
-    contents
-        .get(0)
-        .asReadOnlyByteBuffer()
-        .order(ByteOrder.LITTLE_ENDIAN)
-        .asFloatBuffer()
-        .get(values);
+  }
+
+  private static float[] latents(ModelInferRequest request, ServedVersion model) {
+    int at = indexOf(request, INPUT);
+    InferInputTensor input = request.getInputs(at);
+    boolean raw = isRaw(request);
+    float[] latents = raw ? floats(request.getRawInputContents(at)) : floats(input);
+    requireShape(at, input, latents.length, model);
+    return ImageRequest.requireLatents(
+        raw ? "raw_input_contents" : "inputs[%d].contents".formatted(at), latents, model);
+  }
+
+  /** Labels and mixtures: see {@link Labels#mixture}. */
+  private static LabelSource labels(ModelInferRequest request, int count, ServedVersion model) {
+    if (model.classes().isEmpty()) {
+      return LabelSource.NONE;
+    }
+    int at = indexOf(request, LABEL);
+    InferInputTensor input = request.getInputs(at);
+    long[] labels =
+        isRaw(request)
+            ? longs(request.getRawInputContents(at))
+            : input.getContents().getInt64ContentsList().stream()
+                .mapToLong(Long::longValue)
+                .toArray();
+    if (!input.getShapeList().equals(List.of((long) count)) || labels.length != count) {
+      throw RequestException.invalid(
+          "inputs[%d].shape".formatted(at),
+          "shape %s of input '%s', and %d INT64 values: expected [%d], a label for each latent"
+              .formatted(input.getShapeList(), LABEL, labels.length, count));
+    }
+    long classes = model.classes().get().size();
+    long end = classes * classes * Labels.MIXTURE_STEPS;
+    for (int i = 0; i < count; i++) {
+      if (labels[i] < 0 || labels[i] >= end) {
+        throw RequestException.invalid(
+            isRaw(request) ? "raw_input_contents" : "inputs[%d].contents".formatted(at),
+            "label %d of latent %d: expected 0 to %d, one of the classes %s; or a mixture, below %d"
+                .formatted(labels[i], i, classes - 1, model.classes().get(), end));
+      }
+    }
+    return LabelSource.of(labels);
+  }
+
+  private static boolean isRaw(ModelInferRequest request) {
+    return request.getRawInputContentsCount() > 0;
+  }
+
+  private static int indexOf(ModelInferRequest request, String name) {
+    return request.getInputs(0).getName().equals(name) ? 0 : 1;
+  }
+
+  private static float[] floats(ByteString contents) {
+    float[] values = new float[contents.size() / Float.BYTES];
+    contents.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asFloatBuffer().get(values);
     return values;
   }
 
-  private static float[] values(InferInputTensor input) {
+  private static long[] longs(ByteString contents) {
+    long[] values = new long[contents.size() / Long.BYTES];
+    contents.asReadOnlyByteBuffer().order(ByteOrder.LITTLE_ENDIAN).asLongBuffer().get(values);
+    return values;
+  }
+
+  private static float[] floats(InferInputTensor input) {
     float[] values = new float[input.getContents().getFp32ContentsCount()];
     for (int i = 0; i < values.length; i++) {
       values[i] = input.getContents().getFp32Contents(i);
@@ -133,18 +224,19 @@ final class InferRequest {
     return values;
   }
 
-  private static void requireShape(InferInputTensor input, int values, ServedVersion model) {
+  private static void requireShape(
+      int at, InferInputTensor input, int values, ServedVersion model) {
     List<Long> shape = input.getShapeList();
     int size = model.latentSize();
     if (shape.size() != 2 || shape.get(0) < 1 || shape.get(1) != size) {
       throw RequestException.invalid(
-          "inputs[0].shape",
+          "inputs[%d].shape".formatted(at),
           "shape %s of input 'z': expected [n, %d], n above 0".formatted(shape, size));
     }
     // By division: the product of what a caller writes may be anything.
     if (values % size != 0 || values / size != shape.get(0)) {
       throw RequestException.invalid(
-          "inputs[0].shape",
+          "inputs[%d].shape".formatted(at),
           "shape %s of input 'z', but %d FP32 values: expected as many as the shape says"
               .formatted(shape, values));
     }
@@ -159,7 +251,13 @@ final class InferRequest {
     }
   }
 
-  private static String z(ServedVersion model) {
-    return "'%s' %s [n, %d]".formatted(INPUT, FP32, model.latentSize());
+  /** For messages: how many inputs, and which. */
+  private static String inputs(ServedVersion model) {
+    return (model.classes().isPresent() ? "two, " : "one, ") + tensors(model);
+  }
+
+  private static String tensors(ServedVersion model) {
+    String z = "'%s' %s [n, %d]".formatted(INPUT, FP32, model.latentSize());
+    return model.classes().isPresent() ? "%s and '%s' %s [n]".formatted(z, LABEL, INT64) : z;
   }
 }

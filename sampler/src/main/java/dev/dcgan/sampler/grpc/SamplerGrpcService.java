@@ -51,7 +51,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
         observer,
         new ModelRef(request.getModel(), request.getVersion()),
         ImageRequest.count(request),
-        version -> ImageRequest.of(request),
+        version -> ImageRequest.of(request, version),
         ENCODING);
   }
 
@@ -83,7 +83,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
             call.context(),
             new ModelRef(request.getModel(), request.getVersion()),
             ImageRequest.count(request),
-            version -> ImageRequest.of(request),
+            version -> ImageRequest.of(request, version),
             ENCODING,
             call));
   }
@@ -96,7 +96,7 @@ public final class SamplerGrpcService extends SamplerServiceGrpc.SamplerServiceI
             call.context(),
             new ModelRef(request.getModel(), request.getVersion()),
             Integer.toUnsignedLong(request.getCount()),
-            version -> ImageRequest.of(request)));
+            version -> ImageRequest.of(request, version)));
   }
 
   @Override

@@ -80,9 +80,10 @@ public final class ImageHandler implements HttpPage {
   private void respond(HttpCall call) throws IOException, NotServedException {
     long deadline = System.nanoTime() + maxWait.toNanos();
     GenerateRequest query = ImageUrl.parse(call.query());
-    ImageRequest request = ImageRequest.of(query);
+    ImageRequest parsed = ImageRequest.of(query);
     ServedVersion version = acquire(query, deadline);
     try {
+      ImageRequest request = parsed.withLabels(query, version);
       ENCODING.requireFits(request, version);
       if (!Accept.allows(call.headers("Accept"), type(request))) {
         call.text(406, "the images are %s, which Accept excludes".formatted(type(request)));
@@ -216,6 +217,9 @@ public final class ImageHandler implements HttpPage {
   private static String withParameter(String field, String message) {
     if (field.equals("first_index")) {
       return message.replace(field, "first");
+    }
+    if (field.equals("labels")) {
+      return message.startsWith("label") ? message : "label: " + message;
     }
     return message.startsWith(field) ? message : field + ": " + message;
   }

@@ -1,8 +1,10 @@
 package dev.dcgan.sampler.http;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.sampler.core.GenerateEncoding;
 import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.RequestException;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ImageFormat;
@@ -10,8 +12,12 @@ import dev.dcgan.v1.Priority;
 import java.net.URLDecoder;
 import java.net.URLEncoder;
 import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
@@ -22,7 +28,8 @@ final class ImageUrl {
 
   private static final int DEFAULT_SHEET_IMAGES = 25;
   private static final String NAMES =
-      "seed, seeds, count, first, format, model, version, temperature, columns, scale and priority";
+      "seed, seeds, count, first, format, label, model, version, temperature, columns, scale and"
+          + " priority";
   // Added to links by mail programs, advertisements and social networks; they mean nothing here.
   private static final Pattern TRACKING =
       Pattern.compile(
@@ -30,6 +37,7 @@ final class ImageUrl {
               + "|gbraid|wbraid|srsltid|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi"
               + "|__hs[a-z]+|hsCtaTracking|mkt_tok|_ke|_kx|epik|ef_id|s_kwcid|s_cid|ScCid|ref_src"
               + "|_branch_match_id|_openstat");
+  private static final Set<String> REPEATABLE = Set.of("seed", "label");
   private static final String WHOLE = "expected a whole number from 0 to %s";
   private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");
@@ -46,10 +54,10 @@ final class ImageUrl {
    *     checked by {@link ImageRequest}
    */
   static GenerateRequest parse(String query) {
-    Map<String, String> given = parameters(query);
+    Map<String, List<String>> given = parameters(query);
     GenerateRequest.Builder parsed =
         GenerateRequest.newBuilder().setFormat(ImageFormat.IMAGE_FORMAT_SHEET);
-    given.forEach((name, value) -> set(parsed, name, value));
+    given.forEach((name, values) -> set(parsed, name, values));
     boolean sheet = parsed.getFormat() == ImageFormat.IMAGE_FORMAT_SHEET;
     if (!sheet) {
       parsed.clearColumns();
@@ -94,6 +102,12 @@ final class ImageUrl {
     if (query.hasTemperature() && query.getTemperature() != 1) {
       url.append("&temperature=").append(query.getTemperature());
     }
+    // By their names: a position may also be the name of another class.
+    Optional<ImageClasses> classes = model.classes();
+    for (String label : query.getLabelsList()) {
+      String name = classes.orElseThrow().name(LabelChoice.find(classes, label));
+      url.append("&label=").append(escaped(name));
+    }
     return url.toString();
   }
 
@@ -105,8 +119,9 @@ final class ImageUrl {
             .collect(Collectors.joining(","));
   }
 
-  private static Map<String, String> parameters(String query) {
-    Map<String, String> parameters = new LinkedHashMap<>();
+  /** The values of each parameter; of {@link #REPEATABLE} ones several. */
+  private static Map<String, List<String>> parameters(String query) {
+    Map<String, List<String>> parameters = new LinkedHashMap<>();
     for (String part : query.split("&", -1)) {
       int equals = part.indexOf('=');
       String name = unescaped(equals < 0 ? part : part.substring(0, equals));
@@ -114,9 +129,9 @@ final class ImageUrl {
         continue;
       }
       String value = equals < 0 ? "" : unescaped(part.substring(equals + 1));
-      if (name.equals("seed") && parameters.containsKey(name)) {
-        parameters.merge(name, value, (before, next) -> before + "," + next);
-      } else if (parameters.putIfAbsent(name, value) != null) {
+      List<String> values = parameters.computeIfAbsent(name, first -> new ArrayList<>());
+      values.add(value);
+      if (values.size() > 1 && !REPEATABLE.contains(name)) {
         throw RequestException.of(
             RequestException.Code.INVALID,
             "parameter '%s' is there more than once".formatted(name));
@@ -125,9 +140,11 @@ final class ImageUrl {
     return parameters;
   }
 
-  private static void set(GenerateRequest.Builder query, String name, String value) {
+  private static void set(GenerateRequest.Builder query, String name, List<String> values) {
+    String value = values.get(0);
     switch (name) {
-      case "seed", "seeds" -> setSeeds(query, name, value);
+      case "seed", "seeds" -> setSeeds(query, name, String.join(",", values));
+      case "label" -> query.addAllLabels(values);
       case "count" -> query.setCount(uint32(name, value));
       case "first" -> query.setFirstIndex(uint64(name, value));
       case "format" -> query.setFormat(format(value));
@@ -144,7 +161,7 @@ final class ImageUrl {
     }
   }
 
-  /** One seed, or several with commas, as {@link #parameters} joins those of a repeated one. */
+  /** One seed, or several with commas. */
   private static void setSeeds(GenerateRequest.Builder query, String name, String value) {
     if (name.equals("seed") && value.indexOf(',') < 0) {
       query.setSeed(uint64(name, value));

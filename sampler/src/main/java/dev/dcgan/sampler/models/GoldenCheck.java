@@ -60,11 +60,15 @@ final class GoldenCheck {
       throws InvalidModelException {
     int latentSize = network.latentSize();
     float[] z = new float[rows.size() * latentSize];
+    long[] labels =
+        bundle.classes().isPresent()
+            ? rows.stream().mapToLong(GoldenVector::getLabel).toArray()
+            : Network.NO_LABELS;
     for (int i = 0; i < rows.size(); i++) {
       GoldenVector golden = rows.get(i);
       Latents.fill(golden.getSeed(), golden.getIndex(), z, i * latentSize, latentSize);
     }
-    byte[] images = network.generate(z, Output.PIXELS).bytes();
+    byte[] images = network.generate(z, labels, Output.PIXELS).bytes();
     int tolerance = bundle.manifest().getPixelTolerance();
     for (int i = 0; i < rows.size(); i++) {
       GoldenVector golden = rows.get(i);

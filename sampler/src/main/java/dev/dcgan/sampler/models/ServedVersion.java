@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.models;
 
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.runtime.OnnxModel;
@@ -17,6 +18,7 @@ import dev.dcgan.v1.ModelVersion;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.atomic.AtomicInteger;
 
 /**
@@ -32,6 +34,7 @@ public final class ServedVersion {
   private final boolean unverified;
   private final ImageShape shape;
   private final int latentSize;
+  private final Optional<ImageClasses> classes;
   private final Provider provider;
   private final BatchScheduler scheduler;
 
@@ -43,6 +46,7 @@ public final class ServedVersion {
     this.unverified = bundle.unverified();
     this.shape = bundle.shape();
     this.latentSize = bundle.latentSize();
+    this.classes = bundle.classes();
     this.provider = provider;
     this.scheduler = scheduler;
   }
@@ -136,6 +140,11 @@ public final class ServedVersion {
 
   public int latentSize() {
     return latentSize;
+  }
+
+  /** The classes of a conditional model; empty: the model is not conditional. */
+  public Optional<ImageClasses> classes() {
+    return classes;
   }
 
   public Provider provider() {

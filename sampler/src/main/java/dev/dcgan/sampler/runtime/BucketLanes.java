@@ -28,7 +28,7 @@ public final class BucketLanes implements BucketSelection.Lanes {
     this.opener = opener;
     for (int i = 0; i < count; i++) {
       BucketSessions sessions = new BucketSessions();
-      GeneratorMemory memory = new GeneratorMemory(bundle.latentSize(), bundle.shape(), maxBatch);
+      GeneratorMemory memory = GeneratorMemory.of(bundle, maxBatch);
       lanes.add(new Lane(sessions, memory, new OnnxModel(sessions, memory)));
     }
   }

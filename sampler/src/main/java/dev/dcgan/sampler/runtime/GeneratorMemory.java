@@ -1,11 +1,13 @@
 package dev.dcgan.sampler.runtime;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.scheduling.Output;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 
 /**
  * The direct buffers of one lane. A buffer is allocated when the first run needs it and grows with
@@ -18,21 +20,26 @@ final class GeneratorMemory {
 
   private final int latentSize;
   private final ImageShape shape;
+  private final boolean conditional;
   private final int maxBatch;
 
   // Mutable state
   private ByteBuffer latents = EMPTY;
+  private ByteBuffer labels = EMPTY;
   private ByteBuffer pixels = EMPTY;
   private ByteBuffer floats = EMPTY;
 
   /**
    * Nothing is allocated yet.
    *
+   * @param conditional whether the generator takes labels
    * @throws IOException the largest batch does not fit into one buffer
    */
-  GeneratorMemory(int latentSize, ImageShape shape, int maxBatch) throws IOException {
+  GeneratorMemory(int latentSize, ImageShape shape, boolean conditional, int maxBatch)
+      throws IOException {
     this.latentSize = latentSize;
     this.shape = shape;
+    this.conditional = conditional;
     this.maxBatch = maxBatch;
     long bytes = (long) maxBatch * Math.max(latentSize * Float.BYTES, imageBytes(Output.FLOATS));
     if (bytes > Integer.MAX_VALUE) {
@@ -40,6 +47,12 @@ final class GeneratorMemory {
           "cannot allocate %d images of %s: a batch takes %d bytes; expected at most %d: lower --max-batch"
               .formatted(maxBatch, shape, bytes, Integer.MAX_VALUE));
     }
+  }
+
+  /** As the constructor, of a version. */
+  static GeneratorMemory of(ModelBundle bundle, int maxBatch) throws IOException {
+    return new GeneratorMemory(
+        bundle.latentSize(), bundle.shape(), bundle.classes().isPresent(), maxBatch);
   }
 
   int latentSize() {
@@ -50,6 +63,10 @@ final class GeneratorMemory {
     return shape;
   }
 
+  boolean conditional() {
+    return conditional;
+  }
+
   int imageBytes(Output output) {
     return output == Output.PIXELS ? shape.values() : shape.values() * Float.BYTES;
   }
@@ -58,6 +75,12 @@ final class GeneratorMemory {
   FloatBuffer latents(int n) {
     latents = withCapacity(latents, n, latentSize * Float.BYTES);
     return latents.asFloatBuffer();
+  }
+
+  /** The buffer for n labels, from its position to its limit. */
+  LongBuffer labels(int n) {
+    labels = withCapacity(labels, n, Long.BYTES);
+    return labels.asLongBuffer();
   }
 
   /** The buffer for n images, from its position to its limit. */
@@ -73,6 +96,7 @@ final class GeneratorMemory {
   /** Releases the buffers; the next run allocates what it needs. */
   void clear() {
     latents = EMPTY;
+    labels = EMPTY;
     pixels = EMPTY;
     floats = EMPTY;
   }

@@ -10,6 +10,7 @@ import dev.dcgan.sampler.scheduling.Output;
 import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
 import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.EnumSet;
 import java.util.List;
@@ -19,7 +20,8 @@ import java.util.Optional;
  * One lane of a generator in ONNX Runtime: a session, or a use of a shared one, and the buffers
  * that it reads and writes.
  *
- * <p>The input is {@code z} (n, latent). The outputs are {@code pixels} uint8 (n, h, w, c) and
+ * <p>The inputs are {@code z} (n, latent) and, if the generator is conditional, {@code label} int64
+ * (n). The outputs are {@code pixels} uint8 (n, h, w, c) and
  * {@code image} float32 (n, c, h, w), each copied only if a slice requests it. Batches are padded
  * to the sizes that the session supports. Not thread-safe.
  */
@@ -50,8 +52,7 @@ public final class OnnxModel implements Network {
     List<Network> networks = new ArrayList<>();
     try (session) {
       while (networks.size() < lanes) {
-        GeneratorMemory memory = new GeneratorMemory(bundle.latentSize(), bundle.shape(), maxBatch);
-        networks.add(new OnnxModel(session.share(), memory));
+        networks.add(new OnnxModel(session.share(), GeneratorMemory.of(bundle, maxBatch)));
       }
       return networks;
     } catch (IOException | RuntimeException | Error e) {
@@ -105,6 +106,9 @@ public final class OnnxModel implements Network {
     while (latents.hasRemaining()) {
       latents.put(0);
     }
+    if (memory.conditional()) {
+      putLabels(batch, memory.labels(padded));
+    }
     try {
       session.run(padded, memory, outputs);
     } catch (OrtException e) {
@@ -115,6 +119,13 @@ public final class OnnxModel implements Network {
       slice.takeImages(
           memory.images(slice.output(), padded).position(at * imageBytes(slice.output())));
       at += slice.count();
+    }
+  }
+
+  private static void putLabels(List<BatchSlice> batch, LongBuffer labels) {
+    batch.forEach(slice -> slice.putLabels(labels));
+    while (labels.hasRemaining()) {
+      labels.put(0);
     }
   }
 

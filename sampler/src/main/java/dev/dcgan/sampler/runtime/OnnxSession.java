@@ -21,6 +21,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.atomic.AtomicInteger;
+import org.jspecify.annotations.Nullable;
 
 /**
  * A session of ONNX Runtime, which runs batches of any size. Several lanes may share it, because
@@ -118,20 +119,30 @@ final class OnnxSession implements GeneratorSession {
   private void runTogether(int n, GeneratorMemory memory, Map<Output, String> names)
       throws OrtException {
     Map<String, OnnxValue> pinned = new HashMap<>();
-    try (OnnxTensor input = input(n, memory.latents(n))) {
+    try (OnnxTensor input = input(n, memory.latents(n));
+        OnnxTensor labels = signature.label() == null ? null : labels(n, memory)) {
       for (Map.Entry<Output, String> output : names.entrySet()) {
         OnnxJavaType type =
             output.getKey() == Output.PIXELS ? OnnxJavaType.UINT8 : OnnxJavaType.FLOAT;
         pinned.put(output.getValue(), pinned(output.getKey(), type, n, memory));
       }
       // The result is empty: the images are in the pinned tensors.
-      session.run(Map.of(signature.input(), input), pinned).close();
+      session.run(inputs(input, labels), pinned).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
     }
   }
 
-  /** Runs batches of the fixed size; the last one is padded with zeros. */
+  private Map<String, OnnxTensor> inputs(OnnxTensor input, @Nullable OnnxTensor labels) {
+    return signature.label() == null || labels == null
+        ? Map.of(signature.input(), input)
+        : Map.of(signature.input(), input, signature.label(), labels);
+  }
+
+  /**
+   * Runs batches of the fixed size; the last one is padded with zeros. Only a model without a
+   * manifest has a fixed size, so it has no labels.
+   */
   private void runInPieces(int n, GeneratorMemory memory, Map<Output, String> names)
       throws OrtException {
     int batch = signature.batch();
@@ -179,6 +190,10 @@ final class OnnxSession implements GeneratorSession {
             ? new long[] {n, signature.latentSize(), 1, 1}
             : new long[] {n, signature.latentSize()};
     return OnnxTensor.createTensor(OnnxRuntime.ENVIRONMENT, latents, dimensions);
+  }
+
+  private static OnnxTensor labels(int n, GeneratorMemory memory) throws OrtException {
+    return OnnxTensor.createTensor(OnnxRuntime.ENVIRONMENT, memory.labels(n), new long[] {n});
   }
 
   private static OnnxTensor pinned(Output output, OnnxJavaType type, int n, GeneratorMemory memory)

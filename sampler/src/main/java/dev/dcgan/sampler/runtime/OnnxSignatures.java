@@ -27,6 +27,7 @@ final class OnnxSignatures {
 
   private static final Logger log = LoggerFactory.getLogger(OnnxSignatures.class);
   private static final String LATENT = "z";
+  private static final String LABEL = "label";
   private static final int MAX_BATCH = 4096;
   private static final List<String> IMAGE_NAMES = List.of("image", "images", "output");
 
@@ -90,6 +91,7 @@ final class OnnxSignatures {
       throws OrtException, InvalidModelException {
     Map<String, NodeInfo> inputs = session.getInputInfo();
     String input = inputs.size() == 1 ? inputs.keySet().iterator().next() : "";
+    requireNoLabel(folder, inputs);
     long[] latent = dimensions(inputs.get(input), OnnxJavaType.FLOAT);
     boolean fourDimensional = latent.length == 4 && latent[2] == 1 && latent[3] == 1;
     if (!(fourDimensional || latent.length == 2) || latent[1] < 1 || latent[0] > MAX_BATCH) {
@@ -117,6 +119,7 @@ final class OnnxSignatures {
           input,
           Math.toIntExact(latent[1]),
           fourDimensional,
+          null,
           shape,
           image,
           pixels,
@@ -127,6 +130,20 @@ final class OnnxSignatures {
           "cannot use %s: outputs %s; expected images, FLOAT (-1, channels, height, width): %s"
               .formatted(folder, tensors(outputs), e.getMessage()),
           e);
+    }
+  }
+
+  /** A conditional model cannot be served without its manifest, which lists the classes. */
+  private static void requireNoLabel(Path folder, Map<String, NodeInfo> inputs)
+      throws InvalidModelException {
+    for (NodeInfo input : inputs.values()) {
+      if (inputs.size() > 1
+          && input.getInfo() instanceof TensorInfo tensor
+          && (tensor.type == OnnxJavaType.INT64 || tensor.type == OnnxJavaType.INT32)) {
+        throw new InvalidModelException(
+            "cannot use %s: inputs %s: without a manifest.json the number of classes of '%s' is not known; publish the model with the trainer"
+                .formatted(folder, tensors(inputs), input.getName()));
+      }
     }
   }
 
@@ -192,10 +209,19 @@ final class OnnxSignatures {
       throws OrtException, InvalidModelException {
     checkTensor(
         bundle, "input", session.getInputInfo(), LATENT, OnnxJavaType.FLOAT, bundle.latentSize());
-    if (session.getNumInputs() != 1) {
+    boolean conditional = bundle.classes().isPresent();
+    if (conditional) {
+      checkTensor(bundle, "input", session.getInputInfo(), LABEL, OnnxJavaType.INT64);
+    }
+    if (session.getNumInputs() != (conditional ? 2 : 1)) {
       throw new InvalidModelException(
-          "cannot use %s: inputs %s; expected one, '%s'"
-              .formatted(bundle.folder(), session.getInputNames(), LATENT));
+          "cannot use %s: inputs %s; expected %s by its manifest"
+              .formatted(
+                  bundle.folder(),
+                  session.getInputNames(),
+                  conditional
+                      ? "two, '%s' and '%s',".formatted(LATENT, LABEL)
+                      : "one, '%s', for a model without classes,".formatted(LATENT)));
     }
     for (Output output : Output.values()) {
       checkTensor(
@@ -210,6 +236,7 @@ final class OnnxSignatures {
         LATENT,
         bundle.latentSize(),
         false,
+        conditional ? LABEL : null,
         bundle.shape(),
         name(Output.FLOATS),
         name(Output.PIXELS),
@@ -226,7 +253,7 @@ final class OnnxSignatures {
       long... each)
       throws InvalidModelException {
     NodeInfo node = nodes.get(name);
-    String expected = "%s (-1, %s)".formatted(type, join(each));
+    String expected = "%s (%s)".formatted(type, join(batchOf(-1, each)));
     if (node == null || !(node.getInfo() instanceof TensorInfo tensor)) {
       throw new InvalidModelException(
           "cannot use %s: no %s '%s' among %s; expected %s"

@@ -37,7 +37,7 @@ final class OutputProbe {
     long fitting = MAX_BYTES / (signature.shape().values() * (long) Float.BYTES);
     int images = (int) Math.max(2, Math.min(MAX_IMAGES, fitting));
     this.count = (images + batch - 1) / batch * batch;
-    this.memory = new GeneratorMemory(signature.latentSize(), signature.shape(), count);
+    this.memory = new GeneratorMemory(signature.latentSize(), signature.shape(), false, count);
   }
 
   /**

@@ -9,6 +9,7 @@ import org.jspecify.annotations.Nullable;
  *
  * @param input float (n, latentSize)
  * @param fourDimensional whether the input is (n, latentSize, 1, 1) instead
+ * @param label int64 (n); null: the generator is not conditional
  * @param image float (n, c, h, w)
  * @param pixels uint8 (n, h, w, c); null: the model has no such output, and they are computed
  * @param batch the only n that the model runs; 0: any
@@ -18,6 +19,7 @@ record Signature(
     String input,
     int latentSize,
     boolean fourDimensional,
+    @Nullable String label,
     ImageShape shape,
     String image,
     @Nullable String pixels,
@@ -30,6 +32,7 @@ record Signature(
         input,
         latentSize,
         fourDimensional,
+        label,
         shape,
         image,
         found == OutputRange.SIGNED ? pixels : null,

@@ -203,6 +203,7 @@ public final class BatchScheduler implements AutoCloseable {
    * withdraw them. They use the room that is reserved for them; what is missing is reserved first.
    *
    * @param latents (n, latentSize); the caller must not change them afterwards
+   * @param labels (n), likewise, or {@link Network#NO_LABELS}
    * @param executor completes the future once the images are made. Tasks with the same executor
    *     that one batch finishes are completed by one call of it. Where it rejects that call, the
    *     inference thread completes them
@@ -210,11 +211,17 @@ public final class BatchScheduler implements AutoCloseable {
    * @throws IllegalStateException the scheduler is closed
    */
   public CompletableFuture<Images> submit(
-      QueuedRequest request, float[] latents, Output output, Executor executor)
+      QueuedRequest request, float[] latents, long[] labels, Output output, Executor executor)
       throws QueueFullException {
     Network network = networks.get(0);
     ImageTask task =
-        new ImageTask(latents, network.latentSize(), output, network.imageBytes(output), executor);
+        new ImageTask(
+            latents,
+            labels,
+            network.latentSize(),
+            output,
+            network.imageBytes(output),
+            executor);
     Optional<RunFailedException> lost;
     lock.lock();
     try {

@@ -6,7 +6,7 @@ import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Images that are queued together, from their latents to the finished bytes.
+ * Images that are queued together, from their latents and labels to the finished bytes.
  *
  * <p>{@code taken} is guarded by the lock of the scheduler that holds the task. Inference threads
  * write the images of their slices concurrently; the one that writes the last image has the task
@@ -15,6 +15,7 @@ import org.jspecify.annotations.Nullable;
 final class ImageTask {
 
   final float[] latents;
+  final long[] labels;
   final int latentSize;
   final int count;
   final Output output;
@@ -35,11 +36,19 @@ final class ImageTask {
    * A task that is not queued yet.
    *
    * @param latents (count, latentSize)
+   * @param labels (count), or {@link Network#NO_LABELS}
    * @param imageBytes bytes in one image of the output
    * @param executor completes the future
    */
-  ImageTask(float[] latents, int latentSize, Output output, int imageBytes, Executor executor) {
+  ImageTask(
+      float[] latents,
+      long[] labels,
+      int latentSize,
+      Output output,
+      int imageBytes,
+      Executor executor) {
     this.latents = latents;
+    this.labels = labels;
     this.latentSize = latentSize;
     this.count = latents.length / latentSize;
     this.output = output;
@@ -49,6 +58,11 @@ final class ImageTask {
       throw new IllegalArgumentException(
           "cannot queue %d floats: expected one or more latents of %d"
               .formatted(latents.length, latentSize));
+    }
+    if (labels.length != 0 && labels.length != count) {
+      throw new IllegalArgumentException(
+          "cannot queue %d labels: expected one for each of %d latents"
+              .formatted(labels.length, count));
     }
     this.imagesLeft = new AtomicInteger(count);
   }

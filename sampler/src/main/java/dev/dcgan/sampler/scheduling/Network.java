@@ -2,8 +2,14 @@ package dev.dcgan.sampler.scheduling;
 
 import java.util.List;
 
-/** One session of a generator: latents in, images out. Not thread-safe. */
+/**
+ * One session of a generator: latents in, images out. A conditional generator also takes labels.
+ * Not thread-safe.
+ */
 public interface Network extends AutoCloseable {
+
+  /** For a generator that is not conditional; of another one the images have label 0. */
+  long[] NO_LABELS = {};
 
   /** Floats in one latent. */
   int latentSize();
@@ -23,14 +29,20 @@ public interface Network extends AutoCloseable {
    */
   void run(List<BatchSlice> batch);
 
+  /** As the method below, with {@link #NO_LABELS}. */
+  default Images generate(float[] latents, Output output) {
+    return generate(latents, NO_LABELS, output);
+  }
+
   /**
    * Makes images without a scheduler, in one run.
    *
    * @param latents (n, latentSize)
+   * @param labels (n), or {@link #NO_LABELS}
    */
-  default Images generate(float[] latents, Output output) {
+  default Images generate(float[] latents, long[] labels, Output output) {
     ImageTask task =
-        new ImageTask(latents, latentSize(), output, imageBytes(output), Runnable::run);
+        new ImageTask(latents, labels, latentSize(), output, imageBytes(output), Runnable::run);
     run(List.of(new BatchSlice(task, 0, task.count)));
     return task.images();
   }

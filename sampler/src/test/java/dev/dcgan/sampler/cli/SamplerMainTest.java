@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assumptions.assumeThat;
 
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.SamplerMain;
+import dev.dcgan.sampler.server.ConditionalModels;
 import dev.dcgan.sampler.server.TestModels;
 import java.awt.image.BufferedImage;
 import java.io.BufferedReader;
@@ -98,8 +99,9 @@ class SamplerMainTest {
       assertThat(served.exitCode()).as(served.err()).isZero();
       assertThat(served.out())
           .hasLineCount(3)
-          .containsPattern("(?m)^MODEL +VERSION +PINNED +IMAGE +LATENT +VERIFIED +VERSIONS$")
-          .containsPattern("(?m)^digits +1 +- +14x14x1 +8 +yes +1$")
+          .containsPattern(
+              "(?m)^MODEL +VERSION +PINNED +IMAGE +LATENT +CLASSES +VERIFIED +VERSIONS$")
+          .containsPattern("(?m)^digits +1 +- +14x14x1 +8 +- +yes +1$")
           .containsPattern("(?m)^skipped: digits/2: is incomplete: model.onnx is missing$");
 
       Path folder = root.resolve("pngs");
@@ -189,6 +191,76 @@ class SamplerMainTest {
       server.destroy(); // SIGTERM
       assertThat(server.waitFor(30, TimeUnit.SECONDS)).isTrue();
       assertThat(server.exitValue()).isZero();
+    } finally {
+      server.destroyForcibly();
+    }
+  }
+
+  @Test
+  void label_choosesTheClass_inEveryCommand() throws Exception {
+    Path models = root.resolve("models");
+    ConditionalModels.publish(new ModelRepository(models), "digits", 1);
+    Process server =
+        start(
+            "serve",
+            "--repository=" + models,
+            "--port=0",
+            "--http-port=0",
+            "--provider=cpu",
+            "--drain-delay=0");
+    try (BufferedReader log = server.errorReader(StandardCharsets.UTF_8)) {
+      String target = "--target=localhost:" + awaitServing(log);
+      assertThat(run("models", target).out())
+          .containsPattern("(?m)^digits +1 +- +14x14x3 +8 +3 +yes +1$");
+
+      Path folder = root.resolve("dogs");
+      Ended dogs =
+          run(
+              "generate",
+              target,
+              "--seed=3",
+              "--count=20",
+              "--label=dog",
+              "--label=2",
+              "--format=png",
+              "--out=" + folder);
+      assertThat(dogs.exitCode()).as(dogs.err()).isZero();
+      Ended exported =
+          run(
+              exportArguments(
+                  models,
+                  root.resolve("shards"),
+                  "--seed=3",
+                  "--count=20",
+                  "--label=dog",
+                  "--label=2"));
+      assertThat(exported.exitCode()).as(exported.err()).isZero();
+      Path shard = root.resolve("shards/digits-000000.tar");
+      List<String> labels = new ArrayList<>();
+      try (TarArchiveInputStream tar = new TarArchiveInputStream(Files.newInputStream(shard))) {
+        for (TarArchiveEntry entry = tar.getNextEntry();
+            entry != null;
+            entry = tar.getNextEntry()) {
+          String six = entry.getName().substring(14);
+          byte[] content = tar.readAllBytes();
+          if (six.endsWith(".png")) {
+            assertThat(content).as(six).isEqualTo(Files.readAllBytes(folder.resolve(six)));
+          } else {
+            labels.add(new String(content, StandardCharsets.US_ASCII));
+          }
+        }
+      }
+      assertThat(labels).hasSize(20).containsOnly("1", "2").contains("1", "2");
+
+      Ended bird = run("generate", target, "--label=bird", "--out=" + root.resolve("bird.png"));
+      assertThat(bird.exitCode()).isEqualTo(1);
+      assertThat(bird.err())
+          .contains("label 'bird': the model has no such class", "cat (0), 2 (1), dog (2)")
+          .hasLineCount(1);
+      Ended bench =
+          run("bench", target, "--duration=300ms", "--warm-up=0s", "--label=cat", "--stream");
+      assertThat(bench.exitCode()).as(bench.err()).isZero();
+      assertThat(bench.out()).contains("labels cat");
     } finally {
       server.destroyForcibly();
     }
@@ -395,7 +467,7 @@ class SamplerMainTest {
         .hasLineCount(7)
         .containsOnlyOnce("cats/.serving-version")
         .containsPattern("(?m)^cats +1 +- ")
-        .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +yes +3,2$")
+        .containsPattern("(?m)^digits +2 +2 +14x14x1 +8 +- +yes +3,2$")
         .containsPattern("(?m)^skipped: .*digits/1.manifest.json ")
         .containsPattern("(?m)^skipped: .*bare/1 has no manifest.json.*--allow-unverified")
         .containsPattern("(?m)^skipped: .*Upper: ");

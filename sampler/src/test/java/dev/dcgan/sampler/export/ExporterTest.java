@@ -10,6 +10,7 @@ import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.models.VerifiedNetworks;
 import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.sampler.runtime.Provider;
@@ -18,6 +19,7 @@ import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.LatencyProfile;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
+import dev.dcgan.sampler.server.ConditionalModels;
 import dev.dcgan.sampler.server.TestModels;
 import java.io.IOException;
 import java.io.InputStream;
@@ -30,7 +32,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.Set;
 import java.util.TreeMap;
+import java.util.TreeSet;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -118,6 +122,84 @@ class ExporterTest {
       }
     }
     assertThat(index).isEqualTo(FIRST + COUNT);
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"", "dog", "2,dog,dog"})
+  void labels_areFilesBesideTheImages(String requested) throws IOException {
+    ModelBundle bundle = ConditionalModels.publish(repository, "pets", 1);
+    Options options = new Options();
+    options.model = "pets";
+    options.labels = requested.isEmpty() ? List.of() : List.of(requested.split(","));
+    options.shards = new Shards(FIRST, 23, 10);
+    options.maxBatch = 5;
+    export(options);
+
+    Map<String, byte[]> whole = files(out);
+    LabelChoice choice = LabelChoice.of(bundle.classes(), options.labels);
+    Set<Integer> seen = new TreeSet<>();
+    long index = FIRST;
+    try (Network network = OnnxModel.open(bundle, runtime(Provider.CPU), 1, 1).get(0)) {
+      for (int shard = 0; shard < 3; shard++) {
+        try (TarArchiveInputStream tar = open(out.resolve("pets-%06d.tar".formatted(shard)))) {
+          for (TarArchiveEntry entry = tar.getNextEntry();
+              entry != null;
+              entry = tar.getNextEntry()) {
+            int label = choice.label(SEED, index);
+            seen.add(label);
+            assertThat(entry.getName()).isEqualTo("%020d.png".formatted(index));
+            byte[] pixels =
+                network
+                    .generate(
+                        Latents.of(SEED, index, TestModels.LATENT),
+                        new long[] {label},
+                        Output.PIXELS)
+                    .bytes();
+            assertThat(tar.readAllBytes())
+                .isEqualTo(ImageEncoder.png(bundle.shape(), pixels, 0));
+            assertThat(tar.getNextEntry().getName()).isEqualTo("%020d.cls".formatted(index));
+            assertThat(tar.readAllBytes()).asString(StandardCharsets.UTF_8).isEqualTo(Integer.toString(label));
+            index++;
+          }
+        }
+      }
+    }
+    assertThat(index).isEqualTo(FIRST + 23);
+    assertThat(seen).hasSize(requested.isEmpty() ? 3 : requested.equals("dog") ? 1 : 2);
+    assertThat(out.resolve("export.json"))
+        .content()
+        .contains("\"classes\": [\"cat\", \"2\", \"dog\"]");
+
+    options.out = root.resolve("again");
+    for (int part = 0; part < 2; part++) {
+      options.part = part;
+      options.parts = 2;
+      options.sessions = 1 + part;
+      options.maxBatch = 1 + 6 * part;
+      export(options);
+    }
+    assertSame(files(options.out), whole);
+    options.labels = List.of("cat");
+    assertThatThrownBy(() -> export(options))
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining(", not [cat]");
+  }
+
+  @Test
+  void unknownLabels_areRefused_withTheClasses() throws IOException {
+    ConditionalModels.publish(repository, "pets", 1);
+    Options options = new Options();
+    options.labels = List.of("7");
+    assertThatThrownBy(() -> export(options))
+        .isInstanceOf(IOException.class)
+        .hasMessage(
+            "cannot export digits/1: label '7': the model has no classes; leave the label out");
+    options.model = "pets";
+    assertThatThrownBy(() -> export(options))
+        .isInstanceOf(IOException.class)
+        .hasMessageStartingWith("cannot export pets/1: label '7': ")
+        .hasMessageEndingWith("cat (0), 2 (1), dog (2)");
+    assertThat(files(out)).isEmpty();
   }
 
   @Test
@@ -433,6 +515,7 @@ class ExporterTest {
     private String model = "digits";
     private long version;
     private long seed = SEED;
+    private List<String> labels = List.of();
     private Shards shards = new Shards(FIRST, COUNT, SHARD);
     private int part;
     private int parts = 1;
@@ -477,6 +560,7 @@ class ExporterTest {
         options.model,
         options.version,
         options.seed,
+        options.labels,
         options.shards,
         options.part,
         options.parts,

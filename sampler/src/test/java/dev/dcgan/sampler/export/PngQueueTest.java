@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.sampler.image.ImageEncoder;
+import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
@@ -14,6 +15,7 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.Iterator;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Semaphore;
@@ -26,6 +28,7 @@ class PngQueueTest {
 
   private static final ImageShape SHAPE = new ImageShape(1, 4, 1);
   private static final long SEED = 3;
+  private static final LabelChoice NONE = LabelChoice.of(Optional.empty(), List.of());
 
   /** Its images are their latents; it may be used by one thread at a time. */
   private static class FakeNetwork implements Network {
@@ -75,7 +78,7 @@ class PngQueueTest {
     List<Network> networks = List.of(new FakeNetwork(), new FakeNetwork());
     try (PngQueue queue =
         new PngQueue(
-            networks, SHAPE, SEED, chunks(40, 7), new PngQueue.Chunking(7, 3, 4), () -> false)) {
+            networks, SHAPE, SEED, NONE, chunks(40, 7), new PngQueue.Chunking(7, 3, 4), () -> false)) {
       for (int i = 0; i < 40 * 7; ) {
         for (byte[] png : queue.take()) {
           assertThat(png).isEqualTo(ImageEncoder.png(SHAPE, pixels(Latents.of(SEED, i++, 4)), 0));
@@ -92,6 +95,7 @@ class PngQueueTest {
             List.of(network),
             SHAPE,
             SEED,
+            NONE,
             chunks(2, 7),
             new PngQueue.Chunking(7, 3, 3),
             () -> false)) {
@@ -117,6 +121,7 @@ class PngQueueTest {
             List.of(new FakeNetwork()),
             SHAPE,
             SEED,
+            NONE,
             chunks,
             new PngQueue.Chunking(1, 1, 3),
             () -> false)) {
@@ -141,6 +146,7 @@ class PngQueueTest {
             List.of(broken),
             SHAPE,
             SEED,
+            NONE,
             chunks(9, 1),
             new PngQueue.Chunking(1, 1, 2),
             () -> false)) {
@@ -169,6 +175,7 @@ class PngQueueTest {
             List.of(gated),
             SHAPE,
             SEED,
+            NONE,
             chunks(9, 10),
             new PngQueue.Chunking(10, 1, 2),
             stopped::get)) {
@@ -198,6 +205,7 @@ class PngQueueTest {
             List.of(gated),
             SHAPE,
             SEED,
+            NONE,
             chunks(9, 10),
             new PngQueue.Chunking(10, 1, 2),
             () -> false);

@@ -58,6 +58,13 @@ class ImageUrlTest {
     assertThat(ImageUrl.parse("scale=4").getScale()).isEqualTo(4);
   }
 
+  @Test
+  void labels_mayRepeat_andHaveCommas() {
+    assertThat(ImageUrl.parse("label=cat").getLabelsList()).containsExactly("cat");
+    assertThat(ImageUrl.parse("label=a%2Cb,c&seed=1&label=7&label=7").getLabelsList())
+        .containsExactly("a,b,c", "7", "7");
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.latent.Latents;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -12,6 +13,7 @@ import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchSlice;
 import dev.dcgan.sampler.scheduling.Network;
 import dev.dcgan.sampler.scheduling.Output;
+import dev.dcgan.sampler.server.ConditionalModels;
 import dev.dcgan.sampler.server.TestModels;
 import dev.dcgan.trainer.gan.GeneratorWeights;
 import dev.dcgan.v1.GoldenVector;
@@ -98,6 +100,34 @@ class GoldenCheckTest {
       assertThatThrownBy(() -> GoldenCheck.verify(bundle, network, 1))
           .isInstanceOf(InvalidModelException.class)
           .hasMessageContainingAll("255 grey levels", "expected at most 1");
+    }
+  }
+
+  @Test
+  void verify_ofAConditionalModel_usesTheLabels() throws IOException {
+    ModelRepository repository = new ModelRepository(root);
+    ModelBundle pets = ConditionalModels.publish(repository, "pets", 1);
+    try (Network network = open(pets)) {
+      for (int batch : new int[] {1, 2}) {
+        GoldenCheck.verify(pets, network, batch);
+      }
+    }
+    ModelManifest.Builder manifest = ConditionalModels.manifest("pets", 1).toBuilder();
+    GoldenVector last = manifest.getGolden(5);
+    manifest.setGolden(
+        5,
+        last.toBuilder()
+            .setPixels(
+                ByteString.copyFrom(
+                    ConditionalModels.images(
+                        1,
+                        Latents.of(last.getSeed(), last.getIndex(), ConditionalModels.LATENT),
+                        (last.getLabel() + 1) % 3))));
+    ModelBundle wrong = repository.publish(manifest.build(), ConditionalModels.onnx(1));
+    try (Network network = open(wrong)) {
+      assertThatThrownBy(() -> GoldenCheck.verify(wrong, network, 1))
+          .isInstanceOf(InvalidModelException.class)
+          .hasMessageContaining("seed 9, index 5");
     }
   }
 

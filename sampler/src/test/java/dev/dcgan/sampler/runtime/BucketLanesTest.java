@@ -173,6 +173,7 @@ class BucketLanesTest {
         scheduler.submit(
             scheduler.admit(21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
             z,
+            Network.NO_LABELS,
             Output.PIXELS,
             Runnable::run);
     Images images = future.get(30, TimeUnit.SECONDS);

@@ -241,6 +241,7 @@ class RunGuardTest {
     return scheduler.submit(
         scheduler.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
         new float[LATENT],
+        Network.NO_LABELS,
         Output.PIXELS,
         Runnable::run);
   }
@@ -254,7 +255,7 @@ class RunGuardTest {
 
   private static ImageTask task(Network network) {
     int bytes = network.imageBytes(Output.PIXELS);
-    return new ImageTask(new float[LATENT], LATENT, Output.PIXELS, bytes, Runnable::run);
+    return new ImageTask(new float[LATENT], Network.NO_LABELS, LATENT, Output.PIXELS, bytes, Runnable::run);
   }
 
   private long run(Network of, ImageTask task) {

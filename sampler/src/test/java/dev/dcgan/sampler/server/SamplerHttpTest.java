@@ -3,6 +3,7 @@ package dev.dcgan.sampler.server;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.sampler.models.ModelWatcherConfig;
@@ -253,6 +254,88 @@ class SamplerHttpTest {
     for (CompletableFuture<HttpResponse<byte[]>> image : gallery) {
       assertThat(image.get(60, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
     }
+  }
+
+  @Test
+  void labels_areAsInGenerate_andPartOfTheUrl() throws Exception {
+    ConditionalModels.publish(new ModelRepository(root), "pets", 1);
+    start(false);
+    awaitReady();
+    ManagedChannel channel =
+        Grpc.newChannelBuilder(
+                "127.0.0.1:" + Objects.requireNonNull(sampler).port(),
+                InsecureChannelCredentials.create())
+            .build();
+    try {
+      var stub = SamplerServiceGrpc.newBlockingStub(channel);
+      GenerateRequest.Builder request =
+          GenerateRequest.newBuilder()
+              .setSeed(42)
+              .setCount(9)
+              .setFormat(ImageFormat.IMAGE_FORMAT_RAW);
+      String images = "/v1/images?seed=42&count=9&format=raw";
+      String canonical =
+          "/v1/images?model=pets&version=1&seed=42&first=0&count=9&format=raw";
+      HttpResponse<byte[]> drawn = get(images);
+      assertThat(bytes(drawn)).isEqualTo(stub.generate(request.build()).getPixels());
+      assertThat(headers(drawn, "Content-Location")).containsExactly(canonical);
+
+      HttpResponse<byte[]> dog = get(images + "&label=dog");
+      assertThat(bytes(dog))
+          .isEqualTo(stub.generate(request.clone().addLabels("dog").build()).getPixels())
+          .isNotEqualTo(bytes(drawn));
+      assertThat(headers(dog, "Content-Location")).containsExactly(canonical + "&label=dog");
+      assertThat(tag(dog)).isNotEqualTo(tag(drawn));
+      HttpResponse<byte[]> cat = get(images + "&label=0");
+      assertThat(tag(cat)).isEqualTo(tag(get(images + "&label=cat")));
+      assertThat(get(canonical + "&label=dog").body()).isEqualTo(dog.body());
+      // The name of a class goes before the position of another one.
+      assertThat(headers(get(images + "&label=2"), "Content-Location"))
+          .containsExactly(canonical + "&label=2");
+      assertThat(bytes(get(images + "&label=2")))
+          .isEqualTo(bytes(get(images + "&label=1")))
+          .isNotEqualTo(bytes(dog));
+
+      HttpResponse<byte[]> mixed = get(images + "&label=0&label=dog");
+      assertThat(bytes(mixed))
+          .isEqualTo(
+              stub.generate(request.clone().addLabels("cat").addLabels("dog").build())
+                  .getPixels());
+      assertThat(headers(mixed, "Content-Location"))
+          .containsExactly(canonical + "&label=cat&label=dog");
+      assertThat(text(images + "&label=bird"))
+          .isEqualTo(
+              "400 label 'bird': the model has no such class; expected one of cat (0), 2 (1), dog"
+                  + " (2)\n");
+      assertThat(text(images + "&label=")).startsWith("400 label '': ");
+      assertThat(text("/v1/images?count=0&label=bird")).startsWith("400 count 0");
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  @Test
+  void labels_areThoseOfTheVersionInService() throws Exception {
+    ModelRepository repository = new ModelRepository(root);
+    ConditionalModels.publish(repository, "pets", 1);
+    start(false);
+    awaitReady();
+    assertThat(get("/v1/images?label=dog").statusCode()).isEqualTo(200);
+    ConditionalModels.publish(
+        repository, "pets", new ImageClasses(List.of("bird", "dog"), List.of(1L, 1L)), 2);
+    long start = System.nanoTime();
+    while (!headers(get("/v1/images?label=dog"), "X-Model").contains("pets/2")) {
+      assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(60));
+    }
+    assertThat(text("/v1/images?label=cat")).endsWith("expected one of bird (0), dog (1)\n");
+    assertThat(get("/v1/images?label=bird").statusCode()).isEqualTo(200);
+    publish("pets", 3, 1);
+    start = System.nanoTime();
+    while (get("/v1/images?label=dog").statusCode() == 200) {
+      assertThat(System.nanoTime() - start).isLessThan(TimeUnit.SECONDS.toNanos(60));
+    }
+    assertThat(text("/v1/images?label=dog"))
+        .isEqualTo("400 label 'dog': the model has no classes; leave the label out\n");
   }
 
   private void start(boolean allowUnverified) throws IOException {

@@ -172,7 +172,7 @@ public final class TestModels {
     return y;
   }
 
-  private static Layer layer(Random random, int in, int out, int kernel, int stride) {
+  static Layer layer(Random random, int in, int out, int kernel, int stride) {
     float[] weight = new float[in * out * kernel * kernel];
     double spread = 1.5 * stride / Math.sqrt(in * kernel * kernel);
     for (int i = 0; i < weight.length; i++) {

@@ -17,6 +17,7 @@ import java.nio.file.Path;
 import java.security.SecureRandom;
 import java.time.Duration;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
@@ -130,6 +131,14 @@ public final class BenchCommand implements Settings.Command {
       converter = Uint64Converter.class)
   private @Nullable Long seed;
 
+  @Option(
+      names = "--label",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "Class of the images: its name, or its position in the manifest. Given several times:"
+              + " each image is of one of them. Default: as the training images have them")
+  private List<String> labels = List.of();
+
   @Option(names = "--priority", description = "Priority of the calls: low, normal or high.")
   private CallPriority priority = CallPriority.normal;
 
@@ -213,6 +222,7 @@ public final class BenchCommand implements Settings.Command {
         .setCount((int) count)
         .setFormat(FORMATS.getOrDefault(format, ImageFormat.IMAGE_FORMAT_RAW))
         .setPriority(priority.priority)
+        .addAllLabels(labels)
         .setModel(model);
   }
 
@@ -243,6 +253,9 @@ public final class BenchCommand implements Settings.Command {
     options.put("connections", connections);
     // A string, because most JSON readers parse numbers as doubles.
     options.put("seed", Long.toUnsignedString(seed));
+    if (!labels.isEmpty()) {
+      options.put("labels", String.join(",", labels));
+    }
     options.put("priority", priority.name());
     options.put("warm_up_seconds", warmUp.toNanos() / 1e9);
     options.put("duration_seconds", duration.toNanos() / 1e9);

@@ -79,6 +79,15 @@ public final class GenerateCommand implements Settings.Command {
   private List<Long> seeds = List.of();
 
   @Option(
+      names = "--label",
+      paramLabel = "LABEL",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "Class of the images: its name, or its position in the manifest. Given several times:"
+              + " each image is of one of them. Default: as the training images have them")
+  private List<String> labels = List.of();
+
+  @Option(
       names = "--count",
       paramLabel = "N",
       description = "Number of images; with --seeds, of each seed. Default: 25, or 1 with --seeds")
@@ -183,6 +192,7 @@ public final class GenerateCommand implements Settings.Command {
             .setVersion(version == null ? 0 : version)
             .setSeed(seed == null ? 0 : seed)
             .addAllSeeds(seeds)
+            .addAllLabels(labels)
             .setFirstIndex(firstIndex)
             .setCount((int) countPerSeed())
             .setColumns(columns == null ? 0 : columns)

@@ -40,7 +40,8 @@ public final class ModelsCommand implements Settings.Command {
 
   private static final String DEFAULT_TARGET = "localhost:50051";
   private static final List<String> HEADER =
-      List.of("MODEL", "VERSION", "PINNED", "IMAGE", "LATENT", "VERIFIED", "VERSIONS");
+      List.of(
+          "MODEL", "VERSION", "PINNED", "IMAGE", "LATENT", "CLASSES", "VERIFIED", "VERSIONS");
   private static final String NONE = "-";
 
   @Option(
@@ -173,6 +174,7 @@ public final class ModelsCommand implements Settings.Command {
         pinned == 0 ? NONE : Long.toString(pinned),
         ImageShape.fromProto(manifest.getShape()).toString(),
         Integer.toString(manifest.getLatentSize()),
+        manifest.getClassesCount() == 0 ? NONE : Integer.toString(manifest.getClassesCount()),
         verified ? "yes" : "no",
         versions.stream().map(String::valueOf).collect(Collectors.joining(",")));
   }
