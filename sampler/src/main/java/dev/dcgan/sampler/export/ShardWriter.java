@@ -103,8 +103,7 @@ final class ShardWriter {
     return true;
   }
 
-  private void write(
-      Path file, Range images, LabelChoice labels, PngQueue pngs, Progress progress)
+  private void write(Path file, Range images, LabelChoice labels, PngQueue pngs, Progress progress)
       throws IOException {
     try {
       AtomicFiles.replace(file, channel -> write(channel, images, labels, pngs, progress));

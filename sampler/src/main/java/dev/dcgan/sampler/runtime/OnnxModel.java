@@ -21,9 +21,9 @@ import java.util.Optional;
  * that it reads and writes.
  *
  * <p>The inputs are {@code z} (n, latent) and, if the generator is conditional, {@code label} int64
- * (n). The outputs are {@code pixels} uint8 (n, h, w, c) and
- * {@code image} float32 (n, c, h, w), each copied only if a slice requests it. Batches are padded
- * to the sizes that the session supports. Not thread-safe.
+ * (n). The outputs are {@code pixels} uint8 (n, h, w, c) and {@code image} float32 (n, c, h, w),
+ * each copied only if a slice requests it. Batches are padded to the sizes that the session
+ * supports. Not thread-safe.
  */
 public final class OnnxModel implements Network {
 

@@ -216,12 +216,7 @@ public final class BatchScheduler implements AutoCloseable {
     Network network = networks.get(0);
     ImageTask task =
         new ImageTask(
-            latents,
-            labels,
-            network.latentSize(),
-            output,
-            network.imageBytes(output),
-            executor);
+            latents, labels, network.latentSize(), output, network.imageBytes(output), executor);
     Optional<RunFailedException> lost;
     lock.lock();
     try {

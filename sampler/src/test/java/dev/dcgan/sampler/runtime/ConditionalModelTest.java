@@ -72,10 +72,8 @@ class ConditionalModelTest {
 
   @Test
   void open_whenTheLabelIsMissing_rejectsTheVersion() throws IOException {
-    ModelProto unconditional =
-        ModelProto.parseFrom(TestModels.onnx(TestModels.weights(3, 1)));
-    assertRejected(
-        publish(unconditional), "no input 'label' among [z]; expected INT64 (-1)");
+    ModelProto unconditional = ModelProto.parseFrom(TestModels.onnx(TestModels.weights(3, 1)));
+    assertRejected(publish(unconditional), "no input 'label' among [z]; expected INT64 (-1)");
   }
 
   @Test
@@ -90,8 +88,7 @@ class ConditionalModelTest {
         .getTensorTypeBuilder()
         .setElemType(DataType.INT32.getNumber());
     graph.getNodeBuilderList().forEach(node -> replace(node, "label", "label64"));
-    var cast =
-        graph.addNodeBuilder(0).setOpType("Cast").addInput("label").addOutput("label64");
+    var cast = graph.addNodeBuilder(0).setOpType("Cast").addInput("label").addOutput("label64");
     cast.addAttributeBuilder()
         .setName("to")
         .setType(AttributeType.INT)

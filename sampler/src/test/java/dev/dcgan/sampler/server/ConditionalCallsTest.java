@@ -141,8 +141,7 @@ class ConditionalCallsTest {
   void generate_withoutALabel_drawsByTheCounts() {
     GenerateResponse response = stub.generate(generate(7, 1000, 40).build());
 
-    List<Integer> labels =
-        IntStream.range(0, 40).mapToObj(i -> PETS.draw(7, 1000 + i)).toList();
+    List<Integer> labels = IntStream.range(0, 40).mapToObj(i -> PETS.draw(7, 1000 + i)).toList();
     assertThat(response.getLabelsList()).isEqualTo(labels).contains(0, 1, 2);
     assertThat(response.getPixels()).isEqualTo(images(7, 1000, labels));
   }
@@ -154,8 +153,7 @@ class ConditionalCallsTest {
       GenerateResponse response = stub.generate(generate(7, 3, 5).addLabels(label).build());
 
       assertThat(response.getLabelsList()).isEqualTo(Collections.nCopies(5, expected));
-      assertThat(response.getPixels())
-          .isEqualTo(images(7, 3, Collections.nCopies(5, expected)));
+      assertThat(response.getPixels()).isEqualTo(images(7, 3, Collections.nCopies(5, expected)));
     }
   }
 
@@ -179,7 +177,10 @@ class ConditionalCallsTest {
   void generate_ofSeveralSeeds_hasEachSeedsLabels() {
     GenerateResponse response =
         stub.generate(
-            generate(0, 2, 3).addAllSeeds(List.of(5L, 6L, 5L)).addLabels("2").addLabels("dog")
+            generate(0, 2, 3)
+                .addAllSeeds(List.of(5L, 6L, 5L))
+                .addLabels("2")
+                .addLabels("dog")
                 .build());
 
     List<Integer> expected = new ArrayList<>();
@@ -241,7 +242,8 @@ class ConditionalCallsTest {
             .addAllLatents(latents.getLatentsList());
     GenerateResponse each =
         stub.decode(
-            decode.clone()
+            decode
+                .clone()
                 .addAllLabels(latents.getLabelsList().stream().map(PETS::name).toList())
                 .build());
     assertThat(each.getPixels()).isEqualTo(generated.getPixels());
@@ -424,12 +426,13 @@ class ConditionalCallsTest {
     ModelInferRequest.Builder fewer = infer(2, 1);
     fewer.getInputsBuilder(1).setShape(0, 1).getContentsBuilder().clearInt64Contents();
     assertInvalid(
-        () -> inference.modelInfer(fewer.build()), "inputs[1].shape", "0 INT64 values: expected [2]");
+        () -> inference.modelInfer(fewer.build()),
+        "inputs[1].shape",
+        "0 INT64 values: expected [2]");
     for (List<Long> shape : List.of(List.<Long>of(), List.of(2L, 1L), List.of(1L), List.of(-1L))) {
       ModelInferRequest.Builder wrong = infer(2, 1);
       wrong.getInputsBuilder(1).clearShape().addAllShape(shape);
-      assertInvalid(
-          () -> inference.modelInfer(wrong.build()), "inputs[1].shape", "shape " + shape);
+      assertInvalid(() -> inference.modelInfer(wrong.build()), "inputs[1].shape", "shape " + shape);
     }
     ModelInferRequest.Builder type = infer(2);
     type.getInputsBuilder(1).setDatatype("INT32");
@@ -518,9 +521,7 @@ class ConditionalCallsTest {
   /** As the network makes it in a batch of one. */
   private static ByteString image(long seed, long index, long label) {
     return ByteString.copyFrom(
-        alone
-            .generate(Latents.of(seed, index, LATENT), new long[] {label}, Output.PIXELS)
-            .bytes());
+        alone.generate(Latents.of(seed, index, LATENT), new long[] {label}, Output.PIXELS).bytes());
   }
 
   private static ByteString images(long seed, long first, List<Integer> labels) {

@@ -97,8 +97,7 @@ class ConditionalExactnessTest {
           images.add(
               ByteString.copyFrom(
                   network
-                      .generate(
-                          Latents.of(SEED, i, LATENT), new long[] {label}, Output.PIXELS)
+                      .generate(Latents.of(SEED, i, LATENT), new long[] {label}, Output.PIXELS)
                       .bytes()));
         }
         labels.add(expected);
@@ -247,8 +246,7 @@ class ConditionalExactnessTest {
           for (float value : latents()) {
             decode.addLatents(value);
           }
-          expectedLabels()
-              .forEach(label -> decode.addLabels(ConditionalModels.PETS.name(label)));
+          expectedLabels().forEach(label -> decode.addLabels(ConditionalModels.PETS.name(label)));
           return stub.decode(decode.build()).getPixels();
         default:
           return GRPCInferenceServiceGrpc.newBlockingStub(channel)

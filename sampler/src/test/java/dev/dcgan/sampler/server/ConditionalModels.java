@@ -67,8 +67,7 @@ public final class ConditionalModels {
   }
 
   public static ModelBundle publish(
-      ModelRepository repository, String name, ImageClasses classes, long seed)
-      throws IOException {
+      ModelRepository repository, String name, ImageClasses classes, long seed) throws IOException {
     ConditionalModels model = new ConditionalModels(classes, seed);
     return repository.publish(model.manifest(name), model.onnx());
   }
@@ -160,8 +159,7 @@ public final class ConditionalModels {
     graph.addNode(node("Mod", "to", "rest", "classes"));
     graph.addNode(node("Div", "k", "rest", "classes"));
     graph.addNode(
-        node("Cast", "k_float", "k")
-            .addAttribute(attribute("to", DataType.FLOAT.getNumber())));
+        node("Cast", "k_float", "k").addAttribute(attribute("to", DataType.FLOAT.getNumber())));
     graph.addNode(node("Div", "share_row", "k_float", "steps"));
     graph.addNode(node("Unsqueeze", "share", "share_row", "column"));
     graph.addNode(node("Gather", "start", "embedding", "from"));

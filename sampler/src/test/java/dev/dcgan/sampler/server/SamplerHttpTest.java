@@ -274,8 +274,7 @@ class SamplerHttpTest {
               .setCount(9)
               .setFormat(ImageFormat.IMAGE_FORMAT_RAW);
       String images = "/v1/images?seed=42&count=9&format=raw";
-      String canonical =
-          "/v1/images?model=pets&version=1&seed=42&first=0&count=9&format=raw";
+      String canonical = "/v1/images?model=pets&version=1&seed=42&first=0&count=9&format=raw";
       HttpResponse<byte[]> drawn = get(images);
       assertThat(bytes(drawn)).isEqualTo(stub.generate(request.build()).getPixels());
       assertThat(headers(drawn, "Content-Location")).containsExactly(canonical);
@@ -299,8 +298,7 @@ class SamplerHttpTest {
       HttpResponse<byte[]> mixed = get(images + "&label=0&label=dog");
       assertThat(bytes(mixed))
           .isEqualTo(
-              stub.generate(request.clone().addLabels("cat").addLabels("dog").build())
-                  .getPixels());
+              stub.generate(request.clone().addLabels("cat").addLabels("dog").build()).getPixels());
       assertThat(headers(mixed, "Content-Location"))
           .containsExactly(canonical + "&label=cat&label=dog");
       assertThat(text(images + "&label=bird"))

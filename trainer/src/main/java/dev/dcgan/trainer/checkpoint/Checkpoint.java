@@ -61,8 +61,7 @@ public record Checkpoint(
    * @param sha256 over the decoded images, in order
    * @param classes of a conditional model; null if the run is not conditional
    */
-  public record Dataset(
-      String name, String sha256, int images, @Nullable ImageClasses classes) {
+  public record Dataset(String name, String sha256, int images, @Nullable ImageClasses classes) {
 
     /** The images of a run that is not conditional. */
     public Dataset(String name, String sha256, int images) {

@@ -213,8 +213,7 @@ public final class TrainCommand implements Settings.Command {
     String given = config.config().getInitFrom();
     return given.isEmpty()
         ? Optional.empty()
-        : Optional.of(
-            InitialWeights.find(given, store, publish.repository(), config));
+        : Optional.of(InitialWeights.find(given, store, publish.repository(), config));
   }
 
   /** The run to continue; empty: a new one. */

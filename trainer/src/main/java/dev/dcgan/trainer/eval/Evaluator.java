@@ -143,8 +143,7 @@ public final class Evaluator implements AutoCloseable {
         meter(positions.length > 0)
             .measure(
                 (first, n) ->
-                    generator.generate(
-                        latents(first, n, latentSize), labels(first, n, classes), n),
+                    generator.generate(latents(first, n, latentSize), labels(first, n, classes), n),
                 classes == null || positions.length == 0
                     ? null
                     : index -> positions[classes.draw(SEED, index)]));

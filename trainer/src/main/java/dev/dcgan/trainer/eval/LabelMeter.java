@@ -29,8 +29,7 @@ final class LabelMeter {
    */
   LabelMeter(ImageDataset heldOut, Matrix features, int[] labels) {
     heldOutCounts = new int[heldOut.classes()];
-    boolean measured =
-        heldOutCounts.length <= MAX_CLASSES && features.columns() <= MAX_FEATURES;
+    boolean measured = heldOutCounts.length <= MAX_CLASSES && features.columns() <= MAX_FEATURES;
     for (int label = 0; label < heldOutCounts.length; label++) {
       Matrix rows = rows(features, labels, label);
       names.add(heldOut.className(label));
@@ -54,9 +53,7 @@ final class LabelMeter {
               rows.rows(),
               heldOutCounts[label],
               accuracy(images.probabilities(), labels, label, rows.rows()),
-              distance == null || rows.rows() < 2
-                  ? Double.NaN
-                  : distance.to(Gaussian.of(rows))));
+              distance == null || rows.rows() < 2 ? Double.NaN : distance.to(Gaussian.of(rows))));
     }
     return new LabelMetrics(classes);
   }

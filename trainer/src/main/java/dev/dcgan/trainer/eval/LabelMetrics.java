@@ -20,8 +20,7 @@ record LabelMetrics(List<ClassRow> classes) {
    * @param frechetDistance the distance to the held-out images of this label; NaN if it was not
    *     measured
    */
-  record ClassRow(
-      String name, int images, int heldOut, double accuracy, double frechetDistance) {}
+  record ClassRow(String name, int images, int heldOut, double accuracy, double frechetDistance) {}
 
   LabelMetrics {
     classes = List.copyOf(classes);

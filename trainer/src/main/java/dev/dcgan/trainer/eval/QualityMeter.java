@@ -103,9 +103,7 @@ final class QualityMeter {
     labels =
         byLabel
             ? new LabelMeter(
-                heldOut,
-                heldOutFeatures.values(),
-                labels(heldOut, HELD_OUT_SEED, sizes.heldOut()))
+                heldOut, heldOutFeatures.values(), labels(heldOut, HELD_OUT_SEED, sizes.heldOut()))
             : null;
     realLabels =
         labels == null

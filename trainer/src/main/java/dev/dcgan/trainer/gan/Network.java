@@ -242,8 +242,7 @@ public abstract sealed class Network permits Generator, Discriminator {
     HostCopies.fill(array, values);
   }
 
-  private static void normal(
-      long seed, int position, float mean, float deviation, float[] values) {
+  private static void normal(long seed, int position, float mean, float deviation, float[] values) {
     Latents.fill(seed, position, values, 0, values.length);
     for (int i = 0; i < values.length; i++) {
       values[i] = mean + deviation * values[i];

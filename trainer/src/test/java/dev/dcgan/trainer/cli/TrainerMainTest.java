@@ -462,8 +462,7 @@ class TrainerMainTest {
     assertThat(models().open("mnist28", 1).readModel())
         .isEqualTo(models().open("undisturbed", 1).readModel());
 
-    for (String what :
-        List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
+    for (String what : List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
       try (Trainer trainer =
           start(
               List.of("evaluate"),

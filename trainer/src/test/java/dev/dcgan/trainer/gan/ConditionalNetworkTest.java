@@ -34,8 +34,7 @@ class ConditionalNetworkTest {
     assertThat(new Generator(manager, CONDITIONAL, 1).parameters().keySet())
         .startsWith("00Embedding_weight")
         .containsAll(new Generator(manager, PLAIN, 1).parameters().keySet());
-    Map<String, Parameter> discriminator =
-        new Discriminator(manager, CONDITIONAL, 1).parameters();
+    Map<String, Parameter> discriminator = new Discriminator(manager, CONDITIONAL, 1).parameters();
     assertThat(discriminator.keySet())
         .contains("08Projection_weight")
         .hasSize(new Discriminator(manager, PLAIN, 1).parameters().size() + 1)
@@ -78,9 +77,7 @@ class ConditionalNetworkTest {
     float[] all =
         embedding.append(
             new float[] {9, 8, 7, 6},
-            new long[] {
-              1, Labels.mixture(0, 1, 16_384, 2), Labels.mixture(1, 0, 32_768, 2), 0
-            },
+            new long[] {1, Labels.mixture(0, 1, 16_384, 2), Labels.mixture(1, 0, 32_768, 2), 0},
             4);
 
     assertThat(all).containsExactly(9, 3, -6, 8, 1.5f, 0, 7, 2, -2, 6, 1, 2);

@@ -124,8 +124,7 @@ final class ExportCheckTest {
                 latents, Arrays.stream(labels).map(label -> label % 10).toArray(), n);
 
     assertThatIOException()
-        .isThrownBy(
-            () -> check(onnx(generator), classes(10), generator.weights(), unmixed))
+        .isThrownBy(() -> check(onnx(generator), classes(10), generator.weights(), unmixed))
         .withMessageContaining("differs from its network");
   }
 
@@ -181,7 +180,8 @@ final class ExportCheckTest {
     LoopGenerator generator = LoopGenerator.grey();
 
     assertThatIOException()
-        .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, labels, n) -> new float[n]))
+        .isThrownBy(
+            () -> check(onnx(generator), generator.weights(), (latents, labels, n) -> new float[n]))
         .withMessageContainingAll("32 values for 32 images", "784 per image");
   }
 

@@ -145,8 +145,7 @@ class TrainingSessionTest {
         .containsKeys("label_accuracy", "class_frechet_distance", "class_frechet_distance/9");
     BufferedImage sheet = ImageIO.read(run.samples().resolve("epoch-001.png").toFile());
     assertThat(sheet.getHeight()).as("ten rows").isEqualTo(10 * (28 * 3 + 6) + 6);
-    assertThat(
-            CheckpointFile.read(InitialWeights.newest(run)).architecture().classes())
+    assertThat(CheckpointFile.read(InitialWeights.newest(run)).architecture().classes())
         .isEqualTo(10);
   }
 
@@ -187,8 +186,7 @@ class TrainingSessionTest {
     assertThat(InitialWeights.find(conditional.id(), store, models, withClasses)).isEqualTo(file);
     InitialWeights.requireClasses(file, withClasses, new DigitsDataset(20, 5));
     assertThatIOException()
-        .isThrownBy(
-            () -> InitialWeights.requireClasses(file, withClasses, new DigitsDataset(5, 5)))
+        .isThrownBy(() -> InitialWeights.requireClasses(file, withClasses, new DigitsDataset(5, 5)))
         .withMessageContainingAll("its classes are 0 (0)", "those of the images, 0 (0), 1 (1)");
   }
 
@@ -539,9 +537,7 @@ class TrainingSessionTest {
     Path file = InitialWeights.newest(run);
 
     for (String given : List.of(file.toString(), run.id(), "mnist28", "mnist28/1")) {
-      assertThat(InitialWeights.find(given, store, models, config))
-          .as(given)
-          .isEqualTo(file);
+      assertThat(InitialWeights.find(given, store, models, config)).as(given).isEqualTo(file);
     }
     assertThatIOException()
         .isThrownBy(() -> InitialWeights.find("absent/2", store, models, config))

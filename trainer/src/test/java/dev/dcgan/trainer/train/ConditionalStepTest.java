@@ -18,7 +18,9 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The first update of conditional networks; it leaves (1 - beta1) times the gradient in the mean. */
+/**
+ * The first update of conditional networks; it leaves (1 - beta1) times the gradient in the mean.
+ */
 class ConditionalStepTest {
 
   // Its last kernel covers all positions of the features, each once.
@@ -41,14 +43,7 @@ class ConditionalStepTest {
     kernel = weights(generator, "01ConvTranspose2d_weight");
     TrainingStep step =
         new TrainingStep(
-            manager,
-            NETWORKS,
-            generator,
-            generatorAdam,
-            discriminator,
-            discriminatorAdam,
-            null,
-            0);
+            manager, NETWORKS, generator, generatorAdam, discriminator, discriminatorAdam, null, 0);
     NDArray batch = new BatchUpload(manager).upload(manager, Benchmark.noise(NETWORKS, BATCH));
     step.updateGenerator(batch, step.updateDiscriminator(batch)).close();
   }
@@ -67,8 +62,8 @@ class ConditionalStepTest {
   }
 
   /**
-   * The first layer is linear in its input x: the sum over images of x dx is the sum over weights of
-   * w dw. The embedding is the input's end, and those weights are the kernel's last rows.
+   * The first layer is linear in its input x: the sum over images of x dx is the sum over weights
+   * of w dw. The embedding is the input's end, and those weights are the kernel's last rows.
    */
   @Test
   void gradientOfTheEmbedding_isThatOfTheFirstLayersInput() {

@@ -160,8 +160,7 @@ class TrainingLoopTest {
     train(LABELLED, hyperparameters(1, 3), recorder, null);
 
     assertThat(recorder.sampleGrids).allSatisfy(grid -> assertThat(grid).hasSize(15));
-    assertThat(recorder.sampleLabels)
-        .containsExactly(0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2);
+    assertThat(recorder.sampleLabels).containsExactly(0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2);
   }
 
   @Test
@@ -380,10 +379,7 @@ class TrainingLoopTest {
 
   /** Trains a conditional model. */
   private static Checkpoint train(
-      Labelled data,
-      Hyperparameters hyperparameters,
-      Recorder recorder,
-      @Nullable Checkpoint from)
+      Labelled data, Hyperparameters hyperparameters, Recorder recorder, @Nullable Checkpoint from)
       throws IOException {
     new TrainingLoop(NARROW.withClasses(data.classes()), hyperparameters, data, recorder)
         .run(TrainingDevice.select("cpu"), from);

@@ -40,8 +40,7 @@ public final class ModelsCommand implements Settings.Command {
 
   private static final String DEFAULT_TARGET = "localhost:50051";
   private static final List<String> HEADER =
-      List.of(
-          "MODEL", "VERSION", "PINNED", "IMAGE", "LATENT", "CLASSES", "VERIFIED", "VERSIONS");
+      List.of("MODEL", "VERSION", "PINNED", "IMAGE", "LATENT", "CLASSES", "VERIFIED", "VERSIONS");
   private static final String NONE = "-";
 
   @Option(

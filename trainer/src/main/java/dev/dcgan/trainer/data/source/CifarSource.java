@@ -30,16 +30,7 @@ public final class CifarSource implements ImageSource {
   private static final int RECORD_BYTES = 1 + AREA * CHANNELS;
   private static final List<String> CLASSES =
       List.of(
-          "airplane",
-          "automobile",
-          "bird",
-          "cat",
-          "deer",
-          "dog",
-          "frog",
-          "horse",
-          "ship",
-          "truck");
+          "airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck");
   private static final int BUFFER_BYTES = 1 << 16;
 
   private final int size;
