@@ -45,7 +45,8 @@ public record ClassEmbedding(int classes, int size, float[] values) {
     }
     int from = (int) (label % classes) * size;
     int to = (int) (label / classes % classes) * size;
-    float share = (float) (label / classes / classes) / Labels.MIXTURE_STEPS;
+    long step = label / classes / classes;
+    float share = (float) step / Labels.MIXTURE_STEPS;
     for (int i = 0; i < size; i++) {
       target[offset + i] = values[from + i] + share * (values[to + i] - values[from + i]);
     }
