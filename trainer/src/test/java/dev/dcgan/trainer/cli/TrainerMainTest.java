@@ -423,7 +423,7 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_conditional_isContinued_andEvaluatedByClass() throws Exception {
+  void train_conditional_isContinuedToTheSameWeights() throws Exception {
     try (Trainer trainer = start(QUICK, "--conditional", LONG, "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("10 classes", "label accuracy", "Frechet by class");
@@ -443,9 +443,16 @@ class TrainerMainTest {
     }
     assertThat(models().open("mnist28", 1).readModel())
         .isEqualTo(models().open("undisturbed", 1).readModel());
+  }
 
-    for (String what :
-        List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
+  @Test
+  void evaluate_ofAConditionalModel_hasATableOfTheClasses() throws Exception {
+    try (Trainer trainer =
+        start(QUICK, "--conditional", "--epochs=1", "--run=c", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
+
+    for (String what : List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
       try (Trainer trainer =
           start(
               List.of("evaluate"),
