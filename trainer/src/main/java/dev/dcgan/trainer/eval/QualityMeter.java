@@ -142,7 +142,7 @@ final class QualityMeter {
             ? null
             : labels.measure(
                 generated,
-                LongStream.range(0, sizes.images()).mapToInt(labelOf::applyAsInt).toArray()),
+                LongStream.range(0, sizes.images()).mapToInt(labelOf).toArray()),
         labelOf == null ? null : realLabels);
   }
 

@@ -441,13 +441,13 @@ class TrainerMainTest {
   }
 
   @Test
-  void train_conditional_isContinued_andEvaluatedByClass() throws Exception {
+  void train_conditional_isContinuedToTheSameWeights() throws Exception {
     try (Trainer trainer = start(QUICK, "--conditional", LONG, "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("10 classes", "label accuracy", "Frechet by class");
     }
     try (Trainer trainer = start(QUICK, "--conditional", LONG, "--run=c")) {
-      trainer.awaitLine("epoch 2/100: ");
+      trainer.awaitLine("epoch 2/40: ");
       trainer.terminate();
       assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
     }
@@ -461,6 +461,14 @@ class TrainerMainTest {
     }
     assertThat(models().open("mnist28", 1).readModel())
         .isEqualTo(models().open("undisturbed", 1).readModel());
+  }
+
+  @Test
+  void evaluate_ofAConditionalModel_hasATableOfTheClasses() throws Exception {
+    try (Trainer trainer =
+        start(QUICK, "--conditional", "--epochs=1", "--run=c", "--evaluation-images=100")) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+    }
 
     for (String what : List.of("--checkpoint=" + newest("c"), "--model=mnist28")) {
       try (Trainer trainer =
