@@ -141,8 +141,7 @@ final class QualityMeter {
         labels == null || labelOf == null
             ? null
             : labels.measure(
-                generated,
-                LongStream.range(0, sizes.images()).mapToInt(labelOf).toArray()),
+                generated, LongStream.range(0, sizes.images()).mapToInt(labelOf).toArray()),
         labelOf == null ? null : realLabels);
   }
 

@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.eval;
 
+import static java.util.Objects.requireNonNull;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
@@ -215,7 +216,7 @@ class QualityMeterTest {
     assertThat(right.metrics().get("label_accuracy")).isGreaterThan(0.9);
     assertThat(right.metrics().get("label_accuracy_floor")).isGreaterThan(0.9);
     assertThat(right.metrics().get("class_frechet_distance"))
-        .isLessThan(2 * right.metrics().get("class_frechet_floor"));
+        .isLessThan(2 * requireNonNull(right.metrics().get("class_frechet_floor")));
     assertThat(right.metrics())
         .containsKeys("class_frechet_distance/0", "class_frechet_distance/9");
     assertThat(right.baselineMetrics()).containsKeys("label_accuracy", "class_frechet_distance");
@@ -224,7 +225,7 @@ class QualityMeterTest {
     assertThat(right.classTable()).contains("50 against 60 held-out");
     assertThat(wrong.metrics().get("label_accuracy")).isLessThan(0.1);
     assertThat(wrong.metrics().get("class_frechet_distance"))
-        .isGreaterThan(5 * right.metrics().get("class_frechet_distance"));
+        .isGreaterThan(5 * requireNonNull(right.metrics().get("class_frechet_distance")));
     assertThat(wrong.metrics().get("frechet_distance"))
         .isEqualTo(right.metrics().get("frechet_distance"));
     assertThat(byLabel.measure(source(others)).metrics())
