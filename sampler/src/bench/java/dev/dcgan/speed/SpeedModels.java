@@ -31,6 +31,7 @@ final class SpeedModels {
             "mnist28",
             LATENT,
             new ImageShape(28, 28, 1),
+            null,
             List.of(
                 layer(random, LATENT, 512, 3, 2),
                 layer(random, 512, 256, 4, 1),

@@ -44,6 +44,7 @@ public final class TestModels {
         "test",
         LATENT,
         new ImageShape(14, 14, channels),
+        null,
         List.of(
             layer(random, LATENT, first, 3, 2), // (3, 3)
             layer(random, first, second, 4, 1), // (6, 6)
@@ -126,17 +127,18 @@ public final class TestModels {
             onnx(weights),
             weights.shape(),
             weights.latentSize(),
-            (latents, n) -> images(weights, latents, n))
+            null,
+            (latents, labels, n) -> images(weights, latents, n))
         .golden();
   }
 
-  /** The generator as plain loops: latents (n, latent) to images (n, c, h, w). */
+  /** The generator's layers as plain loops: (n, inputs of the first) to images (n, c, h, w). */
   static float[] images(GeneratorWeights weights, float[] latents, int n) {
     int size = weights.shape().values();
+    int inputs = latents.length / n;
     float[] all = new float[n * size];
     for (int i = 0; i < n; i++) {
-      float[] x =
-          Arrays.copyOfRange(latents, i * weights.latentSize(), (i + 1) * weights.latentSize());
+      float[] x = Arrays.copyOfRange(latents, i * inputs, (i + 1) * inputs);
       int side = 1;
       int last = weights.layers().size() - 1;
       for (int l = 0; l <= last; l++) {
