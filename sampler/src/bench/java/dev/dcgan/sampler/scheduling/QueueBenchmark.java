@@ -46,7 +46,9 @@ public class QueueBenchmark {
       QueuedRequest request =
           new QueuedRequest(
               Priority.NORMAL, true, Long.MAX_VALUE / 2, number++, latents.length / LATENT);
-      ImageTask task = new ImageTask(latents, Network.NO_LABELS, LATENT, Output.PIXELS, IMAGE_BYTES, Runnable::run);
+      ImageTask task =
+          new ImageTask(
+              latents, Network.NO_LABELS, LATENT, Output.PIXELS, IMAGE_BYTES, Runnable::run);
       queue.add(request, task, 0);
     }
     int slices = 0;

@@ -12,9 +12,9 @@ import org.apache.commons.compress.archivers.tar.TarArchiveOutputStream;
  * A shard in the WebDataset format: a tar file (POSIX ustar) in which the files of a sample are
  * adjacent and share the name up to the first dot; the rest of the name is the type.
  *
- * <p>A sample is {@code <index>.png} and, if the model has classes, {@code <index>.cls}, which is the
- * label as a decimal number. The index has twenty digits, the most of a uint64, so that
- * names sort in the order of the images. The same images give the same bytes: times, user and group
+ * <p>A sample is {@code <index>.png} and, if the model has classes, {@code <index>.cls}: the label
+ * as a decimal number. The index has twenty digits, the most of a uint64, so that names sort in the
+ * order of the images. The same images give the same bytes: times, user and group
  * are 0.
  */
 final class TarShard {

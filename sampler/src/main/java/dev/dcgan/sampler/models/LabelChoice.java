@@ -24,7 +24,7 @@ public final class LabelChoice {
     this.labels = labels;
     this.upTo = new long[labels.length];
     for (int i = 0; i < labels.length; i++) {
-      upTo[i] = i + 1;
+      upTo[i] = i + 1L;
     }
   }
 

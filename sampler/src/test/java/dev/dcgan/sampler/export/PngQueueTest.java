@@ -78,7 +78,13 @@ class PngQueueTest {
     List<Network> networks = List.of(new FakeNetwork(), new FakeNetwork());
     try (PngQueue queue =
         new PngQueue(
-            networks, SHAPE, SEED, NONE, chunks(40, 7), new PngQueue.Chunking(7, 3, 4), () -> false)) {
+            networks,
+            SHAPE,
+            SEED,
+            NONE,
+            chunks(40, 7),
+            new PngQueue.Chunking(7, 3, 4),
+            () -> false)) {
       for (int i = 0; i < 40 * 7; ) {
         for (byte[] png : queue.take()) {
           assertThat(png).isEqualTo(ImageEncoder.png(SHAPE, pixels(Latents.of(SEED, i++, 4)), 0));

@@ -132,7 +132,12 @@ class BatchSchedulerTest {
     try (BatchScheduler throwing = start(other, policy, thrower)) {
       for (int i = 0; i < 2; i++) {
         CompletableFuture<Images> task =
-            throwing.submit(anyRequest(throwing), latents(1, 0), Network.NO_LABELS, Output.PIXELS, Runnable::run);
+            throwing.submit(
+                anyRequest(throwing),
+                latents(1, 0),
+                Network.NO_LABELS,
+                Output.PIXELS,
+                Runnable::run);
         assertThatThrownBy(() -> get(task)).hasRootCauseMessage("cannot count");
       }
     }
@@ -244,7 +249,12 @@ class BatchSchedulerTest {
         Thread.onSpinWait();
       }
       CompletableFuture<Images> images =
-          shared.submit(anyRequest(shared), latents(8, 0), Network.NO_LABELS, Output.PIXELS, Runnable::run);
+          shared.submit(
+              anyRequest(shared),
+              latents(8, 0),
+              Network.NO_LABELS,
+              Output.PIXELS,
+              Runnable::run);
       one.awaitStarted();
       two.awaitStarted();
       assertThat(both.queued()).as("a share for the session that finishes first").isEqualTo(2);
@@ -268,7 +278,12 @@ class BatchSchedulerTest {
     CompletableFuture<Images> running = occupy();
     List<CompletableFuture<Images>> tasks = new ArrayList<>();
     for (Executor executor : List.of(first, second, first, first)) {
-      tasks.add(scheduler.submit(anyRequest(scheduler), latents(1, 7), Network.NO_LABELS, Output.PIXELS, executor));
+      tasks.add(scheduler.submit(
+          anyRequest(scheduler),
+          latents(1, 7),
+          Network.NO_LABELS,
+          Output.PIXELS,
+          executor));
     }
     network.permit(2);
     assertThat(get(running).count()).isEqualTo(1);
@@ -296,7 +311,12 @@ class BatchSchedulerTest {
           throw new RejectedExecutionException("ended");
         };
     CompletableFuture<Images> task =
-        scheduler.submit(anyRequest(scheduler), latents(1, 3), Network.NO_LABELS, Output.PIXELS, ended);
+        scheduler.submit(
+            anyRequest(scheduler),
+            latents(1, 3),
+            Network.NO_LABELS,
+            Output.PIXELS,
+            ended);
     network.permit(1);
     assertThat(get(task).bytes()).startsWith(3);
   }
@@ -316,7 +336,12 @@ class BatchSchedulerTest {
             clock::get)) {
       List<CompletableFuture<Images>> tasks = new ArrayList<>();
       for (int i = 0; i < 41; i++) {
-        tasks.add(small.submit(anyRequest(small), latents(1, i), Network.NO_LABELS, Output.PIXELS, Runnable::run));
+        tasks.add(small.submit(
+            anyRequest(small),
+            latents(1, i),
+            Network.NO_LABELS,
+            Output.PIXELS,
+            Runnable::run));
         if (i == 0) {
           other.awaitStarted();
         }

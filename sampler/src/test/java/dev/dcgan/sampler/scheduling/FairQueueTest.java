@@ -283,6 +283,7 @@ class FairQueueTest {
   }
 
   private static ImageTask task(int count) {
-    return new ImageTask(new float[count * LATENT], Network.NO_LABELS, LATENT, Output.PIXELS, 3, Runnable::run);
+    return new ImageTask(
+        new float[count * LATENT], Network.NO_LABELS, LATENT, Output.PIXELS, 3, Runnable::run);
   }
 }

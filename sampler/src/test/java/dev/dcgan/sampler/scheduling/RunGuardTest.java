@@ -255,7 +255,8 @@ class RunGuardTest {
 
   private static ImageTask task(Network network) {
     int bytes = network.imageBytes(Output.PIXELS);
-    return new ImageTask(new float[LATENT], Network.NO_LABELS, LATENT, Output.PIXELS, bytes, Runnable::run);
+    return new ImageTask(
+        new float[LATENT], Network.NO_LABELS, LATENT, Output.PIXELS, bytes, Runnable::run);
   }
 
   private long run(Network of, ImageTask task) {

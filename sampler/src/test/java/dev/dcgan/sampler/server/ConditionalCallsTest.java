@@ -424,7 +424,9 @@ class ConditionalCallsTest {
     ModelInferRequest.Builder fewer = infer(2, 1);
     fewer.getInputsBuilder(1).setShape(0, 1).getContentsBuilder().clearInt64Contents();
     assertInvalid(
-        () -> inference.modelInfer(fewer.build()), "inputs[1].shape", "0 INT64 values: expected [2]");
+        () -> inference.modelInfer(fewer.build()),
+        "inputs[1].shape",
+        "0 INT64 values: expected [2]");
     for (List<Long> shape : List.of(List.<Long>of(), List.of(2L, 1L), List.of(1L), List.of(-1L))) {
       ModelInferRequest.Builder wrong = infer(2, 1);
       wrong.getInputsBuilder(1).clearShape().addAllShape(shape);

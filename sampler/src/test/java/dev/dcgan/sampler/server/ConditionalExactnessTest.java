@@ -212,25 +212,26 @@ class ConditionalExactnessTest {
 
     private ByteString get(ManagedChannel channel) throws IOException {
       SamplerServiceBlockingStub stub = SamplerServiceGrpc.newBlockingStub(channel);
-      switch (way) {
-        case RAW:
+      return switch (way) {
+        case RAW -> {
           GenerateResponse response = stub.generate(request().build());
           assertThat(response.getLabelsList()).isEqualTo(expectedLabels());
-          return response.getPixels();
-        case PNG:
+          yield response.getPixels();
+        }
+        case PNG -> {
           List<ByteString> decoded = new ArrayList<>();
           for (ByteString png :
               stub.generate(request().setFormat(ImageFormat.IMAGE_FORMAT_PNG).build())
                   .getPngList()) {
             decoded.add(TestImages.ofPng(png));
           }
-          return ByteString.copyFrom(decoded);
-        case SEEDS:
-          ByteString three =
-              stub.generate(request().setSeed(0).addAllSeeds(List.of(77L, SEED, 78L)).build())
-                  .getPixels();
-          return three.substring(count * SIZE, 2 * count * SIZE);
-        case STREAM:
+          yield ByteString.copyFrom(decoded);
+        }
+        case SEEDS ->
+            stub.generate(request().setSeed(0).addAllSeeds(List.of(77L, SEED, 78L)).build())
+                .getPixels()
+                .substring(count * SIZE, 2 * count * SIZE);
+        case STREAM -> {
           ByteString all = ByteString.EMPTY;
           List<Integer> found = new ArrayList<>();
           Iterator<GenerateResponse> chunks = stub.generateStream(request().build());
@@ -240,21 +241,22 @@ class ConditionalExactnessTest {
             found.addAll(chunk.getLabelsList());
           }
           assertThat(found).isEqualTo(expectedLabels());
-          return all;
-        case DECODE:
+          yield all;
+        }
+        case DECODE -> {
           DecodeRequest.Builder decode =
               DecodeRequest.newBuilder().setFormat(ImageFormat.IMAGE_FORMAT_RAW);
           for (float value : latents()) {
             decode.addLatents(value);
           }
-          expectedLabels()
-              .forEach(label -> decode.addLabels(ConditionalModels.PETS.name(label)));
-          return stub.decode(decode.build()).getPixels();
-        default:
-          return GRPCInferenceServiceGrpc.newBlockingStub(channel)
-              .modelInfer(infer())
-              .getRawOutputContents(0);
-      }
+          expectedLabels().forEach(label -> decode.addLabels(ConditionalModels.PETS.name(label)));
+          yield stub.decode(decode.build()).getPixels();
+        }
+        case INFER ->
+            GRPCInferenceServiceGrpc.newBlockingStub(channel)
+                .modelInfer(infer())
+                .getRawOutputContents(0);
+      };
     }
 
     private GenerateRequest.Builder request() {

@@ -92,11 +92,12 @@ public final class ConditionalModels {
       System.arraycopy(latents, i * LATENT, all, i * weights.latentSize(), LATENT);
       int from = (int) (labels[i] % classes.size());
       int to = (int) (labels[i] / classes.size() % classes.size());
-      float share = labels[i] / classes.size() / classes.size() / (float) Labels.MIXTURE_STEPS;
-      for (int k = 0; k < EMBEDDING; k++) {
-        float start = embedding[from * EMBEDDING + k];
-        float end = embedding[to * EMBEDDING + k];
-        all[i * weights.latentSize() + LATENT + k] = start + share * (end - start);
+      long k = labels[i] / classes.size() / classes.size();
+      float share = (float) k / Labels.MIXTURE_STEPS;
+      for (int e = 0; e < EMBEDDING; e++) {
+        float start = embedding[from * EMBEDDING + e];
+        float end = embedding[to * EMBEDDING + e];
+        all[i * weights.latentSize() + LATENT + e] = start + share * (end - start);
       }
     }
     return Pixels.of(TestModels.images(weights, all, labels.length), weights.shape());
