@@ -182,7 +182,7 @@ class EndToEndIT {
 
     float[] images;
     try (TrainedGenerator generator = new TrainedGenerator(checkpoint)) {
-      images = generator.images(latents, n);
+      images = generator.images(latents, new long[0], n);
     }
 
     byte[] pixels = response.getPixels().toByteArray();

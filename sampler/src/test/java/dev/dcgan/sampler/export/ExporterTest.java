@@ -158,7 +158,7 @@ class ExporterTest {
             assertThat(tar.readAllBytes()).isEqualTo(ImageEncoder.png(bundle.shape(), pixels, 0));
             assertThat(tar.getNextEntry().getName()).isEqualTo("%020d.cls".formatted(index));
             assertThat(tar.readAllBytes())
-                .asString(StandardCharsets.UTF_8)
+                .asString(StandardCharsets.US_ASCII)
                 .isEqualTo(Integer.toString(label));
             index++;
           }

@@ -226,12 +226,10 @@ class ConditionalExactnessTest {
           }
           yield ByteString.copyFrom(decoded);
         }
-        case SEEDS -> {
-          ByteString three =
-              stub.generate(request().setSeed(0).addAllSeeds(List.of(77L, SEED, 78L)).build())
-                  .getPixels();
-          yield three.substring(count * SIZE, 2 * count * SIZE);
-        }
+        case SEEDS ->
+            stub.generate(request().setSeed(0).addAllSeeds(List.of(77L, SEED, 78L)).build())
+                .getPixels()
+                .substring(count * SIZE, 2 * count * SIZE);
         case STREAM -> {
           ByteString all = ByteString.EMPTY;
           List<Integer> found = new ArrayList<>();
@@ -253,7 +251,7 @@ class ConditionalExactnessTest {
           expectedLabels().forEach(label -> decode.addLabels(ConditionalModels.PETS.name(label)));
           yield stub.decode(decode.build()).getPixels();
         }
-        default ->
+        case INFER ->
             GRPCInferenceServiceGrpc.newBlockingStub(channel)
                 .modelInfer(infer())
                 .getRawOutputContents(0);
