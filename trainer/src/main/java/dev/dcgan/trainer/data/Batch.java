@@ -10,9 +10,9 @@ import java.nio.ByteBuffer;
  * @param positions the indices of its images in the dataset, in order
  * @param last whether it is the epoch's last batch
  * @param values float32: the images (n, channels, height, width) in [-1, 1], then the latents of
- *     {@link DataLoader.Noise}, then the labels (n) if the loader has them. A direct buffer in native byte order, from its start to its limit,
- *     so that the engine can read it in place. Valid until the next call of {@link
- *     DataLoader#next}, which reuses it.
+ *     {@link DataLoader.Noise}, then the labels (n) if the loader has them. A direct buffer in
+ *     native byte order, from its start to its limit, so that the engine can read it in place.
+ *     Valid until the next call of {@link DataLoader#next}, which reuses it.
  */
 @SuppressWarnings("ArrayRecordComponent") // Instances are never compared.
 public record Batch(int epoch, int first, int[] positions, boolean last, ByteBuffer values) {

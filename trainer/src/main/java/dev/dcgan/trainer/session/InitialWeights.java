@@ -39,12 +39,12 @@ public final class InitialWeights {
    * @throws IOException there is none of that name, it is damaged, of another architecture, or not
    *     conditional as the config is
    */
-  public static Path find(String given, RunStore runs, ModelRepository models, TrainingConfig config)
+  public static Path find(
+      String given, RunStore runs, ModelRepository models, TrainingConfig config)
       throws IOException {
     Path file = Files.isRegularFile(Path.of(given)) ? Path.of(given) : ofRun(given, runs, models);
     Checkpoint read = CheckpointFile.read(file);
-    require(
-        given, config, read.architecture(), /* foundClasses= */ read.dataset().classes() != null);
+    require(given, config, read.architecture(), read.dataset().classes() != null);
     return file;
   }
 

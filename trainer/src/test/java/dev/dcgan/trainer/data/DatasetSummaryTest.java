@@ -67,7 +67,8 @@ final class DatasetSummaryTest {
       for (int label : labels) {
         writer.add(new byte[1], label);
       }
-      return writer.finish("pets", IntStream.range(0, classes).mapToObj(Integer::toString).toList());
+      return writer.finish(
+          "pets", IntStream.range(0, classes).mapToObj(Integer::toString).toList());
     }
   }
 

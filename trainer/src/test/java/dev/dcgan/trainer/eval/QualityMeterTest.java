@@ -216,7 +216,8 @@ class QualityMeterTest {
     assertThat(right.metrics().get("label_accuracy_floor")).isGreaterThan(0.9);
     assertThat(right.metrics().get("class_frechet_distance"))
         .isLessThan(2 * right.metrics().get("class_frechet_floor"));
-    assertThat(right.metrics()).containsKeys("class_frechet_distance/0", "class_frechet_distance/9");
+    assertThat(right.metrics())
+        .containsKeys("class_frechet_distance/0", "class_frechet_distance/9");
     assertThat(right.baselineMetrics()).containsKeys("label_accuracy", "class_frechet_distance");
     assertThat(right.toString()).contains("label accuracy", "Frechet by class", "mean of 10");
     assertThat(right.classTable().lines()).hasSize(11);

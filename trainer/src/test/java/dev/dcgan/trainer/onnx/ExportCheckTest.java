@@ -181,7 +181,12 @@ final class ExportCheckTest {
     LoopGenerator generator = LoopGenerator.grey();
 
     assertThatIOException()
-        .isThrownBy(() -> check(onnx(generator), generator.weights(), (latents, labels, n) -> new float[n]))
+        .isThrownBy(
+            () ->
+                check(
+                    onnx(generator),
+                    generator.weights(),
+                    (latents, labels, n) -> new float[n]))
         .withMessageContainingAll("32 values for 32 images", "784 per image");
   }
 

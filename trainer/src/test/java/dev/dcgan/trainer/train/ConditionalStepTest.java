@@ -18,7 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/** The first update of conditional networks; it leaves (1 - beta1) times the gradient in the mean. */
+/** The first update of conditional networks, which leaves (1 - beta1) times the gradient. */
 class ConditionalStepTest {
 
   // Its last kernel covers all positions of the features, each once.
@@ -67,8 +67,8 @@ class ConditionalStepTest {
   }
 
   /**
-   * The first layer is linear in its input x: the sum over images of x dx is the sum over weights of
-   * w dw. The embedding is the input's end, and those weights are the kernel's last rows.
+   * The first layer is linear in its input x: the sum over images of x dx is the sum over weights
+   * of w dw. The embedding is the input's end, and those weights are the kernel's last rows.
    */
   @Test
   void gradientOfTheEmbedding_isThatOfTheFirstLayersInput() {

@@ -109,7 +109,8 @@ final class RunLines {
     StringBuilder line =
         new StringBuilder("epoch %d/%d: quality".formatted(evaluated.getEpoch(), epochs));
     String separator = " ";
-    for (String figure : List.of(FRECHET, "precision", "recall", "modes_covered", "label_accuracy")) {
+    for (String figure :
+        List.of(FRECHET, "precision", "recall", "modes_covered", "label_accuracy")) {
       if (evaluated.containsQuality(figure)) {
         line.append(separator)
             .append(figure.replace('_', ' '))
