@@ -28,7 +28,9 @@ public final class Discriminator extends Network {
         String projection =
             addEmbedding("Projection", architecture.classes(), architecture.features());
         addStatement(
-            "projected = torch.sum(torch.mul(torch.sum(x, [2, 3]), torch.embedding(%s, label)), [1])"
+            """
+            vectors = torch.embedding(%s, label)
+            projected = torch.sum(torch.mul(torch.sum(x, [2, 3]), vectors), [1])"""
                 .formatted(projection));
       }
       addConvolution(

@@ -44,8 +44,7 @@ public final class InitialWeights {
       throws IOException {
     Path file = Files.isRegularFile(Path.of(given)) ? Path.of(given) : ofRun(given, runs, models);
     Checkpoint read = CheckpointFile.read(file);
-    require(
-        given, config, read.architecture(), /* foundClasses= */ read.dataset().classes() != null);
+    require(given, config, read.architecture(), read.dataset().classes() != null);
     return file;
   }
 

@@ -586,6 +586,7 @@ final class DatasetsTest {
       assertThat(labels(images.training())).containsExactly(3, 4, 5);
       assertThat(labels(images.heldOut())).containsExactly(9);
       assertThat(images.training().classes()).isEqualTo(10);
+      assertThat(images.training().className(3)).isEqualTo("cat");
       // Red is the value, green and blue ten and twenty more; the last pixel has one more.
       assertThat(pixels(images.training(), 1)).startsWith(2, 12, 22, 2).endsWith(3, 13, 23);
       assertThat(pixels(images.heldOut(), 0)).startsWith(8, 18, 28);

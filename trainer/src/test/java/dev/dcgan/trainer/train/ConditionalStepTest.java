@@ -18,9 +18,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 
-/**
- * The first update of conditional networks; it leaves (1 - beta1) times the gradient in the mean.
- */
+/** The first update of conditional networks, which leaves (1 - beta1) times the gradient. */
 class ConditionalStepTest {
 
   // Its last kernel covers all positions of the features, each once.
