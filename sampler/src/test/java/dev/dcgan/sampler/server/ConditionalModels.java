@@ -11,7 +11,6 @@ import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageClasses;
-import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
@@ -43,17 +42,9 @@ public final class ConditionalModels {
   private final float[] embedding;
 
   private ConditionalModels(ImageClasses classes, long seed) {
-    Random random = new Random(seed);
+    Random random = new Random(-seed);
     this.classes = classes;
-    this.weights =
-        new GeneratorWeights(
-            "test",
-            LATENT + EMBEDDING,
-            new ImageShape(14, 14, 3),
-            List.of(
-                TestModels.layer(random, LATENT + EMBEDDING, 64, 3, 2),
-                TestModels.layer(random, 64, 32, 4, 1),
-                TestModels.layer(random, 32, 3, 4, 2)));
+    this.weights = TestModels.weights(LATENT + EMBEDDING, 3, 64, 32, seed);
     this.embedding = new float[classes.size() * EMBEDDING];
     for (int i = 0; i < embedding.length; i++) {
       embedding[i] = (float) (2 * random.nextGaussian());
