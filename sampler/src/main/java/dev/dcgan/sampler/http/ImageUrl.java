@@ -35,8 +35,8 @@ final class ImageUrl {
       Pattern.compile(
           "utm_[a-z_]+|fbclid|gclid|gclsrc|dclid|gbraid|wbraid|srsltid|msclkid|yclid|ttclid|twclid"
               + "|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi|mkt_tok");
-  private static final Set<String> REPEATABLE = Set.of("seed", "label");
   private static final String WHOLE = "expected a whole number from 0 to %s";
+  private static final Set<String> REPEATABLE = Set.of("seed", "label");
   private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");
   private static final Pattern DECIMAL = Pattern.compile("[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?");
