@@ -37,8 +37,8 @@ final class ImageUrl {
               + "|gbraid|wbraid|srsltid|igshid|igsh|li_fat_id|mc_cid|mc_eid|_ga|_gl|_hsenc|_hsmi"
               + "|__hs[a-z]+|hsCtaTracking|mkt_tok|_ke|_kx|epik|ef_id|s_kwcid|s_cid|ScCid|ref_src"
               + "|_branch_match_id|_openstat");
-  private static final Set<String> REPEATABLE = Set.of("seed", "label");
   private static final String WHOLE = "expected a whole number from 0 to %s";
+  private static final Set<String> REPEATABLE = Set.of("seed", "label");
   private static final long MAX_UINT32 = 0xFFFF_FFFFL;
   private static final Pattern DIGITS = Pattern.compile("[0-9]+");
   private static final Pattern DECIMAL = Pattern.compile("[0-9]*\\.?[0-9]+([eE][-+]?[0-9]+)?");

@@ -4,7 +4,6 @@ import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageClasses;
-import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
@@ -38,13 +37,9 @@ public final class ConditionalModels {
   private final float[] embedding;
 
   private ConditionalModels(ImageClasses classes, long seed) {
-    Random random = new Random(seed);
+    Random random = new Random(-seed);
     this.classes = classes;
-    List<Layer> layers =
-        List.of(
-            TestModels.layer(random, ROW, 64, 3, 2),
-            TestModels.layer(random, 64, 32, 4, 1),
-            TestModels.layer(random, 32, 3, 4, 2));
+    List<Layer> layers = TestModels.weights(ROW, 3, 64, 32, seed).layers();
     this.embedding = new float[classes.size() * EMBEDDING];
     for (int i = 0; i < embedding.length; i++) {
       embedding[i] = (float) (2 * random.nextGaussian());

@@ -30,23 +30,23 @@ public final class TestModels {
   private TestModels() {}
 
   public static GeneratorWeights weights(int channels, long seed) {
-    return weights(channels, 12, 7, seed);
+    return weights(LATENT, channels, 12, 7, seed);
   }
 
   /** With so many channels between the first layers that the runtime shares them among threads. */
   public static GeneratorWeights wideWeights(int channels, long seed) {
-    return weights(channels, 128, 64, seed);
+    return weights(LATENT, channels, 128, 64, seed);
   }
 
-  private static GeneratorWeights weights(int channels, int first, int second, long seed) {
+  static GeneratorWeights weights(int latent, int channels, int first, int second, long seed) {
     Random random = new Random(seed);
     return new GeneratorWeights(
         "test",
-        LATENT,
+        latent,
         new ImageShape(14, 14, channels),
         null,
         List.of(
-            layer(random, LATENT, first, 3, 2), // (3, 3)
+            layer(random, latent, first, 3, 2), // (3, 3)
             layer(random, first, second, 4, 1), // (6, 6)
             layer(random, second, channels, 4, 2))); // (14, 14)
   }
@@ -174,7 +174,7 @@ public final class TestModels {
     return y;
   }
 
-  static Layer layer(Random random, int in, int out, int kernel, int stride) {
+  private static Layer layer(Random random, int in, int out, int kernel, int stride) {
     float[] weight = new float[in * out * kernel * kernel];
     double spread = 1.5 * stride / Math.sqrt(in * kernel * kernel);
     for (int i = 0; i < weight.length; i++) {
