@@ -4,6 +4,7 @@ import com.google.protobuf.ByteString;
 import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageClasses;
+import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.model.Pixels;
