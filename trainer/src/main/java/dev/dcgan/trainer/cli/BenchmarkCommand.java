@@ -145,7 +145,8 @@ public final class BenchmarkCommand implements Settings.Command {
             1,
             1,
             Precision.named(precision).orElseThrow(),
-            deterministic);
+            deterministic,
+            false);
     if (isGpu) {
       CudaEnvironment.check(hyperparameters, System.getenv()).ifPresent(System.out::println);
     }

@@ -152,6 +152,14 @@ public final class ConfigFields {
                   range(1, 100))
               .withDefault(1),
           field(
+                  "mirror",
+                  "",
+                  "Mirror each training image left to right with probability 1/2, at random in each"
+                      + " epoch. For images that are as good mirrored; not for letters and digits.",
+                  PATH)
+              .withDefault(false)
+              .withDefaultText("no"),
+          field(
                   "seed",
                   "SEED",
                   "Random seed for weight initialization, latent noise and shuffling.",

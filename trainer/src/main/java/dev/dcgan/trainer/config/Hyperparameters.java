@@ -21,6 +21,7 @@ import java.util.Objects;
  * @param seed of weight initialization, latent noise and shuffling
  * @param precision of matrix products on a CUDA device
  * @param deterministic whether a CUDA device uses deterministic algorithms only
+ * @param mirror whether each training image is mirrored left to right with probability 1/2
  */
 public record Hyperparameters(
     int epochs,
@@ -34,7 +35,8 @@ public record Hyperparameters(
     int discriminatorSteps,
     long seed,
     Precision precision,
-    boolean deterministic) {
+    boolean deterministic,
+    boolean mirror) {
 
   public Hyperparameters {
     // Checkpoints of earlier versions have no precision.
@@ -52,7 +54,7 @@ public record Hyperparameters(
     requireRange("EMA decay", emaDecay, 1);
   }
 
-  /** In float32, without deterministic mode. */
+  /** In float32, without deterministic mode and mirrored images. */
   public Hyperparameters(
       int epochs,
       int batchSize,
@@ -76,6 +78,7 @@ public record Hyperparameters(
         discriminatorSteps,
         seed,
         Precision.FP32,
+        false,
         false);
   }
 

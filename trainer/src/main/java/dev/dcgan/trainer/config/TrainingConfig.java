@@ -59,7 +59,8 @@ public record TrainingConfig(
             config.getDiscriminatorSteps(),
             config.getSeed(),
             Precision.named(config.getPrecision()).orElseThrow(),
-            config.getDeterministic()),
+            config.getDeterministic(),
+            config.getMirror()),
         PublishPolicy.parse(config.getPublish()).orElseThrow());
   }
 

@@ -59,6 +59,17 @@ public final class DataLoader implements Closeable {
     float[] draw(int epoch, int first, int n);
   }
 
+  /** Which images are mirrored left to right; called by several threads. */
+  @FunctionalInterface
+  public interface Mirroring {
+
+    /** No image. */
+    Mirroring NONE = (epoch, place) -> false;
+
+    /** Whether the image at a place in the order of an epoch is. */
+    boolean isMirrored(int epoch, int place);
+  }
+
   /** Enough to hide a slow read behind the steps computed meanwhile. */
   static final int MAX_PREFETCHED = 3;
 
@@ -70,6 +81,7 @@ public final class DataLoader implements Closeable {
   private final int batchSize;
   private final Noise noise;
   private final int @Nullable [] labels;
+  private final Mirroring mirroring;
   private final IntFunction<int[]> orderOfEpoch;
   private final int lastEpoch;
   private final ExecutorService workers =
@@ -83,7 +95,7 @@ public final class DataLoader implements Closeable {
   private @Nullable ByteBuffer inUse;
 
   /**
-   * Starts to prefetch batches without labels.
+   * Starts to prefetch batches without labels, of images as they are.
    *
    * @param batchSize images per batch, at least 1
    * @param noise the latents to place behind each batch's images
@@ -102,7 +114,16 @@ public final class DataLoader implements Closeable {
       int firstEpoch,
       int lastEpoch,
       int skippedBatches) {
-    this(data, batchSize, noise, null, orderOfEpoch, firstEpoch, lastEpoch, skippedBatches);
+    this(
+        data,
+        batchSize,
+        noise,
+        null,
+        Mirroring.NONE,
+        orderOfEpoch,
+        firstEpoch,
+        lastEpoch,
+        skippedBatches);
   }
 
   /**
@@ -116,6 +137,7 @@ public final class DataLoader implements Closeable {
       int batchSize,
       Noise noise,
       int @Nullable [] labels,
+      Mirroring mirroring,
       IntFunction<int[]> orderOfEpoch,
       int firstEpoch,
       int lastEpoch,
@@ -129,6 +151,7 @@ public final class DataLoader implements Closeable {
     this.batchSize = batchSize;
     this.noise = noise;
     this.labels = labels;
+    this.mirroring = mirroring;
     this.orderOfEpoch = orderOfEpoch;
     this.lastEpoch = lastEpoch;
     epoch = firstEpoch;
@@ -222,11 +245,14 @@ public final class DataLoader implements Closeable {
   private Batch fill(Batch batch) throws IOException {
     float[] image = new float[data.shape().values()];
     FloatBuffer floats = batch.values().asFloatBuffer();
-    for (int position : batch.positions()) {
+    for (int i = 0; i < batch.size(); i++) {
       if (Thread.interrupted()) {
         throw new InterruptedIOException("interrupted while reading images");
       }
-      data.copyNormalized(position, image, 0);
+      data.copyNormalized(batch.positions()[i], image, 0);
+      if (mirroring.isMirrored(batch.epoch(), batch.first() + i)) {
+        mirror(image, data.shape().width());
+      }
       floats.put(image);
     }
     floats.put(noise.draw(batch.epoch(), batch.first(), batch.size()));
@@ -236,6 +262,17 @@ public final class DataLoader implements Closeable {
       }
     }
     return batch;
+  }
+
+  /** Reverses each row of an image (channels, height, width). */
+  private static void mirror(float[] image, int width) {
+    for (int row = 0; row < image.length; row += width) {
+      for (int left = row, right = row + width - 1; left < right; left++, right--) {
+        float moved = image[left];
+        image[left] = image[right];
+        image[right] = moved;
+      }
+    }
   }
 
   private static IOException failure(ExecutionException e) {

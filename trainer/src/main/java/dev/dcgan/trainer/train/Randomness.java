@@ -18,6 +18,7 @@ record Randomness(long seed) {
   private static final long GENERATOR_NOISE = 3;
   private static final long ORDER = 4;
   private static final long SAMPLES = 5;
+  private static final long MIRRORING = 6;
 
   long generatorWeights() {
     return key(GENERATOR_WEIGHTS);
@@ -85,6 +86,20 @@ record Randomness(long seed) {
       order[j] = swapped;
     }
     return order;
+  }
+
+  /**
+   * Which images of a batch are mirrored: each with probability 1/2.
+   *
+   * @param images the number of images in an epoch
+   */
+  DataLoader.Mirroring mirroring(int images) {
+    long key = key(MIRRORING);
+    return (epoch, place) -> {
+      int[] words = new int[4];
+      Philox.block(key, (epoch - 1L) * images + place, 0, words);
+      return (words[0] & 1) == 1;
+    };
   }
 
   private float[] latents(long stream, long first, int n, int size) {

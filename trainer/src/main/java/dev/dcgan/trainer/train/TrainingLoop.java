@@ -6,6 +6,7 @@ import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.data.DataLoader;
+import dev.dcgan.trainer.data.DataLoader.Mirroring;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.ImageLabels;
 import dev.dcgan.trainer.gan.Architecture;
@@ -145,6 +146,7 @@ public final class TrainingLoop {
             hyperparameters.batchSize(),
             randomness.noise(architecture.latentSize(), data.size()),
             labels,
+            hyperparameters.mirror() ? randomness.mirroring(data.size()) : Mirroring.NONE,
             this::order,
             networks.epochsDone() + 1,
             hyperparameters.epochs(),

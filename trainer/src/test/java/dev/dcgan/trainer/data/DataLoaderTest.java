@@ -10,6 +10,7 @@ import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.DataType;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.trainer.data.DataLoader.Mirroring;
 import dev.dcgan.trainer.data.DataLoader.Noise;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
 import java.io.IOException;
@@ -196,12 +197,54 @@ final class DataLoaderTest {
   }
 
   @Test
+  void batch_hasSomeImagesMirrored() throws IOException {
+    List<List<Integer>> seen = new ArrayList<>();
+    try (DataLoader batches =
+        new DataLoader(
+            new Numbers(3),
+            2,
+            Noise.NONE,
+            null,
+            // The second image of the first epoch, and the third of the second.
+            (epoch, place) -> place == epoch,
+            epoch -> new int[] {2, 0, 1},
+            1,
+            2,
+            0)) {
+      while (batches.hasNext()) {
+        Batch batch = batches.next();
+        float[] values = new float[batch.values().remaining() / Float.BYTES];
+        batch.values().asFloatBuffer().get(values);
+        seen.add(
+            IntStream.range(0, values.length)
+                .mapToObj(i -> Math.round(values[i] * 127.5f + 127.5f))
+                .toList());
+      }
+    }
+
+    assertThat(seen)
+        .containsExactly(
+            List.of(2, 253, 255, 0),
+            List.of(1, 254),
+            List.of(2, 253, 0, 255),
+            List.of(254, 1));
+  }
+
+  @Test
   void batch_hasItsLabelsBehindTheNoise() throws IOException {
     int[] labels = {7, 8, 9};
     List<String> seen = new ArrayList<>();
     try (DataLoader batches =
         new DataLoader(
-            new Numbers(3), 2, Noise.NONE, labels, epoch -> new int[] {2, 0, 1}, 1, 1, 0)) {
+            new Numbers(3),
+            2,
+            Noise.NONE,
+            labels,
+            Mirroring.NONE,
+            epoch -> new int[] {2, 0, 1},
+            1,
+            1,
+            0)) {
       while (batches.hasNext()) {
         Batch batch = batches.next();
         float[] values = new float[batch.values().remaining() / Float.BYTES];

@@ -48,6 +48,6 @@ class CudaEnvironmentTest {
 
   private static Hyperparameters run(Precision precision, boolean deterministic) {
     return new Hyperparameters(
-        1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, precision, deterministic);
+        1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, precision, deterministic, false);
   }
 }

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import dev.dcgan.trainer.data.DataLoader;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -54,6 +55,22 @@ class RandomnessTest {
     assertThat(noise).hasSize(5 * randomness.noise(16, 100).size());
     assertThat(Arrays.copyOf(noise, 80)).isEqualTo(randomness.discriminatorNoise(240, 5, 16));
     assertThat(Arrays.copyOfRange(noise, 80, 160)).isEqualTo(randomness.generatorNoise(240, 5, 16));
+  }
+
+  @Test
+  void mirroring_isOfHalfTheImages_othersInEachEpoch() {
+    DataLoader.Mirroring mirroring = randomness.mirroring(1000);
+    long first = IntStream.range(0, 1000).filter(i -> mirroring.isMirrored(1, i)).count();
+    long both =
+        IntStream.range(0, 1000)
+            .filter(i -> mirroring.isMirrored(1, i) && mirroring.isMirrored(2, i))
+            .count();
+
+    // 500 and 250 expected; the draws are fixed, so this never flickers.
+    assertThat(first).isBetween(440L, 560L);
+    assertThat(both).isBetween(200L, 300L);
+    // Place 1000 of an epoch is place 0 of the next.
+    assertThat(mirroring.isMirrored(2, 7)).isEqualTo(mirroring.isMirrored(1, 1007));
   }
 
   @Test

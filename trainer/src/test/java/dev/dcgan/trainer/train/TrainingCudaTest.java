@@ -248,7 +248,7 @@ class TrainingCudaTest {
 
   private static Hyperparameters hyperparameters(Precision precision, boolean deterministic) {
     return new Hyperparameters(
-        1000, BATCH, 2e-4f, 2e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 1, 1, precision, deterministic);
+        1000, BATCH, 2e-4f, 2e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 1, 1, precision, deterministic, false);
   }
 
   private static Batch batch(Architecture architecture) {

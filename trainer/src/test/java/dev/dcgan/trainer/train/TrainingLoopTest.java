@@ -6,6 +6,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
+import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.HostTensor;
@@ -357,7 +358,8 @@ class TrainingLoopTest {
 
   /** Two epochs with every extra. */
   private static Hyperparameters everything(long seed) {
-    return new Hyperparameters(2, 16, 1e-3f, 5e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 2, seed);
+    return new Hyperparameters(
+        2, 16, 1e-3f, 5e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 2, seed, Precision.FP32, false, true);
   }
 
   private static Hyperparameters hyperparameters(int epochs, long seed) {
