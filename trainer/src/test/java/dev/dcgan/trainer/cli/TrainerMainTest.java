@@ -99,11 +99,14 @@ class TrainerMainTest {
 
   @Test
   void train_namedRun_onSigterm_isContinuedToTheSameWeights() throws Exception {
-    try (Trainer trainer = start(QUICK, LONG, "--model=undisturbed")) {
+    List<String> conditional = new ArrayList<>(QUICK);
+    conditional.add("--conditional");
+    try (Trainer trainer = start(conditional, LONG, "--model=undisturbed")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("10 classes", "label accuracy", "Frechet by class");
     }
 
-    try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+    try (Trainer trainer = start(conditional, LONG, "--run=sweep-3")) {
       trainer.awaitLine("epoch 2/40: ");
       trainer.terminate();
       assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
@@ -113,6 +116,10 @@ class TrainerMainTest {
     assertThat(models().versions("mnist28")).isEmpty();
 
     try (Trainer trainer = start(QUICK, LONG, "--run=sweep-3")) {
+      assertThat(trainer.exitCode()).isEqualTo(1);
+      assertThat(trainer.output()).contains("--conditional not given (was true)");
+    }
+    try (Trainer trainer = start(conditional, LONG, "--run=sweep-3")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("resuming from", "published mnist28/1");
     }
@@ -120,7 +127,7 @@ class TrainerMainTest {
         .isEqualTo(models().open("undisturbed", 1).readModel());
 
     Run done = run.read();
-    try (Trainer trainer = start(Map.of("DCGAN_RUN", "sweep-3"), QUICK, LONG)) {
+    try (Trainer trainer = start(Map.of("DCGAN_RUN", "sweep-3"), conditional, LONG)) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output().lines())
           .singleElement()
@@ -438,29 +445,6 @@ class TrainerMainTest {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output()).contains("Frechet distance", "precision", "held-out");
     }
-  }
-
-  @Test
-  void train_conditional_isContinuedToTheSameWeights() throws Exception {
-    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--model=undisturbed")) {
-      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("10 classes", "label accuracy", "Frechet by class");
-    }
-    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--run=c")) {
-      trainer.awaitLine("epoch 2/40: ");
-      trainer.terminate();
-      assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
-    }
-    try (Trainer trainer = start(QUICK, LONG, "--run=c")) {
-      assertThat(trainer.exitCode()).isEqualTo(1);
-      assertThat(trainer.output()).contains("--conditional not given (was true)");
-    }
-    try (Trainer trainer = start(QUICK, "--conditional", LONG, "--run=c")) {
-      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("resuming from", "published mnist28/1");
-    }
-    assertThat(models().open("mnist28", 1).readModel())
-        .isEqualTo(models().open("undisturbed", 1).readModel());
   }
 
   @Test

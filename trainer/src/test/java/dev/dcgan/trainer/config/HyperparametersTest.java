@@ -39,7 +39,8 @@ class HyperparametersTest {
   @Test
   void precision_isKeptInJson() {
     Hyperparameters tf32 =
-        new Hyperparameters(1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, true);
+        new Hyperparameters(
+            1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, true);
 
     assertThat(new Gson().fromJson(new Gson().toJson(tf32), Hyperparameters.class)).isEqualTo(tf32);
   }

@@ -224,10 +224,7 @@ final class DataLoaderTest {
 
     assertThat(seen)
         .containsExactly(
-            List.of(2, 253, 255, 0),
-            List.of(1, 254),
-            List.of(2, 253, 0, 255),
-            List.of(254, 1));
+            List.of(2, 253, 255, 0), List.of(1, 254), List.of(2, 253, 0, 255), List.of(254, 1));
   }
 
   @Test

@@ -68,6 +68,9 @@ class TrainingSessionTest {
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
 
+  // Trained once: most tests train on the same digits.
+  @TempDir private static Path classifiers;
+
   @TempDir private Path folder;
   private RunStore store;
   private ModelRepository models;
@@ -247,7 +250,7 @@ class TrainingSessionTest {
         new TrainingSession(
             models,
             folder,
-            folder.resolve("cache"),
+            classifiers,
             metrics,
             false,
             (choice, trainedOn) -> {
@@ -302,8 +305,7 @@ class TrainingSessionTest {
     Map<RunEvent.EventCase, Double> progressed = new EnumMap<>(RunEvent.EventCase.class);
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
       record.addListener(() -> progressed.putIfAbsent(lastEvent(record), lastProgress(registry)));
-      new TrainingSession(
-              models, folder, folder.resolve("cache"), new TrainerMetrics(registry, clock), false)
+      new TrainingSession(models, folder, classifiers, new TrainerMetrics(registry, clock), false)
           .train(record, TrainingConfig.of(record.run().getConfig()), new StopSignal());
     }
 
@@ -804,7 +806,7 @@ class TrainingSessionTest {
         new TrainingSession(
             models,
             folder,
-            folder.resolve("cache"),
+            classifiers,
             metrics,
             false,
             (choice, trainedOn) -> {
@@ -1136,7 +1138,7 @@ class TrainingSessionTest {
   }
 
   private TrainingSession training() {
-    return new TrainingSession(models, folder, folder.resolve("cache"), metrics, false);
+    return new TrainingSession(models, folder, classifiers, metrics, false);
   }
 
   private static List<RunEvent> events(RunDirectory run) throws IOException {

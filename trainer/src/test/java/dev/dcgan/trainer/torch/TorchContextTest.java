@@ -45,7 +45,8 @@ class TorchContextTest {
   @Test
   void networks_applyTheirHyperparameters() throws IOException {
     Hyperparameters hyperparameters =
-        new Hyperparameters(1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, false);
+        new Hyperparameters(
+            1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, false);
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       GanNetworks unused =
           new GanNetworks(

@@ -38,12 +38,12 @@ class LearningTest {
   /** Each image is nearest to the mean image of the class it was made for; by chance 0.1 are. */
   @Test
   void conditional_onDrawnDigits_showsTheClasses() throws IOException {
-    DigitsDataset digits = new DigitsDataset(16_000, 1);
+    DigitsDataset digits = new DigitsDataset(8_000, 1);
     Classes classes = new Classes(means(digits));
 
     new TrainingLoop(
             Architecture.mnist28Fast(64, 16).withClasses(10),
-            new Hyperparameters(1, 32, 1e-3f, 5e-4f, 0.5f, 0.999f, 0, 0, 1, 1),
+            new Hyperparameters(1, 32, 2e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1),
             digits,
             classes)
         .run(TrainingDevice.select("cpu"), null);
