@@ -334,6 +334,10 @@ final class RunScheduler {
             ? "%s; %s".formatted(job.stop().reason(), obstacle)
             : "stopped after %d attempts without progress: %s"
                 .formatted(retryDelays.size() + 1, obstacle);
+    if (!requested) {
+      // First: whoever sees the end finds it counted.
+      metrics.gaveUp();
+    }
     try {
       record.stop(reason);
       log.error("run {} is {}", job.id(), reason);
@@ -343,9 +347,6 @@ final class RunScheduler {
           job.id(),
           reason,
           ErrorMessages.oneLine(e));
-    }
-    if (!requested) {
-      metrics.gaveUp();
     }
   }
 
