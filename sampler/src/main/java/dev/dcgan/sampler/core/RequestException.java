@@ -46,7 +46,7 @@ public final class RequestException extends RuntimeException {
   private final Duration retryAfter;
 
   private RequestException(Code code, String field, String message, Duration retryAfter) {
-    // The client's affair: nobody needs the stack trace.
+    // The client's fault, so the log needs no stack trace.
     super(oneShortLine(message), null, false, false);
     this.code = code;
     this.field = field;

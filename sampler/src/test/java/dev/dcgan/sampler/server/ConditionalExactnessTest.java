@@ -83,7 +83,7 @@ class ConditionalExactnessTest {
   private static final List<ByteString> pixels = new ArrayList<>();
   private static ModelBundle bundle;
 
-  /** One image a run, one session, one thread: nobody else there. */
+  /** One image a run, in one session with one thread: the reference. */
   @BeforeAll
   static void makeTheReference() throws IOException {
     bundle = ConditionalModels.publish(new ModelRepository(root), "pets", 1);

@@ -94,7 +94,7 @@ class ExactnessTest {
   private static ByteString pixels = ByteString.EMPTY;
   private static ByteString floats = ByteString.EMPTY;
 
-  /** One image a run, one session, one thread: nobody else there. */
+  /** One image a run, in one session with one thread: the reference. */
   @BeforeAll
   static void makeTheReference() throws IOException {
     bundle = TestModels.publish(new ModelRepository(root), "wide", TestModels.wideWeights(3, 1));

@@ -81,7 +81,7 @@ class SamplerServerTest {
     TestModels.publish(repository(), "digits", 3, 1);
     SamplerServiceBlockingStub stub = startServing(maxBatch);
     int size = SIZE * 3;
-    // The first run of all makes the reference: one image a call, nobody else there.
+    // The first run of all makes the reference: one image a call, without other calls.
     List<ByteString> alone = new ArrayList<>();
     for (int i = 0; i < 40; i++) {
       alone.add(stub.generate(raw(5).setFirstIndex(i).setCount(1).build()).getPixels());

@@ -31,7 +31,7 @@ record GeneratorInputs(Map<String, OnnxTensor> tensors) implements AutoCloseable
             OnnxTensor.createTensor(environment, LongBuffer.wrap(labels), new long[] {n}));
       }
       return inputs;
-    } catch (OrtException e) {
+    } catch (OrtException | RuntimeException e) {
       inputs.close();
       throw e;
     }
