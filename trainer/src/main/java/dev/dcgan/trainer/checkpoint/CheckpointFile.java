@@ -5,10 +5,12 @@ import com.google.gson.GsonBuilder;
 import com.google.gson.JsonDeserializationContext;
 import com.google.gson.JsonDeserializer;
 import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
 import com.google.gson.JsonSerializationContext;
 import com.google.gson.JsonSerializer;
 import com.google.gson.reflect.TypeToken;
 import dev.dcgan.model.ImageClasses;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.DamagedFileException;
@@ -26,13 +28,13 @@ import org.jspecify.annotations.Nullable;
  * Checkpoints on disk: a {@link SafetensorsFile} with the string {@code run} (JSON: architecture,
  * hyperparameters, dataset, epoch, step) and, if the generator was evaluated, the string {@code
  * quality} (JSON: metrics by name). A file without {@code quality} is read as one that was not
- * evaluated, so the format version does not tell the two apart. That of a conditional run has the
- * format version 3, so that older programs refuse it.
+ * evaluated, so the format version does not tell the two apart. That of a run that is conditional
+ * or has {@link Extensions} has the format version 3, so that older programs refuse it.
  */
 public final class CheckpointFile {
 
   private static final SafetensorsFile FORMAT = new SafetensorsFile("checkpoint", 2);
-  private static final SafetensorsFile CONDITIONAL = new SafetensorsFile("checkpoint", 3);
+  private static final SafetensorsFile EXTENDED = new SafetensorsFile("checkpoint", 3);
   private static final String RUN = "run";
   private static final String QUALITY = "quality";
   // A metric may be NaN or infinite.
@@ -88,11 +90,17 @@ public final class CheckpointFile {
    */
   public static void write(Path file, Checkpoint checkpoint) throws IOException {
     Map<String, String> metadata = new LinkedHashMap<>();
-    metadata.put(RUN, GSON.toJson(run(checkpoint)));
+    boolean extended = !checkpoint.hyperparameters().extensions().equals(Extensions.NONE);
+    JsonObject run = GSON.toJsonTree(run(checkpoint)).getAsJsonObject();
+    if (!extended) {
+      run.getAsJsonObject("hyperparameters").remove("extensions");
+    }
+    metadata.put(RUN, GSON.toJson(run));
     if (!checkpoint.quality().isEmpty()) {
       metadata.put(QUALITY, GSON.toJson(checkpoint.quality()));
     }
-    SafetensorsFile format = checkpoint.architecture().classes() == 0 ? FORMAT : CONDITIONAL;
+    SafetensorsFile format =
+        extended || checkpoint.architecture().classes() > 0 ? EXTENDED : FORMAT;
     format.write(file, new SafetensorsFile.Content(metadata, checkpoint.tensors()));
   }
 
@@ -104,7 +112,7 @@ public final class CheckpointFile {
    * @throws IOException the file is missing or of a newer format
    */
   public static Checkpoint read(Path file) throws IOException {
-    SafetensorsFile.Content content = CONDITIONAL.read(file);
+    SafetensorsFile.Content content = EXTENDED.read(file);
     try {
       String run = content.metadata().get(RUN);
       if (run == null) {

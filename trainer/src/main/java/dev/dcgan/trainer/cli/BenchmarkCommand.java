@@ -146,7 +146,7 @@ public final class BenchmarkCommand implements Settings.Command {
             1,
             Precision.named(precision).orElseThrow(),
             deterministic,
-            false);
+            chosen.extensions);
     if (isGpu) {
       CudaEnvironment.check(hyperparameters, System.getenv()).ifPresent(System.out::println);
     }

@@ -71,6 +71,11 @@ public record ConfigField(
     return text.isEmpty() ? help : help + " Default: " + text;
   }
 
+  /** Whether a preset switches it on, so that there must be an option that switches it off. */
+  public boolean isOnInAPreset() {
+    return Stream.of(Preset.values()).map(defaultOf).anyMatch(Boolean.TRUE::equals);
+  }
+
   /** Whether a config sets the field. */
   public static boolean isSet(RunConfig config, FieldDescriptor field) {
     return field.hasPresence() ? config.hasField(field) : !config.getField(field).equals("");

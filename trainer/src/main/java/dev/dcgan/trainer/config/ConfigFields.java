@@ -13,6 +13,8 @@ import java.util.function.Predicate;
 public final class ConfigFields {
 
   static final String DIGITS = "digits";
+  static final String FRESH = "fresh";
+  static final String SHARED = "shared";
   private static final List<String> ON_COLLAPSE = List.of("warn", "stop");
   private static final List<String> FEATURES_RANGES = List.of("signed", "unit", "byte", "imagenet");
   private static final Check PATH =
@@ -106,7 +108,8 @@ public final class ConfigFields {
               .withDefault(preset -> preset.width),
           field("epochs", "N", "Number of training epochs.", range(1, 100_000))
               .withDefault(preset -> preset.epochs),
-          field("batch_size", "N", "Images per batch.", range(2, 65_536)).withDefault(128),
+          field("batch_size", "N", "Images per batch.", range(2, 65_536))
+              .withDefault(preset -> preset.batchSize),
           field(
                   "learning_rate",
                   "RATE",
@@ -127,6 +130,17 @@ public final class ConfigFields {
                   ConfigFields::rate)
               .withDefault(preset -> preset.discriminatorLearningRate)
               .withDefaultText("that of --learning-rate"),
+          field(
+                  "learning_rate_decay",
+                  "FRACTION",
+                  "The part of the training, at its end, in which both learning rates fall linearly"
+                      + " to 0: 0 (never) to 1 (from the first step on). A run that is continued"
+                      + " with more --epochs starts from a higher rate again.",
+                  (value, preset) ->
+                      require(
+                          (float) value >= 0 && (float) value <= 1,
+                          "%s: expected 0 to 1".formatted(value)))
+              .withDefault(preset -> preset.extensions.learningRateDecay()),
           field("beta1", "DECAY", "Adam's decay rate of the first moment.", below(1))
               .withDefault(0.5f),
           field("beta2", "DECAY", "Adam's decay rate of the second moment.", below(1))
@@ -152,13 +166,32 @@ public final class ConfigFields {
                   range(1, 100))
               .withDefault(1),
           field(
+                  "fakes",
+                  "WHICH",
+                  "fresh: the generator's update has fakes of its own, as in the article; shared:"
+                      + " those of the discriminator's update, which saves a forward pass.",
+                  oneOf(List.of(FRESH, SHARED)::contains, "fresh or shared"))
+              .withDefault(preset -> preset.extensions.sharedFakes() ? SHARED : FRESH),
+          field(
                   "mirror",
                   "",
                   "Mirror each training image left to right with probability 1/2, at random in each"
                       + " epoch. For images that are as good mirrored; not for letters and digits.",
                   PATH)
-              .withDefault(false)
-              .withDefaultText("no"),
+              .withDefault(preset -> preset.extensions.mirror())
+              .withDefaultText("no; photo64: yes"),
+          field(
+                  "augment",
+                  "POLICIES",
+                  "Differentiable augmentation of real and generated images (DiffAugment, Zhao et"
+                      + " al. 2020), for small datasets: none, diffaugment (all), or some of"
+                      + " color,translation,cutout.",
+                  oneOf(value -> Augmentation.parse(value).isPresent(), Augmentation.NAMES))
+              .withDefault(
+                  preset ->
+                      preset.extensions.augmentations().isEmpty()
+                          ? Augmentation.NONE
+                          : Augmentation.ALL),
           field(
                   "seed",
                   "SEED",

@@ -21,7 +21,7 @@ import java.util.Objects;
  * @param seed of weight initialization, latent noise and shuffling
  * @param precision of matrix products on a CUDA device
  * @param deterministic whether a CUDA device uses deterministic algorithms only
- * @param mirror whether each training image is mirrored left to right with probability 1/2
+ * @param extensions what the recipe has beyond that of Radford et al. 2015
  */
 public record Hyperparameters(
     int epochs,
@@ -36,11 +36,12 @@ public record Hyperparameters(
     long seed,
     Precision precision,
     boolean deterministic,
-    boolean mirror) {
+    Extensions extensions) {
 
   public Hyperparameters {
-    // Checkpoints of earlier versions have no precision.
+    // Checkpoints of earlier versions have neither.
     precision = Objects.requireNonNullElse(precision, Precision.FP32);
+    extensions = Objects.requireNonNullElse(extensions, Extensions.NONE);
     if (epochs < 1 || batchSize < 2 || discriminatorSteps < 1) {
       throw new IllegalArgumentException(
           "%d epochs of batches of %d, %d discriminator steps: expected 1 or more, 2 or more, 1 or more"
@@ -54,7 +55,7 @@ public record Hyperparameters(
     requireRange("EMA decay", emaDecay, 1);
   }
 
-  /** In float32, without deterministic mode and mirrored images. */
+  /** In float32, without deterministic mode and extensions. */
   public Hyperparameters(
       int epochs,
       int batchSize,
@@ -79,7 +80,7 @@ public record Hyperparameters(
         seed,
         Precision.FP32,
         false,
-        false);
+        Extensions.NONE);
   }
 
   /** One learning rate for both networks, and nothing beyond the article's recipe. */

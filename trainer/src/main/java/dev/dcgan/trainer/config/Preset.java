@@ -2,7 +2,9 @@ package dev.dcgan.trainer.config;
 
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.v1.RunConfig;
+import java.util.EnumSet;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
@@ -11,36 +13,64 @@ import java.util.stream.Stream;
  *
  * <p>{@link #MNIST28} is exactly the article's recipe; {@link #MNIST28_FAST} reaches better quality
  * on the same data in fewer and shorter epochs, as measured (README); {@link #PAPER64} is the
- * network of Radford et al. 2015.
+ * network of Radford et al. 2015, {@link #PHOTO64} a narrower one for a few hundred to some
+ * thousand photos.
  */
 public enum Preset {
-  MNIST28("mnist28", 64, 128, 25, 2e-4f, 2e-4f, 0),
-  MNIST28_FAST("mnist28-fast", 64, 64, 10, 1e-3f, 5e-4f, 0.995f),
-  PAPER64("paper64", 100, 128, 25, 2e-4f, 2e-4f, 0);
+  MNIST28("mnist28", 64, 128, 25, 128, 2e-4f, 2e-4f, 0, Extensions.NONE),
+  MNIST28_FAST(
+      "mnist28-fast",
+      64,
+      64,
+      10,
+      128,
+      1e-3f,
+      5e-4f,
+      0.995f,
+      new Extensions(false, Set.of(), true, 0)),
+  PAPER64("paper64", 100, 128, 25, 128, 2e-4f, 2e-4f, 0, Extensions.NONE),
+  PHOTO64(
+      "photo64",
+      100,
+      64,
+      100,
+      64,
+      2e-4f,
+      2e-4f,
+      0.999f,
+      new Extensions(true, EnumSet.allOf(Augmentation.class), true, 0));
 
   final String label;
   public final int latent;
   public final int width;
   final int epochs;
+  final int batchSize;
   public final float generatorLearningRate;
   public final float discriminatorLearningRate;
   public final float emaDecay;
+
+  @SuppressWarnings("ImmutableEnumChecker") // its set cannot be changed
+  public final Extensions extensions;
 
   Preset(
       String label,
       int latent,
       int width,
       int epochs,
+      int batchSize,
       float generatorLearningRate,
       float discriminatorLearningRate,
-      float emaDecay) {
+      float emaDecay,
+      Extensions extensions) {
     this.label = label;
     this.latent = latent;
     this.width = width;
     this.epochs = epochs;
+    this.batchSize = batchSize;
     this.generatorLearningRate = generatorLearningRate;
     this.discriminatorLearningRate = discriminatorLearningRate;
     this.emaDecay = emaDecay;
+    this.extensions = extensions;
   }
 
   public static Optional<Preset> named(String label) {
@@ -62,14 +92,14 @@ public enum Preset {
 
   /** Whether {@code size} and {@code channels} may be chosen. */
   boolean isPaper() {
-    return this == PAPER64;
+    return this == PAPER64 || this == PHOTO64;
   }
 
   public Architecture architecture(int size, int channels, int latent, int width) {
     return switch (this) {
       case MNIST28 -> Architecture.mnist28(latent, width);
       case MNIST28_FAST -> Architecture.mnist28Fast(latent, width);
-      case PAPER64 -> Architecture.paper(size, channels, latent, width);
+      case PAPER64, PHOTO64 -> Architecture.paper(size, channels, latent, width);
     };
   }
 }

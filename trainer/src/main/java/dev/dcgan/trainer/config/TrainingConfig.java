@@ -60,7 +60,11 @@ public record TrainingConfig(
             config.getSeed(),
             Precision.named(config.getPrecision()).orElseThrow(),
             config.getDeterministic(),
-            config.getMirror()),
+            new Extensions(
+                config.getMirror(),
+                Augmentation.parse(config.getAugment()).orElseThrow(),
+                config.getFakes().equals(ConfigFields.SHARED),
+                config.getLearningRateDecay())),
         PublishPolicy.parse(config.getPublish()).orElseThrow());
   }
 
@@ -95,15 +99,22 @@ public record TrainingConfig(
 
   /** As {@link #followImages}, for the images that a recorded config was completed for. */
   public static RunConfig followRecord(RunConfig requested, RunConfig recorded) {
-    if (!requested.getPreset().isEmpty()) {
-      return requested;
+    RunConfig.Builder config = requested.toBuilder();
+    if (requested.getPreset().isEmpty()) {
+      config.setPreset(recorded.getPreset());
+      if (!requested.hasSize() && recorded.hasSize()) {
+        config.setSize(recorded.getSize());
+      }
+      if (!requested.hasChannels() && recorded.hasChannels()) {
+        config.setChannels(recorded.getChannels());
+      }
     }
-    RunConfig.Builder config = requested.toBuilder().setPreset(recorded.getPreset());
-    if (!requested.hasSize() && recorded.hasSize()) {
-      config.setSize(recorded.getSize());
+    // The presets of earlier versions had others.
+    if (requested.getFakes().isEmpty() && !recorded.getFakes().isEmpty()) {
+      config.setFakes(recorded.getFakes());
     }
-    if (!requested.hasChannels() && recorded.hasChannels()) {
-      config.setChannels(recorded.getChannels());
+    if (!requested.hasLearningRateDecay() && recorded.hasLearningRateDecay()) {
+      config.setLearningRateDecay(recorded.getLearningRateDecay());
     }
     return config.build();
   }

@@ -6,6 +6,7 @@ import com.google.protobuf.util.Timestamps;
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.v1.Run;
+import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
@@ -109,7 +110,28 @@ public record RunDirectory(Path path) {
                       ? "start a new run, or use the program that wrote it"
                       : "use a newer program"));
     }
+    if (run.hasConfig()) {
+      run.setConfig(complete(run.getConfig()));
+    }
     return run.setId(id()).build();
+  }
+
+  /** Earlier versions did not record these: they knew nothing else. */
+  private static RunConfig complete(RunConfig recorded) {
+    RunConfig.Builder config = recorded.toBuilder();
+    if (!recorded.hasMirror()) {
+      config.setMirror(false);
+    }
+    if (recorded.getAugment().isEmpty()) {
+      config.setAugment("none");
+    }
+    if (recorded.getFakes().isEmpty()) {
+      config.setFakes("fresh");
+    }
+    if (!recorded.hasLearningRateDecay()) {
+      config.setLearningRateDecay(0);
+    }
+    return config.build();
   }
 
   /** Replaces run.json atomically. */

@@ -308,6 +308,7 @@ public final class TrainingSession {
         config.architecture().title(),
         inputs.device(),
         record.folder());
+    log.info("beyond the paper's recipe: {}", config.hyperparameters().extensions());
     log.info("estimated resources: {}", config.resources());
     config.warnings(training.size()).forEach(log::warn);
     CheckpointStore checkpoints =

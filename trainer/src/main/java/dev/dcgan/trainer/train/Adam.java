@@ -24,12 +24,34 @@ final class Adam {
   private final float learningRate;
   private final float beta1;
   private final float beta2;
+  private final long steps;
+  private final double decaySteps;
   private final Map<String, NDArray> moments = new LinkedHashMap<>();
   private final NDList means = new NDList();
   private final NDList variances = new NDList();
   private final NDArray step; // scalar, on the device, so that the host does not wait for it
 
+  /** With a constant learning rate. */
   Adam(NDManager manager, Network network, float learningRate, float beta1, float beta2) {
+    this(manager, network, learningRate, beta1, beta2, 0, 0);
+  }
+
+  /**
+   * With a learning rate that falls linearly to 0.
+   *
+   * @param steps updates in the whole training
+   * @param decaySteps how many of them, at the end, have a falling rate; 0: none
+   */
+  Adam(
+      NDManager manager,
+      Network network,
+      float learningRate,
+      float beta1,
+      float beta2,
+      long steps,
+      double decaySteps) {
+    this.steps = steps;
+    this.decaySteps = decaySteps;
     this.learningRate = learningRate;
     this.beta1 = beta1;
     this.beta2 = beta2;
@@ -46,15 +68,15 @@ final class Adam {
   }
 
   /**
-   * {@code adam(weights, gradients, means, variances, step)}: updates the weights; returns the
+   * {@code name(weights, gradients, means, variances, step)}: updates the weights; returns the
    * Euclidean norm of all gradients, scalar.
    *
    * <p>It uses PyTorch's fused kernel: one pass over weights, gradients and moments instead of a
    * dozen. The kernel ignores strides, so gradients must be contiguous.
    */
-  Function function() {
+  Function function(String name) {
     return new Function(
-        "adam",
+        name,
         List.of(
             "weights: List[Tensor]",
             "gradients: List[Tensor]",
@@ -63,18 +85,25 @@ final class Adam {
             "step: Tensor"),
         """
         torch.add_(step, 1)
-        norm = torch.norm(torch.stack(torch._foreach_norm(gradients)))
+        %snorm = torch.norm(torch.stack(torch._foreach_norm(gradients)))
         torch._fused_adam_(weights, gradients, means, variances, annotate(List[Tensor], []), [%s], \
         lr=%s, beta1=%s, beta2=%s, weight_decay=0.0, eps=%s, amsgrad=False, maximize=False)
         return norm"""
             .formatted(
+                decaySteps == 0 ? "" : "rate = " + rate() + "\n",
                 IntStream.range(0, means.size())
                     .mapToObj(i -> "step")
                     .collect(Collectors.joining(", ")),
-                learningRate,
+                decaySteps == 0 ? learningRate : "rate",
                 beta1,
                 beta2,
                 EPSILON));
+  }
+
+  /** The learning rate of the current update, whose number is in {@code step}, from 1. */
+  private String rate() {
+    return "torch.mul(torch.clamp(torch.div(torch.rsub(step, %s), %s), 0, 1), %s)"
+        .formatted((double) (steps + 1), decaySteps, (double) learningRate);
   }
 
   /** The first moments, in the order of {@link Network#trainable}. */

@@ -85,14 +85,18 @@ public final class Benchmark implements AutoCloseable {
       manager.close();
       throw e;
     }
-    batch = noise(architecture, batchSize);
+    batch = noise(architecture, !hyperparameters.extensions().augmentations().isEmpty(), batchSize);
     var unused = measure(2);
   }
 
   /** Creates a batch of random images and latents, with the labels in turn if there are classes. */
   static Batch noise(Architecture architecture, int n) {
+    return noise(architecture, false, n);
+  }
+
+  private static Batch noise(Architecture architecture, boolean augmented, int n) {
     float[] images = Latents.of(1, 0, n * architecture.shape().values());
-    float[] noise = new Randomness(1).noise(architecture.latentSize(), n).draw(1, 0, n);
+    float[] noise = new Randomness(1).noise(architecture.latentSize(), augmented, n).draw(1, 0, n);
     ByteBuffer buffer =
         ByteBuffer.allocateDirect((images.length + noise.length + n) * Float.BYTES)
             .order(ByteOrder.nativeOrder());

@@ -30,7 +30,8 @@ public final class GanNetworks implements TrainingListener.Snapshot {
   public enum Phase {
     UPLOAD("batch to the device"),
     DISCRIMINATOR("D step"),
-    GENERATOR("G step");
+    GENERATOR("G step"),
+    BOTH("D and G step");
 
     final String label;
 
@@ -95,8 +96,14 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     generator =
         new Generator(manager, architecture, randomness.generatorWeights(), nativeOperators);
     discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
-    generatorAdam = adam(generator, hyperparameters.generatorLearningRate());
-    discriminatorAdam = adam(discriminator, hyperparameters.discriminatorLearningRate());
+    long epochs = hyperparameters.epochs();
+    generatorAdam =
+        adam(generator, hyperparameters.generatorLearningRate(), epochs * stepsPerEpoch);
+    discriminatorAdam =
+        adam(
+            discriminator,
+            hyperparameters.discriminatorLearningRate(),
+            epochs * hyperparameters.batchesPerEpoch(dataset.images()));
     ema =
         hyperparameters.emaDecay() == 0
             ? null
@@ -111,13 +118,19 @@ public final class GanNetworks implements TrainingListener.Snapshot {
             discriminator,
             discriminatorAdam,
             ema,
-            hyperparameters.labelSmoothing());
+            hyperparameters);
     uploads = new BatchUpload(manager);
   }
 
-  private Adam adam(Network network, float learningRate) {
+  private Adam adam(Network network, float learningRate, long updates) {
     return new Adam(
-        manager, network, learningRate, hyperparameters.beta1(), hyperparameters.beta2());
+        manager,
+        network,
+        learningRate,
+        hyperparameters.beta1(),
+        hyperparameters.beta2(),
+        updates,
+        updates * hyperparameters.extensions().learningRateDecay());
   }
 
   /** The steps since the beginning of the run, including those before a resume. */
@@ -170,13 +183,18 @@ public final class GanNetworks implements TrainingListener.Snapshot {
         Batch batch = batches.next();
         NDArray values = uploads.upload(scope, batch);
         phases.onPhaseEnd(Phase.UPLOAD);
-        NDArray metrics = updates.updateDiscriminator(values);
-        phases.onPhaseEnd(Phase.DISCRIMINATOR);
         images += batch.size();
         discriminatorUpdates++;
-        if (discriminatorUpdates == hyperparameters.discriminatorSteps() || batch.last()) {
-          metrics = updates.updateGenerator(values, metrics);
-          phases.onPhaseEnd(Phase.GENERATOR);
+        boolean isLast =
+            discriminatorUpdates == hyperparameters.discriminatorSteps() || batch.last();
+        boolean both = isLast && hyperparameters.extensions().sharedFakes();
+        NDArray metrics = both ? updates.updateBoth(values) : updates.updateDiscriminator(values);
+        phases.onPhaseEnd(both ? Phase.BOTH : Phase.DISCRIMINATOR);
+        if (isLast) {
+          if (!both) {
+            metrics = updates.updateGenerator(values, metrics);
+            phases.onPhaseEnd(Phase.GENERATOR);
+          }
           step++;
           metrics.attach(manager);
           return new StepMetrics(step, images, metrics);

@@ -19,6 +19,7 @@ record Randomness(long seed) {
   private static final long ORDER = 4;
   private static final long SAMPLES = 5;
   private static final long MIRRORING = 6;
+  private static final long AUGMENTATION = 7;
 
   long generatorWeights() {
     return key(GENERATOR_WEIGHTS);
@@ -47,23 +48,27 @@ record Randomness(long seed) {
   }
 
   /**
-   * The latents of a run's batches: (n, size) for the discriminator's update, then (n, size) for
-   * the generator's.
+   * The random numbers of a run's batches: latents (n, size) for the discriminator's update, then
+   * (n, size) for the generator's, then with augmentation {@link DiffAugment#USES} times (n, {@link
+   * DiffAugment#VALUES}).
    *
    * @param images the number of images in an epoch
    */
-  DataLoader.Noise noise(int size, int images) {
+  DataLoader.Noise noise(int size, boolean augmented, int images) {
     return new DataLoader.Noise() {
       @Override
       public int size() {
-        return 2 * size;
+        return 2 * size + (augmented ? DiffAugment.USES * DiffAugment.VALUES : 0);
       }
 
       @Override
       public float[] draw(int epoch, int first, int n) {
         long position = (epoch - 1L) * images + first; // images seen before this batch
-        float[] noise = Arrays.copyOf(discriminatorNoise(position, n, size), 2 * n * size);
+        float[] noise = Arrays.copyOf(discriminatorNoise(position, n, size), n * size());
         System.arraycopy(generatorNoise(position, n, size), 0, noise, n * size, n * size);
+        if (augmented) {
+          augmentation(position, n, noise, 2 * n * size);
+        }
         return noise;
       }
     };
@@ -100,6 +105,23 @@ record Randomness(long seed) {
       Philox.block(key, (epoch - 1L) * images + place, 0, words);
       return (words[0] & 1) == 1;
     };
+  }
+
+  /** The numbers of a batch's augmentations, uniform in [0, 1), those of each use together. */
+  private void augmentation(long first, int n, float[] target, int offset) {
+    long key = key(AUGMENTATION);
+    int[] words = new int[4];
+    for (int i = 0; i < n; i++) {
+      for (int value = 0; value < DiffAugment.USES * DiffAugment.VALUES; value++) {
+        if (value % 4 == 0) {
+          Philox.block(key, first + i, value / 4, words);
+        }
+        int use = value / DiffAugment.VALUES;
+        int place = (use * n + i) * DiffAugment.VALUES + value % DiffAugment.VALUES;
+        // 24 bits, the resolution of float32 in [0, 1).
+        target[offset + place] = (words[value % 4] >>> 8) * 0x1p-24f;
+      }
+    }
   }
 
   private float[] latents(long stream, long first, int n, int size) {

@@ -144,9 +144,14 @@ public final class TrainingLoop {
         new DataLoader(
             data,
             hyperparameters.batchSize(),
-            randomness.noise(architecture.latentSize(), data.size()),
+            randomness.noise(
+                architecture.latentSize(),
+                !hyperparameters.extensions().augmentations().isEmpty(),
+                data.size()),
             labels,
-            hyperparameters.mirror() ? randomness.mirroring(data.size()) : Mirroring.NONE,
+            hyperparameters.extensions().mirror()
+                ? randomness.mirroring(data.size())
+                : Mirroring.NONE,
             this::order,
             networks.epochsDone() + 1,
             hyperparameters.epochs(),

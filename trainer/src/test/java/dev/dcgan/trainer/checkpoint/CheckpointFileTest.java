@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.model.ImageClasses;
+import dev.dcgan.trainer.config.Augmentation;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.DamagedFileException;
@@ -23,6 +25,7 @@ import java.util.HexFormat;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -104,6 +107,40 @@ class CheckpointFileTest {
         .put(json)
         .put(values.array())
         .array();
+  }
+
+  /** An older program would continue such a run without them. */
+  @Test
+  void write_withExtensions_givesThemBack_andOlderProgramsRefuseIt() throws IOException {
+    Hyperparameters extended =
+        new Hyperparameters(
+            25,
+            128,
+            2e-4f,
+            2e-4f,
+            0.5f,
+            0.999f,
+            0,
+            0,
+            1,
+            -1,
+            Precision.FP32,
+            false,
+            new Extensions(true, Set.of(Augmentation.CUTOUT), true, 0.5f));
+    Checkpoint before = checkpoint();
+    CheckpointFile.write(
+        file,
+        new Checkpoint(
+            before.architecture(),
+            extended,
+            before.dataset(),
+            before.epoch(),
+            before.step(),
+            before.tensors()));
+
+    assertThat(CheckpointFile.read(file).hyperparameters()).isEqualTo(extended);
+    assertThatThrownBy(() -> new SafetensorsFile("checkpoint", 2).read(file))
+        .hasMessageContaining("3");
   }
 
   @Test

@@ -20,7 +20,8 @@ class ConfigFieldsTest {
 
   @ParameterizedTest
   @CsvSource({
-    "batch_size,128",
+    "batch_size,the preset's",
+    "discriminator_steps,1",
     "epochs,the preset's",
     "seed,1",
     "beta2,0.999",

@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.gson.Gson;
 import dev.dcgan.trainer.torch.Precision;
+import java.util.EnumSet;
 import org.junit.jupiter.api.Test;
 
 class HyperparametersTest {
@@ -22,6 +23,7 @@ class HyperparametersTest {
 
     assertThat(read).isEqualTo(new Hyperparameters(2, 16, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 7));
     assertThat(read.precision()).isEqualTo(Precision.FP32);
+    assertThat(read.extensions()).isEqualTo(Extensions.NONE);
   }
 
   @Test
@@ -37,10 +39,22 @@ class HyperparametersTest {
   }
 
   @Test
-  void precision_isKeptInJson() {
+  void precisionAndExtensions_areKeptInJson() {
     Hyperparameters tf32 =
         new Hyperparameters(
-            1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, true);
+            1,
+            2,
+            1e-3f,
+            1e-3f,
+            0.5f,
+            0.999f,
+            0,
+            0,
+            1,
+            1,
+            Precision.TF32,
+            true,
+            new Extensions(true, EnumSet.of(Augmentation.CUTOUT, Augmentation.COLOR), true, 0.5f));
 
     assertThat(new Gson().fromJson(new Gson().toJson(tf32), Hyperparameters.class)).isEqualTo(tf32);
   }

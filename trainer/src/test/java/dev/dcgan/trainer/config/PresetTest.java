@@ -7,6 +7,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.v1.RunConfig;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,7 +29,21 @@ class PresetTest {
 
     assertThat(plan.architecture()).isEqualTo(Architecture.mnist28Fast(64, 64));
     assertThat(plan.hyperparameters())
-        .isEqualTo(new Hyperparameters(10, 128, 1e-3f, 5e-4f, 0.5f, 0.999f, 0, 0.995f, 1, 1));
+        .isEqualTo(
+            new Hyperparameters(
+                10,
+                128,
+                1e-3f,
+                5e-4f,
+                0.5f,
+                0.999f,
+                0,
+                0.995f,
+                1,
+                1,
+                Precision.FP32,
+                false,
+                new Extensions(false, Set.of(), true, 0)));
     assertThat(plan.config().getModel()).isEqualTo("mnist28-fast");
   }
 
@@ -38,6 +53,47 @@ class PresetTest {
         TrainingConfig.of(RunConfig.newBuilder().setPreset("paper64").setData("x").build());
 
     assertThat(plan.architecture()).isEqualTo(Architecture.paper(64, 3, 100, 128));
+  }
+
+  @Test
+  void photo64_augmentsANarrowerNetwork_unlessToldOtherwise() throws Exception {
+    RunConfig photos = RunConfig.newBuilder().setPreset("photo64").setData("x").build();
+    TrainingConfig plan = TrainingConfig.of(photos);
+    TrainingConfig partly =
+        TrainingConfig.of(
+            photos.toBuilder().setAugment("cutout, color").setMirror(false).setSize(32).build());
+
+    assertThat(plan.architecture()).isEqualTo(Architecture.paper(64, 3, 100, 64));
+    assertThat(plan.hyperparameters().extensions().mirror()).isTrue();
+    assertThat(plan.hyperparameters().extensions().augmentations())
+        .containsExactly(Augmentation.values());
+    assertThat(partly.architecture().shape().height()).isEqualTo(32);
+    assertThat(partly.hyperparameters().extensions().mirror()).isFalse();
+    assertThat(partly.hyperparameters().extensions().augmentations())
+        .containsExactly(Augmentation.COLOR, Augmentation.CUTOUT);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "colour | 'colour': expected none, diffaugment, or some of color,translation,cutout",
+        "color,color | 'color,color': expected none",
+        "color, | 'color,': expected none",
+        "none,color | 'none,color': expected none"
+      })
+  void wrongAugmentations_areRefusedWithThoseThereAre(String augment, String message) {
+    assertThatThrownBy(() -> TrainingConfig.of(RunConfig.newBuilder().setAugment(augment).build()))
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void wrongFakesAndDecay_areRefusedTogether() {
+    RunConfig wrong = RunConfig.newBuilder().setFakes("both").setLearningRateDecay(1.5f).build();
+
+    assertThatThrownBy(() -> TrainingConfig.of(wrong))
+        .hasMessageContaining("'both': expected fresh or shared")
+        .hasMessageContaining("1.5: expected 0 to 1");
   }
 
   @Test
@@ -73,7 +129,7 @@ class PresetTest {
   @Test
   void unknownPreset_isRefusedWithTheNamesThereAre() {
     assertThatThrownBy(() -> plan("mnist"))
-        .hasMessageContaining("'mnist': expected one of mnist28, mnist28-fast, paper64");
+        .hasMessageContaining("'mnist': expected one of mnist28, mnist28-fast, paper64, photo64");
   }
 
   @ParameterizedTest

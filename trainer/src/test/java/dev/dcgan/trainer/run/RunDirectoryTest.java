@@ -39,6 +39,22 @@ class RunDirectoryTest {
     assertThat(run.read()).isEqualTo(RUN.toBuilder().setFormatVersion(2).setId(run.id()).build());
   }
 
+  /** Its preset's own may differ today. */
+  @Test
+  void read_ofAnEarlierVersionsRun_hasTheRecipeOfThatTime() throws IOException {
+    RunConfig earlier = RunConfig.newBuilder().setPreset("mnist28-fast").setEpochs(3).build();
+    run.write(RUN.toBuilder().setConfig(earlier).build());
+
+    assertThat(run.read().getConfig())
+        .isEqualTo(
+            earlier.toBuilder()
+                .setMirror(false)
+                .setAugment("none")
+                .setFakes("fresh")
+                .setLearningRateDecay(0)
+                .build());
+  }
+
   @ParameterizedTest
   @CsvSource({
     "0, start a new run",

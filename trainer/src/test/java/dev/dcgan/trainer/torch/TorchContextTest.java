@@ -8,6 +8,7 @@ import ai.djl.engine.Engine;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.jni.LibUtils;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.TorchContext.Settings;
@@ -46,7 +47,7 @@ class TorchContextTest {
   void networks_applyTheirHyperparameters() throws IOException {
     Hyperparameters hyperparameters =
         new Hyperparameters(
-            1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, false);
+            1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, Precision.TF32, true, Extensions.NONE);
     try (NDManager manager = NDManager.newBaseManager(Device.cpu())) {
       GanNetworks unused =
           new GanNetworks(

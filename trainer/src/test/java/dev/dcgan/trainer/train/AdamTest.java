@@ -12,12 +12,15 @@ import ai.djl.pytorch.engine.PtSymbolBlock;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.gan.Generator;
+import dev.dcgan.trainer.gan.Network;
 import dev.dcgan.trainer.torch.TorchScript;
 import dev.dcgan.trainer.torch.TorchScript.Function;
 import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 
 class AdamTest {
 
@@ -28,14 +31,7 @@ class AdamTest {
   private final NDManager manager = NDManager.newBaseManager(Device.cpu());
   private final Generator network = new Generator(manager, Architecture.mnist28(8, 8), 1);
   private final Adam adam = new Adam(manager, network, RATE, BETA1, BETA2);
-  private final PtSymbolBlock script =
-      TorchScript.load(
-          manager,
-          List.of(
-              adam.function(),
-              Function.forward(
-                  List.of("weights", "gradients", "means", "variances", "step"),
-                  "return (self).adam(weights, gradients, means, variances, step[0])")));
+  private final PtSymbolBlock script = TorchScript.load(manager, script(adam));
 
   @AfterEach
   void close() {
@@ -87,6 +83,58 @@ class AdamTest {
     update(gradients(0));
 
     assertThat(adam.step().getFloat()).isEqualTo(42);
+  }
+
+  /** Of ten updates the last four: full until the sixth, then 4/4, 3/4, 2/4 and 1/4 of the rate. */
+  @ParameterizedTest
+  @CsvSource({"0, 1", "5, 1", "6, 1", "7, 0.75", "9, 0.25", "10, 0", "50, 0"})
+  void update_withDecay_movesByAFallingRate(int before, float expected) {
+    Adam decaying = new Adam(manager, network, RATE, BETA1, BETA2, 10, 4);
+    decaying.setSteps(before);
+    NDArray weight = network.trainable().get(0);
+    float[] start = weight.toFloatArray();
+    float[] constant = moves(new Adam(manager, network, RATE, BETA1, BETA2), before, start);
+
+    float[] moves = moves(decaying, before, start);
+
+    for (int i = 0; i < 20; i++) {
+      assertThat((double) moves[i]).isCloseTo(expected * (double) constant[i], within(1e-7));
+    }
+  }
+
+  /** What one update changes; the weights are as before. */
+  private float[] moves(Adam optimizer, int before, float[] start) {
+    optimizer.setSteps(before);
+    NDArray weight = network.trainable().get(0);
+    NDList gradients = new NDList();
+    gradients(3)
+        .forEach(
+            gradient ->
+                gradients.add(
+                    manager.create(
+                        gradient, network.trainable().get(gradients.size()).getShape())));
+    TorchScript.run(
+            TorchScript.load(manager, script(optimizer)),
+            network.trainable(),
+            gradients,
+            optimizer.means(),
+            optimizer.variances(),
+            new NDList(optimizer.step()))
+        .close();
+    float[] moves = weight.toFloatArray();
+    for (int i = 0; i < moves.length; i++) {
+      moves[i] -= start[i];
+    }
+    Network.assign(weight, start);
+    return moves;
+  }
+
+  private static List<Function> script(Adam optimizer) {
+    return List.of(
+        optimizer.function("adam"),
+        Function.forward(
+            List.of("weights", "gradients", "means", "variances", "step"),
+            "return (self).adam(weights, gradients, means, variances, step[0])"));
   }
 
   /** A gradient for each parameter. */

@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.withinPercentage;
 import ai.djl.Device;
 import ai.djl.ndarray.NDArray;
 import ai.djl.ndarray.NDManager;
+import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.gan.Discriminator;
 import dev.dcgan.trainer.gan.Generator;
@@ -41,7 +42,14 @@ class ConditionalStepTest {
     kernel = weights(generator, "01ConvTranspose2d_weight");
     TrainingStep step =
         new TrainingStep(
-            manager, NETWORKS, generator, generatorAdam, discriminator, discriminatorAdam, null, 0);
+            manager,
+            NETWORKS,
+            generator,
+            generatorAdam,
+            discriminator,
+            discriminatorAdam,
+            null,
+            new Hyperparameters(1, BATCH, 1e-3f, BETA1, 0.999f, 1));
     NDArray batch = new BatchUpload(manager).upload(manager, Benchmark.noise(NETWORKS, BATCH));
     step.updateGenerator(batch, step.updateDiscriminator(batch)).close();
   }

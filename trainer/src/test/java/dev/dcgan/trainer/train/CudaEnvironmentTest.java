@@ -3,6 +3,7 @@ package dev.dcgan.trainer.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.torch.Precision;
 import java.io.IOException;
@@ -48,6 +49,6 @@ class CudaEnvironmentTest {
 
   private static Hyperparameters run(Precision precision, boolean deterministic) {
     return new Hyperparameters(
-        1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, precision, deterministic, false);
+        1, 2, 1e-3f, 1e-3f, 0.5f, 0.999f, 0, 0, 1, 1, precision, deterministic, Extensions.NONE);
   }
 }

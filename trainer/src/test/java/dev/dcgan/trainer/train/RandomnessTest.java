@@ -50,9 +50,9 @@ class RandomnessTest {
   @Test
   void noise_hasTheDiscriminatorsLatentsThenTheGenerators() {
     // 100 images an epoch: the third epoch's batch from 40 on has seen 240.
-    float[] noise = randomness.noise(16, 100).draw(3, 40, 5);
+    float[] noise = randomness.noise(16, false, 100).draw(3, 40, 5);
 
-    assertThat(noise).hasSize(5 * randomness.noise(16, 100).size());
+    assertThat(noise).hasSize(5 * randomness.noise(16, false, 100).size());
     assertThat(Arrays.copyOf(noise, 80)).isEqualTo(randomness.discriminatorNoise(240, 5, 16));
     assertThat(Arrays.copyOfRange(noise, 80, 160)).isEqualTo(randomness.generatorNoise(240, 5, 16));
   }

@@ -12,6 +12,7 @@ import com.sun.jna.Library;
 import com.sun.jna.NativeLibrary;
 import com.sun.jna.Pointer;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.gan.Architecture;
@@ -248,7 +249,19 @@ class TrainingCudaTest {
 
   private static Hyperparameters hyperparameters(Precision precision, boolean deterministic) {
     return new Hyperparameters(
-        1000, BATCH, 2e-4f, 2e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 1, 1, precision, deterministic, false);
+        1000,
+        BATCH,
+        2e-4f,
+        2e-4f,
+        0.5f,
+        0.999f,
+        0.1f,
+        0.9f,
+        1,
+        1,
+        precision,
+        deterministic,
+        Extensions.NONE);
   }
 
   private static Batch batch(Architecture architecture) {

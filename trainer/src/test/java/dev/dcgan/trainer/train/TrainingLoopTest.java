@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Augmentation;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.gan.Architecture;
@@ -13,6 +15,7 @@ import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import java.io.IOException;
 import java.util.ArrayList;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -356,10 +359,22 @@ class TrainingLoopTest {
         .hasMessageContaining("28x28x1");
   }
 
-  /** Two epochs with every extra. */
+  /** Two epochs with everything that may be in a recipe. */
   private static Hyperparameters everything(long seed) {
     return new Hyperparameters(
-        2, 16, 1e-3f, 5e-4f, 0.5f, 0.999f, 0.1f, 0.9f, 2, seed, Precision.FP32, false, true);
+        2,
+        16,
+        1e-3f,
+        5e-4f,
+        0.5f,
+        0.999f,
+        0.1f,
+        0.9f,
+        2,
+        seed,
+        Precision.FP32,
+        false,
+        new Extensions(true, EnumSet.allOf(Augmentation.class), true, 0.75f));
   }
 
   private static Hyperparameters hyperparameters(int epochs, long seed) {

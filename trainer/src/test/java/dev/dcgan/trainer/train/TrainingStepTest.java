@@ -10,13 +10,16 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.gan.Discriminator;
 import dev.dcgan.trainer.gan.Generator;
+import dev.dcgan.trainer.torch.Precision;
 import java.io.IOException;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 
@@ -44,6 +47,10 @@ class TrainingStepTest {
     final TrainingStep step;
 
     Setup(NDManager manager, Architecture architecture, boolean plain) {
+      this(manager, architecture, plain, Extensions.NONE);
+    }
+
+    Setup(NDManager manager, Architecture architecture, boolean plain, Extensions extensions) {
       generator = new Generator(manager, architecture, 1, plain);
       discriminator = new Discriminator(manager, architecture, 2);
       generatorAdam = new Adam(manager, generator, 1e-3f, BETA1, 0.999f);
@@ -57,7 +64,20 @@ class TrainingStepTest {
               discriminator,
               discriminatorAdam,
               null,
-              0);
+              new Hyperparameters(
+                  1,
+                  BATCH,
+                  1e-3f,
+                  1e-3f,
+                  BETA1,
+                  0.999f,
+                  0,
+                  0,
+                  1,
+                  1,
+                  Precision.FP32,
+                  false,
+                  extensions));
     }
   }
 
@@ -144,6 +164,33 @@ class TrainingStepTest {
           .usingComparatorWithPrecision(1e-4f * largest)
           .containsExactly(expected.get(i));
     }
+  }
+
+  /** With the same latents, sharing the fakes only saves work. */
+  @Test
+  void updateBoth_isTheTwoUpdates_ofTheSameFakes() {
+    Setup shared = new Setup(manager, NARROW, false, new Extensions(false, Set.of(), true, 0));
+    Setup apart = new Setup(manager, NARROW, false);
+    float[] values = batch.toFloatArray();
+    int latents = BATCH * NARROW.latentSize();
+    int first = BATCH * NARROW.shape().values();
+    System.arraycopy(values, first, values, first + latents, latents);
+    NDArray sameLatents = manager.create(values);
+
+    float[] metrics = shared.step.updateBoth(sameLatents).toFloatArray();
+    float[] expected =
+        apart
+            .step
+            .updateGenerator(sameLatents, apart.step.updateDiscriminator(sameLatents))
+            .toFloatArray();
+
+    assertThat(metrics).containsExactly(expected);
+    assertThat(values(shared.generator.trainable()))
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(values(apart.generator.trainable()));
+    assertThat(values(shared.discriminator.trainable()))
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(values(apart.discriminator.trainable()));
   }
 
   @Test
