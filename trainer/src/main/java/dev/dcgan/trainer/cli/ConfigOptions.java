@@ -146,6 +146,12 @@ public final class ConfigOptions {
         .toList();
   }
 
+  /** Whether the preset and the epochs follow the images of the command line. */
+  boolean choosesPreset() {
+    RunConfig given = config("");
+    return TrainingConfig.choosesPreset(given) && !given.getData().isEmpty();
+  }
+
   /** Whether the command line says which images to use. */
   boolean namesImages() {
     return value("data") != null || value("dataset") != null;

@@ -11,11 +11,13 @@ import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.metrics.DiskMetrics;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
+import dev.dcgan.trainer.run.ProgressEstimator;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.session.ExpectedTime;
 import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.trainer.session.TrainingInputs;
@@ -156,6 +158,12 @@ public final class TrainCommand implements Settings.Command {
         metrics.device(inputs.device().toString(), config.config().getDevice());
         endpoint.setReadiness(Readiness.READY);
         log.info("metrics on port {}", endpoint.port());
+        if (resumed == null && options.choosesPreset()) {
+          log.info(
+              "expected time of training on {}: {}",
+              inputs.device(),
+              ProgressEstimator.text(ExpectedTime.seconds(inputs, config)));
+        }
         if (resumed != null) {
           return exitCode(session.train(resumed.record(), config, inputs, stop), resumed.record());
         }

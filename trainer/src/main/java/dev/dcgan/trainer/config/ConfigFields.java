@@ -74,11 +74,12 @@ public final class ConfigFields {
           field(
                   "preset",
                   "NAME",
-                  "mnist28 (the article's recipe), mnist28-fast (better in fewer epochs) or paper64"
-                      + " (Radford et al. 2015).",
+                  "auto (by the images), mnist28 (the article's recipe), mnist28-fast (better in"
+                      + " fewer epochs), paper64 (Radford et al. 2015) or photo64 (a few hundred to"
+                      + " some thousand photos).",
                   PATH)
               .withDefault(preset -> preset.label)
-              .withDefaultText("mnist28 for grey images up to 28x28, paper64 for others"),
+              .withDefaultText("auto"),
           field(
                   "conditional",
                   "",

@@ -23,7 +23,7 @@ public enum Preset {
       64,
       64,
       10,
-      128,
+      32,
       1e-3f,
       5e-4f,
       0.995f,
@@ -39,6 +39,8 @@ public enum Preset {
       2e-4f,
       0.999f,
       new Extensions(true, EnumSet.allOf(Augmentation.class), true, 0));
+
+  private static final int MNIST_IMAGES = 60_000;
 
   final String label;
   public final int latent;
@@ -83,6 +85,21 @@ public enum Preset {
         (config.hasSize() && config.getSize() != Architecture.MNIST_SIZE)
             || config.getChannels() == 3;
     return isPaper ? PAPER64 : MNIST28;
+  }
+
+  /**
+   * As many epochs of a dataset as give {@link #steps}, 3 or more.
+   *
+   * @param images the number of training images
+   * @param batchSize images per batch
+   */
+  int epochs(int images, int batchSize) {
+    return (int) Math.max(3, Math.round(steps() / Math.max(1.0, (double) images / batchSize)));
+  }
+
+  /** The steps after which a generator is good, whatever the number of images. */
+  private double steps() {
+    return this == PHOTO64 ? 20_000 : (double) epochs * MNIST_IMAGES / batchSize;
   }
 
   /** The names of all presets, for messages. */

@@ -22,6 +22,8 @@ public record TrainingConfig(
     Hyperparameters hyperparameters,
     PublishPolicy publish) {
 
+  private static final String AUTO = "auto";
+
   /**
    * Completes a config with the defaults of {@link ConfigFields}, and checks all of it.
    *
@@ -30,7 +32,7 @@ public record TrainingConfig(
   public static TrainingConfig of(RunConfig requested) throws InvalidConfigException {
     List<ConfigViolation> wrong = new ArrayList<>();
     String presetName =
-        requested.getPreset().isEmpty() ? Preset.of(requested).label : requested.getPreset();
+        choosesPreset(requested) ? Preset.of(requested).label : requested.getPreset();
     Optional<Preset> named = Preset.named(presetName);
     if (named.isEmpty()) {
       wrong.add(
@@ -38,7 +40,7 @@ public record TrainingConfig(
               "preset", "'%s': expected one of %s".formatted(presetName, Preset.labels())));
     }
     Preset preset = named.orElse(Preset.MNIST28);
-    RunConfig config = complete(requested, preset);
+    RunConfig config = complete(requested.toBuilder().setPreset(presetName).build(), preset);
     check(requested, config, preset, wrong);
     if (!wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
@@ -68,23 +70,31 @@ public record TrainingConfig(
         PublishPolicy.parse(config.getPublish()).orElseThrow());
   }
 
+  /** Whether a config leaves the preset to the program: it names none, or {@code auto}. */
+  public static boolean choosesPreset(RunConfig requested) {
+    return requested.getPreset().isEmpty() || requested.getPreset().equals(AUTO);
+  }
+
   /**
-   * Names the preset of a config that names none: it follows the images. RGB images and those
-   * larger than 28x28 need {@code paper64}; the size is 32 for images smaller than 48x48, otherwise
-   * 64. Options that only one of the presets has come first.
+   * Chooses the preset of a config by the images, unless it names one: {@code mnist28-fast} for
+   * grey images up to 28x28, otherwise {@code photo64}, whose size is 32 for images smaller than
+   * 48x48 and otherwise 64; and as many epochs as give the preset's number of steps. What the
+   * config sets, and options that only one of the presets has, come first.
    *
    * @param images the shape of the largest image
+   * @param count the number of training images
    */
-  public static RunConfig followImages(RunConfig requested, ImageShape images) {
-    if (!requested.getPreset().isEmpty()) {
+  public static RunConfig followImages(RunConfig requested, ImageShape images, int count) {
+    if (!choosesPreset(requested)) {
       return requested;
     }
     int side = Math.max(images.height(), images.width());
-    boolean isGeneral = images.channels() == 3 || side > Architecture.MNIST_SIZE;
+    boolean isGeneral =
+        Preset.of(requested).isPaper() || images.channels() == 3 || side > Architecture.MNIST_SIZE;
     Preset preset =
         isGeneral && requested.getSize() != Architecture.MNIST_SIZE
-            ? Preset.PAPER64
-            : Preset.of(requested);
+            ? Preset.PHOTO64
+            : Preset.MNIST28_FAST;
     RunConfig.Builder config = requested.toBuilder().setPreset(preset.label);
     if (preset.isPaper()) {
       if (!requested.hasSize()) {
@@ -94,27 +104,27 @@ public record TrainingConfig(
         config.setChannels(images.channels());
       }
     }
+    if (!requested.hasEpochs()) {
+      int batchSize = requested.hasBatchSize() ? requested.getBatchSize() : preset.batchSize;
+      config.setEpochs(preset.epochs(count, batchSize));
+    }
     return config.build();
   }
 
   /** As {@link #followImages}, for the images that a recorded config was completed for. */
   public static RunConfig followRecord(RunConfig requested, RunConfig recorded) {
-    RunConfig.Builder config = requested.toBuilder();
-    if (requested.getPreset().isEmpty()) {
-      config.setPreset(recorded.getPreset());
-      if (!requested.hasSize() && recorded.hasSize()) {
-        config.setSize(recorded.getSize());
-      }
-      if (!requested.hasChannels() && recorded.hasChannels()) {
-        config.setChannels(recorded.getChannels());
-      }
+    if (!choosesPreset(requested)) {
+      return requested;
     }
-    // The presets of earlier versions had others.
-    if (requested.getFakes().isEmpty() && !recorded.getFakes().isEmpty()) {
-      config.setFakes(recorded.getFakes());
+    RunConfig.Builder config = requested.toBuilder().setPreset(recorded.getPreset());
+    if (!requested.hasSize() && recorded.hasSize()) {
+      config.setSize(recorded.getSize());
     }
-    if (!requested.hasLearningRateDecay() && recorded.hasLearningRateDecay()) {
-      config.setLearningRateDecay(recorded.getLearningRateDecay());
+    if (!requested.hasChannels() && recorded.hasChannels()) {
+      config.setChannels(recorded.getChannels());
+    }
+    if (!requested.hasEpochs() && recorded.hasEpochs()) {
+      config.setEpochs(recorded.getEpochs());
     }
     return config.build();
   }

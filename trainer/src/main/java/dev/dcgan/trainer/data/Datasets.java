@@ -60,13 +60,11 @@ public final class Datasets {
   /**
    * Looks at a few images of a dataset, without decoding the others.
    *
-   * @return their largest height and width when cropped to squares, but at most 64, and 3 channels
-   *     if one of them is RGB, otherwise 1
    * @throws IOException see {@link #open}
    */
-  public static ImageShape sampleShape(Path data, Path scratchFolder) throws IOException {
+  public static DatasetSample sample(Path data, Path scratchFolder) throws IOException {
     DatasetOptions options = DatasetOptions.defaults().withScratchFolder(scratchFolder);
-    return find(data, options, found -> ShapeSample.of(found.training()));
+    return find(data, options, found -> DatasetSample.of(found.training()));
   }
 
   /** What to do with a dataset whose files are open. */

@@ -4,6 +4,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetOptions;
+import dev.dcgan.trainer.data.DatasetSample;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.Datasets;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
@@ -49,28 +50,35 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
   }
 
   /**
-   * Completes a config without a preset by what its images need, and logs the choice. If they
+   * Completes a config that names no preset by what its images need, and logs the choice. If they
    * cannot be read, the config stays as it is: opening them says why.
    *
    * @param root the folder of relative paths
    * @param cache the folder for scratch files
    */
   public static RunConfig withPreset(RunConfig requested, Path root, Path cache) {
-    if (!requested.getPreset().isEmpty() || requested.getData().isEmpty()) {
+    if (!TrainingConfig.choosesPreset(requested) || requested.getData().isEmpty()) {
       return requested;
     }
     try {
-      ImageShape images = Datasets.sampleShape(root.resolve(requested.getData()), cache);
-      RunConfig config = TrainingConfig.followImages(requested, images);
+      DatasetSample found = Datasets.sample(root.resolve(requested.getData()), cache);
+      ImageShape images = found.shape();
+      RunConfig config = TrainingConfig.followImages(requested, images, found.images());
       int side = Math.max(images.height(), images.width());
       log.info(
-          "--preset {}{}: the images are {} and {}; name a --preset to choose another",
+          "--preset {} --epochs {}{} for {} images, {} and {}{}; name a --preset to choose another",
           config.getPreset(),
+          config.getEpochs(),
           config.hasSize()
               ? " --size %d --channels %d".formatted(config.getSize(), config.getChannels())
               : "",
+          found.images(),
           images.channels() == 3 ? "RGB" : "grey",
-          side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger");
+          side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger",
+          found.classes() < 2 || config.getConditional()
+              ? ""
+              : "; they have %d classes: with --conditional each can be asked for"
+                  .formatted(found.classes()));
       return config;
     } catch (IOException e) {
       log.debug("cannot look at {}", requested.getData(), e);

@@ -489,11 +489,11 @@ class TrainerMainTest {
     for (int start = 0; start < 2; start++) {
       try (Trainer trainer = start(SMALL, colors.toArray(String[]::new))) {
         assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-        assertThat(trainer.output()).contains(start == 0 ? "--preset paper64" : "SUCCEEDED");
+        assertThat(trainer.output()).contains(start == 0 ? "--preset photo64" : "SUCCEEDED");
       }
     }
 
-    ModelBundle published = models().open("paper64", 1);
+    ModelBundle published = models().open("photo64", 1);
     assertThat(published.shape()).isEqualTo(new ImageShape(32, 32, 3));
     assertThat(published.manifest().getWarningsList())
         .anySatisfy(line -> assertThat(line).contains("2 steps", "--epochs"))

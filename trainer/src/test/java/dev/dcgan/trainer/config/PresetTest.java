@@ -32,7 +32,7 @@ class PresetTest {
         .isEqualTo(
             new Hyperparameters(
                 10,
-                128,
+                32,
                 1e-3f,
                 5e-4f,
                 0.5f,
@@ -134,13 +134,13 @@ class PresetTest {
 
   @ParameterizedTest
   @CsvSource({
-    "28, 28, 1, mnist28, 28, 1",
-    "8, 8, 1, mnist28, 28, 1",
-    "28, 28, 3, paper64, 32, 3",
-    "32, 32, 3, paper64, 32, 3",
-    "32, 32, 1, paper64, 32, 1",
-    "30, 48, 3, paper64, 64, 3",
-    "64, 64, 1, paper64, 64, 1",
+    "28, 28, 1, mnist28-fast, 28, 1",
+    "8, 8, 1, mnist28-fast, 28, 1",
+    "28, 28, 3, photo64, 32, 3",
+    "32, 32, 3, photo64, 32, 3",
+    "32, 32, 1, photo64, 32, 1",
+    "30, 48, 3, photo64, 64, 3",
+    "64, 64, 1, photo64, 64, 1",
   })
   void withoutAPreset_itFollowsTheImages(
       int height, int width, int channels, String preset, int size, int networkChannels)
@@ -153,6 +153,23 @@ class PresetTest {
     assertThat(plan.config().getModel()).isEqualTo(preset);
   }
 
+  @ParameterizedTest
+  @CsvSource({
+    "28, 60000, 10",
+    "28, 6000, 100",
+    "28, 10000000, 3",
+    "64, 4500, 284",
+    "64, 10, 20000"
+  })
+  void withoutAPreset_theEpochsFollowTheNumberOfImages(int side, int images, int epochs) {
+    RunConfig auto = RunConfig.newBuilder().setPreset("auto").build();
+    RunConfig fixed = auto.toBuilder().setEpochs(7).build();
+    ImageShape shape = new ImageShape(side, side, 1);
+
+    assertThat(TrainingConfig.followImages(auto, shape, images).getEpochs()).isEqualTo(epochs);
+    assertThat(TrainingConfig.followImages(fixed, shape, images).getEpochs()).isEqualTo(7);
+  }
+
   @Test
   void optionsAndNamedPresets_comeBeforeTheImages() throws Exception {
     ImageShape color = new ImageShape(64, 64, 3);
@@ -162,8 +179,8 @@ class PresetTest {
 
     assertThat(followed(named.build(), color).config().getPreset()).isEqualTo("mnist28-fast");
     assertThat(followed(grey.build(), color).architecture())
-        .isEqualTo(Architecture.paper(128, 1, 100, 128));
-    assertThat(followed(small.build(), color).config().getPreset()).isEqualTo("mnist28");
+        .isEqualTo(Architecture.paper(128, 1, 100, 64));
+    assertThat(followed(small.build(), color).config().getPreset()).isEqualTo("mnist28-fast");
   }
 
   @Test
@@ -188,7 +205,7 @@ class PresetTest {
 
   private static TrainingConfig followed(RunConfig requested, ImageShape images) throws Exception {
     RunConfig ofData = requested.toBuilder().setData("x").build();
-    return TrainingConfig.of(TrainingConfig.followImages(ofData, images));
+    return TrainingConfig.of(TrainingConfig.followImages(ofData, images, 1000));
   }
 
   @Test

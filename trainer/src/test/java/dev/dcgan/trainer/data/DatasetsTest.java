@@ -334,25 +334,25 @@ final class DatasetsTest {
   }
 
   @Test
-  void sampleShape_isThatOfTheLargest_withColorIfAnyHasIt() throws IOException {
+  void sample_isThatOfTheLargest_withColorIfAnyHasIt() throws IOException {
     for (int i = 0; i < 20; i++) {
       grey("%02d.png".formatted(i), i);
     }
-    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(GREY);
+    assertThat(Datasets.sample(folder, folder).shape()).isEqualTo(GREY);
 
     write("00.png", new BufferedImage(100, 30, BufferedImage.TYPE_BYTE_GRAY));
-    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(new ImageShape(30, 30, 1));
+    assertThat(Datasets.sample(folder, folder).shape()).isEqualTo(new ImageShape(30, 30, 1));
 
     color("03.png", 0x102030);
-    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(new ImageShape(30, 30, 3));
+    assertThat(Datasets.sample(folder, folder).shape()).isEqualTo(new ImageShape(30, 30, 3));
   }
 
   @Test
-  void sampleShape_passesOverUnreadableImages() throws IOException {
+  void sample_passesOverUnreadableImages() throws IOException {
     write("00.png", new byte[] {1, 2, 3});
     color("01.png", 1);
 
-    assertThat(Datasets.sampleShape(folder, folder)).isEqualTo(COLOR);
+    assertThat(Datasets.sample(folder, folder).shape()).isEqualTo(COLOR);
   }
 
   @Test
@@ -601,7 +601,7 @@ final class DatasetsTest {
     List<String> lines =
         logged(
             () -> {
-              Datasets.sampleShape(folder, temporary);
+              Datasets.sample(folder, temporary);
               try (DatasetSplit images = Datasets.open(folder, GREY, ALL, () -> {})) {
                 assertThat(pixels(images.training(), 0)).containsExactly(1, 2, 3, 4);
               }

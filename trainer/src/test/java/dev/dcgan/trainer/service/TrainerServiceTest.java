@@ -121,10 +121,11 @@ class TrainerServiceTest {
     Run run = start("request", faces);
 
     assertThat(run.getConfig())
-        .returns("paper64", RunConfig::getPreset)
+        .returns("photo64", RunConfig::getPreset)
+        .returns(20_000, RunConfig::getEpochs)
         .returns(32, RunConfig::getSize)
         .returns(3, RunConfig::getChannels)
-        .returns("paper64", RunConfig::getModel);
+        .returns("photo64", RunConfig::getModel);
     assertThat(run.getRequestedConfig()).isEqualTo(faces);
     assertThat(start("request", faces).getId()).isEqualTo(run.getId());
   }

@@ -7,24 +7,29 @@ import java.io.IOException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells the shape of a dataset's images from a few of them. */
-final class ShapeSample {
+/**
+ * What a look at a few images of a dataset says of all.
+ *
+ * @param shape the largest height and width of the images when cropped to squares, at most 64, and
+ *     3 channels if one of them is RGB, otherwise 1
+ * @param images the number of training images, before some are held out where there is no test
+ *     split
+ * @param classes 0 without labels
+ */
+public record DatasetSample(ImageShape shape, int images, int classes) {
 
-  private static final Logger log = LoggerFactory.getLogger(ShapeSample.class);
+  private static final Logger log = LoggerFactory.getLogger(DatasetSample.class);
 
   // Spread over the files, so that a few grey photos among color ones do not decide.
   private static final int MAX_IMAGES = 8;
   private static final ImageShape LARGEST = new ImageShape(64, 64, 3);
 
-  private ShapeSample() {}
-
   /**
-   * The largest height and width of the images when cropped to squares, at most 64, and 3 channels
-   * if one of them is RGB, otherwise 1.
+   * Looks at the images of a source.
    *
    * @throws IOException if no image can be decoded
    */
-  static ImageShape of(ImageSource images) throws IOException {
+  static DatasetSample of(ImageSource images) throws IOException {
     int interval = (images.size() + MAX_IMAGES - 1) / MAX_IMAGES;
     int height = 0;
     int width = 0;
@@ -46,6 +51,7 @@ final class ShapeSample {
     if (channels == 0) {
       throw new IOException("no image can be decoded");
     }
-    return new ImageShape(height, width, channels);
+    return new DatasetSample(
+        new ImageShape(height, width, channels), images.size(), images.classes());
   }
 }
