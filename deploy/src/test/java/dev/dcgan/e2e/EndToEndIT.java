@@ -158,6 +158,7 @@ class EndToEndIT {
             TRAINER.toAbsolutePath().toString(),
             "train",
             "--data=" + mnist,
+            "--preset=mnist28",
             "--epochs=1",
             "--width=4",
             "--batch-size=512",

@@ -9,6 +9,9 @@ import java.io.IOException;
 /** How long a training will take, without evaluations. */
 public final class ExpectedTime {
 
+  // The first ones take longer than those that follow.
+  private static final int STEPS = 3;
+
   private ExpectedTime() {}
 
   /**
@@ -24,7 +27,7 @@ public final class ExpectedTime {
         new Benchmark(inputs.device(), config.architecture(), config.hyperparameters(), false)) {
       return (double) config.hyperparameters().epochs()
           * config.hyperparameters().imagesPerEpoch(images.size())
-          / benchmark.measure(1).imagesPerSecond();
+          / benchmark.measure(STEPS).imagesPerSecond();
     }
   }
 }
