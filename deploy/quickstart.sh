@@ -123,7 +123,7 @@ fi
 run=$(date -u +%Y%m%d-%H%M%S)-digits
 # `export` publishes without the quality evaluation, which would take as long as half of this training.
 trainer/target/trainer/bin/trainer train "$@" --preset mnist28-fast --width 32 --batch-size 32 \
-  --generator-learning-rate 0.002 --discriminator-learning-rate 0.001 --ema-decay 0.99 \
+  --generator-learning-rate 0.002 --discriminator-learning-rate 0.001 --ema-decay 0.99 --learning-rate-decay 0 \
   --device "$device" --runs "$out/runs" --run "$run" --publish never --http-port 0
 checkpoint=$(find "$out/runs/$run/checkpoints" -name '*.safetensors' | sort | tail -n 1)
 trainer/target/trainer/bin/trainer export --checkpoint "$checkpoint" --repository "$out/models" --model digits

@@ -141,8 +141,7 @@ public final class ConfigFields {
                       require(
                           (float) value >= 0 && (float) value <= 1,
                           "%s: expected 0 to 1".formatted(value)))
-              .withDefault(preset -> preset.extensions.learningRateDecay())
-              .withDefaultText("0"),
+              .withDefault(preset -> preset.extensions.learningRateDecay()),
           field("beta1", "DECAY", "Adam's decay rate of the first moment.", below(1))
               .withDefault(0.5f),
           field("beta2", "DECAY", "Adam's decay rate of the second moment.", below(1))

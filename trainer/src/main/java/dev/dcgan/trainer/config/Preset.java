@@ -26,8 +26,8 @@ public enum Preset {
       32,
       1e-3f,
       5e-4f,
-      0.995f,
-      new Extensions(false, Set.of(), true, 0)),
+      0.999f,
+      new Extensions(false, Set.of(), true, 0.5f)),
   PAPER64("paper64", 100, 128, 25, 128, 2e-4f, 2e-4f, 0, Extensions.NONE),
   PHOTO64(
       "photo64",

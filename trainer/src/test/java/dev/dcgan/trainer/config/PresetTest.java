@@ -38,12 +38,12 @@ class PresetTest {
                 0.5f,
                 0.999f,
                 0,
-                0.995f,
+                0.999f,
                 1,
                 1,
                 Precision.FP32,
                 false,
-                new Extensions(false, Set.of(), true, 0)));
+                new Extensions(false, Set.of(), true, 0.5f)));
     assertThat(plan.config().getModel()).isEqualTo("mnist28-fast");
   }
 
