@@ -81,12 +81,13 @@ public final class Benchmark implements AutoCloseable {
               new Checkpoint.Dataset("noise", "", batchSize),
               nativeOperators,
               this::endPhase);
+      batch =
+          noise(architecture, !hyperparameters.extensions().augmentations().isEmpty(), batchSize);
+      var unused = measure(2);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
     }
-    batch = noise(architecture, !hyperparameters.extensions().augmentations().isEmpty(), batchSize);
-    var unused = measure(2);
   }
 
   /** Creates a batch of random images and latents, with the labels in turn if there are classes. */
