@@ -39,9 +39,9 @@ public final class Evaluator implements AutoCloseable {
   private final Path cache;
   private final TrainingDevice device;
   private final Runnable onProgress;
+  private final Diversity diversity;
 
   // Mutable state
-  private @Nullable Diversity diversity;
   private @Nullable FeatureExtractor extractor;
   private @Nullable QualityMeter meter;
   private boolean loggedImpossible;
@@ -61,6 +61,7 @@ public final class Evaluator implements AutoCloseable {
     this.cache = cache;
     this.device = device;
     this.onProgress = onProgress;
+    diversity = new Diversity(data.training());
   }
 
   /**
@@ -111,12 +112,14 @@ public final class Evaluator implements AutoCloseable {
     }
   }
 
-  /** The diversity of a sample grid's images relative to real images. */
-  public double diversity(List<byte[]> samples) throws IOException {
-    if (diversity == null) {
-      diversity = Diversity.of(data.training());
-    }
-    return diversity.relative(samples);
+  /**
+   * The diversity of a sample grid's images relative to real images; with classes the lowest within
+   * a class.
+   *
+   * @param labels of the images; empty without classes
+   */
+  public double diversity(List<byte[]> samples, int[] labels) throws IOException {
+    return diversity.relative(samples, labels);
   }
 
   /**

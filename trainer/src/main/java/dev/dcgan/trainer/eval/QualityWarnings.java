@@ -33,8 +33,8 @@ public final class QualityWarnings {
     if (diversity < MIN_DIVERSITY) {
       warnings.add(
           text(
-              "the generated images are nearly all alike: relative diversity %.2f, mode collapse or"
-                  + " too little training",
+              "the generated images, or those of one class, are nearly all alike: relative diversity"
+                  + " %.2f, mode collapse or too little training",
               diversity));
     }
     double images = metrics.getOrDefault("images", 0.0);

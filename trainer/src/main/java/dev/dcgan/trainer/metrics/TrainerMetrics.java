@@ -122,7 +122,7 @@ public final class TrainerMetrics {
         gauge(
             registry,
             "trainer_diversity",
-            "Diversity of the sample grid, relative to real images.");
+            "Diversity of the sample grid, relative to real images; with classes the lowest.");
     quality =
         Gauge.builder()
             .name("trainer_quality")

@@ -23,7 +23,8 @@ import java.util.StringJoiner;
  *       generator's gradient is below 1e-6, or below 1e-4 of the largest such mean so far. It ends
  *       above ten times both thresholds.
  *   <li>{@link Kind#COLLAPSED}: mode collapse. At the end of {@value #EPOCHS} consecutive epochs
- *       the sample grid's relative diversity is below 0.2, or the generator covers fewer than half
+ *       the sample grid's relative diversity, with classes that of the class with the lowest, is
+ *       below 0.2, or the generator covers fewer than half
  *       of the classes. It ends when {@value #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because
  *       an untrained generator has no diversity, epochs count only after one has reached 0.3 and
  *       0.6, or from step {@value #WARM_UP} on.
@@ -227,8 +228,8 @@ public final class TrainingMonitor {
           "mode collapse: at the end of %d epochs %s; try another --seed, a lower --learning-rate"
               + " or a larger --batch-size";
       String tooShort =
-          "the generated images are nearly all alike after %d steps: %s; train for more --epochs, or"
-              + " try another --seed";
+          "the generated images, or those of one class, are nearly all alike after %d steps: %s;"
+              + " train for more --epochs, or try another --seed";
       warnings.add(
           new Warning(
               Kind.COLLAPSED,

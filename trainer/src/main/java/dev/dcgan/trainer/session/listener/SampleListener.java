@@ -37,7 +37,7 @@ final class SampleListener implements SessionListener {
           SampleGrid.of(training.shape(), real(generated.size(), labels), generated)
               .write(directory.realVersusGenerated());
         });
-    double diversity = context.evaluator().diversity(generated);
+    double diversity = context.evaluator().diversity(generated, labels);
     context.metrics().diversity(diversity);
     board.samples(end.step(), grid, diversity);
     return end.withDiversity(diversity);
