@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 
@@ -58,7 +59,7 @@ final class Diversity {
     }
     double lowest = Double.POSITIVE_INFINITY;
     for (Map.Entry<Integer, List<byte[]>> group : groups.entrySet()) {
-      double real = realDiversity.get(group.getKey());
+      double real = Objects.requireNonNull(realDiversity.get(group.getKey()), "measured");
       lowest = Math.min(lowest, real == 0 ? 1 : meanDistance(group.getValue()) / real);
     }
     return lowest;

@@ -24,10 +24,10 @@ import java.util.StringJoiner;
  *       above ten times both thresholds.
  *   <li>{@link Kind#COLLAPSED}: mode collapse. At the end of {@value #EPOCHS} consecutive epochs
  *       the sample grid's relative diversity, with classes that of the class with the lowest, is
- *       below 0.2, or the generator covers fewer than half
- *       of the classes. It ends when {@value #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because
- *       an untrained generator has no diversity, epochs count only after one has reached 0.3 and
- *       0.6, or from step {@value #WARM_UP} on.
+ *       below 0.2, or the generator covers fewer than half of the classes. It ends when {@value
+ *       #EPOCHS} consecutive epochs reach 0.3 and 0.6. Because an untrained generator has no
+ *       diversity, epochs count only after one has reached 0.3 and 0.6, or from step {@value
+ *       #WARM_UP} on.
  * </ul>
  *
  * <p>Runs of less than 5 * {@value #WINDOW} steps have a shorter window, a fifth of the run. The
