@@ -4,6 +4,7 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.trainer.cli.BenchmarkCommand;
 import dev.dcgan.trainer.cli.EvaluateCommand;
 import dev.dcgan.trainer.cli.ExportCommand;
+import dev.dcgan.trainer.cli.KeygenCommand;
 import dev.dcgan.trainer.cli.ServeCommand;
 import dev.dcgan.trainer.cli.TrainCommand;
 import dev.dcgan.trainer.cli.client.PublishCommand;
@@ -34,7 +35,8 @@ import picocli.CommandLine.Command;
       PublishCommand.class,
       ExportCommand.class,
       EvaluateCommand.class,
-      BenchmarkCommand.class
+      BenchmarkCommand.class,
+      KeygenCommand.class
     })
 public final class TrainerMain {
 

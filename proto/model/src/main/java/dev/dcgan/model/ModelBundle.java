@@ -8,6 +8,7 @@ import dev.dcgan.latent.Latents;
 import dev.dcgan.v1.GoldenVector;
 import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
@@ -15,6 +16,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 
 /**
  * One published version on disk: a folder with a {@code model.onnx} and a matching {@code
@@ -38,6 +40,7 @@ public final class ModelBundle {
 
   static final String MODEL_FILE = "model.onnx";
   static final String MANIFEST_FILE = "manifest.json";
+  static final String SIGNATURE_FILE = "manifest.sig";
 
   private static final int MAX_LATENT_SIZE = 65_536;
   private static final long MAX_MANIFEST_BYTES = 16L << 20;
@@ -68,11 +71,12 @@ public final class ModelBundle {
   /**
    * Opens and validates the version in {@code folder}.
    *
-   * @throws InvalidModelException if it is damaged, incomplete, of another format, or of another
-   *     latent sampling scheme
+   * @param trusted the keys of which one must have signed it; null: it need not be signed
+   * @throws InvalidModelException if it is damaged, incomplete, of another format, of another
+   *     latent sampling scheme, or not signed as it must be
    */
-  public static ModelBundle open(Path folder) throws IOException {
-    ModelBundle bundle = validate(folder);
+  static ModelBundle open(Path folder, @Nullable TrustedKeys trusted) throws IOException {
+    ModelBundle bundle = validate(folder, trusted);
     bundle.requireOwnFolder();
     return bundle;
   }
@@ -82,22 +86,28 @@ public final class ModelBundle {
    *
    * @throws InvalidModelException as for {@link #open}, except that the digest is not checked
    */
-  static ModelBundle describe(Path folder) throws IOException {
-    ModelBundle bundle = validateManifest(folder);
+  static ModelBundle describe(Path folder, @Nullable TrustedKeys trusted) throws IOException {
+    ModelBundle bundle = validateManifest(folder, trusted);
     bundle.requireOwnFolder();
     return bundle;
   }
 
   /** Validates everything except the folder's name, which a new version gets after validation. */
-  static ModelBundle validate(Path folder) throws IOException {
-    ModelBundle bundle = validateManifest(folder);
+  static ModelBundle validate(Path folder, @Nullable TrustedKeys trusted) throws IOException {
+    ModelBundle bundle = validateManifest(folder, trusted);
     bundle.openModel();
     return bundle;
   }
 
-  private static ModelBundle validateManifest(Path folder) throws IOException {
+  private static ModelBundle validateManifest(Path folder, @Nullable TrustedKeys trusted)
+      throws IOException {
     requireModelFile(folder);
-    ModelManifest manifest = readManifest(folder.resolve(MANIFEST_FILE));
+    Path file = folder.resolve(MANIFEST_FILE);
+    byte[] json = readBytes(file, MAX_MANIFEST_BYTES);
+    if (trusted != null) {
+      trusted.verify(json, folder.resolve(SIGNATURE_FILE)); // before anything interprets it
+    }
+    ModelManifest manifest = parseManifest(file, json);
     check(folder, manifest);
     ModelBundle bundle = new ModelBundle(folder, manifest, false);
     bundle.requireSize();
@@ -225,14 +235,21 @@ public final class ModelBundle {
     return name() + "/" + version();
   }
 
-  private static ModelManifest readManifest(Path file) throws IOException {
-    sizeOf(file, MAX_MANIFEST_BYTES);
+  /** Reads a file that is small, unless someone means harm. */
+  static byte[] readBytes(Path file, long limit) throws IOException {
+    sizeOf(file, limit);
+    try (InputStream in = Files.newInputStream(file)) {
+      return in.readNBytes((int) limit); // It may have grown.
+    }
+  }
+
+  private static ModelManifest parseManifest(Path file, byte[] json) throws IOException {
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {
       // A newer format may have unknown fields; its version must be read nevertheless.
       JsonFormat.parser()
           .ignoringUnknownFields()
-          .merge(new String(Files.readAllBytes(file), StandardCharsets.UTF_8), manifest);
+          .merge(new String(json, StandardCharsets.UTF_8), manifest);
     } catch (InvalidProtocolBufferException e) {
       // The lines after the first are advice to programmers.
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");

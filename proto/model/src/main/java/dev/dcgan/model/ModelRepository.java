@@ -19,6 +19,7 @@ import java.util.List;
 import java.util.OptionalLong;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The model repository: folders {@code <root>/<model>/<version>/}, the layout of Triton and
@@ -48,9 +49,37 @@ public final class ModelRepository {
   private static final Object PUBLISHING = new Object();
 
   private final Path root;
+  private final @Nullable SigningKey signer;
+  private final @Nullable TrustedKeys trusted;
 
+  /** A repository whose versions are published unsigned, and served signed or not. */
   public ModelRepository(Path root) {
+    this(root, null, null);
+  }
+
+  private ModelRepository(
+      Path root, @Nullable SigningKey signer, @Nullable TrustedKeys trusted) {
     this.root = root;
+    this.signer = signer;
+    this.trusted = trusted;
+  }
+
+  /**
+   * A repository for publishing.
+   *
+   * @param signer signs the manifests; null: they stay unsigned
+   */
+  public static ModelRepository signing(Path root, @Nullable SigningKey signer) {
+    return new ModelRepository(root, signer, null);
+  }
+
+  /**
+   * A repository for reading.
+   *
+   * @param trusted the keys of which one must have signed a version; null: any version is valid
+   */
+  public static ModelRepository trusting(Path root, @Nullable TrustedKeys trusted) {
+    return new ModelRepository(root, null, trusted);
   }
 
   public Path root() {
@@ -120,7 +149,7 @@ public final class ModelRepository {
    * @throws InvalidModelException see {@link ModelBundle#open}
    */
   public ModelBundle open(String model, long version) throws IOException {
-    return ModelBundle.open(folder(model).resolve(Long.toString(version)));
+    return ModelBundle.open(folder(model).resolve(Long.toString(version)), trusted);
   }
 
   /**
@@ -129,7 +158,7 @@ public final class ModelRepository {
    * @throws InvalidModelException see {@link ModelBundle#describe}
    */
   public ModelBundle describe(String model, long version) throws IOException {
-    return ModelBundle.describe(folder(model).resolve(Long.toString(version)));
+    return ModelBundle.describe(folder(model).resolve(Long.toString(version)), trusted);
   }
 
   /** Whether a version has a model but no manifest, for example because it was copied there. */
@@ -146,10 +175,15 @@ public final class ModelRepository {
   /**
    * Opens a version that has no manifest.
    *
-   * @throws InvalidModelException if the model is not a generator
+   * @throws InvalidModelException if the model is not a generator, or versions must be signed
    */
   public ModelBundle openUnverified(String model, long version, ModelBundle.Describer describer)
       throws IOException {
+    if (trusted != null) {
+      throw new InvalidModelException(
+          "%s/%d has no manifest that could be signed; publish it with a signing key"
+              .formatted(model, version));
+    }
     return ModelBundle.openUnverified(
         folder(model).resolve(Long.toString(version)), model, version, describer);
   }
@@ -227,7 +261,7 @@ public final class ModelRepository {
     }
   }
 
-  private static ModelBundle publishLocked(Path folder, ModelManifest draft, byte[] onnx)
+  private ModelBundle publishLocked(Path folder, ModelManifest draft, byte[] onnx)
       throws IOException {
     Path hidden = folder.resolve(UNPUBLISHED);
     // A publisher that crashed may have left the folder. It no longer writes: we hold the lock.
@@ -236,14 +270,14 @@ public final class ModelRepository {
     try {
       long version = nextVersion(folder);
       write(hidden, complete(draft, version, onnx), onnx);
-      ModelBundle.validate(hidden);
+      ModelBundle.validate(hidden, null);
       // Before the rename, so that a version number that a reader may have seen is never reused.
       AtomicFiles.replace(
           folder.resolve(LAST_VERSION_FILE), StandardCharsets.UTF_8.encode(version + "\n"));
       Path published = folder.resolve(Long.toString(version));
       Files.move(hidden, published, StandardCopyOption.ATOMIC_MOVE);
       AtomicFiles.syncFolder(folder);
-      return ModelBundle.open(published);
+      return ModelBundle.open(published, null);
     } catch (IOException e) {
       try {
         deleteFolder(hidden);
@@ -254,11 +288,13 @@ public final class ModelRepository {
     }
   }
 
-  private static void write(Path hidden, ModelManifest manifest, byte[] onnx) throws IOException {
-    String json = JsonFormat.printer().print(manifest);
+  private void write(Path hidden, ModelManifest manifest, byte[] onnx) throws IOException {
+    byte[] json = JsonFormat.printer().print(manifest).getBytes(StandardCharsets.UTF_8);
     AtomicFiles.write(hidden.resolve(ModelBundle.MODEL_FILE), ByteBuffer.wrap(onnx));
-    AtomicFiles.write(
-        hidden.resolve(ModelBundle.MANIFEST_FILE), StandardCharsets.UTF_8.encode(json));
+    AtomicFiles.write(hidden.resolve(ModelBundle.MANIFEST_FILE), ByteBuffer.wrap(json));
+    if (signer != null) {
+      AtomicFiles.write(hidden.resolve(ModelBundle.SIGNATURE_FILE), signer.sign(json));
+    }
     AtomicFiles.syncFolder(hidden);
   }
 

@@ -42,7 +42,7 @@ class ModelBundleTest {
 
   @Test
   void open_givesWhatWasPublished() throws IOException {
-    ModelBundle bundle = ModelBundle.open(folder);
+    ModelBundle bundle = ModelBundle.open(folder, null);
 
     assertThat(bundle.readModel()).isEqualTo(Models.ONNX);
     assertThat(bundle.shape()).isEqualTo(new ImageShape(2, 3, 1));
@@ -54,7 +54,7 @@ class ModelBundleTest {
 
   @Test
   void open_givesTheClassesOfAConditionalModel() throws IOException {
-    ModelBundle bundle = ModelBundle.open(publishConditional());
+    ModelBundle bundle = ModelBundle.open(publishConditional(), null);
 
     assertThat(bundle.manifest().getFormatVersion())
         .isEqualTo(ModelBundle.CONDITIONAL_FORMAT_VERSION);
@@ -66,7 +66,7 @@ class ModelBundleTest {
     folder = publishConditional();
     manifest = folder.resolve("manifest.json");
     String valid = Files.readString(manifest);
-    int label = ModelBundle.open(folder).manifest().getGolden(0).getLabel();
+    int label = ModelBundle.open(folder, null).manifest().getGolden(0).getLabel();
 
     edit(m -> m.getGoldenBuilder(0).setLabel(1 - label));
     assertRefused(
@@ -96,7 +96,7 @@ class ModelBundleTest {
   void open_worksThroughARelativePath() throws IOException {
     Path here = Path.of("").toAbsolutePath();
 
-    assertThat(ModelBundle.open(here.relativize(folder).resolve("."))).hasToString("digits/1");
+    assertThat(ModelBundle.open(here.relativize(folder).resolve("."), null)).hasToString("digits/1");
   }
 
   @Test
@@ -119,7 +119,7 @@ class ModelBundleTest {
 
   @Test
   void readModel_whenTheFileChangesAfterOpen_refusesIt() throws IOException {
-    ModelBundle bundle = ModelBundle.open(folder);
+    ModelBundle bundle = ModelBundle.open(folder, null);
     byte[] damaged = Models.ONNX.clone();
     damaged[7] ^= 1;
     Files.write(onnx, damaged);
@@ -131,7 +131,7 @@ class ModelBundleTest {
 
   @Test
   void requireUnchanged_noticesAChangedOrReplacedFile() throws IOException {
-    ModelFile file = ModelBundle.open(folder).openModel();
+    ModelFile file = ModelBundle.open(folder, null).openModel();
     file.requireUnchanged();
     assertThat(Files.readAllBytes(file.path())).isEqualTo(Models.ONNX);
 
@@ -145,7 +145,7 @@ class ModelBundleTest {
         .isNotInstanceOf(InvalidModelException.class)
         .hasMessageContaining("changed while it was read");
 
-    ModelFile replaced = ModelBundle.open(folder).openModel();
+    ModelFile replaced = ModelBundle.open(folder, null).openModel();
     Files.setLastModifiedTime(onnx, FileTime.fromMillis(time.toMillis() + 1));
     assertThatThrownBy(replaced::requireUnchanged).hasMessageContaining("changed");
   }
@@ -177,7 +177,7 @@ class ModelBundleTest {
     damaged[7] ^= 1;
     Files.write(onnx, damaged);
 
-    ModelBundle bundle = ModelBundle.describe(folder);
+    ModelBundle bundle = ModelBundle.describe(folder, null);
 
     assertThat(bundle.manifest().getModel().getSha256())
         .isEqualTo(new Sha256().add(Models.ONNX).hex());
@@ -189,12 +189,12 @@ class ModelBundleTest {
   @Test
   void describe_refusesATruncatedModel_andARenamedFolder() throws IOException {
     Path renamed = Files.move(folder, root.resolve("digits/2"));
-    assertThatThrownBy(() -> ModelBundle.describe(renamed))
+    assertThatThrownBy(() -> ModelBundle.describe(renamed, null))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("was the folder renamed?");
 
     Files.write(renamed.resolve("model.onnx"), new byte[10]);
-    assertThatThrownBy(() -> ModelBundle.describe(renamed))
+    assertThatThrownBy(() -> ModelBundle.describe(renamed, null))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("has 10 bytes; its manifest says");
   }
@@ -348,7 +348,7 @@ class ModelBundleTest {
   }
 
   private void assertRefused(String reason) {
-    assertThatThrownBy(() -> ModelBundle.open(folder))
+    assertThatThrownBy(() -> ModelBundle.open(folder, null))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageStartingWith(folder.toString())
         .hasMessageContaining(reason)

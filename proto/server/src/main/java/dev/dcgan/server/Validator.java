@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import com.google.errorprone.annotations.CanIgnoreReturnValue;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
@@ -64,12 +65,13 @@ public final class Validator {
   }
 
   /** Reads an option's file. The exception's message is written for operators. */
-  interface Reading {
+  public interface Reading {
     Object read() throws IOException;
   }
 
   /** Requires that the option's file can be read. Returns whether it can. */
-  boolean requireReadable(String option, Reading reading) {
+  @CanIgnoreReturnValue // Most callers need only the error.
+  public boolean requireReadable(String option, Reading reading) {
     try {
       reading.read();
       return true;

@@ -37,8 +37,7 @@ public final class ExportCommand implements Settings.Command {
 
   private static final int MAX_PARTS = 1_000_000;
 
-  @Option(names = "--repository", description = "Model repository folder.")
-  private Path repository = Path.of("models");
+  @Mixin private RepositoryOptions repository = new RepositoryOptions();
 
   @Option(names = "--model", required = true, description = "The model.")
   private @Nullable String model;
@@ -113,6 +112,7 @@ public final class ExportCommand implements Settings.Command {
     problems.requireRange("--parts", parts, 1, MAX_PARTS);
     problems.requireRange("--part", part, 0, Math.max(1, parts) - 1);
     runtime.check(problems);
+    repository.check(problems);
     problems.requireNoTelemetry("bin/sampler");
   }
 
@@ -124,7 +124,7 @@ public final class ExportCommand implements Settings.Command {
     Exporter exporter =
         new Exporter(
             new ExportConfig(
-                new ModelRepository(repository),
+                repository.repository(),
                 Objects.requireNonNull(model, "checked"),
                 version == null ? 0 : version,
                 seed,

@@ -12,7 +12,6 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Validator;
 import java.io.IOException;
-import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Set;
@@ -44,8 +43,7 @@ public final class ServeCommand implements Settings.Command {
   private static final String ORIGIN_RULE =
       "* or http(s)://HOST[:PORT] in lower case, without a path";
 
-  @Option(names = "--repository", description = "Model repository folder.")
-  private Path repository = Path.of("models");
+  @Mixin private RepositoryOptions repository = new RepositoryOptions();
 
   @Option(
       names = "--model",
@@ -153,6 +151,11 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
+    repository.check(problems);
+    problems.require(
+        !(allowUnverified && repository.requiresSignatures()),
+        "--allow-unverified and --trusted-keys: expected one of them, because a version without a"
+            + " manifest is not signed");
     grpcLimits.check(problems);
     for (String origin : corsOrigins) {
       problems.requireMatches("--cors-origin", origin, ServeCommand::isOrigin, ORIGIN_RULE);
@@ -179,7 +182,7 @@ public final class ServeCommand implements Settings.Command {
     SamplerServer.Config config =
         new SamplerServer.Config(
             new ModelWatcherConfig(
-                new ModelRepository(repository),
+                repository.repository(),
                 models,
                 poll,
                 keepVersions,

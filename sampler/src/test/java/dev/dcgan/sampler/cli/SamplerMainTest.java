@@ -629,6 +629,9 @@ class SamplerMainTest {
             "256",
             "--tls-cert",
             root.resolve("tls.crt").toString(),
+            "--allow-unverified",
+            "--trusted-keys",
+            root.resolve("keys.pem").toString(),
             "--provider",
             "tpu");
     assertThat(ended.exitCode()).isEqualTo(2);
@@ -640,6 +643,8 @@ class SamplerMainTest {
         .contains("--model 'A/B'")
         .contains("--keep-versions 0: expected 1 to 1000")
         .contains("--tls-cert requires --tls-key")
+        .contains("--trusted-keys " + root.resolve("keys.pem") + ": no such file")
+        .contains("--allow-unverified and --trusted-keys: expected one of them")
         .contains("--tls-cert " + root.resolve("tls.crt") + ": no such file")
         .contains("tpu");
   }

@@ -7,6 +7,8 @@ import ai.onnxruntime.OrtException;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.SigningKey;
+import dev.dcgan.model.TrustedKeys;
 import dev.dcgan.sampler.models.NotServedException.Why;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
@@ -74,6 +76,7 @@ class ModelWatcherTest {
   private volatile @Nullable String failsUntilClosed;
   private volatile Runnable beforeFailure = () -> {};
   private @Nullable ModelWatcher watcher;
+  private @Nullable TrustedKeys trusted;
 
   @AfterEach
   void end() throws InterruptedException {
@@ -150,6 +153,24 @@ class ModelWatcherTest {
     publish(2);
     assertThat(nextServed()).isEqualTo("digits/2");
     assertThat(rejected).hasValue(0);
+  }
+
+  @Test
+  void withTrustedKeys_onlySignedVersionsAreServed() throws Exception {
+    Path keys = Files.createTempDirectory("keys");
+    SigningKey.generate(keys.resolve("secret.pem"), keys.resolve("trusted.pem"));
+    trusted = TrustedKeys.read(keys.resolve("trusted.pem"));
+    TestModels.publish(
+        ModelRepository.signing(root, SigningKey.read(keys.resolve("secret.pem"))), "digits", 1, 1);
+    publish(2);
+
+    ModelRegistry models = watch(1, A_MIB);
+
+    assertThat(nextServed()).isEqualTo("digits/1");
+    assertThat(errorOf(models, "digits", 2))
+        .contains("manifest.sig is missing")
+        .doesNotContain(root.toString(), keys.toString());
+    assertThat(rejected).hasValue(1);
   }
 
   @Test
@@ -712,7 +733,7 @@ class ModelWatcherTest {
     ModelWatcher started =
         new ModelWatcher(
             new ModelWatcherConfig(
-                new ModelRepository(root),
+                ModelRepository.trusting(root, trusted),
                 names,
                 POLL,
                 keepVersions,

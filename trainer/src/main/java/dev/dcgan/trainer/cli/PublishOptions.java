@@ -9,6 +9,7 @@ import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.jspecify.annotations.Nullable;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
 /** The repository and name to publish to. */
@@ -27,8 +28,11 @@ final class PublishOptions {
       description = "The name to publish under. Default: the run's, else its preset's")
   private @Nullable String model;
 
+  @Mixin private SigningOptions signing = new SigningOptions();
+
   void check(Validator problems) {
     problems.requireMatches("--model", model, ModelRepository::isName, ModelRepository.NAME_RULE);
+    signing.check(problems);
     problems.requireNoTelemetry("bin/trainer"); // The export is checked in ONNX Runtime.
   }
 
@@ -55,6 +59,6 @@ final class PublishOptions {
       throw new IOException(
           "--repository %s: the folder is not writable; choose another".formatted(repository));
     }
-    return new ModelRepository(repository);
+    return ModelRepository.signing(repository, signing.key());
   }
 }

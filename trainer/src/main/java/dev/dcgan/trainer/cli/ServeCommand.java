@@ -67,6 +67,8 @@ public final class ServeCommand implements Settings.Command {
       description = "Folder where models are published.")
   private Path repository = Path.of("models");
 
+  @Mixin private SigningOptions signing = new SigningOptions();
+
   @Option(
       names = "--data-root",
       paramLabel = "DIR",
@@ -98,6 +100,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
     grpcLimits.check(problems);
+    signing.check(problems);
     problems.require(
         dataRoot == null || Files.isDirectory(dataRoot),
         "--data-root " + dataRoot + ": no such folder");
@@ -118,7 +121,7 @@ public final class ServeCommand implements Settings.Command {
     TrainingDevice where = TrainingDevice.select(device);
     AtomicFiles.createFolder(runs);
     AtomicFiles.createFolder(repository);
-    ModelRepository models = new ModelRepository(repository);
+    ModelRepository models = ModelRepository.signing(repository, signing.key());
     PrometheusRegistry registry = new PrometheusRegistry();
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
     metrics.device(where.toString(), device);

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dcgan.model.ImageShape;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.model.TrustedKeys;
 import dev.dcgan.trainer.TrainerMain;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecords;
@@ -86,11 +87,23 @@ class TrainerMainTest {
     }
     assertThat(folder.resolve("models")).isEmptyDirectory();
 
+    Path keys = folder.resolve("keys");
+    try (Trainer trainer = start(List.of("keygen"), "--out=" + keys)) {
+      assertThat(trainer.exitCode()).as(trainer.output()).isZero();
+      assertThat(trainer.output()).contains("signing-key.pem signs models; keep it secret");
+    }
     try (Trainer trainer =
-        start(List.of("export"), "--checkpoint=" + newestCheckpoint(), "--model=stopped")) {
+        start(
+            List.of("export"),
+            "--checkpoint=" + newestCheckpoint(),
+            "--model=stopped",
+            "--signing-key=" + keys.resolve("signing-key.pem"))) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
     }
-    ModelBundle model = new ModelRepository(folder.resolve("models")).open("stopped", 1);
+    ModelBundle model =
+        ModelRepository.trusting(
+                folder.resolve("models"), TrustedKeys.read(keys.resolve("trusted-keys.pem")))
+            .open("stopped", 1);
     assertThat(model.latentSize()).isEqualTo(8);
     assertThat(model.manifest().getOrigin().getRunId())
         .isEqualTo(onlyEntry(folder.resolve("runs")).getFileName().toString());
@@ -633,14 +646,15 @@ class TrainerMainTest {
             "--seed=-1",
             "--device=tpu",
             "--model=Digits",
+            "--signing-key=absent.pem",
             "--http-port=65536")) {
       assertThat(trainer.exitCode()).isEqualTo(2);
       assertThat(trainer.output().lines())
-          .hasSize(17)
+          .hasSize(18)
           .anyMatch(line -> line.startsWith("error: --images beside --data: "))
           .last()
           .isEqualTo("see: trainer train --help");
-      assertThat(trainer.output().lines().limit(16)).allMatch(line -> line.startsWith("error: "));
+      assertThat(trainer.output().lines().limit(17)).allMatch(line -> line.startsWith("error: "));
     }
     assertThat(folder).isEmptyDirectory();
   }
