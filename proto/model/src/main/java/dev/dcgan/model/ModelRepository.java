@@ -57,8 +57,7 @@ public final class ModelRepository {
     this(root, null, null);
   }
 
-  private ModelRepository(
-      Path root, @Nullable SigningKey signer, @Nullable TrustedKeys trusted) {
+  private ModelRepository(Path root, @Nullable SigningKey signer, @Nullable TrustedKeys trusted) {
     this.root = root;
     this.signer = signer;
     this.trusted = trusted;

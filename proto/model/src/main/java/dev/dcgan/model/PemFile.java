@@ -30,8 +30,7 @@ final class PemFile {
     if (!Files.isRegularFile(file)) {
       throw new NoSuchFileException(file + ": no such file");
     }
-    String text =
-        new String(ModelBundle.readBytes(file, MAX_BYTES), StandardCharsets.ISO_8859_1);
+    String text = new String(ModelBundle.readBytes(file, MAX_BYTES), StandardCharsets.ISO_8859_1);
     Matcher blocks =
         Pattern.compile("-----BEGIN %1$s-----([^-]*)-----END %1$s-----".formatted(label))
             .matcher(text);
@@ -48,8 +47,7 @@ final class PemFile {
   }
 
   static void append(Path file, String label, byte[] encoded) throws IOException {
-    String lines =
-        Base64.getMimeEncoder(LINE, new byte[] {'\n'}).encodeToString(encoded);
+    String lines = Base64.getMimeEncoder(LINE, new byte[] {'\n'}).encodeToString(encoded);
     Files.writeString(
         file,
         "-----BEGIN %1$s-----\n%2$s\n-----END %1$s-----\n".formatted(label, lines),

@@ -62,7 +62,8 @@ public final class SigningKey {
     for (Path file : List.of(privateFile, publicFile)) {
       if (Files.exists(file)) {
         throw new IOException(
-            file + " exists already; choose another folder, or move it away: what it signed is"
+            file
+                + " exists already; choose another folder, or move it away: what it signed is"
                 + " trusted through it");
       }
     }

@@ -96,7 +96,8 @@ class ModelBundleTest {
   void open_worksThroughARelativePath() throws IOException {
     Path here = Path.of("").toAbsolutePath();
 
-    assertThat(ModelBundle.open(here.relativize(folder).resolve("."), null)).hasToString("digits/1");
+    assertThat(ModelBundle.open(here.relativize(folder).resolve("."), null))
+        .hasToString("digits/1");
   }
 
   @Test

@@ -85,8 +85,7 @@ class SignedModelsTest {
   void aSignatureOfAnotherKey_isRefusedUntilItIsTrusted() throws IOException {
     Path other = root.resolve("other.pem");
     SigningKey.generate(root.resolve("other-secret.pem"), other);
-    publish(
-        ModelRepository.signing(models, SigningKey.read(root.resolve("other-secret.pem"))));
+    publish(ModelRepository.signing(models, SigningKey.read(root.resolve("other-secret.pem"))));
 
     assertThatThrownBy(() -> reader.open("digits", 2))
         .isInstanceOf(InvalidModelException.class)

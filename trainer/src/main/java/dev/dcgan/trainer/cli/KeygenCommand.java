@@ -25,7 +25,10 @@ public final class KeygenCommand implements Settings.Command {
 
   private static final Logger log = LoggerFactory.getLogger(KeygenCommand.class);
 
-  @Option(names = "--out", paramLabel = "DIR", description = "Folder for both files, signing-key.pem and trusted-keys.pem.")
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      description = "Folder for both files, signing-key.pem and trusted-keys.pem.")
   private Path out = Path.of(".");
 
   @Override
