@@ -4,6 +4,7 @@
 # are not in the repository below.
 #
 #   --cache FOLDER              cache for the base systems
+#   --prepare                   only put the base systems into the cache
 #   --maven-repository FOLDER   Maven's local repository (~/.m2/repository)
 #   --offline                   build with the artifacts of that repository only
 #   --mirror URL                Debian mirror for the base systems (default: the one that apt uses)
@@ -16,7 +17,7 @@
 set -euo pipefail
 
 usage() {
-  sed -n '2,15s/^# \{0,1\}//p' "$0"
+  sed -n '2,16s/^# \{0,1\}//p' "$0"
 }
 
 cache=
@@ -26,11 +27,13 @@ mirror=
 variant=cpu
 needed=(debootstrap buildah podman runc curl)
 compose_too=
+prepare=
 while [ $# -gt 0 ]; do
   case $1 in
     --cache) cache=${2:?--cache needs a folder}; shift ;;
     --maven-repository) repository=${2:?--maven-repository needs a folder}; shift ;;
     --offline) offline=-o ;;
+    --prepare) prepare=yes ;;
     --mirror) mirror=${2:?--mirror needs a URL}; shift ;;
     --cuda) variant=cuda ;;
     --compose) compose_too=yes; needed+=(docker dockerd docker-compose ip prometheus) ;;
@@ -169,8 +172,8 @@ ended() {
   ok "$1: exit code 0, $((SECONDS - since)) s after SIGTERM"
 }
 
-# base NAME PACKAGE...: creates an image of Debian 12 with these packages.
-base() {
+# archive NAME PACKAGE...: puts Debian 12 with these packages into the cache.
+archive() {
   local tar=$cache/$1.tar
   if [ ! -f "$tar" ]; then
     debootstrap --variant=minbase --include="$(IFS=,; echo "${*:2}")" bookworm "$work/$1" \
@@ -180,23 +183,37 @@ base() {
     mv "$tar.part" "$tar"
     rm -rf --one-file-system "${work:?}/$1"
   fi
-  pod import --quiet "$tar" "localhost/$1" >/dev/null
+}
+
+# debian:bookworm-slim, and the libraries that Debian's JDK takes from the system and Temurin includes.
+runtime=(check-runtime libjpeg62-turbo liblcms2-2)
+build=(check-build openjdk-17-jdk-headless maven)
+
+if [ -n "$prepare" ]; then
+  archive "${runtime[@]}"
+  archive "${build[@]}"
+  exit
+fi
+
+# base NAME PACKAGE...: creates an image of Debian 12 with these packages.
+base() {
+  archive "$@"
+  pod import --quiet "$cache/$1.tar" "localhost/$1" >/dev/null
 }
 
 say "create base images in the place of those in the Dockerfile"
 probe() {
   run --rm "$@" localhost/check-runtime true 2>"$work/probe.log"
 }
-# debian:bookworm-slim, and the libraries that Debian's JDK takes from the system and Temurin includes.
-if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
+if ! base "${runtime[@]}" 2>"$work/probe.log" || ! probe; then
   driver=vfs
-  if ! base check-runtime libjpeg62-turbo liblcms2-2 2>"$work/probe.log" || ! probe; then
+  if ! base "${runtime[@]}" 2>"$work/probe.log" || ! probe; then
     cat "$work/probe.log" >&2
     echo "check: cannot run a container on this machine: see above" >&2
     exit 77
   fi
 fi
-base check-build openjdk-17-jdk-headless maven
+base "${build[@]}"
 if probe --memory 1g && ! grep -q 'limits are not supported' "$work/probe.log"; then
   limit() { memory=(--memory "$1" --memory-swap "$1"); }
 else
