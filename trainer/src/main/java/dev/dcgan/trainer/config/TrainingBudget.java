@@ -46,8 +46,13 @@ public final class TrainingBudget {
     }
     if (images < MIN_IMAGES) {
       warnings.add(
-          "%d images are few: below about %d the discriminator memorizes them; use more images"
-              .formatted(images, MIN_IMAGES));
+          "%d images are few: below about %d the discriminator memorizes them; use more images%s"
+              .formatted(
+                  images,
+                  MIN_IMAGES,
+                  hyperparameters.extensions().augmentations().isEmpty()
+                      ? ", or --augment diffaugment with more --epochs"
+                      : ""));
     }
     return warnings;
   }

@@ -17,7 +17,17 @@ class TrainingBudgetTest {
     assertThat(warnings.get(0))
         .contains("700 images", "--batch-size 128", "150 steps in 25 epochs")
         .contains("below about 1000", "--epochs 167", "--batch-size 16");
-    assertThat(warnings.get(1)).contains("700 images", "1000");
+    assertThat(warnings.get(1)).contains("700 images", "1000", "--augment diffaugment");
+  }
+
+  @Test
+  void augmentedImages_mayBeFewer_butMoreAreBetter() throws Exception {
+    RunConfig photos = RunConfig.newBuilder().setPreset("photo64").setData("x").build();
+
+    assertThat(TrainingConfig.of(photos).warnings(700))
+        .singleElement()
+        .asString()
+        .endsWith("use more images");
   }
 
   @Test
