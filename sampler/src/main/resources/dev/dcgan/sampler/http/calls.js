@@ -3,8 +3,8 @@
 /**
  * The calls by language.
  *
- * `image` has model, version, seed and index, and temperature and label where they are not as by default; `grpc` has
- * address and tls; `url` is the image over HTTP.
+ * `image` has model, version, seed and index, and temperature and label where they are not as by
+ * default; `grpc` has address and tls; `url` is the image over HTTP.
  */
 export function calls(image, grpc, url) {
   return {

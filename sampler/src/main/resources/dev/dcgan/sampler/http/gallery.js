@@ -4,10 +4,11 @@ import * as address from "./address.js";
 import { Refusal, countImages, getImages, getModel, listModels, pause, persist } from "./server.js";
 import { Selection } from "./selection.js";
 import { Viewer } from "./viewer.js";
-import { announce, copy, element } from "./page.js";
+import { announce, copy, crisp, element } from "./page.js";
 
 const SHEET_COLUMNS = 16;
 const FIELDS = ["seed", "count", "columns", "temperature", "model", "version", "label"];
+const MAX_COLUMNS = 100;
 const TICK = 1000; // milliseconds between looks at the server, while the page is visible
 const TICKS_BETWEEN_LISTS = 5;
 const TICKS_BETWEEN_COUNTS = 2;
@@ -20,6 +21,7 @@ let view = address.parse(location.search);
 let catalog = null; // what listModels returned last
 let shown = null; // the images in the grid, and the version that made them
 let loading = new AbortController();
+let isPicking = false; // whether a click on an image selects it
 let current = 0; // the image in the grid that Tab leads to
 
 /** Changes what the page shows, and its address; then does what is needed. */
@@ -32,7 +34,8 @@ function change(by, then) {
 
 /** The path of images, of the version in the grid unless another is named. */
 function imagePath(path, parameters, version = shown) {
-  const query = new URLSearchParams({ model: version.model, version: version.version, ...parameters });
+  const named = { model: version.model, version: version.version };
+  const query = new URLSearchParams({ ...named, ...parameters });
   if (view.temperature !== "1") query.set("temperature", view.temperature);
   if (view.label) query.set("label", view.label);
   return `${path}?${query.toString().replaceAll("%3A", ":")}`;
@@ -43,7 +46,7 @@ function imagesAt(path, parameters, signal) {
   return { url, images: () => getImages(url, Number(parameters.columns ?? 1), signal) };
 }
 
-/** Gets the images that the address names, and shows them; waits for a server that is overloaded. */
+/** Gets the images that the address names, and shows them; waits while the server is overloaded. */
 async function load() {
   loading.abort();
   loading = new AbortController();
@@ -56,8 +59,9 @@ async function load() {
       return;
     }
     const next = await persist(() => find(signal), tellWait, signal);
-    const parameters = { seed: view.seed, count: view.count, format: "sheet", columns: SHEET_COLUMNS };
-    const path = imagePath("/v1/images", parameters, next);
+    const { seed, count } = view;
+    const sheet = { seed, count, format: "sheet", columns: SHEET_COLUMNS };
+    const path = imagePath("/v1/images", sheet, next);
     next.images = await persist(() => getImages(path, SHEET_COLUMNS, signal), tellWait, signal);
     if (signal.aborted) return;
     shown = next;
@@ -106,7 +110,7 @@ function redraw() {
     item.dataset.letter = "ABC"[place] ?? "";
   });
   grid.classList.remove("stale");
-  grid.classList.toggle("picking", view.selected.length > 0);
+  grid.classList.toggle("picking", isPicking || view.selected.length > 0);
   document.title = `seed ${shown.seed} · ${shown.model}/${shown.version}`;
   fillControls();
   fit();
@@ -123,7 +127,10 @@ function tile(index) {
   const canvas = document.createElement("canvas");
   canvas.className = "pixels";
   button.append(canvas);
-  button.addEventListener("click", () => change({ image: index }, openOrClose));
+  button.addEventListener("click", () => {
+    if (isPicking) toggle(index);
+    else change({ image: index }, openOrClose);
+  });
   const box = document.createElement("span");
   box.className = "pick";
   const pick = document.createElement("input");
@@ -155,7 +162,8 @@ function openOrClose() {
   const image = { model: shown.model, version: shown.version, seed: shown.seed, index: view.image };
   if (view.temperature !== "1") image.temperature = view.temperature;
   if (view.label) image.label = view.label;
-  const path = imagePath("/v1/images", { seed: shown.seed, first: view.image, count: 1, format: "png" });
+  const one = { seed: shown.seed, first: view.image, count: 1, format: "png" };
+  const path = imagePath("/v1/images", one);
   viewer.open(image, shown.images, path, catalog.grpc);
   moveTo(view.image, false);
 }
@@ -183,28 +191,35 @@ grid.addEventListener("keydown", event => {
   event.preventDefault();
 });
 
-/** Chooses columns and the side of an image so that all fit, and each pixel is whole pixels of the screen. */
+/** Chooses columns so that all images fit and are large, unless the address names a number. */
 function fit() {
   if (!shown) return;
   const { width, height, count } = shown.images;
   const gap = parseFloat(getComputedStyle(grid).columnGap);
-  const room = grid.parentElement.clientWidth - 2 * parseFloat(getComputedStyle(grid.parentElement).paddingLeft);
-  const below = innerHeight - (grid.getBoundingClientRect().top + scrollY) - 24;
-  const smallest = room < 600 ? 80 : 112;
-  const side = columns => (room - gap * (columns - 1)) / columns;
-  let columns = Math.min(Math.max(Math.round(Number(view.columns)) || 0, 0), 100);
-  if (columns === 0) {
-    const wide = Math.max(1, Math.floor((room + gap) / (smallest + gap)));
-    columns = 1;
-    const isTall = n => Math.ceil(count / n) * (side(n) * height / width + gap) > below;
-    while (columns < Math.min(wide, count) && isTall(columns)) columns++;
-  }
-  const screen = devicePixelRatio;
-  const times = Math.floor((side(columns) * screen) / width);
-  const whole = times >= 1 ? (times * width) / screen : side(columns);
+  const padding = parseFloat(getComputedStyle(grid.parentElement).paddingLeft);
+  const room = grid.parentElement.clientWidth - 2 * padding;
+  const below = innerHeight - (grid.getBoundingClientRect().top + scrollY) - padding;
+  const side = columns => crisp(width, (room - gap * (columns - 1)) / columns);
+  const asked = Math.round(Number(view.columns)) || 0;
+  const columns = asked > 0 ? Math.min(asked, MAX_COLUMNS) : best();
   grid.style.setProperty("--columns", columns);
-  grid.style.setProperty("--side", `${whole}px`);
+  grid.style.setProperty("--side", `${side(columns)}px`);
   grid.style.setProperty("--ratio", `${width} / ${height}`);
+
+  /** The number that fits with the largest images; a full last row, where that costs little. */
+  function best() {
+    const smallest = room < 600 ? 80 : 96;
+    const most = Math.max(1, Math.min(count, Math.floor((room + gap) / (smallest + gap))));
+    let found = most;
+    let score = 0;
+    for (let n = 1; n <= most; n++) {
+      const rows = Math.ceil(count / n);
+      const isLow = rows * ((side(n) * height) / width + gap) <= below;
+      const value = side(n) * (0.75 + (0.25 * count) / (n * rows));
+      if (isLow && value > score) [found, score] = [n, value];
+    }
+    return found;
+  }
 }
 
 /** Shows in the controls what the address names. */
@@ -226,9 +241,11 @@ function fillControls() {
 
 function fillSelect(id, options, value) {
   const select = element(id);
-  const isSame = options.length === select.options.length
-    && options.every(([key, text], i) => select.options[i].value === key && select.options[i].text === text);
-  if (!isSame) select.replaceChildren(...options.map(([key, text]) => new Option(text, key)));
+  // Not made anew for nothing: that would close a list that is open.
+  const before = [...select.options].map(option => [option.value, option.text]);
+  if (JSON.stringify(before) !== JSON.stringify(options)) {
+    select.replaceChildren(...options.map(([key, text]) => new Option(text, key)));
+  }
   select.value = value;
 }
 
@@ -288,7 +305,7 @@ function tellServing(rate) {
   element("serving").textContent = parts.join(" · ");
 }
 
-/** Looks at the server once a second while the page is visible: its models, and images per second. */
+/** While the page is visible, looks at the server: its models, and images per second. */
 async function watch() {
   let count = null;
   let countedAt = 0;
@@ -317,7 +334,8 @@ async function watch() {
 
 /** Loads again if another version is in service, or a model has appeared. */
 async function refresh() {
-  const serving = () => JSON.stringify(catalog?.models.map(one => [one.manifest.model, one.availableVersions]));
+  const serving = () =>
+    JSON.stringify(catalog?.models.map(one => [one.manifest.model, one.availableVersions]));
   const before = serving();
   const hadModels = catalog?.models.length > 0;
   catalog = await listModels();
@@ -336,7 +354,6 @@ element("controls").addEventListener("change", event => {
 });
 element("controls").addEventListener("submit", event => {
   event.preventDefault();
-  document.activeElement.dispatchEvent(new Event("change", { bubbles: true }));
 });
 element("temperature").addEventListener("input", event => {
   element("temperature-value").textContent = event.target.value;
@@ -359,9 +376,16 @@ addEventListener("popstate", () => {
   view = address.parse(location.search);
   load();
 });
+element("picking").addEventListener("click", event => {
+  isPicking = !isPicking;
+  event.target.setAttribute("aria-pressed", String(isPicking));
+  redraw();
+});
 addEventListener("resize", fit);
 element("more").addEventListener("toggle", fit);
-element("more").open = innerWidth >= 704;
+const wide = matchMedia("(min-width: 44.01rem)");
+wide.addEventListener("change", () => (element("more").open = wide.matches));
+element("more").open = wide.matches;
 
 fillControls();
 load();

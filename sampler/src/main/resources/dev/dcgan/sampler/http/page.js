@@ -4,6 +4,12 @@ export function element(id) {
   return document.getElementById(id);
 }
 
+/** The most CSS pixels, up to `room`, at which each of `pixels` is whole pixels of the screen. */
+export function crisp(pixels, room) {
+  const times = Math.floor((room * devicePixelRatio) / pixels);
+  return times < 1 ? room : (times * pixels) / devicePixelRatio;
+}
+
 /** Tells users of a screen reader. */
 export function announce(text) {
   element("announce").textContent = text;

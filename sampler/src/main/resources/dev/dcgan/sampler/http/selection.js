@@ -1,7 +1,7 @@
 // The selected images: a slider between two, a - b + c of three.
 
 import { Refusal, persist } from "./server.js";
-import { element } from "./page.js";
+import { crisp, element } from "./page.js";
 
 const MAX_FRAMES = 33;
 const FRAME_COLUMNS = 8;
@@ -13,14 +13,20 @@ export class Selection {
   #loading = new AbortController();
   #frames = null;
 
-  /** imagesAt(path, parameters, signal) gets images of the version that is shown; pick(points) changes the selection. */
+  /**
+   * imagesAt(path, parameters, signal) gets images of the version that is shown; pick(points)
+   * changes the selection.
+   */
   constructor(imagesAt, pick) {
     this.#imagesAt = imagesAt;
     element("clear").addEventListener("click", () => pick([]));
     element("slider").addEventListener("input", () => this.#drawFrame());
   }
 
-  /** Shows what can be made of the selected images, each SEED:INDEX; `settings` is all else that they depend on. */
+  /**
+   * Shows what can be made of the selected images, each SEED:INDEX; `settings` is all else that
+   * they depend on.
+   */
   show(points, version, settings) {
     const what = JSON.stringify([points, version?.model, version?.version, settings]);
     if (what === this.#shown) return;
@@ -33,20 +39,24 @@ export class Selection {
 
   async #load(points, version, signal) {
     const titles = [
-      "A is selected. Select a second image to interpolate, a third for A − B + C.",
+      "Select a second image",
       "From A to B",
       "A − B + C",
     ];
     element("tray-title").textContent = titles[points.length - 1];
-    element("slider-field").hidden = points.length !== 2;
+    element("slider").hidden = points.length !== 2;
+    element("tray").classList.toggle("sliding", points.length === 2);
     element("result").hidden = element("result-link").hidden = points.length === 1;
     this.#frames = null;
     const tell = (refusal, seconds) =>
       (element("tray-status").textContent = `${refusal.message} Trying again in ${seconds} s.`);
     try {
       await persist(() => this.#drawTerms(points, signal), tell, signal);
-      if (points.length === 2) await persist(() => this.#interpolate(points, version, signal), tell, signal);
-      if (points.length === 3) await persist(() => this.#add(points, signal), tell, signal);
+      if (points.length === 2) {
+        await persist(() => this.#interpolate(points, version, signal), tell, signal);
+      } else if (points.length === 3) {
+        await persist(() => this.#add(points, signal), tell, signal);
+      }
       element("tray-status").textContent = "";
     } catch (e) {
       if (signal.aborted) return;
@@ -60,11 +70,12 @@ export class Selection {
     const images = await Promise.all(
       points.map(point => {
         const [seed, first] = point.split(":");
-        return this.#imagesAt("/v1/images", { seed, first, count: 1, format: "sheet", columns: 1 }, signal).images();
+        const one = { seed, first, count: 1, format: "sheet", columns: 1 };
+        return this.#imagesAt("/v1/images", one, signal).images();
       }),
     );
     if (signal.aborted) return;
-    const signs = points.length === 3 ? ["", "−", "+"] : ["", "→"];
+    const signs = points.length === 3 ? ["", "−", "+"] : ["", ""];
     const terms = images.flatMap((image, i) => {
       const sign = document.createElement("span");
       sign.textContent = signs[i];
@@ -74,7 +85,6 @@ export class Selection {
       image.draw(0, canvas);
       return i === 0 ? [canvas] : [sign, canvas];
     });
-    if (points.length === 3) terms.push("=");
     element("terms").replaceChildren(...terms);
   }
 
@@ -98,15 +108,21 @@ export class Selection {
     const slider = element("slider");
     const frame = Number(slider.value);
     slider.setAttribute("aria-valuetext", `${Math.round((100 * frame) / slider.max)} % of the way`);
-    this.#frames?.draw(frame, element("result"));
+    if (this.#frames) this.#draw(this.#frames, frame);
+  }
+
+  #draw(images, i) {
+    images.draw(i, element("result"));
+    element("result").style.width = `${crisp(images.width, innerWidth < 704 ? 140 : 176)}px`;
   }
 
   async #add([a, b, c], signal) {
-    const sheet = this.#imagesAt("/v1/arithmetic", { a, b, c, format: "sheet", columns: 1 }, signal);
-    const sum = await sheet.images();
+    const sheet = { a, b, c, format: "sheet", columns: 1 };
+    const sum = await this.#imagesAt("/v1/arithmetic", sheet, signal).images();
     if (signal.aborted) return;
-    sum.draw(0, element("result"));
-    element("result-link").href = this.#imagesAt("/v1/arithmetic", { a, b, c, scale: 4 }, signal).url;
+    this.#draw(sum, 0);
+    const link = this.#imagesAt("/v1/arithmetic", { a, b, c, scale: 4 }, signal);
+    element("result-link").href = link.url;
     element("result-link").textContent = "Open as PNG";
   }
 }

@@ -2,7 +2,7 @@
 
 const GAP = 2; // between the images of a contact sheet, in pixels
 
-/** Why a request failed: the server's line, and after how many seconds it may be tried again (0: never). */
+/** Why a request failed: the server's line, and when to try again, in seconds (0: never). */
 export class Refusal extends Error {
   constructor(status, line, retryAfter) {
     super(line);
@@ -75,7 +75,8 @@ export async function countImages() {
   const response = await fetch("/metrics?name[]=sampler_images_total");
   if (!response.ok) return null;
   let total = 0;
-  for (const [, value] of (await response.text()).matchAll(/^sampler_images_total\{.*\} (\S+)$/gm)) {
+  const lines = (await response.text()).matchAll(/^sampler_images_total\{.*\} (\S+)$/gm);
+  for (const [, value] of lines) {
     total += Number(value);
   }
   return total;

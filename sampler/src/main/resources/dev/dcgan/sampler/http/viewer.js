@@ -1,7 +1,7 @@
 // One image: large, with its permalink, downloads, and the call that makes it.
 
 import { calls, fileName } from "./calls.js";
-import { copy, element } from "./page.js";
+import { copy, crisp, element } from "./page.js";
 
 const SCALES = [1, 4, 8];
 const MAX_BYTES = 4 << 20; // of a response
@@ -20,6 +20,11 @@ export class Viewer {
     this.#go = go;
     element("image-previous").addEventListener("click", () => this.#step(-1));
     element("image-next").addEventListener("click", () => this.#step(1));
+    this.#dialog.addEventListener("keydown", event => {
+      if (event.target.matches("input, [role=tab]")) return;
+      if (event.key === "ArrowLeft") this.#step(-1);
+      if (event.key === "ArrowRight") this.#step(1);
+    });
     element("image-close").addEventListener("click", () => go(null));
     this.#dialog.addEventListener("cancel", event => {
       event.preventDefault();
@@ -27,9 +32,13 @@ export class Viewer {
     });
     // A click beside the dialog is one on its backdrop.
     this.#dialog.addEventListener("click", event => event.target === this.#dialog && go(null));
-    element("copy-permalink").addEventListener("click", event => copy(element("permalink").value, event.target));
+    element("copy-permalink").addEventListener("click", event => {
+      copy(element("permalink").value, event.target);
+    });
     element("permalink").addEventListener("focus", event => event.target.select());
-    element("copy-call").addEventListener("click", event => copy(this.#calls[this.#language], event.target));
+    element("copy-call").addEventListener("click", event => {
+      copy(this.#calls[this.#language], event.target);
+    });
     this.#makeTabs();
   }
 
@@ -44,8 +53,18 @@ export class Viewer {
     element("image-previous").disabled = image.index === 0;
     element("image-next").disabled = image.index === images.count - 1;
     images.draw(image.index, element("image-pixels"));
+    const room = Math.min(364, innerWidth - 66);
+    element("image-pixels").style.width = `${crisp(images.width, room)}px`;
     element("permalink").value = url;
-    const links = SCALES.filter(scale => images.width * images.height * 3 * scale * scale < MAX_BYTES).map(scale => {
+    this.#showDownloads(image, images, path);
+    this.#choose(this.#language);
+    if (!this.#dialog.open) this.#dialog.showModal();
+  }
+
+  /** At the scales at which the image fits into a response. */
+  #showDownloads(image, { width, height }, path) {
+    const scales = SCALES.filter(scale => width * height * 3 * scale * scale < MAX_BYTES);
+    const links = scales.map(scale => {
       const link = document.createElement("a");
       link.className = "button";
       link.href = scale === 1 ? path : `${path}&scale=${scale}`;
@@ -55,8 +74,6 @@ export class Viewer {
       return link;
     });
     element("downloads").replaceChildren(element("downloads").firstElementChild, ...links);
-    this.#choose(this.#language);
-    if (!this.#dialog.open) this.#dialog.showModal();
   }
 
   close() {
