@@ -129,11 +129,12 @@ public final class Browser implements AutoCloseable {
     post("/element/" + element(selector) + "/click", Map.of());
   }
 
-  /** Replaces the text of a field. */
+  /** Types over the text of a field. */
   public void fill(String selector, String text) throws IOException {
-    String element = element(selector);
-    post("/element/" + element + "/clear", Map.of());
-    post("/element/" + element + "/value", Map.of("text", text));
+    script(
+        "const field = document.querySelector(arguments[0]); field.focus(); field.select();",
+        selector);
+    press(text.split(""));
   }
 
   /** Presses keys one after another: characters, or WebDriver's codes such as {@code \uE004}. */

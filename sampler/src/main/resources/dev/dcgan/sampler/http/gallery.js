@@ -21,6 +21,7 @@ let view = address.parse(location.search);
 let catalog = null; // what listModels returned last
 let shown = null; // the images in the grid, and the version that made them
 let loading = new AbortController();
+let rate; // images per second; undefined: not known yet
 let isPicking = false; // whether a click on an image selects it
 let current = 0; // the image in the grid that Tab leads to
 
@@ -113,6 +114,7 @@ function redraw() {
   grid.classList.toggle("picking", isPicking || view.selected.length > 0);
   document.title = `seed ${shown.seed} · ${shown.model}/${shown.version}`;
   fillControls();
+  tellServing();
   fit();
   selection.show(view.selected, shown, `${view.temperature} ${view.label}`);
   openOrClose();
@@ -156,7 +158,8 @@ function toggle(index) {
 function openOrClose() {
   const isThere = shown && view.image !== null && view.image < shown.images.count;
   if (!isThere) {
-    viewer.close();
+    const last = current;
+    if (viewer.close()) moveTo(last, true);
     return;
   }
   const image = { model: shown.model, version: shown.version, seed: shown.seed, index: view.image };
@@ -222,9 +225,11 @@ function fit() {
   }
 }
 
-/** Shows in the controls what the address names. */
+/** Shows in the controls what the address names, except where someone is typing. */
 function fillControls() {
-  for (const name of ["seed", "count", "columns", "temperature"]) element(name).value = view[name];
+  for (const name of ["seed", "count", "columns", "temperature"]) {
+    if (element(name) !== document.activeElement) element(name).value = view[name];
+  }
   element("temperature-value").textContent = element("temperature").value;
   if (!catalog?.models.length) return;
   const names = catalog.models.map(one => one.manifest.model.name);
@@ -295,7 +300,7 @@ function tellError(line) {
   }
 }
 
-function tellServing(rate) {
+function tellServing() {
   const parts = [];
   if (shown) {
     const { width, height, model, provider } = shown.images;
@@ -309,7 +314,6 @@ function tellServing(rate) {
 async function watch() {
   let count = null;
   let countedAt = 0;
-  let rate;
   for (let tick = 0; ; tick++) {
     await pause(TICK);
     if (document.hidden) {
@@ -328,7 +332,7 @@ async function watch() {
     } catch (e) {
       count = null; // The server is away; load() says so, if anything is to be loaded.
     }
-    tellServing(rate);
+    tellServing();
   }
 }
 
@@ -374,6 +378,7 @@ element("copy-link").addEventListener("click", event => {
 });
 addEventListener("popstate", () => {
   view = address.parse(location.search);
+  document.activeElement.blur();
   load();
 });
 element("picking").addEventListener("click", event => {

@@ -76,8 +76,11 @@ export class Viewer {
     element("downloads").replaceChildren(element("downloads").firstElementChild, ...links);
   }
 
+  /** Returns whether an image was open. */
   close() {
-    if (this.#dialog.open) this.#dialog.close();
+    const wasOpen = this.#dialog.open;
+    if (wasOpen) this.#dialog.close();
+    return wasOpen;
   }
 
   #step(by) {
