@@ -195,7 +195,8 @@ class GalleryTest {
         .contains("model=\"pets\", version=1", "seed=42, first_index=3", "temperature=0.5")
         .contains("labels=[\"dog\"]");
     assertThat(call("Java"))
-        .contains(".setVersion(1)", ".setSeed(42L)", ".setTemperature(0.5f)", ".addLabels(\"dog\")");
+        .contains(".setVersion(1)", ".setSeed(42L)", ".setTemperature(0.5f)")
+        .contains(".addLabels(\"dog\")");
     assertThat(call("curl")).isEqualTo("curl -o pets-1-42-3.png '%s'".formatted(permalink));
     assertThat(browser.seriousFindings()).isEmpty();
 
