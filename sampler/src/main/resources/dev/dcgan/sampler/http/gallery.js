@@ -19,6 +19,7 @@ const viewer = new Viewer(index => change({ image: index }, openOrClose));
 
 let view = address.parse(location.search);
 let catalog = null; // what listModels returned last
+let chosen = null; // the version that the address names
 let shown = null; // the images in the grid, and the version that made them
 let loading = new AbortController();
 let rate; // images per second; undefined: not known yet
@@ -60,6 +61,8 @@ async function load() {
       return;
     }
     const next = await persist(() => find(signal), tellWait, signal);
+    chosen = next;
+    fillControls();
     const { seed, count } = view;
     const sheet = { seed, count, format: "sheet", columns: SHEET_COLUMNS };
     const path = imagePath("/v1/images", sheet, next);
@@ -234,12 +237,12 @@ function fillControls() {
   if (!catalog?.models.length) return;
   const names = catalog.models.map(one => one.manifest.model.name);
   element("model-field").hidden = names.length < 2;
-  fillSelect("model", names.map(name => [name, name]), shown?.model ?? view.model);
-  if (!shown) return;
-  const { servingVersion, availableVersions = [] } = shown.served ?? {};
+  fillSelect("model", names.map(name => [name, name]), chosen?.model ?? view.model);
+  if (!chosen) return;
+  const { servingVersion, availableVersions = [] } = chosen.served ?? {};
   const versions = availableVersions.map(version => [version, version]);
   fillSelect("version", [["", `${servingVersion} (in service)`], ...versions], view.version);
-  const classes = shown.manifest.classes ?? [];
+  const classes = chosen.manifest.classes ?? [];
   element("label-field").hidden = classes.length === 0;
   fillSelect("label", [["", "all"], ...classes.map(one => [one.name, one.name])], view.label);
 }
@@ -267,7 +270,7 @@ function tellWait(refusal, seconds) {
 }
 
 function tellNoModel() {
-  shown = null;
+  shown = chosen = null;
   grid.replaceChildren();
   selection.show([], null, "");
   element("status").classList.remove("warning");
