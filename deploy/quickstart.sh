@@ -142,7 +142,7 @@ if $keep; then
     Call it from the command line:
       sampler/target/sampler/bin/sampler generate --target localhost:$port --seed 7 --count 10 --scale 4 --out out/seven.png
     from a browser:
-      http://localhost:$http_port/v1/images?seed=7&scale=4
+      http://localhost:$http_port/?seed=7
     from grpcurl, through reflection:
       grpcurl -plaintext -d '{"seed": 7, "count": 1}' localhost:$port dcgan.v1.SamplerService/Generate
     from Java, Python or Node: README.md, "Call it"
@@ -157,7 +157,7 @@ fi
 
 say "done in $(($(date +%s) - start)) s: see $out/digits.png, and $out/runs/$run for the training run"
 cat <<EOF
-    Serve the model again, then open http://localhost:9402/v1/images?seed=42&scale=4:
+    Serve the model again, then open http://localhost:9402/?seed=42:
       sampler/target/sampler/bin/sampler serve --repository out/models
     Watch the losses (TensorBoard is not part of this project):
       tensorboard --logdir out/runs

@@ -81,7 +81,7 @@ public final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--http-port",
-      description = "HTTP port for /metrics, /healthz, /readyz and /v1/images; 0: any free port.")
+      description = "HTTP port for the gallery (/), images, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9402;
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
@@ -205,8 +205,8 @@ public final class ServeCommand implements Settings.Command {
     SamplerServer sampler =
         SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, images on"
-            + " http://localhost:{}/v1/images?seed=42",
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, gallery on"
+            + " http://localhost:{}/?seed=42",
         sampler.port(),
         sampler.httpPort(),
         sampler.httpPort());

@@ -1,6 +1,5 @@
 package dev.dcgan.sampler.core;
 
-import dev.dcgan.latent.Latents;
 import dev.dcgan.model.ImageClasses;
 import dev.dcgan.sampler.image.ImageEncoder;
 import dev.dcgan.sampler.models.LabelChoice;
@@ -158,8 +157,12 @@ public record ImageRequest(
           "count", "count %d: expected 2 or more, both ends included".formatted(count));
     }
     int size = model.latentSize();
+    float temperature = temperature(request.hasTemperature(), request.getTemperature());
     return withoutSeed(
-        LatentSource.arc(point(request.getFrom(), size), point(request.getTo(), size), count),
+        LatentSource.arc(
+            point(request.getFrom(), temperature, size),
+            point(request.getTo(), temperature, size),
+            count),
         labels(request, count, model),
         count,
         format(request.getFormat(), request.getFormatValue()),
@@ -285,8 +288,8 @@ public record ImageRequest(
     return isDefault ? 1 : Integer.toUnsignedLong(request.getCount());
   }
 
-  private static float[] point(ImagePoint point, int size) {
-    return Latents.of(point.getSeed(), point.getIndex(), size);
+  private static float[] point(ImagePoint point, float temperature, int size) {
+    return LatentSource.ofSeed(point.getSeed(), temperature).latents(point.getIndex(), 1, size);
   }
 
   private static float temperature(boolean given, float temperature) {

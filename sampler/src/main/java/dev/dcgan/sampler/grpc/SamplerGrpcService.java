@@ -5,6 +5,7 @@ import dev.dcgan.sampler.core.ImageListener;
 import dev.dcgan.sampler.core.ImageRequest;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelRef;
+import dev.dcgan.sampler.core.ModelResponses;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.v1.DecodeRequest;

@@ -15,20 +15,22 @@ import dev.dcgan.sampler.models.NotServedException;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
-import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
 import java.util.concurrent.Future;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
+import java.util.function.Function;
 
 /**
- * Images over HTTP, for browsers and caches: what {@code Generate} responds, as one body.
+ * Images over HTTP, for browsers and caches: what {@code Generate} responds, as one body; also
+ * images between others (see {@link DerivedUrl}).
  * Thread-safe.
  *
  * <p>Every response has a strong {@link ImageTag}, and a client that has the images already gets
@@ -43,29 +45,52 @@ public final class ImageHandler implements HttpPage {
 
   public static final String PATH = ImageUrl.PATH;
 
-  public static final Duration MAX_WAIT = Duration.ofSeconds(60);
+  static final Duration MAX_WAIT = Duration.ofSeconds(60);
 
   private static final String IMMUTABLE = "public, max-age=31536000, immutable";
   private static final String REVALIDATE = "no-cache";
   private static final GenerateEncoding ENCODING =
       new GenerateEncoding(format -> "request fewer, and those after them with first");
 
+  private final Function<String, ImageQuery> parser;
   private final ImageService images;
   private final ImageListener listener;
   private final Executor workers;
   private final Duration maxWait;
 
   /**
-   * The handler.
+   * The handler of {@link #PATH}.
    *
    * @param workers encode the responses
    */
   public ImageHandler(
       ImageService images, ImageListener listener, Executor workers, Duration maxWait) {
+    this(ImageUrl::query, images, listener, workers, maxWait);
+  }
+
+  private ImageHandler(
+      Function<String, ImageQuery> parser,
+      ImageService images,
+      ImageListener listener,
+      Executor workers,
+      Duration maxWait) {
+    this.parser = parser;
     this.images = images;
     this.listener = listener;
     this.workers = workers;
     this.maxWait = maxWait;
+  }
+
+  /** The handlers of all images, by path. */
+  public static Map<String, HttpPage> pages(
+      ImageService images, ImageListener listener, Executor workers) {
+    return Map.of(
+        PATH,
+        new ImageHandler(images, listener, workers, MAX_WAIT),
+        DerivedUrl.INTERPOLATE,
+        new ImageHandler(DerivedUrl::interpolate, images, listener, workers, MAX_WAIT),
+        DerivedUrl.ARITHMETIC,
+        new ImageHandler(DerivedUrl::arithmetic, images, listener, workers, MAX_WAIT));
   }
 
   @Override
@@ -73,23 +98,22 @@ public final class ImageHandler implements HttpPage {
     try {
       respond(call);
     } catch (NotServedException | RequestException e) {
-      refuse(call, RequestException.of(e));
+      HttpErrors.refuse(call, RequestException.of(e));
     }
   }
 
   private void respond(HttpCall call) throws IOException, NotServedException {
     long deadline = System.nanoTime() + maxWait.toNanos();
-    GenerateRequest query = ImageUrl.parse(call.query());
-    ImageRequest parsed = ImageRequest.of(query);
+    ImageQuery query = parser.apply(call.query());
     ServedVersion version = acquire(query, deadline);
     try {
-      ImageRequest request = parsed.withLabels(query, version);
+      ImageRequest request = query.request(version);
       ENCODING.requireFits(request, version);
       if (!Accept.allows(call.headers("Accept"), type(request))) {
         call.text(406, "the images are %s, which Accept excludes".formatted(type(request)));
         return;
       }
-      String url = ImageUrl.canonical(version, query, request);
+      String url = query.canonical(version, request);
       ImageTag tag = ImageTag.of(version, url);
       if (!tag.isWanted(call.headers("If-Match"))) {
         call.text(
@@ -126,9 +150,8 @@ public final class ImageHandler implements HttpPage {
     }
   }
 
-  private ServedVersion acquire(GenerateRequest query, long deadline) throws NotServedException {
-    CompletableFuture<ServedVersion> acquired =
-        images.acquire(new ModelRef(query.getModel(), query.getVersion()));
+  private ServedVersion acquire(ImageQuery query, long deadline) throws NotServedException {
+    CompletableFuture<ServedVersion> acquired = images.acquire(query.model());
     try {
       return await(acquired, deadline);
     } catch (RequestException e) {
@@ -141,7 +164,7 @@ public final class ImageHandler implements HttpPage {
   }
 
   private static void identify(
-      HttpCall call, ImageTag tag, String url, GenerateRequest query, ServedVersion version) {
+      HttpCall call, ImageTag tag, String url, ImageQuery query, ServedVersion version) {
     call.header("ETag", tag.text());
     call.header("Cache-Control", isImmutable(query, version) ? IMMUTABLE : REVALIDATE);
     call.header("Content-Location", url);
@@ -174,8 +197,9 @@ public final class ImageHandler implements HttpPage {
   }
 
   /** Whether the URL names all that the images depend on, by names that are never used again. */
-  private static boolean isImmutable(GenerateRequest query, ServedVersion version) {
-    return !query.getModel().isEmpty() && query.getVersion() != 0 && !version.isUnverified();
+  private static boolean isImmutable(ImageQuery query, ServedVersion version) {
+    ModelRef model = query.model();
+    return !model.name().isEmpty() && model.version() != 0 && !version.isUnverified();
   }
 
   private static String type(ImageRequest request) {
@@ -189,38 +213,5 @@ public final class ImageHandler implements HttpPage {
       case IMAGE_FORMAT_SHEET -> response.getSheet();
       default -> response.getPng(0);
     };
-  }
-
-  private static void refuse(HttpCall call, RequestException reason) throws IOException {
-    String message = String.valueOf(reason.getMessage());
-    switch (reason.code()) {
-      case INVALID -> call.text(400, withParameter(reason.field(), message));
-      case NOT_FOUND -> call.text(404, message);
-      case OVERLOADED -> retryLater(call, 429, reason.retryAfter(), message);
-      case TOO_LATE -> call.text(504, message);
-      case UNAVAILABLE, CANCELLED -> retryLater(call, 503, reason.retryAfter(), message);
-      case WRONG_STATE -> call.text(409, message);
-      case FORBIDDEN -> call.text(403, message);
-      case FAULT -> call.text(500, message);
-    }
-  }
-
-  /** In whole seconds, one or more. */
-  private static void retryLater(HttpCall call, int status, Duration retryAfter, String message)
-      throws IOException {
-    long seconds = retryAfter.plusNanos(TimeUnit.SECONDS.toNanos(1) - 1).toSeconds();
-    call.header("Retry-After", Long.toString(Math.max(1, seconds)));
-    call.text(status, message);
-  }
-
-  /** The message begins with the parameter, by its name in the URL. */
-  private static String withParameter(String field, String message) {
-    if (field.equals("first_index")) {
-      return message.replace(field, "first");
-    }
-    if (field.equals("labels")) {
-      return message.startsWith("label") ? message : "label: " + message;
-    }
-    return message.startsWith(field) ? message : field + ": " + message;
   }
 }

@@ -3,6 +3,7 @@ package dev.dcgan.sampler.http;
 import dev.dcgan.model.ImageClasses;
 import dev.dcgan.sampler.core.GenerateEncoding;
 import dev.dcgan.sampler.core.ImageRequest;
+import dev.dcgan.sampler.core.ModelRef;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.models.LabelChoice;
 import dev.dcgan.sampler.models.ServedVersion;
@@ -45,6 +46,28 @@ final class ImageUrl {
 
   private ImageUrl() {}
 
+  /** Parses a query; what depends on no version is checked. */
+  static ImageQuery query(String query) {
+    GenerateRequest generate = parse(query);
+    ImageRequest parsed = ImageRequest.of(generate);
+    return new ImageQuery() {
+      @Override
+      public ModelRef model() {
+        return new ModelRef(generate.getModel(), generate.getVersion());
+      }
+
+      @Override
+      public ImageRequest request(ServedVersion version) {
+        return parsed.withLabels(generate, version);
+      }
+
+      @Override
+      public String canonical(ServedVersion version, ImageRequest request) {
+        return ImageUrl.canonical(version, generate, request);
+      }
+    };
+  }
+
   /**
    * Parses a query, with the defaults of HTTP. Empty parts and {@link #TRACKING} parameters are
    * ignored, as are columns for formats other than sheet: neither is part of the canonical URL.
@@ -86,12 +109,32 @@ final class ImageUrl {
 
   /** The canonical URL of the same images, path and query: it names all that they depend on. */
   static String canonical(ServedVersion model, GenerateRequest query, ImageRequest request) {
-    StringBuilder url = new StringBuilder(PATH);
+    String images =
+        "&%s=%s&first=%d&count=%d"
+            .formatted(
+                query.getSeedsCount() > 1 ? "seeds" : "seed",
+                seeds(query),
+                request.first(),
+                request.countPerSeed());
+    return canonical(PATH, model, images, query, request);
+  }
+
+  /**
+   * The canonical URL of images.
+   *
+   * @param images which they are: a part of a query, with {@code &} before each parameter
+   * @param query temperature and labels
+   */
+  static String canonical(
+      String path,
+      ServedVersion model,
+      String images,
+      GenerateRequest query,
+      ImageRequest request) {
+    StringBuilder url = new StringBuilder(path);
     url.append("?model=").append(escaped(model.version().getName()));
     url.append("&version=").append(Long.toUnsignedString(model.version().getVersion()));
-    url.append(query.getSeedsCount() > 1 ? "&seeds=" : "&seed=").append(seeds(query));
-    url.append("&first=").append(request.first());
-    url.append("&count=").append(request.countPerSeed());
+    url.append(images);
     url.append("&format=").append(GenerateEncoding.name(request.format()));
     if (request.format() == ImageFormat.IMAGE_FORMAT_SHEET) {
       url.append("&columns=").append(request.columns());
@@ -120,7 +163,7 @@ final class ImageUrl {
   }
 
   /** The values of each parameter; of {@link #REPEATABLE} ones several. */
-  private static Map<String, List<String>> parameters(String query) {
+  static Map<String, List<String>> parameters(String query) {
     Map<String, List<String>> parameters = new LinkedHashMap<>();
     for (String part : query.split("&", -1)) {
       int equals = part.indexOf('=');
@@ -140,7 +183,7 @@ final class ImageUrl {
     return parameters;
   }
 
-  private static void set(GenerateRequest.Builder query, String name, List<String> values) {
+  static void set(GenerateRequest.Builder query, String name, List<String> values) {
     String value = values.get(0);
     switch (name) {
       case "seed", "seeds" -> setSeeds(query, name, String.join(",", values));
@@ -198,7 +241,7 @@ final class ImageUrl {
     return value;
   }
 
-  private static long uint64(String name, String value) {
+  static long uint64(String name, String value) {
     String expected = WHOLE.formatted(Long.toUnsignedString(-1));
     if (!DIGITS.matcher(value).matches()) {
       throw wrong(name, value, expected);
@@ -229,7 +272,7 @@ final class ImageUrl {
     return Float.parseFloat(value);
   }
 
-  private static RequestException wrong(String name, String value, String expected) {
+  static RequestException wrong(String name, String value, String expected) {
     return RequestException.invalid(name, "%s '%s': %s".formatted(name, value, expected));
   }
 

@@ -5,7 +5,9 @@ import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.grpc.InferenceGrpcService;
 import dev.dcgan.sampler.grpc.SamplerGrpcService;
+import dev.dcgan.sampler.http.Gallery;
 import dev.dcgan.sampler.http.ImageHandler;
+import dev.dcgan.sampler.http.ModelHandler;
 import dev.dcgan.sampler.models.ModelRegistry;
 import dev.dcgan.sampler.models.ModelWatcher;
 import dev.dcgan.sampler.models.ModelWatcherConfig;
@@ -19,12 +21,14 @@ import dev.dcgan.sampler.scheduling.RunGuard;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
+import dev.dcgan.server.HttpPage;
 import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -44,7 +48,7 @@ public final class SamplerServer {
    * The configuration of a server.
    *
    * @param port of gRPC; 0 for any free one
-   * @param httpPort of /metrics and images; 0 for any free one
+   * @param httpPort of /metrics, images and the gallery; 0 for any free one
    * @param maxConnectionAge zero: none
    * @param tls of gRPC; null: plain text
    * @param requested the {@code --provider} that the runtime's was chosen by
@@ -180,16 +184,13 @@ public final class SamplerServer {
             List.of(
                 new InferenceGrpcService(
                     images, models, metrics, () -> !health.isLost(), state::isReady)));
+    Map<String, HttpPage> pages = new HashMap<>(ImageHandler.pages(images, metrics, workers));
+    pages.putAll(ModelHandler.pages(models, server.port(), config.tls() != null));
+    pages.putAll(Gallery.assets());
     HttpEndpoint endpoint;
     try {
       endpoint =
-          HttpEndpoint.start(
-              config.httpPort(),
-              registry,
-              Map.of(
-                  ImageHandler.PATH,
-                  new ImageHandler(images, metrics, workers, ImageHandler.MAX_WAIT)),
-              config.corsOrigins());
+          HttpEndpoint.start(config.httpPort(), registry, pages, config.corsOrigins());
     } catch (IOException e) {
       server.close();
       throw e;

@@ -3,6 +3,7 @@ package dev.dcgan.sampler.server;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import com.google.protobuf.util.JsonFormat;
 import dev.dcgan.model.ImageClasses;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -10,10 +11,18 @@ import dev.dcgan.sampler.models.ModelWatcherConfig;
 import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
+import dev.dcgan.v1.DecodeRequest;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.GetLatentsRequest;
+import dev.dcgan.v1.GetLatentsResponse;
 import dev.dcgan.v1.ImageFormat;
+import dev.dcgan.v1.ImagePoint;
+import dev.dcgan.v1.InterpolateRequest;
+import dev.dcgan.v1.ListModelsRequest;
+import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
+import dev.dcgan.v1.ServedModel;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
@@ -120,6 +129,146 @@ class SamplerHttpTest {
     }
     awaitMetric("sampler_images_total{format=\"sheet\",model=\"digits\"} 41.0"); // 7, 7, 25 and 2
     awaitMetric("http_server_requests_total{code=\"200\",path=\"/v1/images\"} 8.0");
+  }
+
+  @Test
+  void interpolation_isThatOfGrpc() throws Exception {
+    ConditionalModels.publish(new ModelRepository(root), "pets", 1);
+    start(false);
+    awaitReady();
+    ManagedChannel channel = connect();
+    try {
+      var stub = SamplerServiceGrpc.newBlockingStub(channel);
+      InterpolateRequest.Builder request =
+          InterpolateRequest.newBuilder()
+              .setFrom(ImagePoint.newBuilder().setSeed(42).setIndex(3))
+              .setTo(ImagePoint.newBuilder().setSeed(-1).setIndex(7))
+              .setCount(9)
+              .setFormat(ImageFormat.IMAGE_FORMAT_RAW);
+      String images = "/v1/interpolate?from=42:3&to=18446744073709551615:7&format=raw";
+      HttpResponse<byte[]> plain = get(images);
+      assertThat(bytes(plain)).isEqualTo(stub.interpolate(request.build()).getPixels());
+      assertThat(headers(plain, "Cache-Control", "X-Image-Count", "Content-Location"))
+          .containsExactly(
+              "no-cache",
+              "9",
+              "/v1/interpolate?model=pets&version=1&from=42:3&to=18446744073709551615:7&count=9"
+                  + "&format=raw");
+      HttpResponse<byte[]> same = get("/v1/interpolate?from=42:3&to=42:3&format=raw&label=dog");
+      assertThat(bytes(same).substring(0, 588))
+          .isEqualTo(bytes(get("/v1/images?seed=42&first=3&count=1&format=raw&label=dog")));
+      HttpResponse<byte[]> cool =
+          get(images + "&count=4&temperature=0.5&label=cat&label=dog&model=pets&version=1");
+      assertThat(bytes(cool))
+          .isEqualTo(
+              stub.interpolate(
+                      request
+                          .setCount(4)
+                          .setTemperature(0.5f)
+                          .setFromLabel("cat")
+                          .setToLabel("dog")
+                          .build())
+                  .getPixels());
+      assertThat(bytes(cool).substring(0, 588))
+          .as("the end is image 3 at that temperature")
+          .isEqualTo(
+              bytes(get("/v1/images?seed=42&first=3&count=1&format=raw&temperature=.5&label=cat")));
+      assertThat(headers(cool, "Cache-Control")).containsExactly(FOR_GOOD);
+      String url = headers(cool, "Content-Location").get(0);
+      assertThat(tag(get(url))).isEqualTo(tag(cool)).isNotEqualTo(tag(plain));
+      assertThat(ask(request(url).header("If-None-Match", tag(cool))).statusCode()).isEqualTo(304);
+
+      assertThat(text("/v1/interpolate?from=42:3"))
+          .startsWith("400 to '': expected an image, SEED:INDEX");
+      assertThat(text("/v1/interpolate?from=42&to=42:1")).startsWith("400 from '42': ");
+      assertThat(text("/v1/interpolate?from=42:x&to=42:1")).startsWith("400 from 'x': ");
+      assertThat(text(images + "&count=1")).startsWith("400 count 1: ");
+      assertThat(text(images + "&temperature=3")).startsWith("400 temperature 3.0: ");
+      assertThat(text(images + "&label=bird")).startsWith("400 ").contains("'bird'");
+      assertThat(text(images + "&seed=3")).startsWith("400 parameter 'seed' is not known; ");
+      assertThat(text("/v1/interpolate?from=42:3&to=42:4&format=png")).startsWith("400 format");
+      assertThat(text(images + "&model=cats")).startsWith("404 ");
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  @Test
+  void arithmetic_isDecodeOfASumOfLatents() throws Exception {
+    ConditionalModels.publish(new ModelRepository(root), "pets", 1);
+    start(false);
+    awaitReady();
+    ManagedChannel channel = connect();
+    try {
+      var stub = SamplerServiceGrpc.newBlockingStub(channel);
+      GetLatentsResponse latents =
+          stub.getLatents(GetLatentsRequest.newBuilder().setSeed(42).setCount(3).build());
+      DecodeRequest.Builder request = DecodeRequest.newBuilder();
+      int size = latents.getLatentSize();
+      for (int i = 0; i < size; i++) {
+        float difference = latents.getLatents(i) - latents.getLatents(size + i);
+        request.addLatents(difference + latents.getLatents(2 * size + i));
+      }
+      String c = ConditionalModels.PETS.name(latents.getLabels(2));
+      HttpResponse<byte[]> sum = get("/v1/arithmetic?a=42:0&b=42:1&c=42:2");
+      assertThat(bytes(sum))
+          .isEqualTo(stub.decode(request.clone().addLabels(c).build()).getPng(0));
+      assertThat(headers(sum, "Content-Type", "Content-Location"))
+          .containsExactly(
+              "image/png",
+              "/v1/arithmetic?model=pets&version=1&a=42:0&b=42:1&c=42:2&format=png");
+      assertThat(bytes(get("/v1/arithmetic?a=42:0&b=42:1&c=42:2&label=cat&scale=2")))
+          .isEqualTo(stub.decode(request.clone().addLabels("cat").setScale(2).build()).getPng(0));
+      assertThat(bytes(get("/v1/arithmetic?a=42:0&b=42:0&c=42:2&format=raw&temperature=0.5")))
+          .as("a - a + c")
+          .isEqualTo(
+              bytes(get("/v1/images?seed=42&first=2&count=1&format=raw&temperature=0.5")));
+
+      assertThat(text("/v1/arithmetic?a=42:0&b=42:1")).startsWith("400 c '': ");
+      assertThat(text("/v1/arithmetic?a=1:1&b=1:1&c=1:1&count=2")).startsWith("400 count");
+      assertThat(text("/v1/arithmetic?a=1:1&a=1:2&b=1:1&c=1:1")).startsWith("400 parameter 'a'");
+      assertThat(text("/v1/arithmetic?a=1:1&b=1:1&c=1:1&from=1")).contains("there are a, b, c");
+      assertThat(text("/v1/arithmetic?a=1:1&b=1:1&c=1:18446744073709551615"))
+          .startsWith("400 first");
+    } finally {
+      channel.shutdownNow();
+    }
+  }
+
+  @Test
+  void models_areWhatGrpcLists_asJson() throws Exception {
+    publish("digits", 1, 1);
+    publish("digits", 1, 2);
+    start(false);
+    awaitReady();
+    ManagedChannel channel = connect();
+    try {
+      var stub = SamplerServiceGrpc.newBlockingStub(channel);
+      HttpResponse<byte[]> answer = get("/v1/models");
+      ListModelsResponse.Builder listed = ListModelsResponse.newBuilder();
+      JsonFormat.parser().merge(bytes(answer).toStringUtf8(), listed);
+      ListModelsResponse.Builder expected =
+          stub.listModels(ListModelsRequest.getDefaultInstance()).toBuilder();
+      expected.getModelsBuilder(0).getManifestBuilder().clearGolden();
+      assertThat(listed.build()).isEqualTo(expected.build());
+      assertThat(headers(answer, "Content-Type", "Cache-Control", "X-Grpc-Port", "X-Grpc-Tls"))
+          .containsExactly(
+              "application/json",
+              "no-store",
+              Objects.requireNonNull(sampler).port() + "",
+              "false");
+
+      ServedModel.Builder first = ServedModel.newBuilder();
+      JsonFormat.parser()
+          .merge(bytes(get("/v1/model?model=digits&version=1")).toStringUtf8(), first);
+      assertThat(first.getManifest().getModel().getVersion()).isEqualTo(1);
+      assertThat(first.getServingVersion()).isEqualTo(2);
+      assertThat(text("/v1/model?version=9")).startsWith("404 version 9 of digits");
+      assertThat(text("/v1/model?sede=9")).startsWith("400 parameter 'sede'");
+      assertThat(text("/v1/model?version=x")).startsWith("400 version 'x'");
+    } finally {
+      channel.shutdownNow();
+    }
   }
 
   @Test
@@ -334,6 +483,13 @@ class SamplerHttpTest {
     }
     assertThat(text("/v1/images?label=dog"))
         .isEqualTo("400 label 'dog': the model has no classes; leave the label out\n");
+  }
+
+  private ManagedChannel connect() {
+    return Grpc.newChannelBuilder(
+            "127.0.0.1:" + Objects.requireNonNull(sampler).port(),
+            InsecureChannelCredentials.create())
+        .build();
   }
 
   private void start(boolean allowUnverified) throws IOException {

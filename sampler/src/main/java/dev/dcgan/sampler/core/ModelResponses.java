@@ -1,4 +1,4 @@
-package dev.dcgan.sampler.grpc;
+package dev.dcgan.sampler.core;
 
 import dev.dcgan.model.RepositorySurvey.Skipped;
 import dev.dcgan.sampler.models.ModelStatus;
@@ -7,15 +7,15 @@ import dev.dcgan.v1.ServedModel;
 import dev.dcgan.v1.SkippedPath;
 import java.util.List;
 
-/** The status of models, on the wire. */
-final class ModelResponses {
+/** The status of models, as messages. */
+public final class ModelResponses {
 
   private static final int MAX_SKIPPED = 100;
 
   private ModelResponses() {}
 
   /** Leaves the golden vectors out if the response would exceed {@code maxBytes} with them. */
-  static ListModelsResponse of(List<ModelStatus> models, List<Skipped> skipped, int maxBytes) {
+  public static ListModelsResponse of(List<ModelStatus> models, List<Skipped> skipped, int maxBytes) {
     ListModelsResponse.Builder response =
         ListModelsResponse.newBuilder()
             .addAllModels(models.stream().map(ModelResponses::of).toList())
@@ -34,7 +34,7 @@ final class ModelResponses {
         .build();
   }
 
-  static ServedModel of(ModelStatus status) {
+  public static ServedModel of(ModelStatus status) {
     return ServedModel.newBuilder()
         .setManifest(status.manifest())
         .setProvider(status.provider().toString())

@@ -1,4 +1,4 @@
-package dev.dcgan.sampler.grpc;
+package dev.dcgan.sampler.core;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
