@@ -70,10 +70,11 @@ public final class Browser implements AutoCloseable {
       Map<String, Object> options = Map.of("binary", chromium.toString(), "args", OPTIONS);
       Map<String, Object> capabilities =
           Map.of(
-              "goog:chromeOptions", options,
-              "goog:loggingPrefs", Map.of("browser", "ALL", "performance", "ALL"));
-      Value made =
-          browser.post("", Map.of("capabilities", Map.of("alwaysMatch", capabilities)));
+              "goog:chromeOptions",
+              options,
+              "goog:loggingPrefs",
+              Map.of("browser", "ALL", "performance", "ALL"));
+      Value made = browser.post("", Map.of("capabilities", Map.of("alwaysMatch", capabilities)));
       browser.session += "/" + field(made, "sessionId").getStringValue();
     } catch (IOException | RuntimeException e) {
       browser.close();
@@ -236,8 +237,7 @@ public final class Browser implements AutoCloseable {
     return call("POST", path, JsonFormat.printer().print(value(body)));
   }
 
-  private Value call(String method, String path, @Nullable String body)
-      throws IOException {
+  private Value call(String method, String path, @Nullable String body) throws IOException {
     HttpRequest request =
         HttpRequest.newBuilder(URI.create(session + path))
             .timeout(MAX_WAIT.multipliedBy(2))

@@ -42,8 +42,8 @@ import org.slf4j.LoggerFactory;
  * </ul>
  *
  * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
- * reserved: neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has neither TLS
- * nor authentication: run it in a trusted network or behind a proxy.
+ * reserved: neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has
+ * neither TLS nor authentication: run it in a trusted network or behind a proxy.
  */
 public final class HttpEndpoint implements AutoCloseable {
 

@@ -46,8 +46,7 @@ class StaticAssetTest {
       String tag = header(page, "ETag");
       assertThat(tag).matches("\"[0-9a-f]{32}\"").isNotEqualTo(header(style, "ETag"));
       for (String known : new String[] {tag, "W/" + tag, "\"other\", " + tag, "*"}) {
-        HttpResponse<String> same =
-            send(request(endpoint, "/").header("If-None-Match", known));
+        HttpResponse<String> same = send(request(endpoint, "/").header("If-None-Match", known));
         assertThat(same.statusCode()).as(known).isEqualTo(304);
         assertThat(header(same, "ETag")).isEqualTo(tag);
       }

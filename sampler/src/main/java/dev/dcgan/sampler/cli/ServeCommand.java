@@ -81,7 +81,8 @@ public final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--http-port",
-      description = "HTTP port for the gallery (/), images, /metrics, /healthz and /readyz; 0: any free port.")
+      description =
+          "HTTP port for the gallery (/), images, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9402;
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();

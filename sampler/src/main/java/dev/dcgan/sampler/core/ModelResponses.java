@@ -15,7 +15,8 @@ public final class ModelResponses {
   private ModelResponses() {}
 
   /** Leaves the golden vectors out if the response would exceed {@code maxBytes} with them. */
-  public static ListModelsResponse of(List<ModelStatus> models, List<Skipped> skipped, int maxBytes) {
+  public static ListModelsResponse of(
+      List<ModelStatus> models, List<Skipped> skipped, int maxBytes) {
     ListModelsResponse.Builder response =
         ListModelsResponse.newBuilder()
             .addAllModels(models.stream().map(ModelResponses::of).toList())

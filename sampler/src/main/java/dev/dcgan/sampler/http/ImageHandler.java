@@ -30,8 +30,7 @@ import java.util.function.Function;
 
 /**
  * Images over HTTP, for browsers and caches: what {@code Generate} responds, as one body; also
- * images between others (see {@link DerivedUrl}).
- * Thread-safe.
+ * images between others (see {@link DerivedUrl}). Thread-safe.
  *
  * <p>Every response has a strong {@link ImageTag}, and a client that has the images already gets
  * 304 before the network runs. Images never change if the URL names model and version, and the

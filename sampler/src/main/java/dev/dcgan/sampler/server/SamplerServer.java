@@ -189,8 +189,7 @@ public final class SamplerServer {
     pages.putAll(Gallery.assets());
     HttpEndpoint endpoint;
     try {
-      endpoint =
-          HttpEndpoint.start(config.httpPort(), registry, pages, config.corsOrigins());
+      endpoint = HttpEndpoint.start(config.httpPort(), registry, pages, config.corsOrigins());
     } catch (IOException e) {
       server.close();
       throw e;

@@ -51,8 +51,7 @@ class GalleryTest {
   private static final String RIGHT = "\uE014";
   private static final String DOWN = "\uE015";
   private static final String END = "\uE010";
-  private static final BatchingPolicy POLICY =
-      new BatchingPolicy(32, Duration.ofMillis(2), 8192);
+  private static final BatchingPolicy POLICY = new BatchingPolicy(32, Duration.ofMillis(2), 8192);
   private static final int FRAMES = 33;
 
   /** All images of the grid are there, and none is of what the page showed before. */
@@ -491,9 +490,7 @@ class GalleryTest {
             const values = [...rgba].filter((_, i) => i % 4 < arguments[2]);
             return btoa(String.fromCharCode(...values));
             """,
-            selector,
-            index,
-            channels)
+            selector, index, channels)
         .getStringValue();
   }
 

@@ -211,18 +211,15 @@ class SamplerHttpTest {
       }
       String c = ConditionalModels.PETS.name(latents.getLabels(2));
       HttpResponse<byte[]> sum = get("/v1/arithmetic?a=42:0&b=42:1&c=42:2");
-      assertThat(bytes(sum))
-          .isEqualTo(stub.decode(request.clone().addLabels(c).build()).getPng(0));
+      assertThat(bytes(sum)).isEqualTo(stub.decode(request.clone().addLabels(c).build()).getPng(0));
       assertThat(headers(sum, "Content-Type", "Content-Location"))
           .containsExactly(
-              "image/png",
-              "/v1/arithmetic?model=pets&version=1&a=42:0&b=42:1&c=42:2&format=png");
+              "image/png", "/v1/arithmetic?model=pets&version=1&a=42:0&b=42:1&c=42:2&format=png");
       assertThat(bytes(get("/v1/arithmetic?a=42:0&b=42:1&c=42:2&label=cat&scale=2")))
           .isEqualTo(stub.decode(request.clone().addLabels("cat").setScale(2).build()).getPng(0));
       assertThat(bytes(get("/v1/arithmetic?a=42:0&b=42:0&c=42:2&format=raw&temperature=0.5")))
           .as("a - a + c")
-          .isEqualTo(
-              bytes(get("/v1/images?seed=42&first=2&count=1&format=raw&temperature=0.5")));
+          .isEqualTo(bytes(get("/v1/images?seed=42&first=2&count=1&format=raw&temperature=0.5")));
 
       assertThat(text("/v1/arithmetic?a=42:0&b=42:1")).startsWith("400 c '': ");
       assertThat(text("/v1/arithmetic?a=1:1&b=1:1&c=1:1&count=2")).startsWith("400 count");
@@ -253,10 +250,7 @@ class SamplerHttpTest {
       assertThat(listed.build()).isEqualTo(expected.build());
       assertThat(headers(answer, "Content-Type", "Cache-Control", "X-Grpc-Port", "X-Grpc-Tls"))
           .containsExactly(
-              "application/json",
-              "no-store",
-              Objects.requireNonNull(sampler).port() + "",
-              "false");
+              "application/json", "no-store", Objects.requireNonNull(sampler).port() + "", "false");
 
       ServedModel.Builder first = ServedModel.newBuilder();
       JsonFormat.parser()
