@@ -17,7 +17,7 @@ final class ToomCook {
    * The points; infinity is the last one and not listed. They are small and of both signs, because
    * rounding errors grow with their powers (Barabasz et al. 2018).
    */
-  private static final double[] POINTS = {0, 1, -1, 0.5, -2};
+  private static final double[] POINTS = {0, 1, -1, 0.5, -2, 2};
 
   /** The maximum number of the product's coefficients per dimension. */
   static final int MAX_POINTS = POINTS.length + 1;
@@ -58,6 +58,11 @@ final class ToomCook {
   /** (p * p, p * p): maps the product's values at the points to its coefficients. */
   float[] interpolation() {
     return inBothDimensions(inverse);
+  }
+
+  /** The factor of the product's value at a point in one of its coefficients, in one dimension. */
+  double interpolation(int coefficient, int point) {
+    return inverse.get(coefficient, point);
   }
 
   /** Row i has the powers of point i; the row of infinity selects the highest coefficient. */
