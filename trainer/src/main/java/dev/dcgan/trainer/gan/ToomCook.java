@@ -17,7 +17,7 @@ final class ToomCook {
    * The points; infinity is the last one and not listed. They are small and of both signs, because
    * rounding errors grow with their powers (Barabasz et al. 2018).
    */
-  private static final double[] POINTS = {0, 1, -1, 0.5, -2, 2};
+  private static final double[] POINTS = {0, 1, -1, 0.5, -2};
 
   /** The maximum number of the product's coefficients per dimension. */
   static final int MAX_POINTS = POINTS.length + 1;
@@ -60,9 +60,19 @@ final class ToomCook {
     return inBothDimensions(inverse);
   }
 
-  /** The factor of the product's value at a point in one of its coefficients, in one dimension. */
-  double interpolation(int coefficient, int point) {
-    return inverse.get(coefficient, point);
+  /** (p, f): the evaluation of the first factor in one dimension. */
+  DMatrixRMaj first() {
+    return first;
+  }
+
+  /** (p, g): the evaluation of the second factor in one dimension. */
+  DMatrixRMaj second() {
+    return second;
+  }
+
+  /** (p, p): the interpolation in one dimension. */
+  DMatrixRMaj inverse() {
+    return inverse;
   }
 
   /** Row i has the powers of point i; the row of infinity selects the highest coefficient. */
@@ -78,7 +88,7 @@ final class ToomCook {
   }
 
   /** The Kronecker product of a matrix with itself: applies it in both dimensions; row-major. */
-  private static float[] inBothDimensions(DMatrixRMaj matrix) {
+  static float[] inBothDimensions(DMatrixRMaj matrix) {
     DMatrixRMaj square = CommonOps_DDRM.kron(matrix, matrix, null);
     float[] values = new float[square.getNumElements()];
     for (int i = 0; i < values.length; i++) {
