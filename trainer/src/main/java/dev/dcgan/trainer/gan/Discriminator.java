@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.gan;
 
+import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.ndarray.types.Shape;
 import dev.dcgan.model.ImageShape;
@@ -61,16 +62,14 @@ public final class Discriminator extends Network {
           "Conv2d",
           new Shape(layer.out(), layer.in(), layer.kernel(), layer.kernel()),
           layer.out(),
-          fast && StridedToomCook.pays(layer, layer.convolvedSide(side))
-              ? toomCook(manager, layer, side)
-              : "torch.conv2d(x, %%s, %%s, [%1$d, %1$d], [%2$d, %2$d], [1, 1], 1)"
-                  .formatted(layer.stride(), layer.padding()));
+          convolution(manager, layer, side, fast));
       side = layer.convolvedSide(side);
       if (layer.batchNorm()) {
         addBatchNorm(layer.out());
       }
       if (i < layers.size() - 1) {
-        String operator = fast && layer.batchNorm() ? "leaky_relu_" : "leaky_relu";
+        // In place on a CPU: what is before it does not need its result for the gradient.
+        String operator = fast ? "leaky_relu_" : "leaky_relu";
         addActivation("torch.%s(x, %s)".formatted(operator, (double) NEGATIVE_SLOPE));
       }
     }
@@ -91,16 +90,49 @@ public final class Discriminator extends Network {
         .formatted(shape.channels(), shape.height(), shape.width(), shape.values());
   }
 
+  /** An expression of x, with two {@code %s} for weight and bias. */
+  private String convolution(NDManager manager, Layer layer, int side, boolean fast) {
+    int outputSide = layer.convolvedSide(side);
+    if (fast && outputSide == 1 && layer.padding() == 0) {
+      return onePixel(layer);
+    }
+    return fast && StridedToomCook.pays(layer, outputSide)
+        ? toomCook(manager, layer, side)
+        : "torch.conv2d(x, %%s, %%s, [%1$d, %1$d], [%2$d, %2$d], [1, 1], 1)"
+            .formatted(layer.stride(), layer.padding());
+  }
+
+  /** For an output of one pixel: a matrix product. */
+  private String onePixel(Layer layer) {
+    return call(
+        List.of(),
+        new NDList(),
+        """
+        x = torch.slice(torch.slice(x, 2, 0, %1$d), 3, 0, %1$d)
+        pixels = torch.reshape(torch.permute(x, [0, 2, 3, 1]), [-1, %2$d])
+        taps = torch.reshape(torch.permute(weight, [0, 2, 3, 1]), [%3$d, %2$d])
+        y = torch.addmm(bias, pixels, torch.t(taps))
+        return torch.reshape(y, [-1, %3$d, 1, 1])"""
+            .formatted(
+                layer.kernel(), layer.kernel() * layer.kernel() * layer.in(), layer.out()));
+  }
+
   private String toomCook(NDManager manager, Layer layer, int side) {
     StridedToomCook algorithm = StridedToomCook.of(layer, layer.convolvedSide(side), side);
-    List<String> arguments = new ArrayList<>(List.of("x", "weight", "bias"));
-    arguments.addAll(StridedToomCook.CONSTANTS);
+    return call(
+        StridedToomCook.CONSTANTS, algorithm.constants(manager), algorithm.convolution(layer));
+  }
+
+  /** Adds a function of x, weight, bias and constants; returns a call of it. */
+  private String call(List<String> names, NDList constants, String body) {
+    List<String> parameters = new ArrayList<>(List.of("x", "weight", "bias"));
+    parameters.addAll(names);
     Function function =
-        Function.ofTensors(
-            "convolution" + layerFunctions.size(), arguments, algorithm.convolution(layer));
+        Function.ofTensors("convolution" + layerFunctions.size(), parameters, body);
     layerFunctions.add(function);
-    return "(self).%s(x, %%s, %%s, %s)"
-        .formatted(function.name(), String.join(", ", addConstants(algorithm.constants(manager))));
+    List<String> arguments = new ArrayList<>(List.of("x", "%s", "%s"));
+    arguments.addAll(addConstants(constants));
+    return "(self).%s(%s)".formatted(function.name(), String.join(", ", arguments));
   }
 
   @Override
