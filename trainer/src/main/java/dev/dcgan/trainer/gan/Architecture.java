@@ -66,6 +66,11 @@ public record Architecture(
     public int outputSide(int side) {
       return (side - 1) * stride - 2 * padding + kernel;
     }
+
+    /** The output size of this convolution for an input of {@code side} x {@code side}. */
+    public int convolvedSide(int side) {
+      return (side + 2 * padding - kernel) / stride + 1;
+    }
   }
 
   /**

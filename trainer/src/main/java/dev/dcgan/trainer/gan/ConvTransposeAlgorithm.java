@@ -14,7 +14,7 @@ import java.util.List;
  * operator for it ({@code NDArrayEx.deconvolution} throws). Their results differ by rounding only.
  *
  * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
- * #GEMM} and {@link #TOOM_COOK} return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS}
+ * #GEMM} and Toom-Cook return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS}
  * preserves it: batch normalization and convolutions are fastest in that layout on a CPU.
  */
 enum ConvTransposeAlgorithm {
@@ -36,7 +36,7 @@ enum ConvTransposeAlgorithm {
     String source(Layer layer, int side) {
       return """
           y = torch.conv_transpose2d(x, weight, None, [%1$d, %1$d], [%2$d, %2$d])
-          return torch.add(y, torch.reshape(bias, [1, %3$d, 1, 1]))"""
+          return torch.add_(y, torch.reshape(bias, [1, %3$d, 1, 1]))"""
           .formatted(layer.stride(), layer.padding(), layer.out());
     }
   },
@@ -108,7 +108,7 @@ enum ConvTransposeAlgorithm {
           factors = torch.reshape(torch.mm(kernel_evaluation, taps), [%5$d, %2$d, %3$d])
           products = torch.transpose(torch.bmm(torch.transpose(values, 0, 1), factors), 0, 1)
           y = torch.bmm(torch.expand(interpolation, [n, %5$d, %5$d]), products)
-          y = torch.add(y, bias)
+          y = torch.add_(y, bias)
           return torch.permute(torch.reshape(y, [n, %6$d, %6$d, %3$d]), [0, 3, 1, 2])"""
           .formatted(
               side * side,
@@ -137,6 +137,27 @@ enum ConvTransposeAlgorithm {
       NDArray interpolation =
           manager.create(toomCook.interpolation(), new Shape(1, points, points));
       return new NDList(inputEvaluation, kernelEvaluation, interpolation);
+    }
+  },
+
+  /**
+   * For stride 2 and kernels of 3x3 or 4x4: {@link StridedToomCook}. For a 4x4 kernel and inputs of
+   * 4x4 pixels or multiples of it, it takes 25 multiplications instead of 64.
+   */
+  TOOM_COOK_STRIDE_2 {
+    @Override
+    String source(Layer layer, int side) {
+      return StridedToomCook.of(layer, side, layer.outputSide(side)).transposed(layer);
+    }
+
+    @Override
+    List<String> constantNames() {
+      return StridedToomCook.CONSTANTS;
+    }
+
+    @Override
+    NDList constants(NDManager manager, Layer layer, int side) {
+      return StridedToomCook.of(layer, side, layer.outputSide(side)).constants(manager);
     }
   };
 
@@ -172,8 +193,9 @@ enum ConvTransposeAlgorithm {
         && layer.outputSide(side) <= ToomCook.MAX_POINTS) {
       return TOOM_COOK;
     }
-    return layer.out() <= MAX_COL2IM_CHANNELS && layer.kernel() == 2 * layer.stride()
-        ? GEMM_COL2IM
-        : NATIVE_SEPARATE_BIAS;
+    if (layer.out() <= MAX_COL2IM_CHANNELS && layer.kernel() == 2 * layer.stride()) {
+      return GEMM_COL2IM;
+    }
+    return StridedToomCook.pays(layer, side) ? TOOM_COOK_STRIDE_2 : NATIVE_SEPARATE_BIAS;
   }
 }

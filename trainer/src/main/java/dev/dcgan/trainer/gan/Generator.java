@@ -84,7 +84,8 @@ public final class Generator extends Network {
         "(self).%s(%s)".formatted(function.name(), String.join(", ", arguments)));
     if (layer.batchNorm()) {
       addBatchNorm(layer.out());
-      addActivation("torch.relu(x)");
+      // In place on a CPU: batch normalization does not need its result for the gradient.
+      addActivation(nativeOperators ? "torch.relu(x)" : "torch.relu_(x)");
     } else {
       addActivation("torch.tanh(x)");
     }

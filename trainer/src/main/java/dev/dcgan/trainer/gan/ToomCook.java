@@ -60,6 +60,21 @@ final class ToomCook {
     return inBothDimensions(inverse);
   }
 
+  /** (p, f): the evaluation of the first factor in one dimension. */
+  DMatrixRMaj first() {
+    return first;
+  }
+
+  /** (p, g): the evaluation of the second factor in one dimension. */
+  DMatrixRMaj second() {
+    return second;
+  }
+
+  /** (p, p): the interpolation in one dimension. */
+  DMatrixRMaj inverse() {
+    return inverse;
+  }
+
   /** Row i has the powers of point i; the row of infinity selects the highest coefficient. */
   private static DMatrixRMaj powers(int points, int coefficients) {
     DMatrixRMaj matrix = new DMatrixRMaj(points, coefficients);
@@ -73,7 +88,7 @@ final class ToomCook {
   }
 
   /** The Kronecker product of a matrix with itself: applies it in both dimensions; row-major. */
-  private static float[] inBothDimensions(DMatrixRMaj matrix) {
+  static float[] inBothDimensions(DMatrixRMaj matrix) {
     DMatrixRMaj square = CommonOps_DDRM.kron(matrix, matrix, null);
     float[] values = new float[square.getNumElements()];
     for (int i = 0; i < values.length; i++) {

@@ -181,7 +181,7 @@ public final class Benchmark implements AutoCloseable {
     List<Layer> discriminator = architecture.discriminator();
     for (int i = 0; i < discriminator.size(); i++) {
       Layer layer = discriminator.get(i);
-      side = (side + 2 * layer.padding() - layer.kernel()) / layer.stride() + 1;
+      side = layer.convolvedSide(side);
       multiplyAdds += (i == 0 ? 6 : 8) * multiplyAdds(layer, side);
     }
     return 2 * multiplyAdds;

@@ -95,7 +95,9 @@ public final class GanNetworks implements TrainingListener.Snapshot {
     stepsPerEpoch = hyperparameters.stepsPerEpoch(dataset.images());
     generator =
         new Generator(manager, architecture, randomness.generatorWeights(), nativeOperators);
-    discriminator = new Discriminator(manager, architecture, randomness.discriminatorWeights());
+    discriminator =
+        new Discriminator(
+            manager, architecture, randomness.discriminatorWeights(), nativeOperators);
     long epochs = hyperparameters.epochs();
     generatorAdam =
         adam(generator, hyperparameters.generatorLearningRate(), epochs * stepsPerEpoch);

@@ -30,14 +30,20 @@ class ConvTransposeAlgorithmTest {
         .containsExactly(
             ConvTransposeAlgorithm.GEMM,
             ConvTransposeAlgorithm.TOOM_COOK,
+            ConvTransposeAlgorithm.TOOM_COOK_STRIDE_2,
+            ConvTransposeAlgorithm.GEMM_COL2IM);
+    assertThat(fastest(Architecture.mnist28(64, 64)))
+        .containsExactly(
+            ConvTransposeAlgorithm.GEMM,
+            ConvTransposeAlgorithm.TOOM_COOK,
             ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
             ConvTransposeAlgorithm.GEMM_COL2IM);
     assertThat(fastest(Architecture.paper(64, 3, 100, 128)))
         .containsExactly(
             ConvTransposeAlgorithm.GEMM,
-            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
-            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
-            ConvTransposeAlgorithm.NATIVE_SEPARATE_BIAS,
+            ConvTransposeAlgorithm.TOOM_COOK_STRIDE_2,
+            ConvTransposeAlgorithm.TOOM_COOK_STRIDE_2,
+            ConvTransposeAlgorithm.TOOM_COOK_STRIDE_2,
             ConvTransposeAlgorithm.GEMM_COL2IM);
   }
 
