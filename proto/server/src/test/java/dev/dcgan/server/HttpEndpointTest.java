@@ -14,6 +14,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.URI;
@@ -226,7 +227,7 @@ class HttpEndpointTest {
 
   @Test
   void slowRequests_wait_thenAreRefused_andHealthResponds() throws Exception {
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG);
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       List<CompletableFuture<HttpResponse<String>>> slow = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
@@ -256,7 +257,7 @@ class HttpEndpointTest {
 
   @Test
   void requestsThatWaitedTooLong_areRefused() throws Exception {
-    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG);
+    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       HttpResponse<String> refused = get(endpoint, "/slow");
       assertThat(refused.statusCode()).isEqualTo(503);
@@ -267,7 +268,7 @@ class HttpEndpointTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "GET /heal", "GET /slow HTTP/1.1\r\nHost: a\r\nX-"})
   void halfOpenConnections_areReplacedByNewOnes(String begun) throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG, 2, LONG);
     List<Socket> sockets = new ArrayList<>();
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       for (int i = 0; i < 100; i++) {
@@ -290,7 +291,7 @@ class HttpEndpointTest {
 
   @Test
   void silentConnections_areClosedInTime() throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       assertThat(isClosed(silent)).isTrue();
@@ -360,7 +361,7 @@ class HttpEndpointTest {
 
   private static HttpEndpoint start(Map<String, HttpPage> pages, Set<String> origins, Limits limits)
       throws IOException {
-    return HttpEndpoint.start(0, new PrometheusRegistry(), pages, origins, limits);
+    return HttpEndpoint.start(new InetSocketAddress(0), new PrometheusRegistry(), pages, origins, limits);
   }
 
   private static boolean isClosed(Socket socket) throws IOException {
