@@ -39,11 +39,11 @@ import org.slf4j.LoggerFactory;
  *       Prometheus
  *   <li>{@code /healthz}: 200 while the process is live; otherwise 503 and the reason
  *   <li>{@code /readyz}: 200 while the process is ready; otherwise 503 and the reason
- *   <li>the program's own pages
+ *   <li>the program's own pages, and its {@link StaticAsset}s
  * </ul>
  *
- * <p>Thread-safe. All resources are limited, and those of the three paths above are reserved:
- * neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has neither TLS
+ * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
+ * reserved: neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has neither TLS
  * nor authentication: run it in a trusted network or behind a proxy.
  */
 public final class HttpEndpoint implements AutoCloseable {
@@ -114,13 +114,21 @@ public final class HttpEndpoint implements AutoCloseable {
     // A metric may hang, for example with the file system that it measures.
     ExecutorService metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
     ExecutorService slow = pool("http", limits.pages, limits.waiting);
-    executors = List.of(health, metrics, slow);
+    // A page appears, and says what is wrong, even while all slots for pages are taken.
+    ExecutorService assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
+    executors = List.of(health, metrics, slow, assets);
     TreeMap<String, HttpRouter.Route> routes = new TreeMap<>();
     routes.put("/metrics", new HttpRouter.Route(new MetricsPage(registry), metrics, null));
     routes.put("/healthz", health(call -> respond(call, liveness, "alive"), health));
     routes.put("/readyz", health(call -> respond(call, readiness, "ready"), health));
     CorsPolicy cors = corsOrigins.isEmpty() ? null : new CorsPolicy(corsOrigins);
-    pages.forEach((path, page) -> routes.put(path, new HttpRouter.Route(page, slow, cors)));
+    pages.forEach(
+        (path, page) ->
+            routes.put(
+                path,
+                page instanceof StaticAsset
+                    ? new HttpRouter.Route(page, assets, null)
+                    : new HttpRouter.Route(page, slow, cors)));
     router = new HttpRouter(routes, metrics, limits.maxWait, registry);
     HttpConnections connections =
         new HttpConnections(

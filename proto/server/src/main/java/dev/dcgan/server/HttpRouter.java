@@ -12,6 +12,7 @@ import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -36,6 +37,7 @@ final class HttpRouter {
   record Route(HttpPage page, ExecutorService executor, @Nullable CorsPolicy cors) {}
 
   private final NavigableMap<String, Route> routes;
+  private final String expected;
   private final ExecutorService refusals;
   private final Duration maxWait;
   private final Counter requests;
@@ -56,6 +58,11 @@ final class HttpRouter {
       Duration maxWait,
       PrometheusRegistry registry) {
     this.routes = new TreeMap<>(routes);
+    // Without the files of the page at /.
+    expected =
+        routes.keySet().stream()
+            .filter(path -> path.indexOf('.') < 0)
+            .collect(Collectors.joining(", "));
     this.refusals = refusals;
     this.maxWait = maxWait;
     requests =
@@ -162,7 +169,7 @@ final class HttpRouter {
     if (malformed != null) {
       call.text(malformed.code(), malformed.line());
     } else if (route == null) {
-      call.text(404, "no such page; expected one of " + String.join(", ", routes.keySet()));
+      call.text(404, "no such page; expected one of " + expected);
     } else {
       if (route.cors != null) {
         route.cors.apply(call);
