@@ -13,6 +13,7 @@ import dev.dcgan.v1.GetSamplesRequest;
 import dev.dcgan.v1.GetSamplesResponse;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
+import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.PublishModelRequest;
 import dev.dcgan.v1.PublishModelResponse;
 import dev.dcgan.v1.ResumeRunRequest;
@@ -171,7 +172,7 @@ final class RunCalls implements AutoCloseable {
 
   CompletableFuture<PublishModelResponse> publish(PublishModelRequest request)
       throws RequestException {
-    CompletableFuture<dev.dcgan.v1.ModelVersion> published =
+    CompletableFuture<ModelVersion> published =
         manager().publish(request.getRunId(), request.getCheckpoint(), request.getModel());
     CompletableFuture<PublishModelResponse> response =
         published.thenApply(model -> PublishModelResponse.newBuilder().setModel(model).build());

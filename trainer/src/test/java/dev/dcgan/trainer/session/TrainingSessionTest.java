@@ -91,7 +91,8 @@ class TrainingSessionTest {
     assertThat(ended.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     assertThat(ended.hasStarted() && ended.hasEnded()).isTrue();
     assertThat(names(run.samples()))
-        .containsExactly("epoch-001.png", "epoch-002.png", "epoch-003.png");
+        .containsExactly(
+            "epoch-000.png", "epoch-001.png", "epoch-002.png", "epoch-003.png");
     assertThat(names(run.checkpoints()))
         .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
     assertThat(ended.getCheckpointsList())
