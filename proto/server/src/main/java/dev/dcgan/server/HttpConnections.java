@@ -129,7 +129,7 @@ final class HttpConnections {
       // The client sends requests but reads no responses, or many bodies at once.
       if (pipelined.size() == MAX_PIPELINED
           || !ctx.channel().isWritable()
-          || (limit > 0 && (busy || !pipelined.isEmpty()))) {
+          || (limit > 0 && pipelined.stream().anyMatch(waiting -> waiting.maxBody > 0))) {
         close(ctx.channel());
         return;
       }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
 import java.util.Set;
+import java.util.TreeSet;
 
 /**
  * Who may act over HTTP, which has no authentication: start, stop, resume and publish runs, and
@@ -34,9 +35,12 @@ record HttpActions(boolean enabled, Set<String> hosts) {
     if (allowed) {
       return new HttpActions(true, Set.of());
     }
-    return address.isLoopbackAddress()
-        ? new HttpActions(true, Set.of("localhost", "127.0.0.1", "[::1]", literal(address)))
-        : NONE;
+    if (!address.isLoopbackAddress()) {
+      return NONE;
+    }
+    Set<String> hosts = new TreeSet<>(Set.of("localhost", "127.0.0.1", "[::1]"));
+    hosts.add(literal(address)); // It may be 127.0.0.2.
+    return new HttpActions(true, hosts);
   }
 
   /** Why a request is not for this service; empty: it may be read. */

@@ -3,7 +3,7 @@
 import uPlot from './uPlot.esm.js';
 import { element, number } from './dom.js';
 
-const HEIGHT = 240;
+const HEIGHT = 270;
 const MAX_ROWS = 200;
 const dark = matchMedia('(prefers-color-scheme: dark)');
 
@@ -14,6 +14,7 @@ export class Chart {
   #data;
   #series;
   #digits;
+  #range;
   #place = element('div', { className: 'plot' });
   #table = element('table');
   #details;
@@ -23,10 +24,13 @@ export class Chart {
    * @param title of the chart
    * @param series [{label, color: 1 to 4, dashed}]
    * @param empty what to say while there is no data
+   * @param digits of values, after the point
+   * @param range of the vertical axis; undefined: that of the data
    */
-  constructor(parent, title, series, empty, digits = 3) {
+  constructor(parent, title, series, empty, { digits = 3, range } = {}) {
     this.#series = series;
     this.#digits = digits;
+    this.#range = range;
     this.#data = [[], ...series.map(() => [])];
     this.empty = element('p', { className: 'muted' }, empty);
     this.#details = element(
@@ -68,6 +72,7 @@ export class Chart {
       if (this.#zoomed) {
         this.#plot.redraw();
       }
+      this.#showLast();
     }
     this.#fillTable();
   }
@@ -90,7 +95,7 @@ export class Chart {
       {
         width: this.#width(),
         height: HEIGHT,
-        scales: { x: { time: false } },
+        scales: { x: { time: false }, y: { range: this.#range } },
         cursor: { drag: { x: true, y: false } },
         axes: [axis, { ...axis, size: 56 }],
         series: [
@@ -118,6 +123,15 @@ export class Chart {
     this.#plot.over.addEventListener('dblclick', () => {
       this.#zoomed = false;
     });
+    this.#plot.over.addEventListener('mouseleave', () => setTimeout(() => this.#showLast()));
+    this.#showLast();
+  }
+
+  /** The legend has the newest values unless the pointer is on others. */
+  #showLast() {
+    if (this.#plot !== null && !this.#plot.over.matches(':hover')) {
+      this.#plot.setLegend({ idx: this.#data[0].length - 1 });
+    }
   }
 
   #width() {
@@ -155,4 +169,9 @@ export class Chart {
 /** Joins columns of two runs on one axis: x, then those of a, then those of b. */
 export function join(a, b) {
   return uPlot.join([a, b].map((data) => (data[0].length === 0 ? [[], ...data.slice(1)] : data)));
+}
+
+/** From 0 up to the data. */
+export function fromZero(plot, min, max) {
+  return [0, max > 0 ? max * 1.05 : 1];
 }

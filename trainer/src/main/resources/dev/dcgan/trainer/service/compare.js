@@ -1,26 +1,28 @@
 // Two runs: curves on one chart, grids side by side.
 
 import { follow, get, runPath, samplesPath } from './api.js';
-import { Chart, join } from './charts.js';
+import { Chart, fromZero, join } from './charts.js';
 import { byId, element, show, showImage, title } from './dom.js';
 import { History, QUALITY, stepsPerEpoch } from './history.js';
 
 const SIDES = ['a', 'b'];
 const slider = byId('slider');
-const pair = (name) => SIDES.map((side, i) => ({ label: `${side.toUpperCase()} ${name}`, color: i + 1 }));
+const pair = (name) => SIDES.map((side, i) => ({ label: `${side.toUpperCase()} ${name}`.trim(), color: i + 1 }));
 const charts = {
-  lossG: new Chart(byId('charts'), 'Generator’s loss', pair(''), 'No steps yet.'),
-  lossD: new Chart(byId('charts'), 'Discriminator’s loss', pair(''), 'No steps yet.'),
+  lossG: new Chart(byId('charts'), 'Generator’s loss', pair(''), 'No steps yet.', { range: fromZero }),
+  lossD: new Chart(byId('charts'), 'Discriminator’s loss', pair(''), 'No steps yet.', { range: fromZero }),
   frechet: new Chart(
     byId('charts'), 'Fréchet distance (lower is better)',
-    [...pair(''), { label: 'real vs real', color: 3, dashed: true }], 'Not evaluated yet.', 2),
+    [...pair(''), { label: 'real vs real', color: 3, dashed: true }], 'Not evaluated yet.',
+    { digits: 2, range: fromZero }),
   precision: new Chart(
     byId('charts'), 'Precision and recall (higher is better)',
     [
       { label: 'A precision', color: 1 }, { label: 'A recall', color: 1, dashed: true },
       { label: 'B precision', color: 2 }, { label: 'B recall', color: 2, dashed: true },
     ],
-    'Not evaluated yet.'),
+    'Not evaluated yet.',
+    { range: [0, 1.02] }),
 };
 let shown = []; // {run, history, stop} of A and B
 let drawing = false;

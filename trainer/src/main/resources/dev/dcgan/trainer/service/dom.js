@@ -96,6 +96,6 @@ export function best(run) {
 
 /** batchSize as "Batch size". */
 export function title(name) {
-  const words = name.replace(/_/g, ' ').replace(/([A-Z0-9]+)/g, ' $1').toLowerCase().trim();
+  const words = name.replace(/[_-]/g, ' ').replace(/([A-Z0-9]+)/g, ' $1').toLowerCase().trim();
   return words.charAt(0).toUpperCase() + words.slice(1).replace(/ +/g, ' ');
 }

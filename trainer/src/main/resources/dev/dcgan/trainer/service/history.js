@@ -9,7 +9,8 @@ export const QUALITY = {
 
 export class History {
   constructor() {
-    this.steps = []; // {step, epoch, lossD, lossG, real, fake}
+    this.steps = []; // {step, lossD, lossG, real, fake} of single steps
+    this.epochs = []; // the same, means of epochs
     this.evaluations = []; // {step, quality}
     this.samples = []; // {epoch, name}, ascending
     this.warnings = []; // {time, step, kind, message, cleared}
@@ -18,14 +19,9 @@ export class History {
 
   add(event) {
     if (event.step) {
-      this.#addStep(event.step);
+      this.steps.push(metricsOf(event.step));
     } else if (event.epochCompleted) {
-      const { metrics } = event.epochCompleted;
-      const last = this.steps.at(-1);
-      // Epochs of few steps have no events of steps.
-      if (last === undefined || last.epoch < metrics.epoch) {
-        this.#addStep(metrics);
-      }
+      this.epochs.push(metricsOf(event.epochCompleted.metrics));
     } else if (event.evaluated) {
       const { step, quality } = event.evaluated;
       this.evaluations = this.evaluations.filter((one) => one.step < Number(step));
@@ -42,26 +38,20 @@ export class History {
       // Later steps are repeated.
       const step = Number(event.resumed.step);
       this.steps = this.steps.filter((one) => one.step <= step);
+      this.epochs = this.epochs.filter((one) => one.step <= step);
       this.evaluations = this.evaluations.filter((one) => one.step <= step);
     }
   }
 
-  #addStep(metrics) {
-    this.steps.push({
-      step: Number(metrics.step),
-      epoch: metrics.epoch,
-      lossD: Number(metrics.discriminatorLoss),
-      lossG: Number(metrics.generatorLoss),
-      real: Number(metrics.realScore),
-      fake: Number(metrics.fakeScore),
-    });
-  }
-
-  /** Columns for a chart: x in epochs, then a column for each named metric of the steps. */
+  /**
+   * Columns for a chart: x in epochs, then a column for each named metric: of single steps, or of
+   * whole epochs if those are so short that hardly a step of them has an event.
+   */
   columns(stepsPerEpoch, ...names) {
+    const shown = this.steps.length < 3 * this.epochs.length ? this.epochs : this.steps;
     return [
-      this.steps.map((one) => one.step / stepsPerEpoch),
-      ...names.map((name) => this.steps.map((one) => one[name])),
+      shown.map((one) => one.step / stepsPerEpoch),
+      ...names.map((name) => shown.map((one) => one[name])),
     ];
   }
 
@@ -72,6 +62,16 @@ export class History {
       ...names.map((name) => this.evaluations.map((one) => finite(one.quality[name]))),
     ];
   }
+}
+
+function metricsOf(step) {
+  return {
+    step: Number(step.step),
+    lossD: Number(step.discriminatorLoss),
+    lossG: Number(step.generatorLoss),
+    real: Number(step.realScore),
+    fake: Number(step.fakeScore),
+  };
 }
 
 function finite(value) {

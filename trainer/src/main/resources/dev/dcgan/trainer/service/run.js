@@ -1,7 +1,7 @@
 // One run, live.
 
 import { follow, get, post, runPath, samplesPath } from './api.js';
-import { Chart } from './charts.js';
+import { Chart, fromZero } from './charts.js';
 import {
   best, byId, element, fraction, isActive, number, show, showFacts, showImage, showState, stateOf,
   time, title,
@@ -10,6 +10,7 @@ import { History, QUALITY, stepsPerEpoch } from './history.js';
 
 const REFRESH_MS = 500;
 const PLAY_MS = 400;
+const MAX_WARNINGS = 50;
 const id = new URLSearchParams(location.search).get('run') ?? '';
 const history = new History();
 const slider = byId('slider');
@@ -18,18 +19,20 @@ const charts = {
     byId('charts'),
     'Loss',
     [{ label: 'discriminator', color: 1 }, { label: 'generator', color: 2 }],
-    'No steps yet.'),
+    'No steps yet.',
+    { range: fromZero }),
   scores: new Chart(
     byId('charts'),
     'Discriminator’s scores',
     [{ label: 'D(x), real', color: 1 }, { label: 'D(G(z)), generated', color: 2 }],
-    'No steps yet.'),
+    'No steps yet.',
+    { range: [0, 1] }),
   frechet: new Chart(
     byId('charts'),
     'Fréchet distance (lower is better)',
     [{ label: 'generated', color: 1 }, { label: 'real vs real', color: 3, dashed: true }],
     'Not evaluated yet. The setting “Evaluate every” says when.',
-    2),
+    { digits: 2, range: fromZero }),
   manifold: new Chart(
     byId('charts'),
     'Precision and recall (higher is better)',
@@ -39,7 +42,8 @@ const charts = {
       { label: 'recall', color: 2 },
       { label: 'recall, real', color: 2, dashed: true },
     ],
-    'Not evaluated yet.'),
+    'Not evaluated yet.',
+    { range: [0, 1.02] }),
 };
 
 let run = null;
@@ -134,12 +138,14 @@ byId('play').addEventListener('click', play);
 function drawWarnings() {
   const { warnings } = history;
   byId('warnings').hidden = warnings.length === 0;
-  byId('warnings').querySelector('ul').replaceChildren(
-    ...warnings.slice(-20).reverse().map((one) =>
-      element(
-        'li',
-        { className: `message ${one.cleared ? '' : 'warning'}` },
-        `${one.cleared ? 'Resolved' : 'Step'}${one.cleared ? '' : ` ${one.step}`}: ${one.message}`)));
+  const newestFirst = warnings.slice(-MAX_WARNINGS).reverse().map((one) =>
+    element(
+      'li',
+      { className: one.cleared ? 'message' : 'message warning' },
+      `${one.cleared ? 'Resolved at step' : 'Step'} ${one.step}: ${one.message}`));
+  byId('newest-warnings').replaceChildren(...newestFirst.slice(0, 2));
+  byId('earlier-warnings').replaceChildren(...newestFirst.slice(2));
+  byId('earlier').hidden = newestFirst.length <= 2;
   byId('published').replaceChildren(
     ...history.published.map((one) =>
       element(
@@ -178,7 +184,7 @@ function drawCheckpoints() {
     return; // Someone may be typing there.
   }
   body.dataset.files = files;
-  body.replaceChildren(...run.checkpoints.toReversed().map(checkpointRow));
+  body.replaceChildren(...[...run.checkpoints].reverse().map(checkpointRow));
 }
 
 function checkpointRow(file) {

@@ -30,7 +30,9 @@ function add(field) {
   const id = `field-${field.name}`;
   const made = input(field, id);
   const problem = element('span', { className: 'problem', id: `${id}-problem`, hidden: true });
-  const help = element('small', { id: `${id}-help` }, field.help);
+  // It names other settings by their options.
+  const text = field.help.replace(/--([a-z-]+)/g, (option, name) => `“${title(name)}”`);
+  const help = element('small', { id: `${id}-help` }, text);
   made.setAttribute('aria-describedby', `${problem.id} ${help.id}`);
   fields.set(field.name, { field, input: made, problem });
   byId(MAIN.includes(field.name) ? 'main' : 'rest').append(
@@ -43,8 +45,10 @@ function add(field) {
 function showDefaults() {
   const preset = fields.get('preset').input.value;
   for (const { field, input: made } of fields.values()) {
-    made.placeholder = (preset && field.defaults[preset]) || field.defaultText
-      || Object.values(field.defaults)[0] || '';
+    const values = [...new Set(Object.values(field.defaults))];
+    made.placeholder =
+      field.defaults[preset] || field.defaultText
+      || (values.length > 1 ? 'by the preset' : values[0] ?? '');
   }
 }
 
@@ -116,7 +120,7 @@ try {
   const form = await get('v1/form');
   presets = form.presets;
   const order = (field) => (MAIN.includes(field.name) ? MAIN.indexOf(field.name) : MAIN.length);
-  form.fields.toSorted((a, b) => order(a) - order(b)).forEach(add);
+  [...form.fields].sort((a, b) => order(a) - order(b)).forEach(add);
   fields.get('preset').input.addEventListener('change', showDefaults);
   showDefaults();
   if (!form.actions) {
