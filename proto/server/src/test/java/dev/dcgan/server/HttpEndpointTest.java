@@ -199,16 +199,16 @@ class HttpEndpointTest {
                       stream.listen(
                           new HttpEventStream.Listener() {
                             @Override
-                            public void onReady() {}
+                            public void onReady() {
+                              fill(stream);
+                            }
 
                             @Override
                             public void onClosed() {
                               closed.complete(true);
                             }
                           });
-                      for (int i = 0; i < 10_000 && stream.isReady(); i++) {
-                        stream.send(i, "x".repeat(10_000));
-                      }
+                      fill(stream);
                     });
     Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, Duration.ofMillis(100));
     try (HttpEndpoint endpoint = start(Map.of("/events", flood), Set.of(), limits);
@@ -444,6 +444,12 @@ class HttpEndpointTest {
     return send(request(endpoint, path).header("Origin", origin))
         .headers()
         .firstValue("Access-Control-Allow-Origin");
+  }
+
+  private static void fill(HttpEventStream stream) {
+    while (stream.isReady()) {
+      stream.send(0, "x".repeat(10_000));
+    }
   }
 
   private HttpResponse<String> post(HttpEndpoint endpoint, String path, String body)
