@@ -10,6 +10,7 @@ import { History, QUALITY, stepsPerEpoch } from './history.js';
 
 const REFRESH_MS = 500;
 const PLAY_MS = 400;
+const POLL_MS = 5000;
 const MAX_WARNINGS = 50;
 const id = new URLSearchParams(location.search).get('run') ?? '';
 const history = new History();
@@ -178,16 +179,17 @@ function drawRun() {
 }
 
 function drawCheckpoints() {
-  const body = byId('checkpoints').querySelector('tbody');
+  const list = byId('files');
   const files = run.checkpoints.join() + run.bestCheckpoint;
-  if (body.dataset.files === files) {
+  if (list.dataset.files === files) {
     return; // Someone may be typing there.
   }
-  body.dataset.files = files;
-  body.replaceChildren(...[...run.checkpoints].reverse().map(checkpointRow));
+  list.dataset.files = files;
+  list.replaceChildren(...[...run.checkpoints].reverse().map(checkpoint));
+  byId('no-checkpoints').hidden = run.checkpoints.length > 0;
 }
 
-function checkpointRow(file) {
+function checkpoint(file) {
   const use = element('div', { className: 'use' });
   if (actions) {
     const model = element('input', {
@@ -204,7 +206,7 @@ function checkpointRow(file) {
       form);
   }
   const name = file === run.bestCheckpoint ? `${file} (best)` : file;
-  return element('tr', {}, element('td', {}, name), element('td', {}, use));
+  return element('li', { className: 'checkpoint' }, element('code', {}, name), use);
 }
 
 async function publish(file, model, button) {
@@ -271,7 +273,8 @@ async function begin() {
   await act(async () => {
     actions = (await get('v1/form')).actions;
     await refresh();
-    byId('epochs').value = run.config.epochs;
+    byId('epochs').value =
+      stateOf(run) === 'succeeded' ? 2 * run.config.epochs : run.config.epochs;
     follow(
       id,
       (event) => {
@@ -283,6 +286,7 @@ async function begin() {
         refreshSoon();
         if (error !== null) {
           show(byId('message'), error.message, 'warning');
+          setInterval(refreshSoon, POLL_MS);
         }
       });
   });
