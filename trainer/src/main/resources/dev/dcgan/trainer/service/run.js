@@ -263,7 +263,10 @@ function refreshSoon() {
   if (refreshing === 0) {
     refreshing = setTimeout(() => {
       refreshing = 0;
-      refresh().catch((e) => show(byId('message'), e.message, 'error'));
+      refresh().catch((e) => {
+        // `trainer train` ends with its run; the events have said how.
+        show(byId('message'), isActive(run) ? e.message : '', 'error');
+      });
     }, REFRESH_MS);
   }
 }
@@ -279,6 +282,10 @@ async function begin() {
       id,
       (event) => {
         history.add(event);
+        if (event.stateChanged) {
+          run = { ...run, ...event.stateChanged };
+          drawRun();
+        }
         draw();
         refreshSoon();
       },

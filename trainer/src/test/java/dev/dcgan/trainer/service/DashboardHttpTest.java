@@ -2,6 +2,7 @@ package dev.dcgan.trainer.service;
 
 import static dev.dcgan.trainer.service.TestRunManager.config;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
@@ -20,6 +21,7 @@ import dev.dcgan.v1.TrainerServiceGrpc;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
+import io.grpc.StatusRuntimeException;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.BufferedReader;
 import java.io.IOException;
@@ -220,18 +222,22 @@ class DashboardHttpTest {
         .isEqualTo(304);
     assertThat(bytes("/v1/runs/" + id + "/real-vs-generated.png").body()).isEqualTo(PNG);
     for (String wrong :
-        List.of("epoch-001.png", "..%2Frun.json", "..", "run.json", "../run.json", "a/b.png")) {
+        List.of("epoch-002.png", "..%2Frun.json", "..", "run.json", "../run.json", "a/b.png")) {
       assertThat(get("/v1/runs/" + id + "/samples/" + wrong).statusCode()).as(wrong).isEqualTo(404);
     }
+    Files.write(run.samples(1), new byte[4 << 20]);
     ManagedChannel channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
     try {
-      GetSamplesResponse response =
-          TrainerServiceGrpc.newBlockingStub(channel)
-              .getSamples(
-                  GetSamplesRequest.newBuilder().setRunId(id).setName("epoch-000.png").build());
+      TrainerServiceGrpc.TrainerServiceBlockingStub stub =
+          TrainerServiceGrpc.newBlockingStub(channel);
+      GetSamplesRequest.Builder request = GetSamplesRequest.newBuilder().setRunId(id);
+      GetSamplesResponse response = stub.getSamples(request.setName("epoch-000.png").build());
       assertThat(response.getPng().toByteArray()).isEqualTo(PNG);
+      assertThatExceptionOfType(StatusRuntimeException.class)
+          .isThrownBy(() -> stub.getSamples(request.setName("epoch-001.png").build()))
+          .withMessageContaining("FAILED_PRECONDITION");
     } finally {
       channel.shutdownNow();
     }

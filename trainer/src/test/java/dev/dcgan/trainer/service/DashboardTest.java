@@ -28,6 +28,7 @@ import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
@@ -62,6 +63,14 @@ class DashboardTest {
     }
   }
 
+  @BeforeEach
+  void serveFake() throws IOException {
+    serve(
+        trainer,
+        new CheckpointPublisher(new FakePublishTarget(), () -> {}),
+        new PrometheusRegistry());
+  }
+
   /** No page has errors, asks another server for anything, or is hard to use. */
   @AfterEach
   void end() throws Exception {
@@ -81,6 +90,7 @@ class DashboardTest {
     TrainerMetrics metrics = new TrainerMetrics(registry, InstantSource.system());
     TrainingSession session =
         new TrainingSession(repository, folder, RunStore.cache(folder), metrics, false);
+    server.drain(GRACE);
     serve(session::train, new CheckpointPublisher(repository, metrics::published), registry);
 
     browser.open(origin + "/start.html");
@@ -127,7 +137,6 @@ class DashboardTest {
 
   @Test
   void invalidSettings_areShownAtTheirFields() throws Exception {
-    serveFake();
     browser.open(origin + "/start.html");
     browser.await("document.querySelector('#field-width')");
     browser.fill("#field-epochs", "many");
@@ -152,7 +161,6 @@ class DashboardTest {
 
   @Test
   void runs_areListed_chosenAndCompared_byKeyboard() throws Exception {
-    serveFake();
     Session first = trained("{\"epochs\":2,\"model\":\"a\"}", 2);
     Session second = trained("{\"epochs\":3,\"model\":\"b\"}", 1);
     browser.open(origin + "/");
@@ -182,7 +190,6 @@ class DashboardTest {
 
   @Test
   void aRun_isStopped_andResumed_onAPhone() throws Exception {
-    serveFake();
     Session session = started("{\"epochs\":2}");
     browser.resize(390, 844);
     browser.prefer("dark");
@@ -200,13 +207,6 @@ class DashboardTest {
     browser.await("document.querySelector('#state').textContent === 'running'");
     browser.resize(1280, 900);
     browser.prefer("light");
-  }
-
-  private void serveFake() throws IOException {
-    serve(
-        trainer,
-        new CheckpointPublisher(new FakePublishTarget(), () -> {}),
-        new PrometheusRegistry());
   }
 
   private void serve(
