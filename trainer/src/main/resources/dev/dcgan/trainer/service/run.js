@@ -48,6 +48,7 @@ const charts = {
 };
 
 let run = null;
+let newest = null; // state and reason that are not drawn yet
 let actions = false;
 let playing = 0;
 let drawing = false;
@@ -65,6 +66,11 @@ function draw() {
 }
 
 function drawNow() {
+  if (newest !== null) {
+    run = { ...run, ...newest };
+    newest = null;
+    drawRun();
+  }
   const perEpoch = stepsPerEpoch(run);
   charts.loss.update(history.columns(perEpoch, 'lossD', 'lossG'));
   charts.scores.update(history.columns(perEpoch, 'real', 'fake'));
@@ -282,10 +288,7 @@ async function begin() {
       id,
       (event) => {
         history.add(event);
-        if (event.stateChanged) {
-          run = { ...run, ...event.stateChanged };
-          drawRun();
-        }
+        newest = event.stateChanged ?? newest;
         draw();
         refreshSoon();
       },
