@@ -72,7 +72,7 @@ export class Chart {
       if (this.#zoomed) {
         this.#plot.redraw();
       }
-      this.#showLast();
+      this.#showLastSoon();
     }
     this.#fillTable();
   }
@@ -123,8 +123,13 @@ export class Chart {
     this.#plot.over.addEventListener('dblclick', () => {
       this.#zoomed = false;
     });
-    this.#plot.over.addEventListener('mouseleave', () => setTimeout(() => this.#showLast()));
-    this.#showLast();
+    this.#plot.over.addEventListener('mouseleave', () => this.#showLastSoon());
+    this.#showLastSoon();
+  }
+
+  /** When the chart has drawn itself, which clears the legend. */
+  #showLastSoon() {
+    setTimeout(() => this.#showLast());
   }
 
   /** The legend has the newest values unless the pointer is on others. */
