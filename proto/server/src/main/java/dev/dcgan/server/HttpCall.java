@@ -5,31 +5,38 @@ import io.netty.buffer.ByteBufOutputStream;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelFutureListener;
+import io.netty.channel.DefaultFileRegion;
 import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpHeaders;
+import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.EmptyHttpHeaders;
 import io.netty.handler.codec.http.HttpHeaderNames;
+import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
 import io.netty.handler.codec.http.HttpRequest;
 import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
 import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.nio.channels.FileChannel;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
 /**
- * One HTTP request, which is answered once by {@link #send}, {@link #sendHeaders} or {@link #text}.
- * Not thread-safe.
+ * One HTTP request, which is answered once by {@link #send}, {@link #sendHeaders}, {@link #text},
+ * {@link #sendFile} or {@link #openEvents}. Not thread-safe.
  */
 public final class HttpCall {
 
@@ -37,45 +44,65 @@ public final class HttpCall {
   // Smaller responses wait for the client outside the slots for pages.
   private static final int SMALL_BODY_BYTES = 256 << 10;
   private static final Duration MAX_SEND_TIME = Duration.ofMinutes(2);
+  private static final Duration MAX_FILE_SEND_TIME = Duration.ofMinutes(30);
 
   private final Channel channel;
   private final HttpRequest request;
+  private final byte[] body;
+  private final int maxBody;
   private final boolean keepAlive;
+  private final HttpEventStream.Limits streams;
   private final HttpHeaders headers = new DefaultHttpHeaders();
   private final long received = System.nanoTime();
 
   // Mutable state
   private int code = -1;
+  private boolean streaming;
 
   /**
    * A request.
    *
+   * @param body empty unless the page accepts one; its beginning, if it is too large
+   * @param maxBody the largest body that is served
    * @param keepAlive whether the connection serves another request after this one
    */
-  HttpCall(Channel channel, HttpRequest request, boolean keepAlive) {
+  HttpCall(
+      Channel channel,
+      HttpRequest request,
+      byte[] body,
+      int maxBody,
+      boolean keepAlive,
+      HttpEventStream.Limits streams) {
     this.channel = channel;
     this.request = request;
+    this.body = body;
+    this.maxBody = maxBody;
     this.keepAlive = keepAlive;
+    this.streams = streams;
     // Prevents browsers from interpreting text as HTML.
     header("X-Content-Type-Options", "nosniff");
   }
 
   /** The path as it was sent, with its escapes, without the query. */
-  String path() {
-    String target = target();
+  public String path() {
+    return path(request);
+  }
+
+  static String path(HttpRequest request) {
+    String target = target(request);
     int query = target.indexOf('?');
     return query < 0 ? target : target.substring(0, query);
   }
 
   /** The raw query, or empty if there is none. */
   public String query() {
-    String target = target();
+    String target = target(request);
     int query = target.indexOf('?');
     return query < 0 ? "" : target.substring(query + 1);
   }
 
   /** The origin form; some proxies send {@code http://host/path} (RFC 9112, 3.2.2). */
-  private String target() {
+  private static String target(HttpRequest request) {
     String uri = request.uri();
     if (uri.startsWith("http://") || uri.startsWith("https://")) {
       int path = uri.indexOf('/', uri.indexOf("//") + 2);
@@ -86,6 +113,16 @@ public final class HttpCall {
 
   String method() {
     return request.method().name();
+  }
+
+  /** Whether the request's method is POST. */
+  public boolean isPost() {
+    return method().equals("POST");
+  }
+
+  /** The body of a POST request. */
+  public byte[] body() {
+    return body.clone();
   }
 
   /** Whether the request's method is HEAD. */
@@ -105,6 +142,9 @@ public final class HttpCall {
 
   /** Why the request is no valid HTTP, as status code and line; null if it is valid. */
   @Nullable Malformed malformed() {
+    if (body.length > maxBody) {
+      return new Malformed(413, "the body is too large; expected at most %d bytes".formatted(maxBody));
+    }
     Throwable cause = request.decoderResult().cause();
     if (cause == null) {
       return null;
@@ -168,9 +208,74 @@ public final class HttpCall {
     write(code, channel.alloc().buffer(0));
   }
 
+  /** Sends a file as it is now, however large, and waits until the client has it. */
+  public void sendFile(Path file) throws IOException {
+    FileChannel content = FileChannel.open(file); // Closed with the region.
+    DefaultFileRegion region = new DefaultFileRegion(content, 0, content.size());
+    header("Content-Length", Long.toString(region.count()));
+    if (isHead()) {
+      region.release();
+      sendHeaders(200);
+      return;
+    }
+    begin(200);
+    var unused =
+        channel.write(
+            new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, headers));
+    var unusedToo = channel.write(region);
+    ChannelFuture written = channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    closeAfter(written);
+    await(written, MAX_FILE_SEND_TIME);
+  }
+
+  /**
+   * Answers with server-sent events, which go on when the page has returned.
+   *
+   * @return empty if there are too many streams already, which the client was told
+   */
+  public Optional<HttpEventStream> openEvents() throws IOException {
+    if (!streams.free().tryAcquire()) {
+      header("Retry-After", "10");
+      text(503, "too many viewers; try again later");
+      return Optional.empty();
+    }
+    header("Content-Type", "text/event-stream; charset=utf-8");
+    header("Cache-Control", "no-store");
+    header("X-Accel-Buffering", "no"); // Proxies must not wait for the end of the response.
+    begin(200);
+    headers.set(HttpHeaderNames.CONNECTION, HttpHeaderValues.CLOSE);
+    DefaultHttpResponse response =
+        new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, headers);
+    HttpUtil.setTransferEncodingChunked(
+        response, request.protocolVersion().isKeepAliveDefault()); // Not in HTTP/1.0.
+    streaming = true;
+    return Optional.of(HttpEventStream.open(channel, response, streams));
+  }
+
+  /** Whether the response goes on until the connection is closed. */
+  boolean isStreaming() {
+    return streaming;
+  }
+
+  /** Runs when the connection is closed. */
+  void whenClosed(Runnable action) {
+    var unused = channel.closeFuture().addListener(closed -> action.run());
+  }
+
+  private void begin(int code) {
+    header("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC)));
+    HttpUtil.setKeepAlive(headers, request.protocolVersion(), keepAlive);
+    this.code = code;
+  }
+
+  private void closeAfter(ChannelFuture written) {
+    if (!keepAlive) {
+      var unused = written.addListener(ChannelFutureListener.CLOSE);
+    }
+  }
+
   /** Waits until the client has a large response, so that slow readers keep their slot. */
   private void write(int code, ByteBuf body) throws IOException {
-    header("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC)));
     boolean small = body.readableBytes() <= SMALL_BODY_BYTES;
     DefaultFullHttpResponse response =
         new DefaultFullHttpResponse(
@@ -182,17 +287,17 @@ public final class HttpCall {
     if (code != 204 && code != 304 && !isHead() && !headers.contains("Content-Length")) {
       headers.set(HttpHeaderNames.CONTENT_LENGTH, 0);
     }
-    HttpUtil.setKeepAlive(headers, request.protocolVersion(), keepAlive);
-    this.code = code;
+    begin(code);
     ChannelFuture written = channel.writeAndFlush(response);
-    if (!keepAlive) {
-      var unused = written.addListener(ChannelFutureListener.CLOSE);
+    closeAfter(written);
+    if (!small) {
+      await(written, MAX_SEND_TIME);
     }
-    if (small) {
-      return;
-    }
+  }
+
+  private void await(ChannelFuture written, Duration limit) throws IOException {
     try {
-      if (!written.await(MAX_SEND_TIME.toNanos(), TimeUnit.NANOSECONDS)) {
+      if (!written.await(limit.toNanos(), TimeUnit.NANOSECONDS)) {
         abort();
         throw new IOException("the response was not read in time");
       }

@@ -3,10 +3,16 @@ package dev.dcgan.server;
 import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
+import io.netty.handler.codec.http.DefaultFullHttpResponse;
+import io.netty.handler.codec.http.HttpContent;
 import io.netty.handler.codec.http.HttpRequest;
+import io.netty.handler.codec.http.HttpResponseStatus;
 import io.netty.handler.codec.http.HttpUtil;
+import io.netty.handler.codec.http.HttpVersion;
+import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.ReferenceCountUtil;
 import io.netty.util.concurrent.ScheduledFuture;
+import java.io.ByteArrayOutputStream;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
@@ -16,6 +22,7 @@ import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
+import java.util.function.ToIntFunction;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -32,6 +39,8 @@ final class HttpConnections {
   private final int limit;
   private final Duration firstRequest;
   private final Duration idle;
+  private final HttpEventStream.Limits streams;
+  private final ToIntFunction<HttpRequest> maxBody;
   private final BiConsumer<HttpCall, Runnable> router;
 
   // Mutable state
@@ -45,20 +54,39 @@ final class HttpConnections {
    * @param limit the maximum number of connections
    * @param firstRequest the time to send the first request
    * @param idle the time to send another one
-   * @param router receives each request, and what to run on any thread when it is complete
+   * @param streams the limits of responses of events
+   * @param maxBody the largest body of a request; 0: a body has no meaning
+   * @param router receives each request, and what to run on any thread when it is complete; that
+   *     never happens if the response is a stream, which ends with its connection
    */
   HttpConnections(
-      int limit, Duration firstRequest, Duration idle, BiConsumer<HttpCall, Runnable> router) {
+      int limit,
+      Duration firstRequest,
+      Duration idle,
+      HttpEventStream.Limits streams,
+      ToIntFunction<HttpRequest> maxBody,
+      BiConsumer<HttpCall, Runnable> router) {
     this.limit = limit;
     this.firstRequest = firstRequest;
     this.idle = idle;
+    this.streams = streams;
+    this.maxBody = maxBody;
     this.router = router;
+  }
+
+  /** A request and its body, as far as that has been received. */
+  private record Received(HttpRequest request, int maxBody, ByteArrayOutputStream body) {
+
+    boolean isTooLarge() {
+      return body.size() > maxBody;
+    }
   }
 
   /** Handles the requests of one connection, one after another. */
   final class Handler extends ChannelInboundHandlerAdapter {
 
-    private final Deque<HttpRequest> pipelined = new ArrayDeque<>();
+    private final Deque<Received> pipelined = new ArrayDeque<>();
+    private @Nullable Received incomplete;
     private @Nullable ScheduledFuture<?> timeout;
     private boolean busy;
     private boolean last;
@@ -84,18 +112,55 @@ final class HttpConnections {
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
-      // Bodies have no meaning here.
-      ReferenceCountUtil.release(message);
-      if (!(message instanceof HttpRequest request) || last) {
-        return;
+      try {
+        if (message instanceof HttpRequest request && !last) {
+          read(ctx, request);
+        }
+        if (message instanceof HttpContent content && incomplete != null) {
+          read(ctx, incomplete, content);
+        }
+      } finally {
+        ReferenceCountUtil.release(message);
       }
-      // The client sends requests but reads no responses.
-      if (pipelined.size() == MAX_PIPELINED || !ctx.channel().isWritable()) {
+    }
+
+    private void read(ChannelHandlerContext ctx, HttpRequest request) {
+      int limit = request.decoderResult().isSuccess() ? maxBody.applyAsInt(request) : 0;
+      // The client sends requests but reads no responses, or many bodies at once.
+      if (pipelined.size() == MAX_PIPELINED
+          || !ctx.channel().isWritable()
+          || (limit > 0 && pipelined.stream().anyMatch(waiting -> waiting.maxBody > 0))) {
         close(ctx.channel());
         return;
       }
-      pipelined.add(request);
-      next(ctx);
+      Received received = new Received(request, limit, new ByteArrayOutputStream());
+      if (limit == 0) {
+        pipelined.add(received);
+        next(ctx);
+        return;
+      }
+      incomplete = received;
+      if (HttpUtil.is100ContinueExpected(request)) {
+        var unused =
+            ctx.writeAndFlush(
+                new DefaultFullHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.CONTINUE));
+      }
+    }
+
+    /** Receives a body, in the time that its connection has for a request. */
+    private void read(ChannelHandlerContext ctx, Received received, HttpContent content) {
+      if (content.decoderResult().isFailure()) {
+        close(ctx.channel());
+        return;
+      }
+      byte[] bytes = new byte[content.content().readableBytes()];
+      content.content().readBytes(bytes);
+      received.body.writeBytes(bytes);
+      if (received.isTooLarge() || content instanceof LastHttpContent) {
+        incomplete = null;
+        pipelined.add(received);
+        next(ctx);
+      }
     }
 
     @Override
@@ -104,18 +169,28 @@ final class HttpConnections {
     }
 
     private void next(ChannelHandlerContext ctx) {
-      HttpRequest request = busy ? null : pipelined.poll();
-      if (request == null) {
+      Received received = busy ? null : pipelined.poll();
+      if (received == null) {
         return;
       }
+      HttpRequest request = received.request;
       busy = true;
       stopWaiting(ctx);
       // A body would have to be received before the next request.
-      boolean body = HttpUtil.isTransferEncodingChunked(request) || length(request) != 0;
+      boolean body =
+          received.maxBody == 0
+              ? HttpUtil.isTransferEncodingChunked(request) || length(request) != 0
+              : received.isTooLarge();
       boolean valid = request.decoderResult().isSuccess();
       last = body || !valid || !HttpUtil.isKeepAlive(request);
       router.accept(
-          new HttpCall(ctx.channel(), request, !last),
+          new HttpCall(
+              ctx.channel(),
+              request,
+              received.body.toByteArray(),
+              received.maxBody,
+              !last,
+              streams),
           () -> {
             try {
               ctx.executor().execute(() -> complete(ctx));

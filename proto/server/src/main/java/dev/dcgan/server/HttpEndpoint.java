@@ -25,6 +25,7 @@ import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.slf4j.Logger;
@@ -58,6 +59,9 @@ public final class HttpEndpoint implements AutoCloseable {
    * @param maxWait the time that they wait; then they get 503
    * @param firstRequest the time to receive the first request of a connection
    * @param idle the time to receive another request
+   * @param streams concurrent responses of events, which need no page while they are open. With
+   *     {@code pages} and {@code waiting} fewer than {@code connections}
+   * @param stalled the time that a client of such a response may read nothing
    */
   record Limits(
       int connections,
@@ -65,11 +69,20 @@ public final class HttpEndpoint implements AutoCloseable {
       int waiting,
       Duration maxWait,
       Duration firstRequest,
-      Duration idle) {
+      Duration idle,
+      int streams,
+      Duration stalled) {
 
     static final Limits DEFAULT =
         new Limits(
-            768, 32, 480, Duration.ofSeconds(60), Duration.ofSeconds(10), Duration.ofSeconds(75));
+            1280,
+            32,
+            480,
+            Duration.ofSeconds(60),
+            Duration.ofSeconds(10),
+            Duration.ofSeconds(75),
+            512,
+            Duration.ofSeconds(30));
   }
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
@@ -91,7 +104,7 @@ public final class HttpEndpoint implements AutoCloseable {
   private volatile Readiness liveness = Readiness.READY;
 
   private HttpEndpoint(
-      int port,
+      InetSocketAddress address,
       PrometheusRegistry registry,
       Map<String, HttpPage> pages,
       Set<String> corsOrigins,
@@ -118,7 +131,14 @@ public final class HttpEndpoint implements AutoCloseable {
                     : new HttpRouter.Route(page, slow, cors)));
     router = new HttpRouter(routes, metrics, limits.maxWait, registry);
     HttpConnections connections =
-        new HttpConnections(limits.connections, limits.firstRequest, limits.idle, router::accept);
+        new HttpConnections(
+            limits.connections,
+            limits.firstRequest,
+            limits.idle,
+            new HttpEventStream.Limits(
+                new Semaphore(limits.streams), limits.stalled.dividedBy(2), limits.stalled),
+            router::maxBody,
+            router::accept);
     // One thread: it only parses requests and writes responses.
     loop = new MultiThreadIoEventLoopGroup(1, Threads.named("http-io"), NioIoHandler.newFactory());
     ChannelFuture bound =
@@ -141,7 +161,7 @@ public final class HttpEndpoint implements AutoCloseable {
                             connections.new Handler());
                   }
                 })
-            .bind(port)
+            .bind(address)
             .awaitUninterruptibly();
     server = bound.channel();
     Throwable failure = bound.cause();
@@ -149,7 +169,7 @@ public final class HttpEndpoint implements AutoCloseable {
       stop();
       throw new IOException(
           "cannot serve HTTP on port %d (%s); choose another with --http-port"
-              .formatted(port, failure.getMessage()),
+              .formatted(address.getPort(), failure.getMessage()),
           failure);
     }
   }
@@ -169,25 +189,36 @@ public final class HttpEndpoint implements AutoCloseable {
    * Starts an endpoint, which is live but not ready.
    *
    * @param port the TCP port, or 0 for any free port
-   * @param pages the program's own pages by path
+   * @param pages the program's own pages by path; {@code /a/*} is for all paths below {@code /a/}
    * @param corsOrigins the web sites whose scripts may read those pages; {@code *}: all
    * @throws IOException if the port cannot be bound
    */
   public static HttpEndpoint start(
       int port, PrometheusRegistry registry, Map<String, HttpPage> pages, Set<String> corsOrigins)
       throws IOException {
-    return start(port, registry, pages, corsOrigins, Limits.DEFAULT);
+    return start(new InetSocketAddress(port), registry, pages, corsOrigins, Limits.DEFAULT);
+  }
+
+  /**
+   * As {@link #start(int, PrometheusRegistry, Map)}, for one address of the machine.
+   *
+   * @param address with the TCP port, or 0 for any free port
+   */
+  public static HttpEndpoint start(
+      InetSocketAddress address, PrometheusRegistry registry, Map<String, HttpPage> pages)
+      throws IOException {
+    return start(address, registry, pages, Set.of(), Limits.DEFAULT);
   }
 
   static HttpEndpoint start(
-      int port,
+      InetSocketAddress address,
       PrometheusRegistry registry,
       Map<String, HttpPage> pages,
       Set<String> corsOrigins,
       Limits limits)
       throws IOException {
     JvmMetrics.builder().register(registry);
-    return new HttpEndpoint(port, registry, pages, corsOrigins, limits);
+    return new HttpEndpoint(address, registry, pages, corsOrigins, limits);
   }
 
   public int port() {

@@ -12,4 +12,9 @@ public interface HttpPage {
    * @throws IOException if the client disconnected
    */
   void serve(HttpCall call) throws IOException;
+
+  /** The largest body of a {@code POST} request, bytes; 0: there are no such requests. */
+  default int maxBody() {
+    return 0;
+  }
 }

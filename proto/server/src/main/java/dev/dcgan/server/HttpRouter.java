@@ -1,6 +1,8 @@
 package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import io.netty.handler.codec.http.HttpMethod;
+import io.netty.handler.codec.http.HttpRequest;
 import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
@@ -24,6 +26,7 @@ final class HttpRouter {
   private static final Logger log = LoggerFactory.getLogger(HttpRouter.class);
   private static final int MAX_QUERY_LENGTH = 2048;
   private static final String METHODS = "GET, HEAD, OPTIONS";
+  private static final String ALL_BELOW = "*";
 
   /**
    * Where a path leads.
@@ -45,7 +48,7 @@ final class HttpRouter {
   /**
    * Creates a router.
    *
-   * @param routes by path
+   * @param routes by path; {@code /a/*} is for all paths below {@code /a/} that have no route
    * @param refusals runs what needs no page
    * @param maxWait the time that a request may wait for its executor
    */
@@ -77,7 +80,7 @@ final class HttpRouter {
    */
   void accept(HttpCall call, Runnable done) {
     begin();
-    Route route = routes.get(call.path());
+    Route route = routes.get(key(call.path()));
     ExecutorService executor = route == null ? refusals : route.executor;
     try {
       executor.execute(() -> handle(call, () -> respond(route, call), done));
@@ -85,6 +88,26 @@ final class HttpRouter {
       // Responding from the event loop does not wait for the client.
       handle(call, () -> busy(call), done);
     }
+  }
+
+  /** The largest body that a request may have; 0: bodies have no meaning. */
+  int maxBody(HttpRequest request) {
+    Route route = routes.get(key(HttpCall.path(request)));
+    return route == null || !request.method().equals(HttpMethod.POST) ? 0 : route.page.maxBody();
+  }
+
+  /** The path of the route; {@code other}, which has no route, if there is none. */
+  private String key(String path) {
+    if (routes.containsKey(path)) {
+      return path;
+    }
+    for (int slash = path.lastIndexOf('/'); slash > 0; slash = path.lastIndexOf('/', slash - 1)) {
+      String all = path.substring(0, slash + 1) + ALL_BELOW;
+      if (routes.containsKey(all)) {
+        return all;
+      }
+    }
+    return "other";
   }
 
   /** Waits until no request is in flight. Returns false if that exceeds the limit. */
@@ -113,10 +136,15 @@ final class HttpRouter {
       call.abort();
     } finally {
       // Only known paths get a time series, because clients may request any path.
-      String path = routes.containsKey(call.path()) ? call.path() : "other";
-      requests.labelValues(path, Integer.toString(Math.max(0, call.code()))).inc();
-      end();
-      done.run();
+      requests
+          .labelValues(key(call.path()), Integer.toString(Math.max(0, call.code())))
+          .inc();
+      if (call.isStreaming()) {
+        call.whenClosed(this::end);
+      } else {
+        end();
+        done.run();
+      }
     }
   }
 
@@ -127,6 +155,8 @@ final class HttpRouter {
       log.error("{} failed", call.path(), e);
       if (call.code() < 0) {
         call.text(500, "internal error; the server's log has the cause");
+      } else if (call.isStreaming()) {
+        call.abort();
       }
     }
     if (call.code() < 0) {
@@ -144,12 +174,14 @@ final class HttpRouter {
       if (route.cors != null) {
         route.cors.apply(call);
       }
+      boolean posts = route.page.maxBody() > 0;
+      String methods = posts ? METHODS + ", POST" : METHODS;
       if (call.method().equals("OPTIONS")) {
-        call.header("Allow", METHODS);
+        call.header("Allow", methods);
         call.sendHeaders(204);
-      } else if (!call.method().equals("GET") && !call.isHead()) {
-        call.header("Allow", METHODS);
-        call.text(405, "expected GET, HEAD or OPTIONS");
+      } else if (!call.method().equals("GET") && !call.isHead() && !(posts && call.isPost())) {
+        call.header("Allow", methods);
+        call.text(405, "expected one of " + methods);
       } else if (call.query().length() > MAX_QUERY_LENGTH) {
         call.text(
             414,

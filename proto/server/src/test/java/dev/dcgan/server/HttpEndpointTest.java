@@ -14,6 +14,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.SocketException;
 import java.net.URI;
@@ -158,6 +159,93 @@ class HttpEndpointTest {
   }
 
   @Test
+  void bodiesOfPosts_areForPagesThatAcceptThem() throws Exception {
+    HttpPage echo =
+        new HttpPage() {
+          @Override
+          public void serve(HttpCall call) throws IOException {
+            call.send(200, call.body());
+          }
+
+          @Override
+          public int maxBody() {
+            return 1000;
+          }
+        };
+    Map<String, HttpPage> pages = Map.of("/a/*", echo, "/a/get", call -> call.text(200, "got"));
+    try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry(), pages)) {
+      assertThat(post(endpoint, "/a/b/c", "x".repeat(1000)).body()).isEqualTo("x".repeat(1000));
+      assertThat(post(endpoint, "/a/b/c", "").statusCode()).isEqualTo(200);
+      assertThat(post(endpoint, "/a/b/c", "x".repeat(1001)).statusCode()).isEqualTo(413);
+      assertThat(post(endpoint, "/a/get", "x").statusCode()).isEqualTo(405);
+      assertThat(post(endpoint, "/a", "x").statusCode()).isEqualTo(404);
+      assertThat(get(endpoint, "/a/b").statusCode()).isEqualTo(200);
+      HttpResponse<String> continued =
+          send(
+              request(endpoint, "/a/b").expectContinue(true).POST(BodyPublishers.ofString("late")));
+      assertThat(continued.body()).isEqualTo("late");
+      awaitMetric(endpoint, "http_server_requests_total{code=\"200\",path=\"/a/*\"} 4.0");
+    }
+  }
+
+  @Test
+  void clientOfEvents_thatReadsNothing_isDisconnected() throws Exception {
+    CompletableFuture<Boolean> closed = new CompletableFuture<>();
+    HttpPage flood =
+        call ->
+            call.openEvents()
+                .ifPresent(
+                    stream -> {
+                      stream.listen(
+                          new HttpEventStream.Listener() {
+                            @Override
+                            public void onReady() {
+                              fill(stream);
+                            }
+
+                            @Override
+                            public void onClosed() {
+                              closed.complete(true);
+                            }
+                          });
+                      fill(stream);
+                    });
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, Duration.ofMillis(100));
+    try (HttpEndpoint endpoint = start(Map.of("/events", flood), Set.of(), limits);
+        Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
+      silent
+          .getOutputStream()
+          .write("GET /events HTTP/1.1\r\nHost: a\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+      assertThat(closed.get(30, TimeUnit.SECONDS)).isTrue();
+      assertThat(get(endpoint, "/healthz").statusCode()).isEqualTo(200);
+    }
+  }
+
+  @Test
+  void streamsOfEvents_areLimited_andEndAtShutdown() throws Exception {
+    CompletableFuture<HttpEventStream> opened = new CompletableFuture<>();
+    HttpPage page = call -> call.openEvents().ifPresent(opened::complete);
+    Limits limits = new Limits(100, 1, 3, LONG, LONG, LONG, 1, LONG);
+    HttpEndpoint endpoint = start(Map.of("/events", page), Set.of(), limits);
+    CompletableFuture<HttpResponse<String>> viewer =
+        client.sendAsync(
+            request(endpoint, "/events").build(), HttpResponse.BodyHandlers.ofString());
+    HttpEventStream stream = opened.get(30, TimeUnit.SECONDS);
+    HttpResponse<String> refused = get(endpoint, "/events");
+    assertThat(refused.statusCode()).isEqualTo(503);
+    assertThat(refused.headers().firstValue("Retry-After")).isPresent();
+
+    stream.send(7, "{}");
+    stream.sendAs("end", "{}");
+    stream.end();
+    endpoint.drain(Duration.ofSeconds(30));
+
+    assertThat(viewer.get().headers().firstValue("Content-Type"))
+        .contains("text/event-stream; charset=utf-8");
+    assertThat(viewer.get().body()).isEqualTo("id: 7\ndata: {}\n\nevent: end\ndata: {}\n\n");
+  }
+
+  @Test
   void pageThatThrows_isAnInternalError_withoutDetail() throws Exception {
     HttpPage broken =
         call -> {
@@ -226,7 +314,7 @@ class HttpEndpointTest {
 
   @Test
   void slowRequests_wait_thenAreRefused_andHealthResponds() throws Exception {
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG);
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       List<CompletableFuture<HttpResponse<String>>> slow = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
@@ -256,7 +344,7 @@ class HttpEndpointTest {
 
   @Test
   void requestsThatWaitedTooLong_areRefused() throws Exception {
-    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG);
+    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       HttpResponse<String> refused = get(endpoint, "/slow");
       assertThat(refused.statusCode()).isEqualTo(503);
@@ -267,7 +355,7 @@ class HttpEndpointTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "GET /heal", "GET /slow HTTP/1.1\r\nHost: a\r\nX-"})
   void halfOpenConnections_areReplacedByNewOnes(String begun) throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG, 2, LONG);
     List<Socket> sockets = new ArrayList<>();
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       for (int i = 0; i < 100; i++) {
@@ -290,7 +378,7 @@ class HttpEndpointTest {
 
   @Test
   void silentConnections_areClosedInTime() throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG, 2, LONG);
     try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       assertThat(isClosed(silent)).isTrue();
@@ -358,9 +446,20 @@ class HttpEndpointTest {
         .firstValue("Access-Control-Allow-Origin");
   }
 
+  private static void fill(HttpEventStream stream) {
+    while (stream.isReady()) {
+      stream.send(0, "x".repeat(10_000));
+    }
+  }
+
+  private HttpResponse<String> post(HttpEndpoint endpoint, String path, String body)
+      throws Exception {
+    return send(request(endpoint, path).POST(BodyPublishers.ofString(body)));
+  }
+
   private static HttpEndpoint start(Map<String, HttpPage> pages, Set<String> origins, Limits limits)
       throws IOException {
-    return HttpEndpoint.start(0, new PrometheusRegistry(), pages, origins, limits);
+    return HttpEndpoint.start(new InetSocketAddress(0), new PrometheusRegistry(), pages, origins, limits);
   }
 
   private static boolean isClosed(Socket socket) throws IOException {

@@ -16,6 +16,7 @@ import dev.dcgan.trainer.session.TrainingSession;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -51,8 +52,24 @@ public final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--http-port",
-      description = "HTTP port of /metrics, /healthz and /readyz; 0: any free port.")
+      description =
+          "HTTP port of the dashboard, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9401;
+
+  @Option(
+      names = "--http-address",
+      paramLabel = "ADDRESS",
+      description =
+          "Address that HTTP listens on. With localhost the dashboard has actions: start, stop,"
+              + " resume, publish, and checkpoints to download. Default: all of the machine's")
+  private @Nullable InetAddress httpAddress;
+
+  @Option(
+      names = "--http-actions",
+      description =
+          "Let whoever reaches the HTTP port start, stop, resume and publish runs, and download"
+              + " checkpoints.")
+  private boolean httpActions;
 
   @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
 
@@ -144,7 +161,9 @@ public final class ServeCommand implements Settings.Command {
                 port,
                 httpPort,
                 tls.tls(),
-                grpcLimits.limits()),
+                grpcLimits.limits(),
+                httpAddress,
+                httpActions),
             session::train,
             new CheckpointPublisher(models, metrics::published),
             registry,
@@ -153,8 +172,10 @@ public final class ServeCommand implements Settings.Command {
               shutdown.request();
             });
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, runs in {}, device {}",
+        "gRPC on port {}, metrics on http://localhost:{}/metrics, dashboard on http://localhost:{}/,"
+            + " runs in {}, device {}",
         server.port(),
+        server.httpPort(),
         server.httpPort(),
         runs,
         where);

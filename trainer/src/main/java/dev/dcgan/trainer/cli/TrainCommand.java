@@ -2,8 +2,6 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
-import dev.dcgan.server.HttpEndpoint;
-import dev.dcgan.server.Readiness;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Validator;
@@ -17,6 +15,7 @@ import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.run.RunStore;
 import dev.dcgan.trainer.run.StopSignal;
+import dev.dcgan.trainer.service.RunDashboard;
 import dev.dcgan.trainer.session.ExpectedTime;
 import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
@@ -92,7 +91,8 @@ public final class TrainCommand implements Settings.Command {
   @Option(
       names = "--http-port",
       paramLabel = "PORT",
-      description = "HTTP port of /metrics, /healthz and /readyz; 0: any free port.",
+      description =
+          "HTTP port of the dashboard of the run, /metrics, /healthz and /readyz; 0: any free port.",
       defaultValue = "9401")
   private int httpPort;
 
@@ -140,8 +140,9 @@ public final class TrainCommand implements Settings.Command {
             RunStore.cache(runs),
             metrics,
             Boolean.getBoolean("dcgan.terminal"));
-    try (HttpEndpoint endpoint = HttpEndpoint.start(httpPort, registry);
-        RunRecords.Hold resumed = found.isPresent() ? lock(found.get()) : null) {
+    RunRecords records = new RunRecords(InstantSource.system());
+    try (RunDashboard dashboard = RunDashboard.start(httpPort, registry, records);
+        RunRecords.Hold resumed = found.isPresent() ? lock(records, found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
         return 0;
       }
@@ -156,8 +157,11 @@ public final class TrainCommand implements Settings.Command {
       try (TrainingInputs inputs = session.prepare(config, trainedOn, stop)) {
         InitialWeights.requireClasses(initial.orElse(null), config, inputs.images().training());
         metrics.device(inputs.device().toString(), config.config().getDevice());
-        endpoint.setReadiness(Readiness.READY);
-        log.info("metrics on port {}", endpoint.port());
+        dashboard.setReady();
+        log.info(
+            "metrics on port {}, dashboard on http://localhost:{}/",
+            dashboard.port(),
+            dashboard.port());
         if (resumed == null && options.choosesPreset()) {
           log.info(
               "expected time of training on {}: {}",
@@ -165,9 +169,11 @@ public final class TrainCommand implements Settings.Command {
               ProgressEstimator.text(ExpectedTime.seconds(inputs, config)));
         }
         if (resumed != null) {
+          dashboard.show(resumed.record());
           return exitCode(session.train(resumed.record(), config, inputs, stop), resumed.record());
         }
-        try (RunRecords.Hold created = lock(create(store, config, initial))) {
+        try (RunRecords.Hold created = lock(records, create(store, config, initial))) {
+          dashboard.show(created.record());
           return exitCode(session.train(created.record(), config, inputs, stop), created.record());
         }
       }
@@ -248,8 +254,9 @@ public final class TrainCommand implements Settings.Command {
     return name == null ? store.create(draft, begin) : store.create(name, draft, begin);
   }
 
-  private static RunRecords.Hold lock(RunDirectory folder) throws IOException {
-    return new RunRecords(InstantSource.system())
+  private static RunRecords.Hold lock(RunRecords records, RunDirectory folder)
+      throws IOException {
+    return records
         .lock(folder)
         .orElseThrow(
             () -> new IOException("run %s is locked by another process".formatted(folder.id())));

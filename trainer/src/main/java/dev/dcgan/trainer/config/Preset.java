@@ -42,7 +42,7 @@ public enum Preset {
 
   private static final int MNIST_IMAGES = 60_000;
 
-  final String label;
+  public final String label;
   public final int latent;
   public final int width;
   final int epochs;

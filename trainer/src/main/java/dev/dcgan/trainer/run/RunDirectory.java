@@ -15,6 +15,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
 import java.util.Optional;
+import java.util.regex.Pattern;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -38,6 +39,7 @@ public record RunDirectory(Path path) {
   private static final int FORMAT_VERSION = 2;
   private static final String RUN_FILE = "run.json";
   private static final String LOCK_FILE = ".lock";
+  private static final Pattern SAMPLES = Pattern.compile("epoch-[0-9]{3,9}\\.png");
 
   /**
    * Creates the files of a new run.
@@ -193,6 +195,23 @@ public record RunDirectory(Path path) {
 
   public Path samples() {
     return path.resolve("samples");
+  }
+
+  /** The sample grid after so many epochs. */
+  public Path samples(int epoch) {
+    return samples().resolve("epoch-%03d.png".formatted(epoch));
+  }
+
+  /** The sample grid of that name, or {@link #realVersusGenerated}, if there is one. */
+  public Optional<Path> image(String name) {
+    Path file = realVersusGenerated();
+    if (!name.equals(file.getFileName().toString())) {
+      if (!SAMPLES.matcher(name).matches()) {
+        return Optional.empty();
+      }
+      file = samples().resolve(name);
+    }
+    return Files.isRegularFile(file) ? Optional.of(file) : Optional.empty();
   }
 
   public Path board() {

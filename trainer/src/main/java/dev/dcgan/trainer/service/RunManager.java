@@ -50,7 +50,7 @@ import org.slf4j.LoggerFactory;
  * thread and only reads or writes small files. Queued and active runs are locked, so that no other
  * process continues them.
  */
-final class RunManager {
+final class RunManager implements RunSource {
 
   /** Trains runs. */
   @FunctionalInterface
@@ -62,13 +62,6 @@ final class RunManager {
      */
     Outcome train(RunRecord record, TrainingConfig config, StopSignal stop);
   }
-
-  /**
-   * Some runs, newest first.
-   *
-   * @param next the token of the next page; empty: there is none
-   */
-  record Page(List<Run> runs, String next) {}
 
   private static final Logger log = LoggerFactory.getLogger(RunManager.class);
   private static final int MAX_REQUEST_ID_LENGTH = 128;
@@ -206,18 +199,14 @@ final class RunManager {
     }
   }
 
-  /** The run of that id. */
-  Run get(String id) throws RequestException, IOException {
+  @Override
+  public Run get(String id) throws RequestException, IOException {
     Optional<RunScheduler.Job> job = scheduler.find(id);
     return job.isPresent() ? job.get().record().run() : find(id).readNow();
   }
 
-  /**
-   * At most {@code size} runs, newest first.
-   *
-   * @param after the token of the page; empty: the first page
-   */
-  Page list(int size, String after) throws IOException {
+  @Override
+  public Page list(int size, String after) throws IOException {
     List<Run> runs = new ArrayList<>();
     String last = "";
     for (RunDirectory folder : store.list()) {
@@ -236,8 +225,8 @@ final class RunManager {
     return new Page(runs, "");
   }
 
-  /** Opens a run to read its events; the caller closes the hold. */
-  RunRecords.Hold watch(String id) throws RequestException, IOException {
+  @Override
+  public RunRecords.Hold watch(String id) throws RequestException, IOException {
     RunDirectory folder = find(id);
     // Only one process at a time may open the file of events.
     if (scheduler.find(id).isEmpty() && !RunRecord.isEnd(folder.read().getState())) {
@@ -512,6 +501,11 @@ final class RunManager {
       }
       return Optional.empty();
     }
+  }
+
+  @Override
+  public RunDirectory folder(String id) throws RequestException {
+    return find(id);
   }
 
   private RunDirectory find(String id) throws RequestException {

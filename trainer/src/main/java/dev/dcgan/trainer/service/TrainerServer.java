@@ -9,6 +9,8 @@ import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
@@ -33,6 +35,8 @@ public final class TrainerServer {
    * @param httpPort of /metrics and /readyz; 0: any free port
    * @param tls of gRPC; null: plain text
    * @param grpcLimits the limits for gRPC's clients
+   * @param httpAddress that HTTP listens on; null: all of the machine's
+   * @param httpActions whether there are actions over HTTP for callers of other machines too
    */
   public record Config(
       Path runs,
@@ -42,9 +46,11 @@ public final class TrainerServer {
       int port,
       int httpPort,
       @Nullable ServerTls tls,
-      GrpcLimits grpcLimits) {
+      GrpcLimits grpcLimits,
+      @Nullable InetAddress httpAddress,
+      boolean httpActions) {
 
-    /** A configuration with the default limits. */
+    /** A configuration with the default limits, and no actions over HTTP. */
     public Config(
         Path runs,
         @Nullable Path dataRoot,
@@ -53,21 +59,37 @@ public final class TrainerServer {
         int port,
         int httpPort,
         @Nullable ServerTls tls) {
-      this(runs, dataRoot, device, maxQueuedRuns, port, httpPort, tls, GrpcLimits.DEFAULT);
+      this(
+          runs,
+          dataRoot,
+          device,
+          maxQueuedRuns,
+          port,
+          httpPort,
+          tls,
+          GrpcLimits.DEFAULT,
+          null,
+          false);
+    }
+
+    InetSocketAddress http() {
+      return httpAddress == null
+          ? new InetSocketAddress(httpPort)
+          : new InetSocketAddress(httpAddress, httpPort);
     }
   }
 
   private static final Logger log = LoggerFactory.getLogger(TrainerServer.class);
 
   private final RunManager runs;
-  private final TrainerService service;
+  private final RunCalls calls;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
 
   private TrainerServer(
-      RunManager runs, TrainerService service, GrpcServer server, HttpEndpoint endpoint) {
+      RunManager runs, RunCalls calls, GrpcServer server, HttpEndpoint endpoint) {
     this.runs = runs;
-    this.service = service;
+    this.calls = calls;
     this.server = server;
     this.endpoint = endpoint;
   }
@@ -87,37 +109,39 @@ public final class TrainerServer {
       Consumer<String> onDeviceFailure)
       throws IOException {
     InstantSource clock = InstantSource.system();
+    RunManager runs =
+        new RunManager(
+            new RunStore(config.runs(), clock),
+            clock,
+            new DataRoot(config.dataRoot()),
+            config.device(),
+            new RunScheduler(
+                trainer,
+                config.maxQueuedRuns(),
+                RunScheduler.RETRY_DELAYS,
+                new RunStateMetrics(registry),
+                onDeviceFailure),
+            publisher);
+    RunCalls calls = new RunCalls(runs);
+    HttpActions actions = HttpActions.of(config.http().getAddress(), config.httpActions());
     // The ports first: no run must start if a port is taken.
-    HttpEndpoint endpoint = HttpEndpoint.start(config.httpPort(), registry);
+    HttpEndpoint endpoint =
+        HttpEndpoint.start(config.http(), registry, RunHttpHandler.pages(calls, actions));
     try {
-      RunManager runs =
-          new RunManager(
-              new RunStore(config.runs(), clock),
-              clock,
-              new DataRoot(config.dataRoot()),
-              config.device(),
-              new RunScheduler(
-                  trainer,
-                  config.maxQueuedRuns(),
-                  RunScheduler.RETRY_DELAYS,
-                  new RunStateMetrics(registry),
-                  onDeviceFailure),
-              publisher);
       runs.recover();
-      TrainerService service = new TrainerService(runs);
       GrpcServer server =
           GrpcServer.start(
               new GrpcServer.Config(
                   config.port(), true, Duration.ZERO, config.tls(), config.grpcLimits()),
               registry,
               new ServingState(),
-              service,
+              new TrainerService(calls),
               List.of());
       endpoint.setReadiness(
           () -> server.isReady() ? Optional.empty() : Optional.of("starting, or draining"));
       runs.begin();
       server.setReady(true);
-      return new TrainerServer(runs, service, server, endpoint);
+      return new TrainerServer(runs, calls, server, endpoint);
     } catch (IOException e) {
       endpoint.close();
       throw e;
@@ -145,10 +169,14 @@ public final class TrainerServer {
     if (!runs.close(grace)) {
       log.warn("the active run did not end within {} s", grace.toSeconds());
     }
-    service.endWatches();
+    calls.endWatches();
+    server.drain(Duration.ZERO, left(grace, start));
+    endpoint.drain(left(grace, start));
+    calls.close();
+  }
+
+  private static Duration left(Duration grace, long start) {
     Duration left = grace.minusNanos(System.nanoTime() - start);
-    server.drain(Duration.ZERO, left.isNegative() ? Duration.ZERO : left);
-    service.close();
-    endpoint.close();
+    return left.isNegative() ? Duration.ZERO : left;
   }
 }

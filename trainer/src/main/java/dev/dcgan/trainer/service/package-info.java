@@ -1,3 +1,3 @@
-/** The trainer as a gRPC service: queued runs, the active run and its subscribers. */
+/** The trainer as a service over gRPC and HTTP: queued runs, the active run, its subscribers. */
 @org.jspecify.annotations.NullMarked
 package dev.dcgan.trainer.service;

@@ -83,6 +83,9 @@ public interface TrainingListener {
     int[] sampleLabels();
   }
 
+  /** Called once before the first step of a run that does not resume. */
+  default void atStart(Snapshot snapshot) throws IOException {}
+
   /** Called for each step; on a GPU several steps are reported at once. */
   Next onStep(Step step);
 

@@ -128,8 +128,11 @@ public final class TrainingLoop {
         if (networks.stepInEpoch() == 0) {
           next = listener.atEpochEnd(networks.epochsDone(), networks);
         }
-      } else if (initial != null) {
-        networks.initialize(initial);
+      } else {
+        if (initial != null) {
+          networks.initialize(initial);
+        }
+        listener.atStart(networks);
       }
       if (next != Next.STOP && networks.epochsDone() < hyperparameters.epochs()) {
         train(networks, device);

@@ -827,8 +827,8 @@ class RunManagerTest {
       ids.add(0, runs.start("", config(1)).getId());
     }
 
-    RunManager.Page first = runs.list(3, "");
-    RunManager.Page second = runs.list(3, first.next());
+    RunSource.Page first = runs.list(3, "");
+    RunSource.Page second = runs.list(3, first.next());
 
     assertThat(first.runs()).extracting(Run::getId).isEqualTo(ids.subList(0, 3));
     assertThat(second.runs()).extracting(Run::getId).isEqualTo(ids.subList(3, 4));

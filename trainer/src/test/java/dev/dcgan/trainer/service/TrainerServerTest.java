@@ -267,6 +267,28 @@ class TrainerServerTest {
   }
 
   @Test
+  void watchCommand_writesTheSampleGrids() throws Exception {
+    Run run = begin();
+    Session session = trainer.next();
+    for (int epoch : new int[] {0, 1}) {
+      Path file = session.record.folder().samples(epoch);
+      Files.write(file, new byte[] {(byte) epoch});
+      RunEvent.Builder saved = RunEvent.newBuilder();
+      saved.getSamplesSavedBuilder().setEpoch(epoch).setName(String.valueOf(file.getFileName()));
+      session.event(saved);
+    }
+    session.succeed();
+    Path images = folder.resolve("grids/new");
+
+    Ended watched =
+        command("watch", run.getId(), "--target=" + target(), "--images=" + images);
+
+    assertThat(watched).returns(0, Ended::exitCode).returns("", Ended::errors);
+    assertThat(images.resolve("epoch-000.png")).hasBinaryContent(new byte[] {0});
+    assertThat(images.resolve("epoch-001.png")).hasBinaryContent(new byte[] {1});
+  }
+
+  @Test
   void commandWatch_ofNoRun_isAFailure() {
     assertThat(command("watch", "absent", "--target=" + target()).exitCode()).isEqualTo(1);
     assertThat(command("watch", "../up", "--target=" + target()).exitCode()).isEqualTo(2);

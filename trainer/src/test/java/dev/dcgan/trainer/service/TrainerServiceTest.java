@@ -65,6 +65,7 @@ class TrainerServiceTest {
 
   private TestRunManager runs;
   private FakeTrainer trainer;
+  private RunCalls calls;
   private TrainerService service;
   private GrpcServer server;
   private ManagedChannel channel;
@@ -79,7 +80,8 @@ class TrainerServiceTest {
     }
     runs = TestRunManager.start(folder.resolve("runs"), data);
     trainer = runs.trainer;
-    service = new TrainerService(runs.runs);
+    calls = new RunCalls(runs.runs);
+    service = new TrainerService(calls);
     server = GrpcServer.start(0, service, new PrometheusRegistry());
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
@@ -91,9 +93,9 @@ class TrainerServiceTest {
   void end() throws InterruptedException {
     channel.shutdownNow();
     runs.close();
-    service.endWatches();
+    calls.endWatches();
     server.drain(Duration.ZERO, Duration.ofSeconds(10));
-    service.close();
+    calls.close();
   }
 
   @Test
@@ -380,7 +382,7 @@ class TrainerServiceTest {
     assertThat(events.next().getStep().getStep()).isEqualTo(1);
 
     runs.close();
-    service.endWatches();
+    calls.endWatches();
 
     assertThat(events.next().getStep().getStep()).isEqualTo(2);
     assertCode(Status.Code.UNAVAILABLE, events::hasNext);

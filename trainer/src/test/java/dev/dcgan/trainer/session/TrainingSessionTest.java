@@ -91,7 +91,7 @@ class TrainingSessionTest {
     assertThat(ended.getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
     assertThat(ended.hasStarted() && ended.hasEnded()).isTrue();
     assertThat(names(run.samples()))
-        .containsExactly("epoch-001.png", "epoch-002.png", "epoch-003.png");
+        .containsExactly("epoch-000.png", "epoch-001.png", "epoch-002.png", "epoch-003.png");
     assertThat(names(run.checkpoints()))
         .containsExactly("step-00000008.safetensors", "step-00000012.safetensors");
     assertThat(ended.getCheckpointsList())
@@ -111,6 +111,7 @@ class TrainingSessionTest {
         .anySatisfy(line -> assertThat(line).contains("12 steps", "--epochs"))
         .anySatisfy(line -> assertThat(line).contains("relative diversity"));
     assertThat(ended.getPublishedList()).containsExactly(published.manifest().getModel());
+    assertThat(ended.getSamples()).isEqualTo("epoch-003.png");
     assertThat(quality(run, 8)).as("not evaluated").isEmpty();
     assertThat(quality(run, 12)).isNotEmpty().isEqualTo(ended.getQualityMap());
     assertThat(events(run))
@@ -119,12 +120,16 @@ class TrainingSessionTest {
             RunEvent.EventCase.STATE_CHANGED,
             RunEvent.EventCase.WARNING, // Too few steps,
             RunEvent.EventCase.WARNING, // and images.
+            RunEvent.EventCase.SAMPLES_SAVED, // Before the first step.
             RunEvent.EventCase.EPOCH_COMPLETED,
             RunEvent.EventCase.CHECKPOINT_SAVED,
+            RunEvent.EventCase.SAMPLES_SAVED,
             RunEvent.EventCase.EPOCH_COMPLETED,
             RunEvent.EventCase.CHECKPOINT_SAVED,
+            RunEvent.EventCase.SAMPLES_SAVED,
             RunEvent.EventCase.EPOCH_COMPLETED,
             RunEvent.EventCase.CHECKPOINT_SAVED,
+            RunEvent.EventCase.SAMPLES_SAVED,
             RunEvent.EventCase.EVALUATED,
             RunEvent.EventCase.WARNING, // The images are all alike.
             RunEvent.EventCase.MODEL_PUBLISHED,

@@ -34,7 +34,7 @@ final class RunLines {
     return rows.stream().map(row -> line(row, widths)).toList();
   }
 
-  /** An event as a line; steps and checkpoints have none. */
+  /** An event as a line; steps, checkpoints and sample grids have none. */
   static Optional<String> line(RunEvent event, int epochs) {
     String line =
         switch (event.getEventCase()) {
@@ -46,7 +46,7 @@ final class RunLines {
           case RESUMED ->
               "resuming from step %d, epoch %d/%d"
                   .formatted(event.getResumed().getStep(), event.getResumed().getEpoch(), epochs);
-          case STEP, CHECKPOINT_SAVED, EVENT_NOT_SET -> "";
+          case STEP, CHECKPOINT_SAVED, SAMPLES_SAVED, EVENT_NOT_SET -> "";
         };
     return line.isEmpty() ? Optional.empty() : Optional.of(line);
   }

@@ -6,6 +6,7 @@ import com.google.rpc.BadRequest.FieldViolation;
 import dev.dcgan.server.Target;
 import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.v1.GetRunRequest;
+import dev.dcgan.v1.GetSamplesRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
 import dev.dcgan.v1.ModelVersion;
@@ -30,12 +31,17 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
-import java.util.function.Consumer;
 
 /** Calls a trainer service; errors are one line. */
 final class TrainerClient implements AutoCloseable {
 
   private static final int MAX_PAGE_SIZE = 1000;
+
+  /** Receives the events of a run. */
+  @FunctionalInterface
+  interface Receiver {
+    void receive(RunEvent event) throws IOException;
+  }
 
   private final Target target;
   private final ManagedChannel channel;
@@ -142,13 +148,25 @@ final class TrainerClient implements AutoCloseable {
     return runs;
   }
 
+  /** The sample grid of a name, as PNG. */
+  byte[] samples(String id, String name) throws IOException {
+    try {
+      return stub.withDeadlineAfter(timeout)
+          .getSamples(GetSamplesRequest.newBuilder().setRunId(id).setName(name).build())
+          .getPng()
+          .toByteArray();
+    } catch (StatusException e) {
+      throw toException(e);
+    }
+  }
+
   /** Passes on the run's events from the first; returns when the run has ended. */
-  void watch(String id, Consumer<RunEvent> receiver) throws IOException, InterruptedException {
+  void watch(String id, Receiver receiver) throws IOException, InterruptedException {
     BlockingClientCall<?, RunEvent> events =
         stub.watchRun(WatchRunRequest.newBuilder().setRunId(id).build());
     try {
       for (RunEvent event = events.read(); event != null; event = events.read()) {
-        receiver.accept(event);
+        receiver.receive(event);
       }
     } catch (StatusException e) {
       throw toException(e);

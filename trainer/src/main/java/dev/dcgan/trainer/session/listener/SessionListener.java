@@ -3,6 +3,7 @@ package dev.dcgan.trainer.session.listener;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.train.TrainingListener.Epoch;
+import dev.dcgan.trainer.train.TrainingListener.Snapshot;
 import dev.dcgan.trainer.train.TrainingListener.Step;
 import java.io.IOException;
 
@@ -11,6 +12,9 @@ interface SessionListener extends AutoCloseable {
 
   /** The run is continued from a checkpoint. */
   default void onResume(CheckpointStore.Kept from) {}
+
+  /** A new run begins, with the networks as they are before the first step. */
+  default void onStart(Snapshot snapshot) throws IOException {}
 
   default void onStep(Step step) {}
 

@@ -47,7 +47,7 @@ public final class SessionListeners implements TrainingListener, AutoCloseable {
             new EventListener(writer, context.stepsPerEpoch(), progress),
             board,
             new CheckpointListener(context, writer, bestEffort),
-            new SampleListener(context, bestEffort, board),
+            new SampleListener(context, writer, bestEffort, board),
             new EvaluationListener(context, writer, bestEffort, board),
             new MonitorListener(context, writer),
             new BestListener(context, writer, bestEffort),
@@ -57,6 +57,13 @@ public final class SessionListeners implements TrainingListener, AutoCloseable {
   /** The run is continued from a checkpoint. */
   public void onResume(CheckpointStore.Kept from) {
     listeners.forEach(listener -> listener.onResume(from));
+  }
+
+  @Override
+  public void atStart(Snapshot snapshot) throws IOException {
+    for (SessionListener listener : listeners) {
+      listener.onStart(snapshot);
+    }
   }
 
   @Override
