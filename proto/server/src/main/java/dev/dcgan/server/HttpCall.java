@@ -143,7 +143,8 @@ public final class HttpCall {
   /** Why the request is no valid HTTP, as status code and line; null if it is valid. */
   @Nullable Malformed malformed() {
     if (body.length > maxBody) {
-      return new Malformed(413, "the body is too large; expected at most %d bytes".formatted(maxBody));
+      return new Malformed(
+          413, "the body is too large; expected at most %d bytes".formatted(maxBody));
     }
     Throwable cause = request.decoderResult().cause();
     if (cause == null) {

@@ -70,9 +70,7 @@ public final class HttpEventStream {
     var unused = channel.writeAndFlush(headers);
     long period = limits.heartbeat.toNanos();
     ScheduledFuture<?> ticks =
-        channel
-            .eventLoop()
-            .scheduleAtFixedRate(stream::tick, period, period, TimeUnit.NANOSECONDS);
+        channel.eventLoop().scheduleAtFixedRate(stream::tick, period, period, TimeUnit.NANOSECONDS);
     var unusedToo =
         channel
             .closeFuture()

@@ -136,9 +136,7 @@ final class HttpRouter {
       call.abort();
     } finally {
       // Only known paths get a time series, because clients may request any path.
-      requests
-          .labelValues(key(call.path()), Integer.toString(Math.max(0, call.code())))
-          .inc();
+      requests.labelValues(key(call.path()), Integer.toString(Math.max(0, call.code()))).inc();
       if (call.isStreaming()) {
         call.whenClosed(this::end);
       } else {

@@ -459,7 +459,8 @@ class HttpEndpointTest {
 
   private static HttpEndpoint start(Map<String, HttpPage> pages, Set<String> origins, Limits limits)
       throws IOException {
-    return HttpEndpoint.start(new InetSocketAddress(0), new PrometheusRegistry(), pages, origins, limits);
+    return HttpEndpoint.start(
+        new InetSocketAddress(0), new PrometheusRegistry(), pages, origins, limits);
   }
 
   private static boolean isClosed(Socket socket) throws IOException {

@@ -52,8 +52,7 @@ public final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--http-port",
-      description =
-          "HTTP port of the dashboard, /metrics, /healthz and /readyz; 0: any free port.")
+      description = "HTTP port of the dashboard, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9401;
 
   @Option(

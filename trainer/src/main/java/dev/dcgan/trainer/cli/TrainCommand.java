@@ -254,8 +254,7 @@ public final class TrainCommand implements Settings.Command {
     return name == null ? store.create(draft, begin) : store.create(name, draft, begin);
   }
 
-  private static RunRecords.Hold lock(RunRecords records, RunDirectory folder)
-      throws IOException {
+  private static RunRecords.Hold lock(RunRecords records, RunDirectory folder) throws IOException {
     return records
         .lock(folder)
         .orElseThrow(

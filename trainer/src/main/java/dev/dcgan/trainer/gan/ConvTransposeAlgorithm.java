@@ -14,8 +14,8 @@ import java.util.List;
  * operator for it ({@code NDArrayEx.deconvolution} throws). Their results differ by rounding only.
  *
  * <p>Each takes x (n, in, side, side), weight (in, out, kernel, kernel) and bias (out). {@link
- * #GEMM} and Toom-Cook return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS}
- * preserves it: batch normalization and convolutions are fastest in that layout on a CPU.
+ * #GEMM} and Toom-Cook return channels-last memory, and {@link #NATIVE_SEPARATE_BIAS} preserves it:
+ * batch normalization and convolutions are fastest in that layout on a CPU.
  */
 enum ConvTransposeAlgorithm {
   /** PyTorch's operator: the fastest on a GPU, and the reference for the others. */

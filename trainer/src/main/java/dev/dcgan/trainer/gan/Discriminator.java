@@ -113,8 +113,7 @@ public final class Discriminator extends Network {
         taps = torch.reshape(torch.permute(weight, [0, 2, 3, 1]), [%3$d, %2$d])
         y = torch.addmm(bias, pixels, torch.t(taps))
         return torch.reshape(y, [-1, %3$d, 1, 1])"""
-            .formatted(
-                layer.kernel(), layer.kernel() * layer.kernel() * layer.in(), layer.out()));
+            .formatted(layer.kernel(), layer.kernel() * layer.kernel() * layer.in(), layer.out()));
   }
 
   private String toomCook(NDManager manager, Layer layer, int side) {
@@ -127,8 +126,7 @@ public final class Discriminator extends Network {
   private String call(List<String> names, NDList constants, String body) {
     List<String> parameters = new ArrayList<>(List.of("x", "weight", "bias"));
     parameters.addAll(names);
-    Function function =
-        Function.ofTensors("convolution" + layerFunctions.size(), parameters, body);
+    Function function = Function.ofTensors("convolution" + layerFunctions.size(), parameters, body);
     layerFunctions.add(function);
     List<String> arguments = new ArrayList<>(List.of("x", "%s", "%s"));
     arguments.addAll(addConstants(constants));

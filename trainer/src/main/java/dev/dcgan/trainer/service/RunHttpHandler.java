@@ -114,8 +114,7 @@ final class RunHttpHandler implements HttpPage {
   @Override
   public void serve(HttpCall call) throws IOException {
     call.header("Cross-Origin-Resource-Policy", "same-origin"); // Other sites' pages show nothing.
-    Optional<String> refused =
-        call.isPost() ? actions.whyNotAct(call) : actions.whyNotRead(call);
+    Optional<String> refused = call.isPost() ? actions.whyNotAct(call) : actions.whyNotRead(call);
     if (refused.isPresent()) {
       fail(call, "serve", Errors.permissionDenied(refused.get()));
     } else if (call.isPost()) {

@@ -86,8 +86,7 @@ public final class TrainerServer {
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
 
-  private TrainerServer(
-      RunManager runs, RunCalls calls, GrpcServer server, HttpEndpoint endpoint) {
+  private TrainerServer(RunManager runs, RunCalls calls, GrpcServer server, HttpEndpoint endpoint) {
     this.runs = runs;
     this.calls = calls;
     this.server = server;

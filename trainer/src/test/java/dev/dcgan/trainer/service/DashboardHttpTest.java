@@ -116,16 +116,18 @@ class DashboardHttpTest {
     session.event(step(100));
     try (BufferedReader live = open(id)) {
       List<String> seen = new ArrayList<>(next(live, 3));
-      assertThat(seen).satisfiesExactly(
-          one -> assertThat(one).contains("RUN_STATE_RUNNING"),
-          one -> assertThat(one).contains("\"step\":\"50\""),
-          one -> assertThat(one).contains("\"step\":\"100\""));
+      assertThat(seen)
+          .satisfiesExactly(
+              one -> assertThat(one).contains("RUN_STATE_RUNNING"),
+              one -> assertThat(one).contains("\"step\":\"50\""),
+              one -> assertThat(one).contains("\"step\":\"100\""));
       session.event(step(150));
       assertThat(next(live, 1)).singleElement().asString().contains("\"step\":\"150\"");
       session.succeed();
-      assertThat(next(live, 2)).satisfiesExactly(
-          one -> assertThat(one).contains("RUN_STATE_SUCCEEDED"),
-          one -> assertThat(one).isEqualTo("data: {}"));
+      assertThat(next(live, 2))
+          .satisfiesExactly(
+              one -> assertThat(one).contains("RUN_STATE_SUCCEEDED"),
+              one -> assertThat(one).isEqualTo("data: {}"));
       assertThat(live.lines().toList()).as("the stream ends").isNotNull();
     }
     assertThat(events(id, 2)).contains("\"step\":\"150\"").doesNotContain("\"step\":\"100\"");
@@ -283,8 +285,10 @@ class DashboardHttpTest {
     HttpResponse<String> invalid =
         post("/v1/runs", "{\"config\":{\"epochs\":0,\"width\":\"1\",\"data\":\"../up\"}}");
     assertThat(invalid.statusCode()).isEqualTo(400);
-    assertThat(fields(invalid)).containsExactlyInAnyOrder("config.epochs", "config.width", "config.data");
-    assertThat(fields(post("/v1/runs", "{\"config\":{\"epochs\":\"many\",\"beta1\":\"x\",\"no\":1}}")))
+    assertThat(fields(invalid))
+        .containsExactlyInAnyOrder("config.epochs", "config.width", "config.data");
+    assertThat(
+            fields(post("/v1/runs", "{\"config\":{\"epochs\":\"many\",\"beta1\":\"x\",\"no\":1}}")))
         .containsExactly("config.epochs", "config.beta1", "config.no");
     for (String body : List.of("", "[]", "{", "{\"config\":1}", "{\"unknown\":1}")) {
       assertThat(post("/v1/runs", body).statusCode()).as(body).isEqualTo(400);
@@ -314,9 +318,10 @@ class DashboardHttpTest {
     assertThat(get("/v1/form").body()).contains("\"actions\":false");
     assertThat(post("/v1/runs", "{}").statusCode()).isEqualTo(405);
     assertThat(get("/v1/runs").statusCode()).isEqualTo(200);
-    Run run = new RunStore(folder, TestRunManager.CLOCK)
-        .create(Run.newBuilder().setConfig(config(1)).addCheckpoints("a").build())
-        .read();
+    Run run =
+        new RunStore(folder, TestRunManager.CLOCK)
+            .create(Run.newBuilder().setConfig(config(1)).addCheckpoints("a").build())
+            .read();
     Files.createFile(directory(run.getId()).checkpoints().resolve("a"));
     assertThat(get("/v1/runs/" + run.getId() + "/checkpoints/a").statusCode()).isEqualTo(403);
     server.drain(GRACE);
@@ -328,7 +333,8 @@ class DashboardHttpTest {
     String other = "trainer.example:" + server.httpPort();
     assertThat(raw("/v1/runs/" + id + ":stop", other, "Origin: http://evil", "application/json"))
         .contains("403 Forbidden");
-    assertThat(raw("/v1/runs/" + id + ":stop", other, "Origin: http://" + other, "application/json"))
+    assertThat(
+            raw("/v1/runs/" + id + ":stop", other, "Origin: http://" + other, "application/json"))
         .contains("200 OK");
   }
 
@@ -491,7 +497,8 @@ class DashboardHttpTest {
   }
 
   private static Stream<Value> list(Struct of, String name) {
-    return of.getFieldsOrDefault(name, Value.getDefaultInstance())
+    return of
+        .getFieldsOrDefault(name, Value.getDefaultInstance())
         .getListValue()
         .getValuesList()
         .stream();

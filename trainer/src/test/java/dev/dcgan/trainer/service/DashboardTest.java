@@ -149,7 +149,8 @@ class DashboardTest {
     browser.fill("#field-epochs", "2");
     browser.script("document.querySelector('#field-width').value = '1'");
     browser.press(ENTER);
-    browser.await("document.querySelector('#field-width-problem').textContent.includes('expected')");
+    browser.await(
+        "document.querySelector('#field-width-problem').textContent.includes('expected')");
     assertThat(browser.text("document.querySelector('#field-epochs-problem').hidden"))
         .isEqualTo("true");
     assertThat(browser.text("document.querySelector('#more').open")).isEqualTo("true");
@@ -252,10 +253,7 @@ class DashboardTest {
       Path file = session.record.folder().samples(epoch);
       ImageIO.write(new BufferedImage(40, 40, BufferedImage.TYPE_INT_RGB), "png", file.toFile());
       RunEvent.Builder samples = RunEvent.newBuilder();
-      samples
-          .getSamplesSavedBuilder()
-          .setEpoch(epoch)
-          .setName(String.valueOf(file.getFileName()));
+      samples.getSamplesSavedBuilder().setEpoch(epoch).setName(String.valueOf(file.getFileName()));
       session.record.event(samples);
       RunEvent.Builder means = RunEvent.newBuilder();
       means.getEpochCompletedBuilder().getMetricsBuilder().setEpoch(epoch).setStep(epoch);

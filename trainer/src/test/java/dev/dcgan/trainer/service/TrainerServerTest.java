@@ -280,8 +280,7 @@ class TrainerServerTest {
     session.succeed();
     Path images = folder.resolve("grids/new");
 
-    Ended watched =
-        command("watch", run.getId(), "--target=" + target(), "--images=" + images);
+    Ended watched = command("watch", run.getId(), "--target=" + target(), "--images=" + images);
 
     assertThat(watched).returns(0, Ended::exitCode).returns("", Ended::errors);
     assertThat(images.resolve("epoch-000.png")).hasBinaryContent(new byte[] {0});

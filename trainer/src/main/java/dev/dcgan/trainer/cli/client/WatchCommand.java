@@ -77,8 +77,7 @@ public final class WatchCommand implements Settings.Command {
               .formatted(name));
     }
     byte[] png = client.samples(service.run(), name);
-    AtomicFiles.replace(
-        AtomicFiles.createFolder(folder).resolve(name), ByteBuffer.wrap(png));
+    AtomicFiles.replace(AtomicFiles.createFolder(folder).resolve(name), ByteBuffer.wrap(png));
   }
 
   private void show(RunEvent event, int epochs) {
