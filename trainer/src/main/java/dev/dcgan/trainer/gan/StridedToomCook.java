@@ -12,10 +12,11 @@ import org.ejml.data.DMatrixRMaj;
  * Toom-Cook ({@link ToomCook}) for kernels of 3x3 or 4x4 and stride 2: convolutions, and transposed
  * convolutions, which are their transposes.
  *
- * <p>The large side of the layer is seen as blocks of 2x2 pixels. Between the blocks and the pixels
- * of the small side the kernel is one of 2x2 blocks with stride 1. The small side is cut into
- * {@code tiles} x {@code tiles} tiles of {@code tile} x {@code tile} pixels. A tile takes (tile +
- * 1)^2 products instead of 4 tile^2, for each of the four pixels of a block and each pair of channels.
+ * <p>The large side of the layer is seen as blocks of 2x2 pixels. Between the blocks and the
+ * pixels of the small side the kernel is one of 2x2 blocks with stride 1. The small side is cut
+ * into {@code tiles} x {@code tiles} tiles of {@code tile} x {@code tile} pixels. A tile takes
+ * (tile + 1)^2 products instead of 4 tile^2, for each of the four pixels of a block and each pair
+ * of channels.
  *
  * <p>With a kernel of 3x3 the second pixel of a block has one tap per dimension instead of two, and
  * takes a plain product per pixel of the tile: (2 tile + 1)^2 products instead of 9 tile^2.
