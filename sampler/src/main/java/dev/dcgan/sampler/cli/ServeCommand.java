@@ -103,8 +103,9 @@ public final class ServeCommand implements Settings.Command {
       showDefaultValue = Visibility.NEVER,
       split = ",",
       description =
-          "Web site whose scripts may read images over HTTP (CORS), such as https://example.org;"
-              + " repeat it, or separate several by commas; *: all. Default: none")
+          "Web site whose scripts may read images and the list of models over HTTP (CORS), such as"
+              + " https://example.org; repeat it, or separate several by commas; *: all."
+              + " Default: none")
   private Set<String> corsOrigins = Set.of();
 
   @Mixin private RuntimeOptions runtime = new RuntimeOptions();
