@@ -50,8 +50,7 @@ class PagesIT {
   }
 
   private Program start(Path program, String... options) throws Exception {
-    List<String> command =
-        new ArrayList<>(List.of(program.toAbsolutePath().toString()));
+    List<String> command = new ArrayList<>(List.of(program.toAbsolutePath().toString()));
     command.addAll(List.of(options));
     command.addAll(List.of("--port=0", "--http-port=0"));
     return Program.start(folder, command);
