@@ -232,7 +232,7 @@ public final class HttpCall {
   /**
    * Answers with server-sent events, which go on when the page has returned.
    *
-   * @return empty if there are too many streams already, which the client was told
+   * @return empty if there are too many streams already; the client has got an error then
    */
   public Optional<HttpEventStream> openEvents() throws IOException {
     if (!streams.free().tryAcquire()) {

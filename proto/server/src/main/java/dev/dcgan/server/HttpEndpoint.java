@@ -114,7 +114,7 @@ public final class HttpEndpoint implements AutoCloseable {
     // A metric may hang, for example with the file system that it measures.
     ExecutorService metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
     ExecutorService slow = pool("http", limits.pages, limits.waiting);
-    // A page appears, and says what is wrong, even while all slots for pages are taken.
+    // A page loads and can show the error even if all slots for pages are in use.
     ExecutorService assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
     executors = List.of(health, metrics, slow, assets);
     TreeMap<String, HttpRouter.Route> routes = new TreeMap<>();

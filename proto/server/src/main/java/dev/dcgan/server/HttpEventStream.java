@@ -25,7 +25,7 @@ import java.util.concurrent.TimeUnit;
  */
 public final class HttpEventStream {
 
-  /** Hears of a stream on the connection's thread, which must not be blocked. */
+  /** Is called on the connection's thread, which must not be blocked. */
   public interface Listener {
 
     /** The client has read what was sent. */
@@ -89,6 +89,12 @@ public final class HttpEventStream {
             .pipeline()
             .addLast(
                 new ChannelInboundHandlerAdapter() {
+                  @Override
+                  public void handlerAdded(ChannelHandlerContext ctx) {
+                    // The sender may have waited, and the client read, before this was added.
+                    channelWritabilityChanged(ctx);
+                  }
+
                   @Override
                   public void channelWritabilityChanged(ChannelHandlerContext ctx) {
                     if (ctx.channel().isWritable()) {

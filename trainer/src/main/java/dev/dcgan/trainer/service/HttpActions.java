@@ -13,8 +13,9 @@ import java.util.TreeSet;
  * download checkpoints.
  *
  * <p>Pages of other web sites must not act with the browser of someone who may: a request names the
- * page's own origin, and a content type that a browser does not send elsewhere without asking. A
- * web site whose name is made to lead to this machine (DNS rebinding) is known by its host.
+ * page's own origin, and a content type that a browser does not send to another origin without
+ * asking. A web site whose name is made to lead to this machine (DNS rebinding) is known by its
+ * host.
  *
  * @param enabled whether there are actions
  * @param hosts the valid names of this service; empty: any

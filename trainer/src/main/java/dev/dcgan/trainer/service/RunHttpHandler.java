@@ -266,7 +266,7 @@ final class RunHttpHandler implements HttpPage {
       var unused = RunCalls.toStatus(WATCH, cause); // Logs it.
       HttpEventStream open = stream;
       if (open != null) {
-        open.end(); // The browser connects again, and is told then.
+        open.end(); // The browser connects again, and gets the error then.
       }
     }
 
