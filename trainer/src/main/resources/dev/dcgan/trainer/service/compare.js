@@ -2,7 +2,7 @@
 
 import { follow, get, runPath, samplesPath } from './api.js';
 import { Chart, fromZero, join } from './charts.js';
-import { byId, element, show, showImage, title } from './dom.js';
+import { atMostEvery, byId, element, show, showImage, title } from './dom.js';
 import { History, QUALITY, stepsPerEpoch } from './history.js';
 
 const SIDES = ['a', 'b'];
@@ -25,18 +25,8 @@ const charts = {
     { range: [0, 1.02] }),
 };
 let shown = []; // {run, history, stop} of A and B
-let drawing = false;
 
-function draw() {
-  if (drawing) {
-    return;
-  }
-  drawing = true;
-  setTimeout(() => {
-    drawing = false;
-    drawNow();
-  }, 50);
-}
+const draw = atMostEvery(50, drawNow);
 
 function drawNow() {
   const [a, b] = shown;

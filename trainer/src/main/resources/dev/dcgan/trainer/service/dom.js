@@ -99,3 +99,17 @@ export function title(name) {
   const words = name.replace(/[_-]/g, ' ').replace(/([A-Z0-9]+)/g, ' $1').toLowerCase().trim();
   return words.charAt(0).toUpperCase() + words.slice(1).replace(/ +/g, ' ');
 }
+
+/** A function that calls another one, once for all calls within some milliseconds. */
+export function atMostEvery(milliseconds, call) {
+  let isWaiting = false;
+  return () => {
+    if (!isWaiting) {
+      isWaiting = true;
+      setTimeout(() => {
+        isWaiting = false;
+        call();
+      }, milliseconds);
+    }
+  };
+}

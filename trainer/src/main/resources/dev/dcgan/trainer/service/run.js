@@ -3,8 +3,8 @@
 import { follow, get, post, runPath, samplesPath } from './api.js';
 import { Chart, fromZero } from './charts.js';
 import {
-  best, byId, element, fraction, isActive, number, show, showFacts, showImage, showState, stateOf,
-  time, title,
+  atMostEvery, best, byId, element, fraction, isActive, number, show, showFacts, showImage,
+  showState, stateOf, time, title,
 } from './dom.js';
 import { History, QUALITY, stepsPerEpoch } from './history.js';
 
@@ -51,19 +51,8 @@ let run = null;
 let newest = null; // state and reason that are not drawn yet
 let actions = false;
 let playing = 0;
-let drawing = false;
 
-/** Draws once for many events. */
-function draw() {
-  if (drawing) {
-    return;
-  }
-  drawing = true;
-  setTimeout(() => {
-    drawing = false;
-    drawNow();
-  }, 50);
-}
+const draw = atMostEvery(50, drawNow);
 
 function drawNow() {
   if (newest !== null) {
