@@ -166,7 +166,9 @@ public final class GrpcServer implements AutoCloseable {
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
             .intercept(requests)
-            .intercept(new ServerMetrics(registry));
+            .intercept(new ServerMetrics(registry))
+            .intercept(new CallLog())
+            .intercept(new CallTrace.Interceptor());
     for (BindableService other : further) {
       builder.addService(requests.guard(other.bindService()));
     }

@@ -7,9 +7,11 @@ import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
 import dev.dcgan.server.GrpcLimitsOptions;
+import dev.dcgan.server.LogOptions;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
 import java.io.IOException;
 import java.time.Duration;
@@ -97,6 +99,8 @@ public final class ServeCommand implements Settings.Command {
 
   @Mixin private GrpcLimitsOptions grpcLimits = new GrpcLimitsOptions();
 
+  @Mixin private LogOptions logging = new LogOptions();
+
   @Option(
       names = "--cors-origin",
       paramLabel = "ORIGIN",
@@ -159,6 +163,7 @@ public final class ServeCommand implements Settings.Command {
         "--allow-unverified and --trusted-keys: expected one of them, because a version without a"
             + " manifest is not signed");
     grpcLimits.check(problems);
+    logging.check(problems);
     for (String origin : corsOrigins) {
       problems.requireMatches("--cors-origin", origin, ServeCommand::isOrigin, ORIGIN_RULE);
     }
@@ -180,6 +185,7 @@ public final class ServeCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    logging.apply();
     Provider chosen = runtime.chooseProvider();
     SamplerServer.Config config =
         new SamplerServer.Config(
@@ -204,6 +210,15 @@ public final class ServeCommand implements Settings.Command {
             grpcLimits.limits(),
             corsOrigins);
     Shutdown shutdown = Shutdown.onSignal();
+    try (Tracing tracing = Tracing.start("dcgan-sampler")) {
+      serve(config, shutdown);
+    }
+    log.info("ended");
+    return 0;
+  }
+
+  private void serve(SamplerServer.Config config, Shutdown shutdown)
+      throws IOException, InterruptedException {
     SamplerServer sampler =
         SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
     log.info(
@@ -215,8 +230,6 @@ public final class ServeCommand implements Settings.Command {
     shutdown.await();
     log.info("draining");
     sampler.drain(drainDelay, drainGrace);
-    log.info("ended");
-    return 0;
   }
 
   private static boolean isOrigin(String origin) {

@@ -10,6 +10,7 @@ import dev.dcgan.sampler.scheduling.QueuedRequest;
 import dev.dcgan.sampler.scheduling.TooLateException;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.GetLatentsResponse;
+import io.opentelemetry.context.Context;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
 
@@ -136,7 +137,10 @@ public final class ImageService {
                           submit(version, queued, request, index, count, workers);
                       return new ImageStream.Chunk<>(
                           made,
-                          made.thenApply(done -> encode(version, request, encoding, index, done)));
+                          made.thenApply(
+                              done ->
+                                  encode(
+                                      context.trace(), version, request, encoding, index, done)));
                     }
 
                     @Override
@@ -213,7 +217,7 @@ public final class ImageService {
     pending.onCancel(() -> images.cancel(false));
     var unused =
         images
-            .thenApply(made -> encode(version, request, encoding, 0, made))
+            .thenApply(made -> encode(context.trace(), version, request, encoding, 0, made))
             .whenComplete(
                 (result, failure) -> {
                   if (failure != null) {
@@ -248,16 +252,16 @@ public final class ImageService {
   }
 
   private static <T> ImageResult<T> encode(
+      Context trace,
       ServedVersion version,
       ImageRequest request,
       ResponseEncoding<T> encoding,
       long first,
       Images images) {
-    return new ImageResult<>(
-        encoding.encode(request, version, first, images),
-        version,
-        encoding.label(request),
-        images.count());
+    long start = System.nanoTime();
+    T encoded = encoding.encode(request, version, first, images);
+    RequestTrace.record(trace, images, start);
+    return new ImageResult<>(encoded, version, encoding.label(request), images.count());
   }
 
   /** Acquires a version and starts a step with it: here, or on a worker if that takes long. */

@@ -1,6 +1,7 @@
 package dev.dcgan.sampler.core;
 
 import dev.dcgan.sampler.scheduling.BatchScheduler;
+import io.opentelemetry.context.Context;
 import java.util.concurrent.Executor;
 
 /**
@@ -10,9 +11,10 @@ import java.util.concurrent.Executor;
  * @param deadline on the clock of {@link System#nanoTime}; of no meaning without {@code
  *     hasDeadline}
  * @param sender the executor from which responses are sent
+ * @param trace the trace that the spans of the request belong to; the root: none
  */
 public record RequestContext(
-    Object connection, boolean hasDeadline, long deadline, Executor sender) {
+    Object connection, boolean hasDeadline, long deadline, Executor sender, Context trace) {
 
   /** The time until the deadline, or {@link BatchScheduler#NO_DEADLINE}. */
   long nanosLeft() {

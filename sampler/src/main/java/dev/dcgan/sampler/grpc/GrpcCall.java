@@ -13,6 +13,7 @@ import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.core.ResponseSink;
 import dev.dcgan.server.CallConnection;
 import dev.dcgan.server.CallThread;
+import dev.dcgan.server.CallTrace;
 import dev.dcgan.server.Errors;
 import io.grpc.Context;
 import io.grpc.Deadline;
@@ -56,7 +57,8 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
             CallConnection.current(),
             deadline != null,
             deadline == null ? 0 : System.nanoTime() + deadline.timeRemaining(TimeUnit.NANOSECONDS),
-            CallThread.current());
+            CallThread.current(),
+            CallTrace.current());
     // One of the two ends every call: the first once the last byte was written to the connection,
     // which waits for the client to read.
     this.observer.setOnCloseHandler(this::close);

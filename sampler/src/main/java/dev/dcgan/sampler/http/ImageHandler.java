@@ -17,6 +17,7 @@ import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
+import io.opentelemetry.context.Context;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
@@ -127,7 +128,7 @@ public final class ImageHandler implements HttpPage {
       } else {
         PendingResponse<Reserved<ImageResult<GenerateResponse>>> pending =
             images.generate(
-                new RequestContext(call.connection(), true, deadline, workers),
+                new RequestContext(call.connection(), true, deadline, workers, Context.root()),
                 version,
                 request,
                 ENCODING);

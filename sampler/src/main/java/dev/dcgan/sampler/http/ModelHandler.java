@@ -15,6 +15,7 @@ import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.ServedModel;
+import io.opentelemetry.context.Context;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
@@ -96,7 +97,7 @@ public final class ModelHandler {
 
   /** Reading a manifest takes milliseconds: there is no deadline. */
   private static RequestContext context(HttpCall call) {
-    return new RequestContext(call.connection(), false, 0, Runnable::run);
+    return new RequestContext(call.connection(), false, 0, Runnable::run, Context.root());
   }
 
   private <T extends MessageOrBuilder> void respond(

@@ -454,6 +454,9 @@ public final class BatchScheduler implements AutoCloseable {
     List<BatchSlice> batch = queue.take(size, now, estimator.nanosPerImage());
     listener.queueChanged(queue.images() - before);
     for (BatchSlice slice : batch) {
+      if (slice.first() == 0) {
+        slice.task().started = now;
+      }
       listener.waited(now - slice.task().arrival);
     }
     return batch;

@@ -26,6 +26,9 @@ final class ImageTask {
   // Mutable state
   long arrival;
 
+  /** When the first of its images left the queue; guarded as {@code taken} is. */
+  long started;
+
   /** Images that batches have taken from the queue. */
   int taken;
 
@@ -85,6 +88,7 @@ final class ImageTask {
   }
 
   Images images() {
-    return new Images(output, count, result());
+    return new Images(
+        output, count, result(), new Images.Times(arrival, started, System.nanoTime()));
   }
 }

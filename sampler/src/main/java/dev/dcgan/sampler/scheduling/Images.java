@@ -7,4 +7,11 @@ package dev.dcgan.sampler.scheduling;
  *     be changed
  */
 @SuppressWarnings("ArrayRecordComponent") // Never compared.
-public record Images(Output output, int count, byte[] bytes) {}
+public record Images(Output output, int count, byte[] bytes, Times times) {
+
+  /**
+   * When they were queued, when the first of them left the queue, and when the last was made, on
+   * the clock of {@link System#nanoTime}.
+   */
+  public record Times(long queued, long started, long made) {}
+}

@@ -3,9 +3,11 @@ package dev.dcgan.trainer.cli;
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
 import dev.dcgan.server.GrpcLimitsOptions;
+import dev.dcgan.server.LogOptions;
 import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.metrics.DiskMetrics;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
@@ -74,6 +76,8 @@ public final class ServeCommand implements Settings.Command {
 
   @Mixin private GrpcLimitsOptions grpcLimits = new GrpcLimitsOptions();
 
+  @Mixin private LogOptions logging = new LogOptions();
+
   @Option(names = "--runs", paramLabel = "DIR", description = "Folder of the runs.")
   private Path runs = Path.of("runs");
 
@@ -116,6 +120,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--http-port", httpPort);
     tls.check(problems);
     grpcLimits.check(problems);
+    logging.check(problems);
     signing.check(problems);
     problems.require(
         dataRoot == null || Files.isDirectory(dataRoot),
@@ -130,6 +135,13 @@ public final class ServeCommand implements Settings.Command {
 
   @Override
   public Integer call() throws IOException, InterruptedException {
+    logging.apply();
+    try (Tracing tracing = Tracing.start("dcgan-trainer")) {
+      return serve();
+    }
+  }
+
+  private int serve() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
     TemporaryFolder.require(RunStore.cache(runs));
     // Loads the engine: the program ends here if a library does not load or the device does not

@@ -2,8 +2,10 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
+import dev.dcgan.server.LogOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
@@ -88,6 +90,8 @@ public final class TrainCommand implements Settings.Command {
 
   @Mixin private PublishOptions publish = new PublishOptions();
 
+  @Mixin private LogOptions logging = new LogOptions();
+
   @Option(
       names = "--http-port",
       paramLabel = "PORT",
@@ -120,11 +124,19 @@ public final class TrainCommand implements Settings.Command {
               + " new run with --init-from");
     }
     publish.check(problems);
+    logging.check(problems);
     problems.requirePort("--http-port", httpPort);
   }
 
   @Override
   public Integer call() throws IOException {
+    logging.apply();
+    try (Tracing tracing = Tracing.start("dcgan-trainer")) {
+      return train();
+    }
+  }
+
+  private int train() throws IOException {
     PrometheusRegistry registry = new PrometheusRegistry();
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
     TemporaryFolder.require(RunStore.cache(runs));

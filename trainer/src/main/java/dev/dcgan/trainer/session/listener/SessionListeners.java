@@ -51,7 +51,8 @@ public final class SessionListeners implements TrainingListener, AutoCloseable {
             new EvaluationListener(context, writer, bestEffort, board),
             new MonitorListener(context, writer),
             new BestListener(context, writer, bestEffort),
-            new PublishingListener(context, writer));
+            new PublishingListener(context, writer),
+            new TracingListener(context));
   }
 
   /** The run is continued from a checkpoint. */
