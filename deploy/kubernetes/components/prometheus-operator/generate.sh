@@ -10,6 +10,10 @@ apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:
   name: dcgan
+  labels:
+    app.kubernetes.io/name: dcgan
+    app.kubernetes.io/component: monitoring
+    app.kubernetes.io/part-of: dcgan
 spec:
   groups:
 EOF

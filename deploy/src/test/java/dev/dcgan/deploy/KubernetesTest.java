@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -46,12 +47,13 @@ class KubernetesTest {
         arguments("overlays/gpu", List.of("prometheus-operator")),
         arguments("overlays/gpu", List.of("annotations")),
         arguments("overlays/gpu", List.of("prometheus-operator", "tls")),
-        arguments("jobs/train", List.of("gpu")),
-        arguments("jobs/train", List.of("cpu")),
-        arguments("jobs/sweep", List.of("gpu")),
-        arguments("jobs/sweep", List.of("cpu")),
-        arguments("jobs/export", List.of("gpu")),
-        arguments("jobs/export", List.of("cpu")));
+        arguments("overlays/gpu-training", List.of("prometheus-operator")),
+        arguments("jobs/train", List.of("trainer-gpu")),
+        arguments("jobs/train", List.of("trainer-cpu")),
+        arguments("jobs/sweep", List.of("trainer-gpu")),
+        arguments("jobs/sweep", List.of("trainer-cpu")),
+        arguments("jobs/export", List.of("sampler-gpu")),
+        arguments("jobs/export", List.of("sampler-cpu")));
   }
 
   @ParameterizedTest(name = "{0} with {1}")
@@ -65,7 +67,16 @@ class KubernetesTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"overlays/cpu", "overlays/gpu", "jobs/train", "jobs/sweep", "jobs/export"})
+      strings = {
+        "storage",
+        "storage-one-node",
+        "overlays/cpu",
+        "overlays/gpu",
+        "overlays/gpu-training",
+        "jobs/train",
+        "jobs/sweep",
+        "jobs/export"
+      })
   void folder_renders(String folder) throws Exception {
     Kustomize.assumeHere();
     List<ObjectNode> trees = Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve(folder)));
@@ -93,29 +104,128 @@ class KubernetesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"cpu", "gpu"})
-  void images_areThoseOfComponent(String variant) throws Exception {
+  @CsvSource({"cpu, cpu, cpu", "gpu, cuda, cuda", "gpu-training, cuda, cpu"})
+  void images_areThoseOfTheDevice(String overlay, String trainer, String sampler)
+      throws Exception {
     Kustomize.assumeHere();
-    String file = "components/" + variant + "/kustomization.yaml";
-    List<String> images = new ArrayList<>();
-    for (JsonNode image :
-        Manifests.read(Files.readString(Kustomize.KUBERNETES.resolve(file))).get(0).get("images")) {
-      images.add(image.get("newName").asText() + ":" + image.get("newTag").asText());
+
+    assertThat(images(Rendered.alone("overlays/" + overlay, List.of("annotations"))))
+        .containsExactlyInAnyOrder(
+            "registry.example.com/dcgan/dcgan-trainer:0.1.0-" + trainer,
+            "registry.example.com/dcgan/dcgan-sampler:0.1.0-" + sampler);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"train, trainer", "sweep, trainer", "export, sampler"})
+  void jobImages_areThoseOfTheDevice(String job, String program) throws Exception {
+    Kustomize.assumeHere();
+    for (var tag : Map.of("cpu", "cpu", "gpu", "cuda").entrySet()) {
+      assertThat(
+              images(Rendered.alone("jobs/" + job, List.of(program + "-" + tag.getKey()))))
+          .containsExactly(
+              "registry.example.com/dcgan/dcgan-%s:0.1.0-%s".formatted(program, tag.getValue()));
     }
+  }
+
+  private static List<String> images(List<ObjectNode> trees) {
+    return Manifests.parse(trees).pods().stream()
+        .flatMap(pods -> pods.template().getSpec().getContainers().stream())
+        .map(Container::getImage)
+        .distinct()
+        .toList();
+  }
+
+  /** As a user does who has a registry. */
+  @Test
+  void imagesOfAnOwnOverlay_win() throws Exception {
+    Kustomize.assumeHere();
+
+    String yaml =
+        Kustomize.renderOwn(
+            """
+            apiVersion: kustomize.config.k8s.io/v1beta1
+            kind: Kustomization
+            namespace: dcgan
+            resources: [../../base]
+            components: [../../components/trainer-gpu, ../../components/sampler-cpu]
+            images:
+              - {name: dcgan-trainer, newName: registry.internal/ml/trainer}
+              - {name: dcgan-sampler, newName: registry.internal/ml/sampler, newTag: mine}
+            """);
+
+    assertThat(images(Manifests.read(yaml)))
+        .containsExactlyInAnyOrder(
+            "registry.internal/ml/trainer:0.1.0-cuda", "registry.internal/ml/sampler:mine");
+  }
+
+  @Test
+  void deletingAnOverlay_keepsNamespaceAndClaims() throws Exception {
+    Kustomize.assumeHere();
+    for (String overlay : List.of("cpu", "gpu", "gpu-training")) {
+      assertThat(Rendered.alone("overlays/" + overlay, List.of("annotations")))
+          .extracting(tree -> tree.path("kind").asText())
+          .doesNotContain("Namespace", "PersistentVolumeClaim");
+    }
+  }
+
+  @Test
+  void storageOfOneNode_isThatOfMany_otherwise() throws Exception {
+    Kustomize.assumeHere();
+    List<ObjectNode> many = Rendered.storage();
+    List<ObjectNode> one =
+        Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve("storage-one-node")));
+
+    assertThat(one.toString().replace("ReadWriteOnce", "ReadWriteMany"))
+        .isEqualTo(many.toString());
+    assertThat(one.toString()).contains("ReadWriteOnce").doesNotContain("ReadWriteMany");
+  }
+
+  @Test
+  void keda_takesThePlaceOfTheAutoscaler_withItsBounds() throws Exception {
+    Kustomize.assumeHere();
+    JsonNode scaler = object(Rendered.alone("overlays/cpu", List.of("annotations")), "Horizontal");
+    List<ObjectNode> trees = Rendered.alone("overlays/cpu", List.of("annotations", "keda"));
+    JsonNode scaled = object(trees, "ScaledObject");
+
+    assertThat(trees).noneMatch(tree -> tree.path("kind").asText().startsWith("Horizontal"));
+    assertThat(scaled.at("/spec/scaleTargetRef/name"))
+        .isEqualTo(scaler.at("/spec/scaleTargetRef/name"));
+    assertThat(scaled.at("/spec/minReplicaCount")).isEqualTo(scaler.at("/spec/minReplicas"));
+    assertThat(scaled.at("/spec/maxReplicaCount")).isEqualTo(scaler.at("/spec/maxReplicas"));
+    assertThat(scaled.at("/spec/advanced/horizontalPodAutoscalerConfig/behavior"))
+        .isEqualTo(scaler.at("/spec/behavior"));
+    JsonNode trigger = scaled.at("/spec/triggers/0/metadata");
+    assertThat(trigger.path("threshold"))
+        .isEqualTo(scaler.at("/spec/metrics/0/pods/target/averageValue"));
+    assertThat(trigger.path("query").asText())
+        .contains(scaler.at("/spec/metrics/0/pods/metric/name").asText());
+  }
+
+  private static JsonNode object(List<ObjectNode> trees, String kind) {
+    return trees.stream()
+        .filter(tree -> tree.path("kind").asText().startsWith(kind))
+        .findFirst()
+        .orElseThrow();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"overlays/gpu", "jobs/train", "jobs/sweep", "jobs/export"})
+  void objects_haveTheStandardLabels(String folder) throws Exception {
+    Kustomize.assumeHere();
     List<ObjectNode> trees =
-        new ArrayList<>(Rendered.with("overlays/" + variant, List.of("annotations")));
-    for (String job : List.of("train", "sweep", "export")) {
-      trees.addAll(Rendered.alone("jobs/" + job, List.of(variant)));
+        new ArrayList<>(
+            Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve(folder))));
+    trees.addAll(Rendered.storage());
+
+    for (ObjectNode tree : trees) {
+      assertThat(tree.at("/metadata/name").asText()).as(Manifests.name(tree)).contains("dcgan");
+      assertThat(tree.at("/metadata/labels/app.kubernetes.io~1name").asText())
+          .as(Manifests.name(tree))
+          .startsWith("dcgan");
+      assertThat(tree.at("/metadata/labels/app.kubernetes.io~1part-of").asText())
+          .as(Manifests.name(tree))
+          .isEqualTo("dcgan");
     }
-
-    List<String> used =
-        Manifests.parse(trees).pods().stream()
-            .flatMap(pods -> pods.template().getSpec().getContainers().stream())
-            .map(Container::getImage)
-            .distinct()
-            .toList();
-
-    assertThat(used).containsExactlyInAnyOrderElementsOf(images);
   }
 
   @Test
@@ -123,7 +233,7 @@ class KubernetesTest {
     Kustomize.assumeHere();
     List<ObjectNode> trees = new ArrayList<>(Rendered.with("overlays/gpu", List.of("annotations")));
     for (String job : List.of("train", "sweep", "export")) {
-      trees.addAll(Rendered.alone("jobs/" + job, List.of("gpu")));
+      trees.addAll(Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve("jobs/" + job))));
     }
 
     for (Pods pods : Manifests.parse(trees).pods()) {
@@ -134,7 +244,9 @@ class KubernetesTest {
           .as(pods.owner())
           .containsEntry("nvidia.com/gpu", new Quantity("1"));
       assertThat(pods.template().getSpec().getTolerations()).as(pods.owner()).hasSize(1);
-      assertThat(pods.template().getSpec().getNodeSelector()).as(pods.owner()).hasSize(1);
+      assertThat(pods.template().getSpec().getNodeSelector())
+          .as(pods.owner())
+          .containsOnlyKeys("kubernetes.io/arch", "nvidia.com/gpu.present");
       assertThat(environment.get("DCGAN_PROVIDER") + environment.get("DCGAN_DEVICE"))
           .as(pods.owner())
           .contains("cuda");
@@ -185,7 +297,10 @@ class KubernetesTest {
     List<ObjectNode> trees = new ArrayList<>();
     try (Stream<Path> files = Files.walk(Kustomize.KUBERNETES)) {
       for (Path file : (Iterable<Path>) files::iterator) {
-        if (file.toString().endsWith(".yaml") && !file.endsWith("kustomization.yaml")) {
+        // There are no models of KEDA's objects.
+        if (file.toString().endsWith(".yaml")
+            && !file.endsWith("kustomization.yaml")
+            && !file.endsWith("scaledobject.yaml")) {
           trees.addAll(Manifests.read(Files.readString(file)));
         }
       }

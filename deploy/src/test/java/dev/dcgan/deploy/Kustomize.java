@@ -58,6 +58,21 @@ final class Kustomize {
     }
   }
 
+  /** Renders a kustomization in a folder beside the overlays. */
+  static String renderOwn(String kustomization) throws IOException, InterruptedException {
+    Path copy = Files.createTempDirectory("kustomize");
+    try {
+      for (String part : new String[] {"kubernetes", "grafana"}) {
+        copy(DEPLOY.resolve(part), copy.resolve(part));
+      }
+      Path target = Files.createDirectory(copy.resolve("kubernetes/overlays/own"));
+      Files.writeString(target.resolve("kustomization.yaml"), kustomization);
+      return render(target);
+    } finally {
+      delete(copy);
+    }
+  }
+
   private static void copy(Path from, Path to) throws IOException {
     try (var files = Files.walk(from)) {
       for (Path file : (Iterable<Path>) files::iterator) {

@@ -15,23 +15,35 @@ final class Rendered {
       Map.of(
           "overlays/cpu", "annotations",
           "overlays/gpu", "prometheus-operator",
-          "jobs/train", "gpu",
-          "jobs/sweep", "gpu",
-          "jobs/export", "gpu");
+          "overlays/gpu-training", "prometheus-operator",
+          "jobs/train", "trainer-gpu",
+          "jobs/sweep", "trainer-gpu",
+          "jobs/export", "sampler-gpu");
 
   // Mutable state
   private static final Map<String, String> rendered = new HashMap<>();
 
   private Rendered() {}
 
-  /** The objects of an overlay, or of a job together with an overlay. */
+  /** The objects of an overlay, or of a job together with an overlay, and those of the storage. */
   static List<ObjectNode> with(String folder, List<String> components)
       throws IOException, InterruptedException {
     List<ObjectNode> trees = new ArrayList<>(alone(folder, components));
+    trees.addAll(storage());
     if (folder.startsWith("jobs/")) {
       trees.addAll(alone("overlays/gpu", List.of("prometheus-operator")));
     }
     return trees;
+  }
+
+  /** The namespace and the claims. */
+  static List<ObjectNode> storage() throws IOException, InterruptedException {
+    String yaml = rendered.get("storage");
+    if (yaml == null) {
+      yaml = Kustomize.render(Kustomize.KUBERNETES.resolve("storage"));
+      rendered.put("storage", yaml);
+    }
+    return Manifests.read(yaml);
   }
 
   /** The objects of the folder. */

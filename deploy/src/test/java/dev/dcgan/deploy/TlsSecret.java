@@ -31,7 +31,7 @@ final class TlsSecret {
               "-alias",
               "tls",
               "-dname",
-              "CN=sampler.dcgan.svc",
+              "CN=dcgan-sampler.dcgan.svc",
               "-keystore",
               store.toString(),
               "-storepass",
