@@ -97,11 +97,6 @@ public final class CallTrace {
   private static final class Headers implements TextMapGetter<Metadata> {
 
     @Override
-    public Iterable<String> keys(Metadata headers) {
-      return headers.keys();
-    }
-
-    @Override
     public @Nullable String get(@Nullable Metadata headers, String key) {
       return headers == null || key.endsWith(Metadata.BINARY_HEADER_SUFFIX)
           ? null

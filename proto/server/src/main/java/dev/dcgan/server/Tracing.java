@@ -52,6 +52,7 @@ public final class Tracing implements AutoCloseable {
                   () ->
                       Map.of(
                           "otel.service.name", service,
+                          "otel.exporter.otlp.protocol", "http/protobuf",
                           // Prometheus scrapes the metrics, and the log is on stderr.
                           "otel.metrics.exporter", "none",
                           "otel.logs.exporter", "none"))
@@ -61,7 +62,8 @@ public final class Tracing implements AutoCloseable {
       on = true;
       return new Tracing(sdk);
     } catch (ConfigurationException e) {
-      throw new IOException("variables OTEL_...: " + ErrorMessages.oneLine(e), e);
+      Throwable reason = e.getCause() == null ? e : e.getCause();
+      throw new IOException("variables OTEL_...: " + reason.getMessage(), e);
     }
   }
 
