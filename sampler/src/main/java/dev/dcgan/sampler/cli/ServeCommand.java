@@ -6,8 +6,8 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
+import dev.dcgan.server.AccessOptions;
 import dev.dcgan.server.GrpcLimitsOptions;
-import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Validator;
@@ -85,7 +85,12 @@ public final class ServeCommand implements Settings.Command {
           "HTTP port for the gallery (/), images, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9402;
 
-  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+  @Option(
+      names = "--no-http-images",
+      description = "Serve neither images nor the gallery over HTTP.")
+  private boolean noHttpImages;
+
+  @Mixin private AccessOptions access = new AccessOptions();
 
   @Option(
       names = "--max-connection-age",
@@ -152,7 +157,7 @@ public final class ServeCommand implements Settings.Command {
   public void check(Validator problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
-    tls.check(problems);
+    access.check(problems);
     repository.check(problems);
     problems.require(
         !(allowUnverified && repository.requiresSignatures()),
@@ -195,22 +200,27 @@ public final class ServeCommand implements Settings.Command {
             port,
             httpPort,
             maxConnectionAge,
-            tls.tls(),
+            access.tls(),
             runtime.settings(chosen),
             runtime.requestedProvider(),
             runtime.sessions(chosen),
             new BatchingPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
             batchTimeout,
             grpcLimits.limits(),
-            corsOrigins);
+            corsOrigins,
+            access.config(),
+            !noHttpImages);
     Shutdown shutdown = Shutdown.onSignal();
     SamplerServer sampler =
         SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
+    String scheme = access.tls() == null ? "http" : "https";
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, gallery on"
-            + " http://localhost:{}/?seed=42",
+        "gRPC on port {}, metrics on {}://localhost:{}/metrics, gallery on"
+            + " {}://localhost:{}/?seed=42",
         sampler.port(),
+        scheme,
         sampler.httpPort(),
+        scheme,
         sampler.httpPort());
     shutdown.await();
     log.info("draining");
