@@ -67,13 +67,13 @@ public final class ClientTlsOptions {
       paramLabel = "FILE",
       description =
           "File with the token of --tokens of the server, on one line. Sent to another machine only"
-              + " over TLS, or with --insecure.")
+              + " over TLS, or with --insecure-token.")
   private @Nullable Path tokenFile;
 
   @Option(
-      names = "--insecure",
-      description = "Send the token to another machine in plain text, too.")
-  private boolean insecure;
+      names = "--insecure-token",
+      description = "Send the token to another machine without TLS, too.")
+  private boolean insecureToken;
 
   /** Reports each invalid option. */
   public void check(Validator validator) {
@@ -101,11 +101,11 @@ public final class ClientTlsOptions {
    */
   public Target target(String address) throws IOException {
     boolean plain = !tls && ca == null && cert == null && key == null && authority == null;
-    if (plain && tokenFile != null && !insecure && !LOOPBACK.matcher(address).matches()) {
+    if (plain && tokenFile != null && !insecureToken && !LOOPBACK.matcher(address).matches()) {
       throw new IOException(
           "%s is not on this machine and TLS is off, so others could read the token; give --tls or"
                   .formatted(address)
-              + " --tls-ca, or --insecure");
+              + " --tls-ca, or --insecure-token");
     }
     return new Target(
         address,

@@ -77,8 +77,8 @@ class AccessControlTest {
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final List<AutoCloseable> open = new ArrayList<>();
   private Path tokens;
-  private GrpcServer server;
-  private HttpEndpoint endpoint;
+  private @Nullable GrpcServer server;
+  private @Nullable HttpEndpoint endpoint;
 
   @BeforeAll
   static void makeCertificates() throws Exception {
@@ -326,9 +326,9 @@ class AccessControlTest {
     } else {
       assertThatIOException()
           .isThrownBy(() -> options.target(target))
-          .withMessageContaining("--insecure");
+          .withMessageContaining("--insecure-token");
     }
-    for (String consent : List.of("--insecure", "--tls")) {
+    for (String consent : List.of("--insecure-token", "--tls")) {
       ClientTlsOptions other = new ClientTlsOptions();
       new CommandLine(other).parseArgs("--token-file", file.toString(), consent);
       assertThat(other.target(target).interceptors()).hasSize(1);
@@ -422,7 +422,7 @@ class AccessControlTest {
     }
     new CommandLine(client).parseArgs(args.toArray(String[]::new));
     ManagedChannel channel =
-        client.target("localhost:" + server.port()).open(Grpc::newChannelBuilder);
+        client.target("localhost:" + Objects.requireNonNull(server).port()).open(Grpc::newChannelBuilder);
     open.add(channel::shutdownNow);
     return channel;
   }
@@ -489,7 +489,8 @@ class AccessControlTest {
 
   private HttpResponse<byte[]> get(
       HttpClient client, String scheme, String path, @Nullable String header) throws Exception {
-    URI uri = URI.create("%s://localhost:%d%s".formatted(scheme, endpoint.port(), path));
+    int port = Objects.requireNonNull(endpoint).port();
+    URI uri = URI.create("%s://localhost:%d%s".formatted(scheme, port, path));
     HttpRequest.Builder request = HttpRequest.newBuilder(uri);
     if (header != null) {
       request.header("Authorization", header);

@@ -86,6 +86,13 @@ public final class ServeCommand implements Settings.Command {
   private int httpPort = 9402;
 
   @Option(
+      names = "--images-per-second",
+      paramLabel = "N",
+      description =
+          "Images per second for each caller (token, certificate or else address); 0: no limit.")
+  private int imagesPerSecond;
+
+  @Option(
       names = "--no-http-images",
       description = "Serve neither images nor the gallery over HTTP.")
   private boolean noHttpImages;
@@ -158,6 +165,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
     access.check(problems);
+    problems.requireRange("--images-per-second", imagesPerSecond, 0, 100_000_000);
     repository.check(problems);
     problems.require(
         !(allowUnverified && repository.requiresSignatures()),
@@ -209,6 +217,7 @@ public final class ServeCommand implements Settings.Command {
             grpcLimits.limits(),
             corsOrigins,
             access.config(),
+            imagesPerSecond,
             !noHttpImages);
     Shutdown shutdown = Shutdown.onSignal();
     SamplerServer sampler =

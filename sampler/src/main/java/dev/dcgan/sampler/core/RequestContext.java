@@ -7,12 +7,13 @@ import java.util.concurrent.Executor;
  * Who sent a request, and until when a response is of use.
  *
  * @param connection equal for requests of one connection
+ * @param caller equal for requests of one caller, on any connection
  * @param deadline on the clock of {@link System#nanoTime}; of no meaning without {@code
  *     hasDeadline}
  * @param sender the executor from which responses are sent
  */
 public record RequestContext(
-    Object connection, boolean hasDeadline, long deadline, Executor sender) {
+    Object connection, Object caller, boolean hasDeadline, long deadline, Executor sender) {
 
   /** The time until the deadline, or {@link BatchScheduler#NO_DEADLINE}. */
   long nanosLeft() {

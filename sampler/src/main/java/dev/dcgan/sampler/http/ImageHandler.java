@@ -127,7 +127,8 @@ public final class ImageHandler implements HttpPage {
       } else {
         PendingResponse<Reserved<ImageResult<GenerateResponse>>> pending =
             images.generate(
-                new RequestContext(call.connection(), true, deadline, workers),
+                new RequestContext(
+                    call.connection(), call.callerKey(), true, deadline, workers),
                 version,
                 request,
                 ENCODING);

@@ -96,7 +96,7 @@ public final class ModelHandler {
 
   /** Reading a manifest takes milliseconds: there is no deadline. */
   private static RequestContext context(HttpCall call) {
-    return new RequestContext(call.connection(), false, 0, Runnable::run);
+    return new RequestContext(call.connection(), call.callerKey(), false, 0, Runnable::run);
   }
 
   private <T extends MessageOrBuilder> void respond(

@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.server;
 
+import dev.dcgan.sampler.core.CallerQuota;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
@@ -60,6 +61,7 @@ public final class SamplerServer {
    * @param grpcLimits the limits for gRPC's clients
    * @param corsOrigins the web sites whose scripts may read images over HTTP
    * @param access who may reach and call the servers
+   * @param imagesPerSecond of each caller; 0: no limit
    * @param httpImages whether there are images, and the gallery, over HTTP
    */
   public record Config(
@@ -76,6 +78,7 @@ public final class SamplerServer {
       GrpcLimits grpcLimits,
       Set<String> corsOrigins,
       AccessConfig access,
+      int imagesPerSecond,
       boolean httpImages) {
 
     /** A configuration with the default limits, for clients that are no scripts of web sites. */
@@ -104,6 +107,7 @@ public final class SamplerServer {
           GrpcLimits.DEFAULT,
           Set.of(),
           AccessConfig.OPEN,
+          0,
           true);
     }
   }
@@ -182,7 +186,12 @@ public final class SamplerServer {
     ExecutorService workers = workers();
     ResponseBudget budget = new ResponseBudget(RESPONSE_BYTES);
     SamplerMetrics.responses(budget, registry);
-    ImageService images = new ImageService(watcher.models(), budget, workers);
+    ImageService images = 
+        new ImageService(
+            watcher.models(),
+            budget,
+            workers,
+            new CallerQuota(config.imagesPerSecond(), System::nanoTime));
     ModelService models = new ModelService(watcher.models(), budget);
     ServingState state = new ServingState();
     AccessControl access = AccessControl.start(config.access(), config.tls(), registry);
