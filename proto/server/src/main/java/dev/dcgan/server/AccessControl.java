@@ -329,7 +329,7 @@ public final class AccessControl implements AutoCloseable {
         "access denied: server={} call=\"{}\" address={} reason={} message=\"{}\" unlogged={}",
         request.server,
         request.what,
-        host(request.peer),
+        host(request.peer) instanceof InetAddress address ? address.getHostAddress() : "unknown",
         reason,
         status.getDescription(),
         others);

@@ -106,7 +106,7 @@ public final class TrainCommand implements Settings.Command {
       description =
           "Address that HTTP listens on; 0.0.0.0: all of the machine's, with --insecure."
               + " Default: localhost")
-  private InetAddress httpAddress = InetAddress.getLoopbackAddress();
+  private @Nullable InetAddress httpAddress;
 
   @Option(
       names = "--insecure",
@@ -139,9 +139,13 @@ public final class TrainCommand implements Settings.Command {
     publish.check(problems);
     problems.requirePort("--http-port", httpPort);
     problems.require(
-        insecure || httpAddress.isLoopbackAddress(),
+        insecure || listening().isLoopbackAddress(),
         "--http-address %s: other machines reach it, and nothing is encrypted; give --insecure"
-            .formatted(httpAddress.getHostAddress()));
+            .formatted(listening().getHostAddress()));
+  }
+
+  private InetAddress listening() {
+    return httpAddress == null ? InetAddress.getLoopbackAddress() : httpAddress;
   }
 
   @Override
@@ -163,7 +167,7 @@ public final class TrainCommand implements Settings.Command {
             Boolean.getBoolean("dcgan.terminal"));
     RunRecords records = new RunRecords(InstantSource.system());
     try (RunDashboard dashboard = 
-            RunDashboard.start(AccessConfig.at(httpAddress, httpPort), registry, records);
+            RunDashboard.start(AccessConfig.at(listening(), httpPort), registry, records);
         RunRecords.Hold resumed = found.isPresent() ? lock(records, found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
         return 0;
