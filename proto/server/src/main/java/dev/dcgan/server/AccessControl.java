@@ -49,8 +49,8 @@ import org.slf4j.LoggerFactory;
  * let them, and how many calls they have already. Thread-safe.
  *
  * <p>Roles are enforced if there is a file of tokens, or a client CA. Without the file, a
- * certificate is enough for everything. The file is reloaded when it changes; an invalid one changes
- * nothing and is logged once. Refusals are counted, and logged at most once every {@link
+ * certificate is enough for everything. The file is reloaded when it changes; an invalid one
+ * changes nothing and is logged once. Refusals are counted, and logged at most once every {@link
  * #LOG_INTERVAL}.
  */
 public final class AccessControl implements AutoCloseable {
@@ -283,7 +283,7 @@ public final class AccessControl implements AutoCloseable {
                           .formatted(certificate.getSubjectX500Principal().getName())));
     }
     throw Errors.unauthenticated(
-        "no credential; expected a token: authorization: Bearer TOKEN, --token-file of the clients");
+        "no credential; expected a token, as authorization: Bearer TOKEN or by --token-file");
   }
 
   private @Nullable Object count(Request request, Caller caller) {

@@ -42,7 +42,8 @@ public final class AccessOptions {
       names = "--max-calls-per-caller",
       paramLabel = "N",
       description =
-          "Maximum concurrent calls of one caller (token, certificate or else address); 0: no limit.")
+          "Maximum concurrent calls of one caller (token, certificate or else address); 0: no"
+              + " limit.")
   private int maxCalls;
 
   @Option(names = "--no-reflection", description = "Serve gRPC without reflection.")

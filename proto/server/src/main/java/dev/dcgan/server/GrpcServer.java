@@ -151,7 +151,8 @@ public final class GrpcServer implements AutoCloseable {
     HealthWatches watches = new HealthWatches();
     InvalidRequests requests = new InvalidRequests(System::nanoTime);
     health.setStatus(name, ServingStatus.NOT_SERVING);
-    ReloadingTls tls = config.tls == null ? null : new ReloadingTls(config.tls, ReloadingTls.Protocol.GRPC);
+    ReloadingTls tls =
+        config.tls == null ? null : new ReloadingTls(config.tls, ReloadingTls.Protocol.GRPC);
     boolean hasEpoll = Epoll.isAvailable();
     EventLoopGroup loops =
         new MultiThreadIoEventLoopGroup(

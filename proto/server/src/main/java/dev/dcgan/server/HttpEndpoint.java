@@ -47,8 +47,8 @@ import org.slf4j.LoggerFactory;
  * </ul>
  *
  * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
- * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With TLS and a
- * client CA, or with tokens, all but the last two of those paths need a {@link Role}.
+ * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With tokens,
+ * or TLS and a client CA, {@link AccessControl} admits requests; /healthz and /readyz are open.
  */
 public final class HttpEndpoint implements AutoCloseable {
 

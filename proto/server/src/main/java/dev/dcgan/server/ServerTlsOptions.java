@@ -29,7 +29,8 @@ public final class ServerTlsOptions {
   @Option(
       names = "--tls-client-ca",
       paramLabel = "FILE",
-      description = "PEM: require client certificates (mTLS) signed by one of these CAs; over HTTP except for"
+      description =
+          "PEM: require client certificates (mTLS) signed by one of these CAs; over HTTP except for"
               + " /healthz and /readyz.")
   private @Nullable Path clientCa;
 

@@ -299,7 +299,7 @@ class AccessControlTest {
 
   @ParameterizedTest
   @ValueSource(
-      strings = {"alice generate", "a b c", "alice generate sha256:12", "alice read subject:CN", ""})
+      strings = {"alice generate", "a b c", "a generate sha256:12", "alice read subject:CN", ""})
   void invalidFiles_areReported(String line) throws Exception {
     write(line);
     assertThatIOException()
@@ -421,8 +421,8 @@ class AccessControlTest {
       args.addAll(List.of("--token-file", file.toString()));
     }
     new CommandLine(client).parseArgs(args.toArray(String[]::new));
-    ManagedChannel channel =
-        client.target("localhost:" + Objects.requireNonNull(server).port()).open(Grpc::newChannelBuilder);
+    int port = Objects.requireNonNull(server).port();
+    ManagedChannel channel = client.target("localhost:" + port).open(Grpc::newChannelBuilder);
     open.add(channel::shutdownNow);
     return channel;
   }

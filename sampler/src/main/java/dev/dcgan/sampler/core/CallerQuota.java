@@ -9,9 +9,9 @@ import java.util.function.LongSupplier;
 /**
  * How many images per second each caller gets: a token bucket per caller. Thread-safe.
  *
- * <p>A bucket holds the images of one second. A request may begin while the bucket is not empty, and
- * then takes all its images, which may leave a debt: so requests of any size are possible, and a
- * caller gets no more than the rate in the long run.
+ * <p>A bucket holds the images of one second. A request may begin while the bucket is not empty,
+ * and then takes all its images, which may leave a debt: so requests of any size are possible, and
+ * a caller gets no more than the rate in the long run.
  */
 public final class CallerQuota {
 

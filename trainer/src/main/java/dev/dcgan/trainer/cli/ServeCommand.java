@@ -59,9 +59,9 @@ public final class ServeCommand implements Settings.Command {
       names = "--http-address",
       paramLabel = "ADDRESS",
       description =
-          "Address that HTTP listens on, if not --address. With localhost the dashboard has actions:"
-              + " start, stop, resume, publish, and checkpoints to download. Default: that of"
-              + " --address")
+          "Address that HTTP listens on, if not --address. With localhost the dashboard has"
+              + " actions: start, stop, resume, publish, and checkpoints to download. Default: that"
+              + " of --address")
   private @Nullable InetAddress httpAddress;
 
   @Option(

@@ -345,7 +345,8 @@ class DashboardHttpTest {
     RunStore store = new RunStore(folder, TestRunManager.CLOCK);
     store.create(Run.newBuilder().setConfig(config(1)).build());
     RunRecords records = new RunRecords(TestRunManager.CLOCK);
-    try (RunDashboard dashboard = RunDashboard.start(new InetSocketAddress(0), new PrometheusRegistry(), records)) {
+    InetSocketAddress any = new InetSocketAddress(0);
+    try (RunDashboard dashboard = RunDashboard.start(any, new PrometheusRegistry(), records)) {
       assertThat(get(dashboard.port(), "/v1/runs").body()).contains("\"runs\":[]");
       RunDirectory own = store.create(Run.newBuilder().setConfig(config(2)).build());
       try (RunRecords.Hold hold = records.lock(own).orElseThrow()) {

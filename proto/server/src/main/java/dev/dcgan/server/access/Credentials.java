@@ -50,7 +50,8 @@ public final class Credentials {
    */
   public static Credentials read(Path file) throws IOException {
     if (!Files.isReadable(file)) {
-      throw new IOException(file + ": cannot read the file; expected lines of NAME ROLES CREDENTIAL");
+      throw new IOException(
+          file + ": cannot read the file; expected lines of NAME ROLES CREDENTIAL");
     }
     if (Files.size(file) > MAX_BYTES) {
       throw new IOException(file + ": too large; expected at most 1 MiB");
