@@ -122,7 +122,7 @@ memory=()
 device=()
 if [ "$variant" = cuda ]; then device=(--env DCGAN_DEVICE=cpu --env DCGAN_PROVIDER=cpu); fi
 run() {
-  pod run --pull never --network host "${device[@]}" --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
+  pod run --pull never --network host --env DCGAN_INSECURE=true "${device[@]}" --ulimit nofile=20000:20000 --ulimit nproc=4096:4096 \
     --read-only --read-only-tmpfs=false --tmpfs /tmp:rw,noexec,nosuid,nodev,size=64m \
     --cap-drop ALL --security-opt no-new-privileges "$@"
 }

@@ -19,8 +19,10 @@ import java.util.List;
  *   the state does not allow it  FAILED_PRECONDITION
  *   a request id is used for
  *     another request            ALREADY_EXISTS
+ *   no valid credential          UNAUTHENTICATED
  *   an option of the server
- *     disables the operation     PERMISSION_DENIED
+ *     disables the operation, or
+ *     the caller lacks the role  PERMISSION_DENIED
  *   queue full, unread responses,
  *     out of memory, disk full   RESOURCE_EXHAUSTED   google.rpc.RetryInfo
  *   the deadline cannot be met   DEADLINE_EXCEEDED
@@ -86,6 +88,11 @@ public final class Errors {
   /** The state of a resource does not allow the request; the client must change the state first. */
   public static StatusRuntimeException failedPrecondition(String description) {
     return status(Status.FAILED_PRECONDITION, description);
+  }
+
+  /** The caller has no valid credential; the description says what was expected. */
+  static StatusRuntimeException unauthenticated(String description) {
+    return status(Status.UNAUTHENTICATED, description);
   }
 
   /** An option of the server disables the operation; the description names the option. */

@@ -83,13 +83,31 @@ public final class GrpcServer implements AutoCloseable {
    *     discovers other replicas; calls in flight complete. Zero disables the limit
    * @param tls the TLS files, or null for plain text
    * @param limits the limits for clients
+   * @param access who may call; the caller closes it
    */
   public record Config(
       int port,
       boolean handlersBlock,
       Duration maxConnectionAge,
       @Nullable ServerTls tls,
-      GrpcLimits limits) {
+      GrpcLimits limits,
+      AccessControl access) {
+
+    /** A configuration for everyone who reaches it, or has a certificate. */
+    public Config(
+        int port,
+        boolean handlersBlock,
+        Duration maxConnectionAge,
+        @Nullable ServerTls tls,
+        GrpcLimits limits) {
+      this(
+          port,
+          handlersBlock,
+          maxConnectionAge,
+          tls,
+          limits,
+          AccessControl.open(AccessControl.requiresCertificate(tls)));
+    }
 
     /** A configuration with {@link GrpcLimits#DEFAULT}. */
     public Config(
@@ -133,7 +151,8 @@ public final class GrpcServer implements AutoCloseable {
     HealthWatches watches = new HealthWatches();
     InvalidRequests requests = new InvalidRequests(System::nanoTime);
     health.setStatus(name, ServingStatus.NOT_SERVING);
-    ReloadingTls tls = config.tls == null ? null : new ReloadingTls(config.tls);
+    ReloadingTls tls =
+        config.tls == null ? null : new ReloadingTls(config.tls, ReloadingTls.Protocol.GRPC);
     boolean hasEpoll = Epoll.isAvailable();
     EventLoopGroup loops =
         new MultiThreadIoEventLoopGroup(
@@ -144,7 +163,7 @@ public final class GrpcServer implements AutoCloseable {
         Executors.newFixedThreadPool(
             Math.max(2, Runtime.getRuntime().availableProcessors()), Threads.named("grpc"));
     NettyServerBuilder builder =
-        NettyServerBuilder.forPort(config.port)
+        NettyServerBuilder.forAddress(config.access.config().at(config.port))
             .channelType(hasEpoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
@@ -159,18 +178,24 @@ public final class GrpcServer implements AutoCloseable {
             .addService(requests.guard(service.bindService()))
             .addService(
                 requests.guard(ServerInterceptors.intercept(health.getHealthService(), watches)))
-            .addService(requests.guard(ProtoReflectionServiceV1.newInstance().bindService()))
-            .addService(requests.guard(ProtoReflectionService.newInstance().bindService()))
             .addStreamTracerFactory(requests)
             // The interceptor that is added last is called first.
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
             .intercept(requests)
+            .intercept(config.access.interceptor())
             .intercept(new ServerMetrics(registry))
             .intercept(new CallLog())
             .intercept(new CallTrace.Interceptor());
+    config.access.requireRules(service.bindService());
     for (BindableService other : further) {
+      config.access.requireRules(other.bindService());
       builder.addService(requests.guard(other.bindService()));
+    }
+    if (config.access.config().reflection()) {
+      builder
+          .addService(requests.guard(ProtoReflectionServiceV1.newInstance().bindService()))
+          .addService(requests.guard(ProtoReflectionService.newInstance().bindService()));
     }
     if (tls != null) {
       builder.sslContext(tls.context());

@@ -1,5 +1,7 @@
 package dev.dcgan.server;
 
+import dev.dcgan.server.access.Caller;
+import dev.dcgan.server.access.Role;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufOutputStream;
 import io.netty.channel.Channel;
@@ -10,6 +12,7 @@ import io.netty.handler.codec.http.DefaultFullHttpResponse;
 import io.netty.handler.codec.http.DefaultHttpHeaders;
 import io.netty.handler.codec.http.DefaultHttpResponse;
 import io.netty.handler.codec.http.EmptyHttpHeaders;
+import io.netty.handler.codec.http.HttpChunkedInput;
 import io.netty.handler.codec.http.HttpHeaderNames;
 import io.netty.handler.codec.http.HttpHeaderValues;
 import io.netty.handler.codec.http.HttpHeaders;
@@ -20,6 +23,8 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.handler.ssl.SslHandler;
+import io.netty.handler.stream.ChunkedNioFile;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
@@ -29,8 +34,10 @@ import java.time.Duration;
 import java.time.ZoneOffset;
 import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
+import java.util.Base64;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -41,8 +48,11 @@ import org.jspecify.annotations.Nullable;
 public final class HttpCall {
 
   private static final int MAX_LINE_LENGTH = 500;
+  private static final String BASIC = "Basic ";
+  private static final String PUBLIC = "public";
   // Smaller responses wait for the client outside the slots for pages.
   private static final int SMALL_BODY_BYTES = 256 << 10;
+  private static final int CHUNK_BYTES = 64 << 10;
   private static final Duration MAX_SEND_TIME = Duration.ofMinutes(2);
   private static final Duration MAX_FILE_SEND_TIME = Duration.ofMinutes(30);
 
@@ -57,6 +67,7 @@ public final class HttpCall {
 
   // Mutable state
   private int code = -1;
+  private Caller caller = Caller.anonymous("");
   private boolean streaming;
 
   /**
@@ -135,6 +146,48 @@ public final class HttpCall {
     return request.headers().getAll(name);
   }
 
+  /** Who sent the request. */
+  public Caller caller() {
+    return caller;
+  }
+
+  /** Set by the router, before the page is asked. */
+  void setCaller(Caller caller) {
+    this.caller = caller;
+  }
+
+  /** Stands for the caller: equal for requests of one caller. */
+  public Object callerKey() {
+    return caller.authenticated() ? caller.name() : AccessControl.host(channel.remoteAddress());
+  }
+
+  /** What is known of the caller. */
+  AccessControl.Request access(Set<Role> needed) {
+    SslHandler tls = channel.pipeline().get(SslHandler.class);
+    return new AccessControl.Request(
+        "http",
+        method() + " " + path(),
+        needed,
+        token(),
+        AccessControl.certificate(tls == null ? null : tls.engine().getSession()),
+        channel.remoteAddress());
+  }
+
+  /** The token: a bearer token, or the password that a browser has asked for (Basic). */
+  private @Nullable String token() {
+    String header = request.headers().get(HttpHeaderNames.AUTHORIZATION);
+    if (header == null || !header.regionMatches(true, 0, BASIC, 0, BASIC.length())) {
+      return header == null ? null : AccessControl.bearer(header);
+    }
+    try {
+      byte[] decoded = Base64.getDecoder().decode(header.substring(BASIC.length()).strip());
+      String credentials = new String(decoded, StandardCharsets.UTF_8);
+      return credentials.substring(credentials.indexOf(':') + 1);
+    } catch (IllegalArgumentException e) {
+      return ""; // Which is no valid token.
+    }
+  }
+
   /** Stands for the connection of the request: equal for requests of one connection. */
   public Object connection() {
     return channel.id();
@@ -211,11 +264,11 @@ public final class HttpCall {
 
   /** Sends a file as it is now, however large, and waits until the client has it. */
   public void sendFile(Path file) throws IOException {
-    FileChannel content = FileChannel.open(file); // Closed with the region.
-    DefaultFileRegion region = new DefaultFileRegion(content, 0, content.size());
-    header("Content-Length", Long.toString(region.count()));
+    FileChannel content = FileChannel.open(file); // Closed when it is sent.
+    long size = content.size();
+    header("Content-Length", Long.toString(size));
     if (isHead()) {
-      region.release();
+      content.close();
       sendHeaders(200);
       return;
     }
@@ -223,8 +276,14 @@ public final class HttpCall {
     var unused =
         channel.write(
             new DefaultHttpResponse(HttpVersion.HTTP_1_1, HttpResponseStatus.OK, headers));
-    var unusedToo = channel.write(region);
-    ChannelFuture written = channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    ChannelFuture written;
+    if (channel.pipeline().get(SslHandler.class) == null) {
+      var unusedToo = channel.write(new DefaultFileRegion(content, 0, size));
+      written = channel.writeAndFlush(LastHttpContent.EMPTY_LAST_CONTENT);
+    } else { // The kernel cannot encrypt what it sends.
+      ChunkedNioFile chunks = new ChunkedNioFile(content, 0, size, CHUNK_BYTES);
+      written = channel.writeAndFlush(new HttpChunkedInput(chunks));
+    }
     closeAfter(written);
     await(written, MAX_FILE_SEND_TIME);
   }
@@ -265,6 +324,11 @@ public final class HttpCall {
 
   private void begin(int code) {
     header("Date", DateTimeFormatter.RFC_1123_DATE_TIME.format(ZonedDateTime.now(ZoneOffset.UTC)));
+    String caching = headers.get(HttpHeaderNames.CACHE_CONTROL);
+    if (caller.authenticated() && caching != null && caching.startsWith(PUBLIC)) {
+      // A shared cache would give it to callers without a credential.
+      header("Cache-Control", "private" + caching.substring(PUBLIC.length()));
+    }
     HttpUtil.setKeepAlive(headers, request.protocolVersion(), keepAlive);
     this.code = code;
   }

@@ -5,6 +5,7 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelFuture;
 import io.netty.channel.ChannelInitializer;
 import io.netty.channel.ChannelOption;
+import io.netty.channel.ChannelPipeline;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.group.ChannelGroup;
@@ -12,6 +13,8 @@ import io.netty.channel.group.DefaultChannelGroup;
 import io.netty.channel.nio.NioIoHandler;
 import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.netty.handler.codec.http.HttpServerCodec;
+import io.netty.handler.ssl.SslContext;
+import io.netty.handler.stream.ChunkedWriteHandler;
 import io.netty.util.concurrent.GlobalEventExecutor;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -28,6 +31,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -43,8 +47,8 @@ import org.slf4j.LoggerFactory;
  * </ul>
  *
  * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
- * reserved: neither slow pages nor slow clients block them. See {@link Limits}. The endpoint has
- * neither TLS nor authentication: run it in a trusted network or behind a proxy.
+ * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With tokens,
+ * or TLS and a client CA, {@link AccessControl} admits requests; /healthz and /readyz are open.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
@@ -97,6 +101,7 @@ public final class HttpEndpoint implements AutoCloseable {
   private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
   private final List<ExecutorService> executors;
   private final HttpRouter router;
+  private final @Nullable ReloadingTls tls;
   private final Channel server;
 
   // Mutable state
@@ -108,7 +113,9 @@ public final class HttpEndpoint implements AutoCloseable {
       PrometheusRegistry registry,
       Map<String, HttpPage> pages,
       Set<String> corsOrigins,
-      Limits limits)
+      Limits limits,
+      @Nullable ServerTls files,
+      AccessControl access)
       throws IOException {
     ExecutorService health = pool("http-health", 1, MAX_QUICK_REQUESTS);
     // A metric may hang, for example with the file system that it measures.
@@ -129,7 +136,7 @@ public final class HttpEndpoint implements AutoCloseable {
                 page instanceof StaticAsset
                     ? new HttpRouter.Route(page, assets, null)
                     : new HttpRouter.Route(page, slow, cors)));
-    router = new HttpRouter(routes, metrics, limits.maxWait, registry);
+    router = new HttpRouter(routes, metrics, limits.maxWait, access, registry);
     HttpConnections connections =
         new HttpConnections(
             limits.connections,
@@ -139,6 +146,8 @@ public final class HttpEndpoint implements AutoCloseable {
                 new Semaphore(limits.streams), limits.stalled.dividedBy(2), limits.stalled),
             router::maxBody,
             router::accept);
+    tls = files == null ? null : new ReloadingTls(files, ReloadingTls.Protocol.HTTP);
+    SslContext encryption = tls == null ? null : tls.context();
     // One thread: it only parses requests and writes responses.
     loop = new MultiThreadIoEventLoopGroup(1, Threads.named("http-io"), NioIoHandler.newFactory());
     ChannelFuture bound =
@@ -154,11 +163,16 @@ public final class HttpEndpoint implements AutoCloseable {
                   @Override
                   protected void initChannel(Channel channel) {
                     open.add(channel);
-                    channel
-                        .pipeline()
-                        .addLast(
-                            new HttpServerCodec(MAX_LINE_BYTES, MAX_HEADER_BYTES, MAX_CHUNK_BYTES),
-                            connections.new Handler());
+                    ChannelPipeline pipeline = channel.pipeline();
+                    if (encryption != null) {
+                      pipeline.addLast(encryption.newHandler(channel.alloc()));
+                    }
+                    pipeline.addLast(
+                        new HttpServerCodec(MAX_LINE_BYTES, MAX_HEADER_BYTES, MAX_CHUNK_BYTES));
+                    if (encryption != null) {
+                      pipeline.addLast(new ChunkedWriteHandler()); // For files.
+                    }
+                    pipeline.addLast(connections.new Handler());
                   }
                 })
             .bind(address)
@@ -217,8 +231,40 @@ public final class HttpEndpoint implements AutoCloseable {
       Set<String> corsOrigins,
       Limits limits)
       throws IOException {
+    return start(
+        address, registry, pages, corsOrigins, limits, null, AccessControl.open(false));
+  }
+
+  /**
+   * As {@link #start(int, PrometheusRegistry, Map, Set)}, encrypted and for callers with a role.
+   *
+   * @param address with the TCP port, or 0 for any free port
+   * @param tls null: plain text
+   * @param access who may make which request; the caller closes it
+   * @throws IOException if the port cannot be bound, or a TLS file is invalid
+   */
+  public static HttpEndpoint start(
+      InetSocketAddress address,
+      PrometheusRegistry registry,
+      Map<String, HttpPage> pages,
+      Set<String> corsOrigins,
+      @Nullable ServerTls tls,
+      AccessControl access)
+      throws IOException {
+    return start(address, registry, pages, corsOrigins, Limits.DEFAULT, tls, access);
+  }
+
+  static HttpEndpoint start(
+      InetSocketAddress address,
+      PrometheusRegistry registry,
+      Map<String, HttpPage> pages,
+      Set<String> corsOrigins,
+      Limits limits,
+      @Nullable ServerTls tls,
+      AccessControl access)
+      throws IOException {
     JvmMetrics.builder().register(registry);
-    return new HttpEndpoint(address, registry, pages, corsOrigins, limits);
+    return new HttpEndpoint(address, registry, pages, corsOrigins, limits, tls, access);
   }
 
   public int port() {
@@ -259,6 +305,9 @@ public final class HttpEndpoint implements AutoCloseable {
     loop.shutdownGracefully(0, STOP_TIME.toMillis(), TimeUnit.MILLISECONDS)
         .awaitUninterruptibly(STOP_TIME.toMillis());
     executors.forEach(ExecutorService::shutdownNow);
+    if (tls != null) {
+      tls.close();
+    }
   }
 
   private static HttpRouter.Route health(HttpPage page, ExecutorService executor) {

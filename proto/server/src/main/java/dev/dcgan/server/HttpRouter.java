@@ -1,6 +1,9 @@
 package dev.dcgan.server;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.server.access.AccessRules;
+import dev.dcgan.server.access.Role;
+import io.grpc.StatusRuntimeException;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
 import io.prometheus.metrics.core.metrics.Counter;
@@ -8,6 +11,7 @@ import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.NavigableMap;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.RejectedExecutionException;
@@ -40,6 +44,7 @@ final class HttpRouter {
   private final String expected;
   private final ExecutorService refusals;
   private final Duration maxWait;
+  private final AccessControl access;
   private final Counter requests;
 
   // Mutable state
@@ -51,13 +56,17 @@ final class HttpRouter {
    * @param routes by path; {@code /a/*} is for all paths below {@code /a/} that have no route
    * @param refusals runs what needs no page
    * @param maxWait the time that a request may wait for its executor
+   * @param access who may make which request
    */
   HttpRouter(
       NavigableMap<String, Route> routes,
       ExecutorService refusals,
       Duration maxWait,
+      AccessControl access,
       PrometheusRegistry registry) {
     this.routes = new TreeMap<>(routes);
+    this.access = access;
+    routes.forEach((path, route) -> access.requireRules(path, route.page));
     // Without the files of the page at /.
     expected =
         routes.keySet().stream()
@@ -189,7 +198,41 @@ final class HttpRouter {
       } else if (call.age().compareTo(maxWait) > 0) {
         busy(call);
       } else {
-        route.page.serve(call);
+        admitAndServe(route.page, call);
+      }
+    }
+  }
+
+  private void admitAndServe(HttpPage page, HttpCall call) throws IOException {
+    Set<Role> needed =
+        AccessRules.path(call.isPost(), call.path()).orElse(Set.of(Role.ADMIN));
+    AccessControl.Admission admission;
+    try {
+      admission = access.admit(call.access(needed));
+    } catch (StatusRuntimeException e) {
+      String line = String.valueOf(e.getStatus().getDescription());
+      switch (e.getStatus().getCode()) {
+        case UNAUTHENTICATED -> {
+          // Makes a browser ask for a name, which may be any, and a password: the token.
+          call.header("WWW-Authenticate", "Basic realm=\"dcgan token\", charset=\"UTF-8\"");
+          call.text(401, line);
+        }
+        case PERMISSION_DENIED -> call.text(403, line);
+        default -> {
+          call.header("Retry-After", "1");
+          call.text(429, line);
+        }
+      }
+      return;
+    }
+    call.setCaller(admission.caller());
+    try {
+      page.serve(call);
+    } finally {
+      if (call.isStreaming()) {
+        call.whenClosed(admission::close);
+      } else {
+        admission.close();
       }
     }
   }

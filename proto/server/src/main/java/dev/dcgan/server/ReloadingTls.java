@@ -37,11 +37,28 @@ import org.slf4j.LoggerFactory;
  */
 final class ReloadingTls implements AutoCloseable {
 
+  /** Who speaks over the connections. */
+  enum Protocol {
+    /** Requires a client certificate if there is a client CA. */
+    GRPC("grpc", ClientAuth.REQUIRE),
+    /** Asks for one, because probes have none; {@link AccessControl} requires it elsewhere. */
+    HTTP("http", ClientAuth.OPTIONAL);
+
+    private final String label;
+    private final ClientAuth clientAuth;
+
+    Protocol(String label, ClientAuth clientAuth) {
+      this.label = label;
+      this.clientAuth = clientAuth;
+    }
+  }
+
   private record Credentials(Pem.Identity identity, List<X509Certificate> clientCa) {}
 
   private static final Logger log = LoggerFactory.getLogger(ReloadingTls.class);
 
   private final ServerTls files;
+  private final Protocol protocol;
   private final ScheduledExecutorService scheduler =
       Executors.newSingleThreadScheduledExecutor(Threads.named("tls"));
 
@@ -63,8 +80,9 @@ final class ReloadingTls implements AutoCloseable {
    *
    * @throws IOException if a file is invalid
    */
-  ReloadingTls(ServerTls files) throws IOException {
+  ReloadingTls(ServerTls files, Protocol protocol) throws IOException {
     this.files = files;
+    this.protocol = protocol;
     List<String> warnings = new ArrayList<>();
     current = new Credentials(readIdentity(warnings::add), readClientCa(warnings::add));
     context = createContext(current);
@@ -176,14 +194,16 @@ final class ReloadingTls implements AutoCloseable {
    *
    * <p>The context uses the JDK's TLS, which needs no native library.
    */
-  private static SslContext createContext(Credentials credentials) throws IOException {
+  private SslContext createContext(Credentials credentials) throws IOException {
     SslContextBuilder builder =
         SslContextBuilder.forServer(credentials.identity.key(), credentials.identity.chain());
     if (!credentials.clientCa.isEmpty()) {
-      builder.trustManager(credentials.clientCa).clientAuth(ClientAuth.REQUIRE);
+      builder.trustManager(credentials.clientCa).clientAuth(protocol.clientAuth);
     }
     try {
-      return GrpcSslContexts.configure(builder, SslProvider.JDK).build();
+      return protocol == Protocol.GRPC
+          ? GrpcSslContexts.configure(builder, SslProvider.JDK).build()
+          : builder.sslProvider(SslProvider.JDK).build();
     } catch (SSLException e) {
       throw new IOException("cannot create the TLS context: " + e.getMessage(), e);
     }
@@ -211,12 +231,13 @@ final class ReloadingTls implements AutoCloseable {
     lastWarnings = warnings;
   }
 
-  private static void logCertificate(Credentials credentials) {
+  private void logCertificate(Credentials credentials) {
     X509Certificate own = credentials.identity.chain().get(0);
     log.info(
-        "TLS certificate loaded: subject={} valid_until={} client_certificates={}",
+        "TLS certificate loaded: subject={} valid_until={} client_certificates={} server={}",
         own.getSubjectX500Principal(),
         own.getNotAfter().toInstant(),
-        credentials.clientCa.isEmpty() ? "optional" : "required");
+        credentials.clientCa.isEmpty() ? "optional" : "required",
+        protocol.label);
   }
 }

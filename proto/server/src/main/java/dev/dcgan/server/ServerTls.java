@@ -5,7 +5,8 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The TLS configuration of a {@link GrpcServer}; see {@link ServerTlsOptions}.
+ * The TLS configuration of a {@link GrpcServer} and an {@link HttpEndpoint}; see {@link
+ * ServerTlsOptions}.
  *
  * @param certificates PEM: the server's certificate first, then the intermediate certificates
  * @param key PEM, PKCS#8: the server's private key

@@ -5,7 +5,7 @@ import java.time.Duration;
 import org.jspecify.annotations.Nullable;
 import picocli.CommandLine.Option;
 
-/** The TLS options of a gRPC server. */
+/** The TLS options of the servers of a program. */
 public final class ServerTlsOptions {
 
   // Kubernetes takes about as long to update a mounted Secret.
@@ -16,8 +16,8 @@ public final class ServerTlsOptions {
       names = "--tls-cert",
       paramLabel = "FILE",
       description =
-          "PEM: the server's certificate chain, its own certificate first. Enables TLS for gRPC;"
-              + " requires --tls-key. The files are reloaded when they change.")
+          "PEM: the server's certificate chain, its own certificate first. Enables TLS for gRPC and"
+              + " HTTP; requires --tls-key. The files are reloaded when they change.")
   private @Nullable Path cert;
 
   @Option(
@@ -29,7 +29,9 @@ public final class ServerTlsOptions {
   @Option(
       names = "--tls-client-ca",
       paramLabel = "FILE",
-      description = "PEM: require client certificates (mTLS) signed by one of these CAs.")
+      description =
+          "PEM: require client certificates (mTLS) signed by one of these CAs; over HTTP except for"
+              + " /healthz and /readyz.")
   private @Nullable Path clientCa;
 
   /** Reports each missing or invalid file. */

@@ -1,6 +1,7 @@
 package dev.dcgan.server;
 
 import io.grpc.ChannelCredentials;
+import io.grpc.ClientInterceptor;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.ManagedChannelBuilder;
@@ -21,17 +22,22 @@ import org.jspecify.annotations.Nullable;
  *
  * @param address {@code host:port}, or another name that gRPC resolves
  * @param credentials plain text or TLS
+ * @param interceptors add the credential of the caller
  * @param authority the host name in the server's certificate, as validated by {@link
  *     ClientTlsOptions}; null: the host name of the address
  */
-public record Target(String address, ChannelCredentials credentials, @Nullable String authority) {
+public record Target(
+    String address,
+    ChannelCredentials credentials,
+    @Nullable String authority,
+    List<ClientInterceptor> interceptors) {
 
   // gRPC's description if the server closed the connection without an error on our side.
   private static final String CLOSED = "Network closed for unknown reason";
 
   /** A server that is called without TLS. */
   public static Target plain(String address) {
-    return new Target(address, InsecureChannelCredentials.create(), null);
+    return new Target(address, InsecureChannelCredentials.create(), null, List.of());
   }
 
   /**
@@ -42,7 +48,7 @@ public record Target(String address, ChannelCredentials credentials, @Nullable S
    */
   public ManagedChannel open(
       BiFunction<String, ChannelCredentials, ManagedChannelBuilder<?>> builder) throws IOException {
-    ManagedChannelBuilder<?> channel = builder.apply(address, credentials);
+    ManagedChannelBuilder<?> channel = builder.apply(address, credentials).intercept(interceptors);
     if (authority != null) {
       channel.overrideAuthority(authority);
     }

@@ -236,7 +236,11 @@ class TlsOptionsTest {
   @ValueSource(strings = {"", "a b", "there:port", "://", "dns:///a b", "dns:///"})
   void anAddressThatIsNone_isBlamedOnTheTarget(String address) {
     Target target =
-        new Target(address, InsecureChannelCredentials.create(), "the.name.in.the.certificate");
+        new Target(
+            address,
+            InsecureChannelCredentials.create(),
+            "the.name.in.the.certificate",
+            List.of());
     assertThatIOException()
         .isThrownBy(() -> target.open(Grpc::newChannelBuilder).shutdownNow())
         .withMessageStartingWith("'" + address + "' is not a valid target (")

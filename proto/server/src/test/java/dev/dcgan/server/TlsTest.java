@@ -225,7 +225,7 @@ class TlsTest {
     ServerTls files =
         new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER, NEVER);
     try (CapturedLog log = new CapturedLog(ReloadingTls.class);
-        ReloadingTls tls = new ReloadingTls(files)) {
+        ReloadingTls tls = new ReloadingTls(files, ReloadingTls.Protocol.GRPC)) {
       assertThat(log.lines())
           .singleElement()
           .asString()
@@ -264,7 +264,7 @@ class TlsTest {
     place("served");
     ServerTls files =
         new ServerTls(folder.resolve("tls.crt"), folder.resolve("tls.key"), null, NEVER, NEVER);
-    ReloadingTls tls = new ReloadingTls(files);
+    ReloadingTls tls = new ReloadingTls(files, ReloadingTls.Protocol.GRPC);
     try (CapturedLog log = new CapturedLog(ReloadingTls.class)) {
       tls.close();
       Files.delete(files.key());
@@ -313,7 +313,7 @@ class TlsTest {
     String stranger = "INFO TLS certificate loaded: subject=CN=stranger";
     String wrong = "WARN TLS files are not reloaded: ";
     try (CapturedLog log = new CapturedLog(ReloadingTls.class);
-        ReloadingTls tls = new ReloadingTls(files)) {
+        ReloadingTls tls = new ReloadingTls(files, ReloadingTls.Protocol.GRPC)) {
       Files.copy(certificates.crt("late"), clientCa, StandardCopyOption.REPLACE_EXISTING);
       tls.reload();
       replace("stranger");

@@ -6,9 +6,9 @@ import dev.dcgan.sampler.runtime.Provider;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.server.SamplerServer;
+import dev.dcgan.server.AccessOptions;
 import dev.dcgan.server.GrpcLimitsOptions;
 import dev.dcgan.server.LogOptions;
-import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Tracing;
@@ -87,7 +87,19 @@ public final class ServeCommand implements Settings.Command {
           "HTTP port for the gallery (/), images, /metrics, /healthz and /readyz; 0: any free port.")
   private int httpPort = 9402;
 
-  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+  @Option(
+      names = "--images-per-second",
+      paramLabel = "N",
+      description =
+          "Images per second for each caller (token, certificate or else address); 0: no limit.")
+  private int imagesPerSecond;
+
+  @Option(
+      names = "--no-http-images",
+      description = "Serve neither images nor the gallery over HTTP.")
+  private boolean noHttpImages;
+
+  @Mixin private AccessOptions access = new AccessOptions();
 
   @Option(
       names = "--max-connection-age",
@@ -156,7 +168,8 @@ public final class ServeCommand implements Settings.Command {
   public void check(Validator problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
-    tls.check(problems);
+    access.check(problems);
+    problems.requireRange("--images-per-second", imagesPerSecond, 0, 100_000_000);
     repository.check(problems);
     problems.require(
         !(allowUnverified && repository.requiresSignatures()),
@@ -201,14 +214,17 @@ public final class ServeCommand implements Settings.Command {
             port,
             httpPort,
             maxConnectionAge,
-            tls.tls(),
+            access.tls(),
             runtime.settings(chosen),
             runtime.requestedProvider(),
             runtime.sessions(chosen),
             new BatchingPolicy(runtime.maxBatch(), maxDelay, maxQueueImages),
             batchTimeout,
             grpcLimits.limits(),
-            corsOrigins);
+            corsOrigins,
+            access.config(),
+            imagesPerSecond,
+            !noHttpImages);
     Shutdown shutdown = Shutdown.onSignal();
     try (Tracing tracing = Tracing.start("dcgan-sampler")) {
       serve(config, shutdown);
@@ -221,11 +237,14 @@ public final class ServeCommand implements Settings.Command {
       throws IOException, InterruptedException {
     SamplerServer sampler =
         SamplerServer.start(config, () -> Shutdown.exit(DeviceHealth.EXIT_CODE, MAX_EXIT_TIME));
+    String scheme = access.tls() == null ? "http" : "https";
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, gallery on"
-            + " http://localhost:{}/?seed=42",
+        "gRPC on port {}, metrics on {}://localhost:{}/metrics, gallery on"
+            + " {}://localhost:{}/?seed=42",
         sampler.port(),
+        scheme,
         sampler.httpPort(),
+        scheme,
         sampler.httpPort());
     shutdown.await();
     log.info("draining");

@@ -11,8 +11,10 @@ import dev.dcgan.sampler.scheduling.TooLateException;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.GetLatentsResponse;
 import io.opentelemetry.context.Context;
+import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executor;
+import java.util.concurrent.TimeUnit;
 
 /**
  * Makes images for requests of all protocols, which only translate. Thread-safe; never blocks.
@@ -32,11 +34,25 @@ public final class ImageService {
   private final ModelRegistry registry;
   private final ResponseBudget budget;
   private final Executor workers;
+  private final CallerQuota quota;
 
+  /** A service without a limit for each caller. */
   public ImageService(ModelRegistry registry, ResponseBudget budget, Executor workers) {
+    this(registry, budget, workers, CallerQuota.UNLIMITED);
+  }
+
+  /**
+   * A service.
+   *
+   * @param quota the images of each caller; a request that it refuses fails with OVERLOADED, and a
+   *     stream that has begun is slowed down
+   */
+  public ImageService(
+      ModelRegistry registry, ResponseBudget budget, Executor workers, CallerQuota quota) {
     this.registry = registry;
     this.budget = budget;
     this.workers = workers;
+    this.quota = quota;
   }
 
   /** Parses a request once its version is known, on which depends what is valid. */
@@ -130,11 +146,27 @@ public final class ImageService {
                   request.count(),
                   chunkSize,
                   new ImageStream.Source<>() {
+                    // Mutable state. The stream calls one method at a time.
+                    private Duration pause = Duration.ZERO;
+
                     @Override
                     public ImageStream.Chunk<ImageResult<GenerateResponse>> start(
                         long index, int count) throws QueueFullException {
-                      CompletableFuture<Images> made =
-                          submit(version, queued, request, index, count, workers);
+                      if (index == 0) {
+                        quota.require(context.caller(), count);
+                      } else {
+                        pause = quota.take(context.caller(), count);
+                        if (!pause.isZero()) {
+                          throw new QueueFullException(count, 0, 0, pause);
+                        }
+                      }
+                      CompletableFuture<Images> made;
+                      try {
+                        made = submit(version, queued, request, index, count, workers);
+                      } catch (QueueFullException | RuntimeException | Error e) {
+                        quota.refund(context.caller(), count);
+                        throw e;
+                      }
                       return new ImageStream.Chunk<>(
                           made,
                           made.thenApply(
@@ -145,6 +177,12 @@ public final class ImageService {
 
                     @Override
                     public CompletableFuture<Void> whenRoom() {
+                      if (!pause.isZero()) {
+                        return CompletableFuture.runAsync(
+                            () -> {},
+                            CompletableFuture.delayedExecutor(
+                                pause.toNanos(), TimeUnit.NANOSECONDS, workers));
+                      }
                       // Not on the thread that made the room: it has a network to run.
                       return scheduler.whenRoom().thenRunAsync(() -> {}, workers);
                     }
@@ -202,7 +240,14 @@ public final class ImageService {
       throws QueueFullException, TooLateException {
     long bytes = encoding.requireFits(request, version);
     int count = (int) request.count();
-    ResponseBudget.Reservation memory = budget.reserve(context.connection(), bytes);
+    quota.require(context.caller(), count);
+    ResponseBudget.Reservation memory;
+    try {
+      memory = budget.reserve(context.connection(), bytes);
+    } catch (RuntimeException e) {
+      quota.refund(context.caller(), count);
+      throw e;
+    }
     CompletableFuture<Images> images;
     try {
       QueuedRequest queued =
@@ -211,6 +256,7 @@ public final class ImageService {
       images = submit(version, queued, request, 0, count, encoder);
     } catch (QueueFullException | TooLateException | RuntimeException | Error e) {
       memory.close();
+      quota.refund(context.caller(), count);
       throw e;
     }
     PendingResponse<Reserved<ImageResult<T>>> pending = new PendingResponse<>();

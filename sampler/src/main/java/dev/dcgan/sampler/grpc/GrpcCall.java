@@ -11,6 +11,7 @@ import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.sampler.core.ResponseSink;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.CallConnection;
 import dev.dcgan.server.CallThread;
 import dev.dcgan.server.CallTrace;
@@ -55,6 +56,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
     this.context =
         new RequestContext(
             CallConnection.current(),
+            AccessControl.callerKey(),
             deadline != null,
             deadline == null ? 0 : System.nanoTime() + deadline.timeRemaining(TimeUnit.NANOSECONDS),
             CallThread.current(),

@@ -128,7 +128,8 @@ public final class ImageHandler implements HttpPage {
       } else {
         PendingResponse<Reserved<ImageResult<GenerateResponse>>> pending =
             images.generate(
-                new RequestContext(call.connection(), true, deadline, workers, Context.root()),
+                new RequestContext(
+                    call.connection(), call.callerKey(), true, deadline, workers, Context.root()),
                 version,
                 request,
                 ENCODING);

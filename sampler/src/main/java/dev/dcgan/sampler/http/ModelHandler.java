@@ -97,7 +97,8 @@ public final class ModelHandler {
 
   /** Reading a manifest takes milliseconds: there is no deadline. */
   private static RequestContext context(HttpCall call) {
-    return new RequestContext(call.connection(), false, 0, Runnable::run, Context.root());
+    return new RequestContext(
+        call.connection(), call.callerKey(), false, 0, Runnable::run, Context.root());
   }
 
   private <T extends MessageOrBuilder> void respond(

@@ -1,5 +1,6 @@
 package dev.dcgan.sampler.server;
 
+import dev.dcgan.sampler.core.CallerQuota;
 import dev.dcgan.sampler.core.ImageService;
 import dev.dcgan.sampler.core.ModelService;
 import dev.dcgan.sampler.core.ResponseBudget;
@@ -18,6 +19,8 @@ import dev.dcgan.sampler.runtime.RuntimeSettings;
 import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.DeviceHealth;
 import dev.dcgan.sampler.scheduling.RunGuard;
+import dev.dcgan.server.AccessConfig;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
@@ -50,13 +53,16 @@ public final class SamplerServer {
    * @param port of gRPC; 0 for any free one
    * @param httpPort of /metrics, images and the gallery; 0 for any free one
    * @param maxConnectionAge zero: none
-   * @param tls of gRPC; null: plain text
+   * @param tls null: plain text
    * @param requested the {@code --provider} that the runtime's was chosen by
    * @param sessions concurrent inference sessions of each version
    * @param batchTimeout after which a batch that does not return counts as a lost device; zero:
    *     never
    * @param grpcLimits the limits for gRPC's clients
    * @param corsOrigins the web sites whose scripts may read images over HTTP
+   * @param access who may reach and call the servers
+   * @param imagesPerSecond of each caller; 0: no limit
+   * @param httpImages whether there are images, and the gallery, over HTTP
    */
   public record Config(
       ModelWatcherConfig models,
@@ -70,7 +76,10 @@ public final class SamplerServer {
       BatchingPolicy policy,
       Duration batchTimeout,
       GrpcLimits grpcLimits,
-      Set<String> corsOrigins) {
+      Set<String> corsOrigins,
+      AccessConfig access,
+      int imagesPerSecond,
+      boolean httpImages) {
 
     /** A configuration with the default limits, for clients that are no scripts of web sites. */
     public Config(
@@ -96,7 +105,10 @@ public final class SamplerServer {
           policy,
           batchTimeout,
           GrpcLimits.DEFAULT,
-          Set.of());
+          Set.of(),
+          AccessConfig.OPEN,
+          0,
+          true);
     }
   }
 
@@ -119,14 +131,17 @@ public final class SamplerServer {
   private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
   private final RunGuard guard;
+  private final AccessControl access;
 
   private SamplerServer(
       ExecutorService workers,
       GrpcServer server,
       HttpEndpoint endpoint,
       ModelWatcher watcher,
-      RunGuard guard) {
+      RunGuard guard,
+      AccessControl access) {
     this.guard = guard;
+    this.access = access;
     this.workers = workers;
     this.server = server;
     this.endpoint = endpoint;
@@ -171,27 +186,55 @@ public final class SamplerServer {
     ExecutorService workers = workers();
     ResponseBudget budget = new ResponseBudget(RESPONSE_BYTES);
     SamplerMetrics.responses(budget, registry);
-    ImageService images = new ImageService(watcher.models(), budget, workers);
+    ImageService images = 
+        new ImageService(
+            watcher.models(),
+            budget,
+            workers,
+            new CallerQuota(config.imagesPerSecond(), System::nanoTime));
     ModelService models = new ModelService(watcher.models(), budget);
     ServingState state = new ServingState();
-    GrpcServer server =
-        GrpcServer.start(
-            new GrpcServer.Config(
-                config.port(), false, config.maxConnectionAge(), config.tls(), config.grpcLimits()),
-            registry,
-            state,
-            new SamplerGrpcService(images, models, metrics),
-            List.of(
-                new InferenceGrpcService(
-                    images, models, metrics, () -> !health.isLost(), state::isReady)));
-    Map<String, HttpPage> pages = new HashMap<>(ImageHandler.pages(images, metrics, workers));
-    pages.putAll(ModelHandler.pages(models, server.port(), config.tls() != null));
-    pages.putAll(Gallery.assets());
+    AccessControl access = AccessControl.start(config.access(), config.tls(), registry);
+    GrpcServer server;
+    try {
+      server =
+          GrpcServer.start(
+              new GrpcServer.Config(
+                  config.port(),
+                  false,
+                  config.maxConnectionAge(),
+                  config.tls(),
+                  config.grpcLimits(),
+                  access),
+              registry,
+              state,
+              new SamplerGrpcService(images, models, metrics),
+              List.of(
+                  new InferenceGrpcService(
+                      images, models, metrics, () -> !health.isLost(), state::isReady)));
+    } catch (IOException e) {
+      access.close();
+      throw e;
+    }
+    Map<String, HttpPage> pages =
+        new HashMap<>(ModelHandler.pages(models, server.port(), config.tls() != null));
+    if (config.httpImages()) {
+      pages.putAll(ImageHandler.pages(images, metrics, workers));
+      pages.putAll(Gallery.assets());
+    }
     HttpEndpoint endpoint;
     try {
-      endpoint = HttpEndpoint.start(config.httpPort(), registry, pages, config.corsOrigins());
+      endpoint =
+          HttpEndpoint.start(
+              config.access().at(config.httpPort()),
+              registry,
+              pages,
+              config.corsOrigins(),
+              config.tls(),
+              access);
     } catch (IOException e) {
       server.close();
+      access.close();
       throw e;
     }
     endpoint.setLiveness(health::whyLost);
@@ -207,7 +250,7 @@ public final class SamplerServer {
         });
     guard.start();
     watcher.start(() -> server.setReady(true));
-    return new SamplerServer(workers, server, endpoint, watcher, guard);
+    return new SamplerServer(workers, server, endpoint, watcher, guard, access);
   }
 
   /** Fails all requests and health checks because the device is lost; waits a bounded time. */
@@ -249,6 +292,7 @@ public final class SamplerServer {
     endpoint.drain(left(end));
     workers.shutdown();
     guard.close();
+    access.close();
   }
 
   private static Duration left(long end) {

@@ -2,9 +2,9 @@ package dev.dcgan.trainer.cli;
 
 import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.AccessOptions;
 import dev.dcgan.server.GrpcLimitsOptions;
 import dev.dcgan.server.LogOptions;
-import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Tracing;
@@ -61,8 +61,9 @@ public final class ServeCommand implements Settings.Command {
       names = "--http-address",
       paramLabel = "ADDRESS",
       description =
-          "Address that HTTP listens on. With localhost the dashboard has actions: start, stop,"
-              + " resume, publish, and checkpoints to download. Default: all of the machine's")
+          "Address that HTTP listens on, if not --address. With localhost the dashboard has"
+              + " actions: start, stop, resume, publish, and checkpoints to download. Default: that"
+              + " of --address")
   private @Nullable InetAddress httpAddress;
 
   @Option(
@@ -72,7 +73,7 @@ public final class ServeCommand implements Settings.Command {
               + " checkpoints.")
   private boolean httpActions;
 
-  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+  @Mixin private AccessOptions access = new AccessOptions();
 
   @Mixin private GrpcLimitsOptions grpcLimits = new GrpcLimitsOptions();
 
@@ -118,7 +119,10 @@ public final class ServeCommand implements Settings.Command {
   public void check(Validator problems) {
     problems.requirePort("--port", port);
     problems.requirePort("--http-port", httpPort);
-    tls.check(problems);
+    access.check(problems);
+    if (httpAddress != null) {
+      access.checkAddress(problems, "--http-address", httpAddress);
+    }
     grpcLimits.check(problems);
     logging.check(problems);
     signing.check(problems);
@@ -171,10 +175,11 @@ public final class ServeCommand implements Settings.Command {
                 maxQueuedRuns,
                 port,
                 httpPort,
-                tls.tls(),
+                access.tls(),
                 grpcLimits.limits(),
                 httpAddress,
-                httpActions),
+                httpActions,
+                access.config()),
             session::train,
             new CheckpointPublisher(models, metrics::published),
             registry,
@@ -182,11 +187,14 @@ public final class ServeCommand implements Settings.Command {
               failure.set(failed);
               shutdown.request();
             });
+    String scheme = access.tls() == null ? "http" : "https";
     log.info(
-        "gRPC on port {}, metrics on http://localhost:{}/metrics, dashboard on http://localhost:{}/,"
+        "gRPC on port {}, metrics on {}://localhost:{}/metrics, dashboard on {}://localhost:{}/,"
             + " runs in {}, device {}",
         server.port(),
+        scheme,
         server.httpPort(),
+        scheme,
         server.httpPort(),
         runs,
         where);

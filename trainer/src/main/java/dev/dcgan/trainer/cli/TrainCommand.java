@@ -1,5 +1,6 @@
 package dev.dcgan.trainer.cli;
 
+import dev.dcgan.server.AccessConfig;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.LogOptions;
@@ -31,6 +32,7 @@ import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.io.InterruptedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -43,6 +45,7 @@ import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Help.Visibility;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Option;
 
@@ -100,6 +103,20 @@ public final class TrainCommand implements Settings.Command {
       defaultValue = "9401")
   private int httpPort;
 
+  @Option(
+      names = "--http-address",
+      paramLabel = "ADDRESS",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "Address that HTTP listens on; 0.0.0.0: all of the machine's, with --insecure."
+              + " Default: localhost")
+  private @Nullable InetAddress httpAddress;
+
+  @Option(
+      names = "--insecure",
+      description = "Serve plain text on an address that other machines reach.")
+  private boolean insecure;
+
   @Override
   public void check(Validator problems) {
     options.check(problems);
@@ -126,6 +143,14 @@ public final class TrainCommand implements Settings.Command {
     publish.check(problems);
     logging.check(problems);
     problems.requirePort("--http-port", httpPort);
+    problems.require(
+        insecure || listening().isLoopbackAddress(),
+        "--http-address %s: other machines reach it, and nothing is encrypted; give --insecure"
+            .formatted(listening().getHostAddress()));
+  }
+
+  private InetAddress listening() {
+    return httpAddress == null ? InetAddress.getLoopbackAddress() : httpAddress;
   }
 
   @Override
@@ -153,7 +178,8 @@ public final class TrainCommand implements Settings.Command {
             metrics,
             Boolean.getBoolean("dcgan.terminal"));
     RunRecords records = new RunRecords(InstantSource.system());
-    try (RunDashboard dashboard = RunDashboard.start(httpPort, registry, records);
+    try (RunDashboard dashboard = 
+            RunDashboard.start(AccessConfig.at(listening(), httpPort), registry, records);
         RunRecords.Hold resumed = found.isPresent() ? lock(records, found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
         return 0;

@@ -9,8 +9,8 @@ import java.util.Set;
 import java.util.TreeSet;
 
 /**
- * Who may act over HTTP, which has no authentication: start, stop, resume and publish runs, and
- * download checkpoints.
+ * Whether there are actions over HTTP, for callers whose role allows them: start, stop, resume and
+ * publish runs, and download checkpoints.
  *
  * <p>Pages of other web sites must not act with the browser of someone who may: a request names the
  * page's own origin, and a content type that a browser does not send to another origin without

@@ -27,18 +27,19 @@ public final class RunDashboard implements AutoCloseable {
   /**
    * Starts it, without a run yet and not ready.
    *
+   * @param address with the TCP port, or 0 for any free port
    * @param records which open the run
    * @throws IOException the port cannot be bound
    */
-  public static RunDashboard start(int port, PrometheusRegistry registry, RunRecords records)
+  public static RunDashboard start(
+      InetSocketAddress address, PrometheusRegistry registry, RunRecords records)
       throws IOException {
     SingleRun run = new SingleRun(records);
     RunCalls calls = new RunCalls(run);
     return new RunDashboard(
         run,
         calls,
-        HttpEndpoint.start(
-            new InetSocketAddress(port), registry, RunHttpHandler.pages(calls, HttpActions.NONE)));
+        HttpEndpoint.start(address, registry, RunHttpHandler.pages(calls, HttpActions.NONE)));
   }
 
   /** The process is ready. */

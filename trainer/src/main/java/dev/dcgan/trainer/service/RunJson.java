@@ -61,13 +61,7 @@ final class RunJson {
   }
 
   static String of(RunEvent event) {
-    RunEvent.Builder clean = event.toBuilder();
-    if (event.hasStateChanged()) {
-      clean.getStateChangedBuilder().setReason(clean(event.getStateChanged().getReason()));
-    } else if (event.hasWarning()) {
-      clean.getWarningBuilder().setMessage(clean(event.getWarning().getMessage()));
-    }
-    return print(WHOLE, clean);
+    return print(WHOLE, withoutFolders(event));
   }
 
   /** Any other message, which has no paths. */
@@ -173,6 +167,22 @@ final class RunJson {
 
   private static Run.Builder clean(Run run) {
     return run.toBuilder().mergeFrom(cleaned(run));
+  }
+
+  /** A run without the folders of the server. */
+  static Run withoutFolders(Run run) {
+    return clean(run).build();
+  }
+
+  /** An event without the folders of the server. */
+  static RunEvent withoutFolders(RunEvent event) {
+    RunEvent.Builder clean = event.toBuilder();
+    if (event.hasStateChanged()) {
+      clean.getStateChangedBuilder().setReason(clean(event.getStateChanged().getReason()));
+    } else if (event.hasWarning()) {
+      clean.getWarningBuilder().setMessage(clean(event.getWarning().getMessage()));
+    }
+    return clean.build();
   }
 
   /** The fields of a run that may name folders, without them. */

@@ -1,5 +1,7 @@
 package dev.dcgan.trainer.service;
 
+import dev.dcgan.server.AccessConfig;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
@@ -16,6 +18,7 @@ import java.time.Duration;
 import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -33,10 +36,11 @@ public final class TrainerServer {
    * @param maxQueuedRuns the capacity of the queue
    * @param port of gRPC; 0: any free port
    * @param httpPort of /metrics and /readyz; 0: any free port
-   * @param tls of gRPC; null: plain text
+   * @param tls null: plain text
    * @param grpcLimits the limits for gRPC's clients
-   * @param httpAddress that HTTP listens on; null: all of the machine's
+   * @param httpAddress that HTTP listens on; null: as gRPC
    * @param httpActions whether there are actions over HTTP for callers of other machines too
+   * @param access who may reach and call the servers
    */
   public record Config(
       Path runs,
@@ -48,7 +52,8 @@ public final class TrainerServer {
       @Nullable ServerTls tls,
       GrpcLimits grpcLimits,
       @Nullable InetAddress httpAddress,
-      boolean httpActions) {
+      boolean httpActions,
+      AccessConfig access) {
 
     /** A configuration with the default limits, and no actions over HTTP. */
     public Config(
@@ -69,13 +74,14 @@ public final class TrainerServer {
           tls,
           GrpcLimits.DEFAULT,
           null,
-          false);
+          false,
+          AccessConfig.OPEN);
     }
 
     InetSocketAddress http() {
       return httpAddress == null
-          ? new InetSocketAddress(httpPort)
-          : new InetSocketAddress(httpAddress, httpPort);
+          ? access.at(httpPort)
+          : AccessConfig.at(httpAddress, httpPort);
     }
   }
 
@@ -85,8 +91,15 @@ public final class TrainerServer {
   private final RunCalls calls;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
+  private final AccessControl access;
 
-  private TrainerServer(RunManager runs, RunCalls calls, GrpcServer server, HttpEndpoint endpoint) {
+  private TrainerServer(
+      RunManager runs,
+      RunCalls calls,
+      GrpcServer server,
+      HttpEndpoint endpoint,
+      AccessControl access) {
+    this.access = access;
     this.runs = runs;
     this.calls = calls;
     this.server = server;
@@ -123,15 +136,28 @@ public final class TrainerServer {
             publisher);
     RunCalls calls = new RunCalls(runs);
     HttpActions actions = HttpActions.of(config.http().getAddress(), config.httpActions());
+    AccessControl access = AccessControl.start(config.access(), config.tls(), registry);
     // The ports first: no run must start if a port is taken.
-    HttpEndpoint endpoint =
-        HttpEndpoint.start(config.http(), registry, RunHttpHandler.pages(calls, actions));
+    HttpEndpoint endpoint;
+    try {
+      endpoint =
+          HttpEndpoint.start(
+              config.http(),
+              registry,
+              RunHttpHandler.pages(calls, actions),
+              Set.of(),
+              config.tls(),
+              access);
+    } catch (IOException e) {
+      access.close();
+      throw e;
+    }
     try {
       runs.recover();
       GrpcServer server =
           GrpcServer.start(
               new GrpcServer.Config(
-                  config.port(), true, Duration.ZERO, config.tls(), config.grpcLimits()),
+                  config.port(), true, Duration.ZERO, config.tls(), config.grpcLimits(), access),
               registry,
               new ServingState(),
               new TrainerService(calls),
@@ -140,9 +166,10 @@ public final class TrainerServer {
           () -> server.isReady() ? Optional.empty() : Optional.of("starting, or draining"));
       runs.begin();
       server.setReady(true);
-      return new TrainerServer(runs, calls, server, endpoint);
+      return new TrainerServer(runs, calls, server, endpoint, access);
     } catch (IOException e) {
       endpoint.close();
+      access.close();
       throw e;
     }
   }
@@ -172,6 +199,7 @@ public final class TrainerServer {
     server.drain(Duration.ZERO, left(grace, start));
     endpoint.drain(left(grace, start));
     calls.close();
+    access.close();
   }
 
   private static Duration left(Duration grace, long start) {

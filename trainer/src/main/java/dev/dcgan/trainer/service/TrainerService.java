@@ -1,5 +1,7 @@
 package dev.dcgan.trainer.service;
 
+import dev.dcgan.server.AccessControl;
+import dev.dcgan.server.access.Role;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.GetSamplesRequest;
 import dev.dcgan.v1.GetSamplesResponse;
@@ -16,6 +18,7 @@ import dev.dcgan.v1.TrainerServiceGrpc;
 import dev.dcgan.v1.WatchRunRequest;
 import io.grpc.stub.ServerCallStreamObserver;
 import io.grpc.stub.StreamObserver;
+import java.util.Set;
 import java.util.concurrent.Callable;
 import java.util.concurrent.CompletableFuture;
 
@@ -37,19 +40,19 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void getRun(GetRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, "read the run", () -> calls.get(request.getRunId()));
+    respond(observer, "read the run", () -> visible(calls.get(request.getRunId())));
   }
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
-    respond(observer, "list the runs", () -> calls.list(request));
+    respond(observer, "list the runs", () -> visible(calls.list(request)));
   }
 
   @Override
   public void watchRun(WatchRunRequest request, StreamObserver<RunEvent> observer) {
     ServerCallStreamObserver<RunEvent> call = (ServerCallStreamObserver<RunEvent>) observer;
     try {
-      EventSubscription subscription = calls.watch(request, new Caller(call));
+      EventSubscription subscription = calls.watch(request, new Subscriber(call, seesFolders()));
       call.setOnReadyHandler(subscription::wake);
       call.setOnCancelHandler(subscription::cancel);
       calls.start(subscription);
@@ -80,7 +83,8 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   }
 
   /** A subscriber. The subscription ends by itself. */
-  private record Caller(ServerCallStreamObserver<RunEvent> call) implements EventSubscription.Sink {
+  private record Subscriber(ServerCallStreamObserver<RunEvent> call, boolean seesFolders)
+      implements EventSubscription.Sink {
 
     @Override
     public boolean isReady() {
@@ -89,7 +93,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
     @Override
     public void deliver(RunEvent event) {
-      call.onNext(event);
+      call.onNext(seesFolders ? event : RunJson.withoutFolders(event));
     }
 
     @Override
@@ -104,6 +108,24 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
     @Override
     public void ended() {}
+  }
+
+  /** Only those who may name data need to know where it lies. */
+  private static boolean seesFolders() {
+    return AccessControl.caller().hasAny(Set.of(Role.TRAIN));
+  }
+
+  private static Run visible(Run run) {
+    return seesFolders() ? run : RunJson.withoutFolders(run);
+  }
+
+  private static ListRunsResponse visible(ListRunsResponse response) {
+    if (seesFolders()) {
+      return response;
+    }
+    ListRunsResponse.Builder clean = response.toBuilder().clearRuns();
+    response.getRunsList().forEach(run -> clean.addRuns(RunJson.withoutFolders(run)));
+    return clean.build();
   }
 
   private static <T> void respond(StreamObserver<T> observer, String what, Callable<T> call) {

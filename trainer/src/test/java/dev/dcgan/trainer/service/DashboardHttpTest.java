@@ -7,6 +7,7 @@ import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import com.google.protobuf.Struct;
 import com.google.protobuf.Value;
 import com.google.protobuf.util.JsonFormat;
+import dev.dcgan.server.AccessConfig;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunDirectory;
@@ -27,6 +28,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
 import java.net.InetAddress;
+import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -343,7 +345,8 @@ class DashboardHttpTest {
     RunStore store = new RunStore(folder, TestRunManager.CLOCK);
     store.create(Run.newBuilder().setConfig(config(1)).build());
     RunRecords records = new RunRecords(TestRunManager.CLOCK);
-    try (RunDashboard dashboard = RunDashboard.start(0, new PrometheusRegistry(), records)) {
+    InetSocketAddress any = new InetSocketAddress(0);
+    try (RunDashboard dashboard = RunDashboard.start(any, new PrometheusRegistry(), records)) {
       assertThat(get(dashboard.port(), "/v1/runs").body()).contains("\"runs\":[]");
       RunDirectory own = store.create(Run.newBuilder().setConfig(config(2)).build());
       try (RunRecords.Hold hold = records.lock(own).orElseThrow()) {
@@ -360,7 +363,17 @@ class DashboardHttpTest {
   private TrainerServer start(@Nullable InetAddress address, boolean actions) throws IOException {
     return TrainerServer.start(
         new TrainerServer.Config(
-            folder, folder, "cpu", 10, 0, 0, null, GrpcLimits.DEFAULT, address, actions),
+            folder,
+            folder,
+            "cpu",
+            10,
+            0,
+            0,
+            null,
+            GrpcLimits.DEFAULT,
+            address,
+            actions,
+            AccessConfig.OPEN),
         trainer,
         new CheckpointPublisher(target, () -> {}),
         new PrometheusRegistry(),

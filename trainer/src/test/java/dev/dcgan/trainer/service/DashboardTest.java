@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import dev.dcgan.browser.Browser;
 import dev.dcgan.model.ModelRepository;
+import dev.dcgan.server.AccessConfig;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -225,7 +226,8 @@ class DashboardTest {
                 null,
                 GrpcLimits.DEFAULT,
                 InetAddress.getLoopbackAddress(),
-                false),
+                false,
+                AccessConfig.OPEN),
             training,
             publisher,
             registry,
