@@ -52,6 +52,13 @@ public final class ModelGraph {
    */
   public static ModelGraph read(Path onnx) throws IOException {
     try (InputStream file = Files.newInputStream(onnx)) {
+      return read(onnx, file);
+    }
+  }
+
+  /** As above, from the bytes of the file. */
+  static ModelGraph read(Path onnx, InputStream file) throws IOException {
+    try {
       GraphReader graph = GraphReader.read(CodedInputStream.newInstance(file));
       for (Node node : graph.nodes) {
         if (!Operators.isAllowed(node.operator())) {
@@ -88,9 +95,9 @@ public final class ModelGraph {
       }
       if (batch / 2 < minBatch || fixedBatch > 0) {
         throw new InvalidModelException(
-            "cannot use %s: a run of %d images needs %d bytes for its values, the most at %s; expected at most %d: raise --activation-memory"
+            "cannot use %s: a run of %d images needs %d bytes for its values, most of them for %s; expected at most %d: raise --activation-memory"
                 .formatted(
-                    onnx, fixedBatch > 0 ? fixedBatch : batch, peak.bytes(), peak.node(), bytes));
+                    onnx, fixedBatch > 0 ? fixedBatch : batch, peak.bytes(), peak.largest(), bytes));
       }
       batch /= 2;
     }
@@ -99,18 +106,29 @@ public final class ModelGraph {
   /**
    * The most memory that the values of a run need at once.
    *
-   * @param node where
+   * @param largest the node with the largest output or workspace
    */
-  record Peak(long bytes, String node) {}
+  record Peak(long bytes, String largest) {}
 
   /**
    * Estimates the memory of a run, without the weights: each value lives until its last use, and
    * one that depends on no input for ever.
    */
   Peak peak(int batch) throws InvalidModelException {
-    Map<String, Tensor> values = new HashMap<>(graph.initializers);
+    return peak(batch, new HashMap<>());
+  }
+
+  /**
+   * As above.
+   *
+   * @param values is filled with all values by their names
+   */
+  Peak peak(int batch, Map<String, Tensor> values) throws InvalidModelException {
+    values.putAll(graph.initializers);
     long live = 0;
-    Peak peak = new Peak(0, "its inputs");
+    long most = 0;
+    long largestBytes = 0;
+    String largest = "its inputs";
     String at = "it";
     try {
       for (Input input : graph.inputs) {
@@ -124,16 +142,20 @@ public final class ModelGraph {
         at = node.toString();
         NodeInputs in = new NodeInputs(node, inputs(node, values));
         List<Tensor> outputs = Operators.outputs(in);
+        long made = 0;
         for (int k = 0; k < node.outputs().size(); k++) {
-          live = Math.addExact(live, define(values, node.outputs().get(k), outputs.get(k)));
+          made = Math.addExact(made, define(values, node.outputs().get(k), outputs.get(k)));
         }
-        long needed = Math.addExact(live, Spatial.workspace(in));
-        if (needed > peak.bytes()) {
-          peak = new Peak(needed, at);
+        live = Math.addExact(live, made);
+        long workspace = Spatial.workspace(in);
+        most = Math.max(most, Math.addExact(live, workspace));
+        if (Math.addExact(made, workspace) > largestBytes) {
+          largestBytes = made + workspace;
+          largest = at;
         }
         live -= lastUsed(node, i, values);
       }
-      return peak;
+      return new Peak(most, largest);
     } catch (GraphException e) {
       throw invalid(onnx, new GraphException("%s %s", at, String.valueOf(e.getMessage())));
     } catch (ArithmeticException e) {
