@@ -1,35 +1,37 @@
 package dev.dcgan.model;
 
-import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Any bytes are keys or are refused. */
-class KeysFuzzTest {
+public class KeysFuzzTest {
 
-  private static Path file = Path.of("");
-
-  @BeforeAll
-  static void create() throws IOException {
-    file = Files.createTempFile("keys", ".pem");
+  /** The inputs that every build replays. */
+  static Stream<Path> inputs() throws IOException {
+    return Files.list(Path.of("src/test/fuzz/keys"));
   }
 
-  @AfterAll
-  static void delete() throws IOException {
-    Files.deleteIfExists(file);
+  @ParameterizedTest
+  @MethodSource("inputs")
+  void keys_areReadOrRefused(Path input) throws IOException {
+    fuzzerTestOneInput(Files.readAllBytes(input));
   }
 
-  @FuzzTest
-  void keys_areReadOrRefused(byte[] pem) throws IOException {
-    Files.write(file, pem);
+  /** Called by the fuzzer with any bytes; an exception is a finding. */
+  public static void fuzzerTestOneInput(byte[] pem) throws IOException {
+    Path file = Files.createTempFile("fuzz", ".pem");
     try {
+      Files.write(file, pem);
       TrustedKeys keys = TrustedKeys.read(file);
       keys.verify(pem, file);
     } catch (IOException e) {
       // Refused.
+    } finally {
+      Files.delete(file);
     }
   }
 }

@@ -2,16 +2,30 @@ package dev.dcgan.model;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Any bytes are a manifest or are refused in one line. */
-class ManifestFuzzTest {
+public class ManifestFuzzTest {
 
-  @FuzzTest
-  void manifest_isValidOrRefused(byte[] json) throws IOException {
+  /** The inputs that every build replays. */
+  static Stream<Path> inputs() throws IOException {
+    return Files.list(Path.of("src/test/fuzz/manifest"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("inputs")
+  void manifest_isValidOrRefused(Path input) throws IOException {
+    fuzzerTestOneInput(Files.readAllBytes(input));
+  }
+
+  /** Called by the fuzzer with any bytes; an exception is a finding. */
+  public static void fuzzerTestOneInput(byte[] json) throws IOException {
     Path file = Path.of("manifest.json");
     try {
       ModelManifest manifest = ModelBundle.parseManifest(file, json);

@@ -2,19 +2,35 @@ package dev.dcgan.sampler.http;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.code_intelligence.jazzer.junit.FuzzTest;
 import dev.dcgan.sampler.core.RequestException;
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Any query is parsed or is the client's fault. */
-class ImageUrlFuzzTest {
+public class ImageUrlFuzzTest {
 
   private interface Parser {
     ImageQuery parse(String query);
   }
 
-  @FuzzTest
-  void query_isParsedOrRefused(byte[] bytes) {
+  /** The inputs that every build replays. */
+  static Stream<Path> inputs() throws IOException {
+    return Files.list(Path.of("src/test/fuzz/image-url"));
+  }
+
+  @ParameterizedTest
+  @MethodSource("inputs")
+  void query_isParsedOrRefused(Path input) throws IOException {
+    fuzzerTestOneInput(Files.readAllBytes(input));
+  }
+
+  /** Called by the fuzzer with any bytes; an exception is a finding. */
+  public static void fuzzerTestOneInput(byte[] bytes) {
     String query = new String(bytes, StandardCharsets.ISO_8859_1);
     attempt(ImageUrl::query, query);
     attempt(DerivedUrl::interpolate, query);

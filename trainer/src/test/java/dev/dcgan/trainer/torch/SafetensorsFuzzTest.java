@@ -2,37 +2,39 @@ package dev.dcgan.trainer.torch;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Any bytes are a checkpoint or are refused. */
-class SafetensorsFuzzTest {
+public class SafetensorsFuzzTest {
 
   private static final SafetensorsFile FORMAT = new SafetensorsFile("checkpoint", 1);
 
-  private static Path file = Path.of("");
-
-  @BeforeAll
-  static void create() throws IOException {
-    file = Files.createTempFile("checkpoint", ".safetensors");
+  /** The inputs that every build replays. */
+  static Stream<Path> inputs() throws IOException {
+    return Files.list(Path.of("src/test/fuzz/checkpoint"));
   }
 
-  @AfterAll
-  static void delete() throws IOException {
-    Files.deleteIfExists(file);
+  @ParameterizedTest
+  @MethodSource("inputs")
+  void checkpoint_isReadOrRefused(Path input) throws IOException {
+    fuzzerTestOneInput(Files.readAllBytes(input));
   }
 
-  @FuzzTest
-  void checkpoint_isReadOrRefused(byte[] bytes) throws IOException {
-    Files.write(file, bytes);
+  /** Called by the fuzzer with any bytes; an exception is a finding. */
+  public static void fuzzerTestOneInput(byte[] bytes) throws IOException {
+    Path file = Files.createTempFile("fuzz", ".safetensors");
     try {
+      Files.write(file, bytes);
       assertThat(FORMAT.read(file)).isNotNull();
     } catch (IOException e) {
       assertThat(e.getMessage()).isNotNull();
+    } finally {
+      Files.delete(file);
     }
   }
 }

@@ -2,44 +2,49 @@ package dev.dcgan.trainer.data.source;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.Closeable;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import org.junit.jupiter.api.AfterAll;
-import org.junit.jupiter.api.BeforeAll;
+import java.util.stream.Stream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
 
 /** Any bytes are a data set file of each format or are refused. */
-class DatasetFileFuzzTest {
-
-  private static Path folder = Path.of("");
+public class DatasetFileFuzzTest {
 
   private interface Opener {
     Closeable open(Path file) throws IOException;
   }
 
-  @BeforeAll
-  static void create() throws IOException {
-    folder = Files.createTempDirectory("dataset");
+  /** The inputs that every build replays. */
+  static Stream<Path> inputs() throws IOException {
+    return Files.list(Path.of("src/test/fuzz/dataset"));
   }
 
-  @AfterAll
-  static void delete() throws IOException {
-    Files.deleteIfExists(folder.resolve("file"));
-    Files.deleteIfExists(folder);
+  @ParameterizedTest
+  @MethodSource("inputs")
+  void file_isOpenedOrRefused(Path input) throws IOException {
+    fuzzerTestOneInput(Files.readAllBytes(input));
   }
 
-  @FuzzTest
-  void file_isOpenedOrRefused(byte[] bytes) throws IOException {
-    Path file = Files.write(folder.resolve("file"), bytes);
-    attempt(IdxReader::openImages, file);
-    attempt(IdxReader::openLabels, file);
-    attempt(TarTree::open, file);
-    attempt(archive -> TarTree.openGzip(archive, folder), file);
-    attempt(ZipTree::open, file);
-    attempt(batch -> CifarSource.open(List.of(batch)), file);
+  /** Called by the fuzzer with any bytes; an exception is a finding. */
+  public static void fuzzerTestOneInput(byte[] bytes) throws IOException {
+    Path folder = Files.createTempDirectory("fuzz");
+    Path file = folder.resolve("file");
+    try {
+      Files.write(file, bytes);
+      attempt(IdxReader::openImages, file);
+      attempt(IdxReader::openLabels, file);
+      attempt(TarTree::open, file);
+      attempt(archive -> TarTree.openGzip(archive, folder), file);
+      attempt(ZipTree::open, file);
+      attempt(batch -> CifarSource.open(List.of(batch)), file);
+    } finally {
+      Files.delete(file);
+      Files.delete(folder);
+    }
   }
 
   private static void attempt(Opener opener, Path file) {
