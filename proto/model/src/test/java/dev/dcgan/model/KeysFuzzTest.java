@@ -12,7 +12,9 @@ public class KeysFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/keys"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/keys"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

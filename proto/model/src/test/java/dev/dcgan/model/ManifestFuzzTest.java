@@ -15,7 +15,9 @@ public class ManifestFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/manifest"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/manifest"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

@@ -471,7 +471,8 @@ final class GraphReader {
   private void fields(FieldReader reader) throws IOException {
     for (int tag = in.readTag(); tag != 0; tag = in.readTag()) {
       int wireType = WireFormat.getTagWireType(tag);
-      if (wireType == WireFormat.WIRETYPE_START_GROUP || wireType == WireFormat.WIRETYPE_END_GROUP) {
+      if (wireType == WireFormat.WIRETYPE_START_GROUP
+          || wireType == WireFormat.WIRETYPE_END_GROUP) {
         throw new InvalidProtocolBufferException("it has a group");
       }
       if (!reader.read(WireFormat.getTagFieldNumber(tag), wireType)) {

@@ -97,7 +97,11 @@ public final class ModelGraph {
         throw new InvalidModelException(
             "cannot use %s: a run of %d images needs %d bytes for its values, most of them for %s; expected at most %d: raise --activation-memory"
                 .formatted(
-                    onnx, fixedBatch > 0 ? fixedBatch : batch, peak.bytes(), peak.largest(), bytes));
+                    onnx,
+                    fixedBatch > 0 ? fixedBatch : batch,
+                    peak.bytes(),
+                    peak.largest(),
+                    bytes));
       }
       batch /= 2;
     }

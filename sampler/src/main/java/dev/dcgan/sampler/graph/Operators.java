@@ -510,7 +510,7 @@ final class Operators {
     List<Long> axes = in.numbers("axes", 3);
     List<Long> steps = in.numbers("steps", 4);
     if (starts == null || ends == null || starts.size() != ends.size()) {
-      throw new GraphException("has the starts %s and ends %s, which do not fit", starts, ends);
+      throw new GraphException("has no starts and ends, or not as many of both");
     }
     Tensor result = x;
     for (int i = 0; i < starts.size(); i++) {
@@ -637,7 +637,7 @@ final class Operators {
     List<Long> axes = axesInput == null ? null : in.numbers(3);
     int count = axes == null ? x.rank() : axes.size();
     if (pads == null || pads.size() != 2 * count) {
-      throw new GraphException("has the pads %s; expected two for each dimension", pads);
+      throw new GraphException("has no pads, or not two for each dimension of %s", x.dims());
     }
     List<Long> dims = new ArrayList<>(x.dims());
     for (int i = 0; i < count; i++) {

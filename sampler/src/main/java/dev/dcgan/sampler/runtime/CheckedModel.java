@@ -6,7 +6,7 @@ import dev.dcgan.model.ModelFile;
 import dev.dcgan.sampler.graph.ModelGraph;
 import java.io.IOException;
 
-/** Model files that ONNX Runtime may open: each is one file, and its graph is allowed and bounded. */
+/** Model files that ONNX Runtime may open: of one file each, with an allowed, bounded graph. */
 final class CheckedModel {
 
   private CheckedModel() {}

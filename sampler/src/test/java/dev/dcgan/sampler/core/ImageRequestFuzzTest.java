@@ -16,7 +16,9 @@ public class ImageRequestFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/image-request"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/image-request"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

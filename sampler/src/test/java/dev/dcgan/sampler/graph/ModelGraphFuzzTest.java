@@ -16,7 +16,9 @@ public class ModelGraphFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/graph"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/graph"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

@@ -20,7 +20,9 @@ public class ImageUrlFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/image-url"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/image-url"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

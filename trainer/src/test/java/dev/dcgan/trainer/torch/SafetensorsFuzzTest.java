@@ -16,7 +16,9 @@ public class SafetensorsFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/checkpoint"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/checkpoint"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

@@ -15,7 +15,9 @@ public class ImageDecoderFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/image"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/image"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest

@@ -20,7 +20,9 @@ public class DatasetFileFuzzTest {
 
   /** The inputs that every build replays. */
   static Stream<Path> inputs() throws IOException {
-    return Files.list(Path.of("src/test/fuzz/dataset"));
+    try (Stream<Path> files = Files.list(Path.of("src/test/fuzz/dataset"))) {
+      return files.sorted().toList().stream();
+    }
   }
 
   @ParameterizedTest
