@@ -41,6 +41,8 @@ class ArchitectureTest {
           .definedBy("dev.dcgan.sampler.models")
           .layer("runtime")
           .definedBy("dev.dcgan.sampler.runtime")
+          .layer("graph")
+          .definedBy("dev.dcgan.sampler.graph")
           .layer("scheduling")
           .definedBy("dev.dcgan.sampler.scheduling")
           .layer("image")
@@ -61,6 +63,8 @@ class ArchitectureTest {
           .mayOnlyBeAccessedByLayers("core", "adapters", "export", "server", "cli")
           .whereLayer("runtime")
           .mayOnlyBeAccessedByLayers("models", "core", "export", "server", "cli", "adapters")
+          .whereLayer("graph")
+          .mayOnlyBeAccessedByLayers("runtime")
           .whereLayer("image")
           .mayOnlyBeAccessedByLayers("core", "export");
 

@@ -44,6 +44,10 @@ public final class ModelBundle {
 
   private static final int MAX_LATENT_SIZE = 65_536;
   private static final long MAX_MANIFEST_BYTES = 16L << 20;
+  // The trainer writes five.
+  private static final int MAX_GOLDEN_VECTORS = 64;
+  // Callers get all of the manifest but its golden vectors.
+  private static final int MAX_DESCRIPTION_BYTES = 1 << 20;
   // The maximum size of a protobuf message, which ONNX Runtime enforces.
   private static final long MAX_MODEL_BYTES = Integer.MAX_VALUE;
 
@@ -243,7 +247,8 @@ public final class ModelBundle {
     }
   }
 
-  private static ModelManifest parseManifest(Path file, byte[] json) throws IOException {
+  static ModelManifest parseManifest(Path file, byte[] json) throws IOException {
+    JsonLimits.require(file, json);
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {
       // A newer format may have unknown fields; its version must be read nevertheless.
@@ -306,7 +311,7 @@ public final class ModelBundle {
     }
   }
 
-  private static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
+  static void check(Path folder, ModelManifest manifest) throws InvalidModelException {
     ImageShape shape = checkSizes(folder, manifest);
     if (!manifest.getLatentScheme().equals(Latents.SCHEME)) {
       throw new InvalidModelException(
@@ -316,6 +321,17 @@ public final class ModelBundle {
     Optional<ImageClasses> classes = checkClasses(folder, manifest);
     if (manifest.getGoldenCount() == 0) {
       throw new InvalidModelException(folder + " has no golden vectors; expected at least one");
+    }
+    if (manifest.getGoldenCount() > MAX_GOLDEN_VECTORS) {
+      throw new InvalidModelException(
+          "%s has %d golden vectors; expected at most %d"
+              .formatted(folder, manifest.getGoldenCount(), MAX_GOLDEN_VECTORS));
+    }
+    int described = manifest.toBuilder().clearGolden().build().getSerializedSize();
+    if (described > MAX_DESCRIPTION_BYTES) {
+      throw new InvalidModelException(
+          "%s has a manifest of %d bytes without its golden vectors; expected at most %d"
+              .formatted(folder, described, MAX_DESCRIPTION_BYTES));
     }
     for (GoldenVector golden : manifest.getGoldenList()) {
       checkGolden(folder, manifest.getLatentSize(), shape, golden);

@@ -3,6 +3,7 @@ package dev.dcgan.model;
 import com.google.protobuf.util.JsonFormat;
 import dev.dcgan.v1.ModelManifest;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
@@ -46,6 +47,7 @@ public final class ModelRepository {
   private static final String LOCK = ".lock";
   private static final String UNPUBLISHED = ".publishing";
   private static final int MAX_PIN_EXCERPT = 40;
+  private static final int MAX_NUMBER_BYTES = 4096;
   private static final Object PUBLISHING = new Object();
 
   private final Path root;
@@ -201,7 +203,7 @@ public final class ModelRepository {
       throw new InvalidModelException(
           file + " is not a file; expected a file with a version number, or no file");
     }
-    String text = new String(Files.readAllBytes(file), StandardCharsets.UTF_8).strip();
+    String text = readText(file);
     if (!VERSION.matcher(text).matches()) {
       throw new InvalidModelException(
           "%s holds '%s'; expected a version number: pin a version again, or delete the file"
@@ -316,7 +318,7 @@ public final class ModelRepository {
     }
     Path last = folder.resolve(LAST_VERSION_FILE);
     if (Files.exists(last)) {
-      String text = Files.readString(last).strip();
+      String text = readText(last);
       if (!VERSION.matcher(text).matches()) {
         throw new IOException(
             "%s holds '%s'; expected the last version number: write it there and publish again"
@@ -325,6 +327,13 @@ public final class ModelRepository {
       newest = Math.max(newest, Long.parseLong(text));
     }
     return newest + 1;
+  }
+
+  /** The number in a file, which anyone may have replaced by a large one. */
+  private static String readText(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      return new String(in.readNBytes(MAX_NUMBER_BYTES), StandardCharsets.UTF_8).strip();
+    }
   }
 
   private Path folder(String model) throws InvalidModelException {

@@ -304,6 +304,54 @@ class ModelBundleTest {
   }
 
   @Test
+  void open_refusesTooManyGoldenVectors() throws IOException {
+    edit(
+        m -> {
+          for (int i = 0; i < 63; i++) {
+            m.addGolden(m.getGolden(0));
+          }
+        });
+
+    assertRefused("has 65 golden vectors; expected at most 64");
+  }
+
+  @Test
+  void open_refusesALongDescription() throws IOException {
+    edit(m -> m.setArchitecture("x".repeat(1 << 20)));
+
+    assertRefused("without its golden vectors; expected at most 1048576");
+  }
+
+  @Test
+  void open_refusesAManifestOf50Megabytes() throws IOException {
+    Files.write(manifest, new byte[50_000_000]);
+
+    assertRefused("manifest.json has 50000000 bytes; expected at most 16777216");
+  }
+
+  /** Each costs a parser much more memory or time than it has bytes. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{\"golden\": [{\"seed\": 1e999999999}]}",
+        "{\"golden\": [{\"seed\": \"1E+999999999\"}]}",
+        "{\"golden\": [{'seed': '1e-999999999'}]}",
+        "{\"onnxBytes\": DIGITS}",
+        "{\"onnxBytes\": \"DIGITS\"}",
+        "{\"unknown\": ARRAY}",
+        "{\"unknown\": DEEP}"
+      })
+  void open_refusesAManifestThatParsersChokeOn(String json) throws IOException {
+    Files.writeString(
+        manifest,
+        json.replace("DIGITS", "1".repeat(10_000_000))
+            .replace("ARRAY", "[" + "{},".repeat(5_000_000) + "{}]")
+            .replace("DEEP", "[".repeat(8_000_000)));
+
+    assertRefused("expected a model manifest as the trainer writes it");
+  }
+
+  @Test
   void open_refusesAGoldenImageOfAnotherShape() throws IOException {
     edit(m -> m.getGoldenBuilder(0).setPixels(ByteString.copyFrom(new byte[7])));
 

@@ -26,6 +26,7 @@ final class RuntimeOptions {
   private static final int MAX_THREADS = 1024;
   private static final int MAX_DEVICE_ID = 255;
   private static final int MAX_GPU_MEMORY_MIB = 1 << 20;
+  private static final int MAX_ACTIVATION_MEMORY_MIB = 1 << 20;
   private static final int DEFAULT_GPU_SESSIONS = 2;
 
   @Option(
@@ -71,11 +72,21 @@ final class RuntimeOptions {
               + " limit.")
   private int gpuMemory;
 
+  @Option(
+      names = "--activation-memory",
+      description =
+          "Memory in MiB for the values (activations) of one batch, estimated from the model's graph"
+              + " before it is opened. Batches are smaller if larger ones need more; a model of which"
+              + " one image needs more is rejected.")
+  private int activationMemory = (int) (RuntimeSettings.DEFAULT_ACTIVATION_BYTES >> 20);
+
   void check(Validator problems) {
     problems.requireRange("--device-id", deviceId, 0, MAX_DEVICE_ID);
     problems.requireRange("--sessions", sessions, 0, MAX_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MAX_THREADS);
     problems.requireRange("--gpu-memory", gpuMemory, 0, MAX_GPU_MEMORY_MIB);
+    problems.requireRange(
+        "--activation-memory", activationMemory, 1, MAX_ACTIVATION_MEMORY_MIB);
     problems.requireRange("--max-batch", maxBatch, 1, BatchingPolicy.MAX_BATCH);
   }
 
@@ -128,7 +139,8 @@ final class RuntimeOptions {
         deviceId,
         threads > 0 ? threads : Math.max(1, cores() / sessions(chosen)),
         allowTf32,
-        gpuMemory * 1024L * 1024);
+        gpuMemory * 1024L * 1024,
+        activationMemory * 1024L * 1024);
   }
 
   private static int cores() {

@@ -146,6 +146,14 @@ public final class ServeCommand implements Settings.Command {
   private Duration batchTimeout = Duration.ofSeconds(60);
 
   @Option(
+      names = "--load-timeout",
+      showDefaultValue = Visibility.NEVER,
+      description =
+          "If loading a version takes longer, it counts as failed and the version before is tried."
+              + " 0s: no timeout. Default: 5m")
+  private Duration loadTimeout = Duration.ofMinutes(5);
+
+  @Option(
       names = "--poll",
       showDefaultValue = Visibility.NEVER,
       description = "Interval between looks for newer versions. Default: 2s")
@@ -184,6 +192,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requireRange("--max-queue-images", maxQueueImages, 1, MAX_QUEUE_IMAGES);
     problems.requireRange("--max-delay (in us)", maxDelay.toNanos() / 1000, 0, 10_000_000);
     problems.requireRange("--batch-timeout (in ms)", batchTimeout.toMillis(), 0, 86_400_000);
+    problems.requireRange("--load-timeout (in ms)", loadTimeout.toMillis(), 0, 86_400_000);
     problems.requireRange("--poll (in ms)", poll.toMillis(), 10, 3_600_000);
     problems.requireRange("--max-connection-age (in s)", maxConnectionAge.toSeconds(), 0, 1 << 30);
     problems.requireRange("--drain-delay (in s)", drainDelay.toSeconds(), 0, 3600);
@@ -210,7 +219,9 @@ public final class ServeCommand implements Settings.Command {
                 (long) modelMemory << 20,
                 runtime.weightCopies(chosen),
                 allowPin,
-                allowUnverified),
+                allowUnverified,
+                loadTimeout,
+                runtime.settings(chosen).activationBytes()),
             port,
             httpPort,
             maxConnectionAge,

@@ -3,6 +3,7 @@ package dev.dcgan.sampler.export;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.sampler.models.VerifiedNetworks;
+import dev.dcgan.sampler.runtime.OnnxModel;
 import dev.dcgan.v1.ExportManifest;
 import dev.dcgan.v1.ImageClass;
 import dev.dcgan.v1.ModelVersion;
@@ -102,9 +103,12 @@ public final class Exporter {
   private VerifiedNetworks openNetworks(ModelBundle bundle) throws IOException {
     // On a GPU the batch size may change an image by a grey level, so all parts of an export must
     // run the same size, and none is selected by measurement.
-    return config.isCuda()
-        ? VerifiedNetworks.openFixed(bundle, config.runtime(), config.sessions(), config.maxBatch())
-        : VerifiedNetworks.open(bundle, config.runtime(), config.sessions(), config.maxBatch());
+    if (config.isCuda()) {
+      return VerifiedNetworks.openFixed(
+          bundle, config.runtime(), config.sessions(), config.maxBatch());
+    }
+    int maxBatch = OnnxModel.largestBatch(bundle, config.runtime(), config.maxBatch());
+    return VerifiedNetworks.open(bundle, config.runtime(), config.sessions(), maxBatch);
   }
 
   /** The version to use or, if neither options, parts nor a pin name one, all, newest first. */

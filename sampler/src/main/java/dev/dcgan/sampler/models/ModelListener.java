@@ -20,6 +20,9 @@ public interface ModelListener {
   /** The number of versions in memory. */
   void inMemory(int versions);
 
+  /** The number of loads that have exceeded their time limit and have not ended. */
+  void overdueLoads(int loads);
+
   /** The newest version on disk, valid or not, and the pinned one; 0: none. */
   void onDisk(String model, long newest, long pinned);
 }

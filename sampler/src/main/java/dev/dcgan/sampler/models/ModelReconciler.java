@@ -70,8 +70,7 @@ final class ModelReconciler {
     this.health = health;
     this.loader =
         new VersionLoader(
-            repository,
-            config.allowUnverified(),
+            config,
             factory,
             listener,
             this::freeMemory,
@@ -98,6 +97,7 @@ final class ModelReconciler {
     known.forEach(name -> reportErrors(() -> keepNewest(name)));
     reportErrors(() -> models.updateSkipped(skipped()));
     listener.inMemory(models.loadedVersions());
+    listener.overdueLoads(loader.overdueLoads());
     return config.names().isEmpty() ? !serving.isEmpty() : serving.keySet().containsAll(known);
   }
 

@@ -67,15 +67,15 @@ public final class ServedVersion {
       BatchListener listener,
       RunGuard guard)
       throws IOException {
-    VerifiedNetworks verified =
-        VerifiedNetworks.open(bundle, settings, sessions, policy.maxBatch());
+    int maxBatch = OnnxModel.largestBatch(bundle, settings, policy.maxBatch());
+    VerifiedNetworks verified = VerifiedNetworks.open(bundle, settings, sessions, maxBatch);
     try {
       return start(
           bundle,
           settings.provider(),
           verified.networks(),
           verified.profile(),
-          policy,
+          new BatchingPolicy(maxBatch, policy.maxDelay(), policy.maxQueueImages()),
           listener,
           guard);
     } catch (RuntimeException | Error e) {

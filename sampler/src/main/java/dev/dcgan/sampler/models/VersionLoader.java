@@ -30,8 +30,9 @@ import org.slf4j.LoggerFactory;
  * loaded. A version without a manifest must be read to be opened; its description is cached until
  * its files change.
  *
- * <p>A version is not at fault, and not rejected, if memory is short or the device is lost. It is
- * loaded again after memory was freed, and then with backoff ({@link LoadBackoff}).
+ * <p>A version is not at fault, and not rejected, if memory is short or the device is lost, or if
+ * loading takes too long ({@link LoadLimit}). It is loaded again after memory was freed, and then
+ * with backoff ({@link LoadBackoff}).
  *
  * <p>A version that was loaded never comes back with another content, because clients may keep its
  * images forever: if its model.onnx is replaced it is rejected. Not thread-safe.
@@ -62,12 +63,13 @@ final class VersionLoader {
   private record Unverified(String fingerprint, ModelBundle bundle) {}
 
   private final ModelRepository repository;
-  private final boolean allowUnverified;
+  private final ModelWatcherConfig config;
   private final VersionFactory factory;
   private final ModelListener listener;
   private final BooleanSupplier freeMemory;
   private final DeviceHealth health;
   private final LoadBackoff<Id> backoff;
+  private final LoadLimit limit;
 
   // Mutable state
   private final Map<Id, Rejected> rejected = new HashMap<>();
@@ -79,27 +81,26 @@ final class VersionLoader {
   /**
    * A loader that has rejected nothing yet.
    *
-   * @param allowUnverified whether versions without a manifest are opened
    * @param listener called for each version that is rejected or replaced
    * @param freeMemory evicts versions that nobody uses; false: there is none
    * @param health receives the loss of a device
    * @param backoff between attempts to load a version that is not at fault
    */
   VersionLoader(
-      ModelRepository repository,
-      boolean allowUnverified,
+      ModelWatcherConfig config,
       VersionFactory factory,
       ModelListener listener,
       BooleanSupplier freeMemory,
       DeviceHealth health,
       LoadBackoff<Id> backoff) {
-    this.repository = repository;
-    this.allowUnverified = allowUnverified;
+    this.repository = config.repository();
+    this.config = config;
     this.factory = factory;
     this.listener = listener;
     this.freeMemory = freeMemory;
     this.health = health;
     this.backoff = backoff;
+    this.limit = new LoadLimit(config.loadTimeout());
   }
 
   /** A new look at the repository begins. */
@@ -140,7 +141,7 @@ final class VersionLoader {
 
   /** Notes at which look a version without a manifest had its files first; null: it has none. */
   private @Nullable Seen see(Id id) throws IOException {
-    if (!allowUnverified
+    if (!config.allowUnverified()
         || unverified.containsKey(id)
         || !repository.isBare(id.model, id.version)) {
       return null;
@@ -217,7 +218,10 @@ final class VersionLoader {
       throw new IOException("cannot load %s: the device is lost".formatted(bundle));
     }
     try {
-      return factory.load(bundle);
+      return limit.run(
+          new Id(bundle.name(), bundle.version()),
+          () -> factory.load(bundle),
+          ServedVersion::release);
     } catch (IOException | RuntimeException | Error e) {
       Failure failure = RuntimeFailure.of(e);
       if (failure.kind() == Kind.DEVICE_LOST) {
@@ -229,6 +233,11 @@ final class VersionLoader {
       }
       throw e;
     }
+  }
+
+  /** The number of loads that have exceeded their time limit and have not ended. */
+  int overdueLoads() {
+    return limit.overdue();
   }
 
   /** The reasons why versions are rejected; forgets those whose files have changed or are gone. */
@@ -344,7 +353,7 @@ final class VersionLoader {
     if (!repository.isBare(model, version)) {
       return repository.describe(model, version);
     }
-    if (!allowUnverified) {
+    if (!config.allowUnverified()) {
       throw new InvalidModelException(
           "cannot verify %s/%d: it has no manifest.json; publish it with the trainer, or start with --allow-unverified"
               .formatted(repository.root().resolve(model), version));
@@ -354,7 +363,13 @@ final class VersionLoader {
     if (before != null && before.fingerprint.equals(fingerprint)) {
       return before.bundle;
     }
-    ModelBundle bundle = repository.openUnverified(model, version, OnnxModel::describe);
+    ModelBundle bundle =
+        limit.run(
+            id,
+            () ->
+                repository.openUnverified(
+                    model, version, onnx -> OnnxModel.describe(onnx, config.activationBytes())),
+            late -> {});
     log.warn("{} is not verified: it has no manifest.json", bundle);
     unverified.put(id, new Unverified(fingerprint, bundle));
     return bundle;

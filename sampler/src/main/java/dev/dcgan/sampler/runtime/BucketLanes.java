@@ -41,8 +41,7 @@ public final class BucketLanes implements BucketSelection.Lanes {
   public static BucketLanes of(
       ModelBundle bundle, RuntimeSettings settings, int count, int[] candidates)
       throws IOException {
-    ModelFile onnx = bundle.openModel();
-    onnx.requireSelfContained();
+    ModelFile onnx = CheckedModel.of(bundle, settings, candidates[candidates.length - 1]);
     GpuMemoryBudget budget =
         GpuMemoryBudget.of(settings.gpuMemoryBytes(), onnx.size(), count, candidates);
     return new BucketLanes(

@@ -41,13 +41,13 @@ public final class OnnxModel implements Network {
    *
    * @param maxBatch images in the largest batch
    * @param lanes that may run concurrently
-   * @throws InvalidModelException ONNX Runtime rejects the model, or it contradicts its manifest
+   * @throws InvalidModelException the graph is not allowed or needs too much memory, ONNX Runtime
+   *     rejects the model, or it contradicts its manifest
    * @throws IOException the version cannot be read
    */
   public static List<Network> open(
       ModelBundle bundle, RuntimeSettings settings, int maxBatch, int lanes) throws IOException {
-    ModelFile onnx = bundle.openModel();
-    onnx.requireSelfContained();
+    ModelFile onnx = CheckedModel.of(bundle, settings, maxBatch);
     OnnxSession session = OnnxSession.open(bundle, onnx, settings, settings.gpuMemoryBytes());
     List<Network> networks = new ArrayList<>();
     try (session) {
@@ -69,12 +69,30 @@ public final class OnnxModel implements Network {
   /**
    * Describes a model by its own tensors and by a few images, for versions that have no manifest.
    *
+   * @param activationBytes that the values of a run may take
    * @throws InvalidModelException the model is not a generator whose images depend on their latents
    *     alone
    */
+  public static ModelManifest describe(ModelFile onnx, long activationBytes) throws IOException {
+    int images =
+        CheckedModel.largestBatch(
+            onnx, OutputProbe.MIN_IMAGES, OutputProbe.MAX_IMAGES, activationBytes);
+    return OnnxSignatures.read(onnx.path(), images).toManifest();
+  }
+
+  /** As above, with the default. */
   public static ModelManifest describe(ModelFile onnx) throws IOException {
-    onnx.requireSelfContained();
-    return OnnxSignatures.read(onnx.path()).toManifest();
+    return describe(onnx, RuntimeSettings.DEFAULT_ACTIVATION_BYTES);
+  }
+
+  /**
+   * The largest batch of a version that fits into memory: maxBatch, or a half, a quarter and so on.
+   *
+   * @throws InvalidModelException the graph is not allowed, or a single image needs too much
+   */
+  public static int largestBatch(ModelBundle bundle, RuntimeSettings settings, int maxBatch)
+      throws IOException {
+    return CheckedModel.largestBatch(bundle.openModel(), 1, maxBatch, settings.activationBytes());
   }
 
   @Override

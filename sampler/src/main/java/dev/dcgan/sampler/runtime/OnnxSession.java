@@ -127,7 +127,7 @@ final class OnnxSession implements GeneratorSession {
         pinned.put(output.getValue(), pinned(output.getKey(), type, n, memory));
       }
       // The result is empty: the images are in the pinned tensors.
-      session.run(inputs(input, labels), pinned).close();
+      session.run(inputs(input, labels), Set.of(), pinned, LoaderThread.runOptions()).close();
     } finally {
       pinned.values().forEach(OnnxValue::close);
     }
@@ -159,7 +159,11 @@ final class OnnxSession implements GeneratorSession {
       }
       try (OnnxTensor input = input(batch, piece);
           OrtSession.Result result =
-              session.run(Map.of(signature.input(), input), Set.copyOf(names.values()))) {
+              session.run(
+                  Map.of(signature.input(), input),
+                  Set.copyOf(names.values()),
+                  Map.of(),
+                  LoaderThread.runOptions())) {
         for (Map.Entry<Output, String> output : names.entrySet()) {
           int bytes = memory.imageBytes(output.getKey());
           OnnxTensor images = (OnnxTensor) result.get(output.getValue()).orElseThrow();

@@ -36,17 +36,18 @@ final class OnnxSignatures {
   /**
    * Reads the signature of a model file, and runs it to find its range.
    *
+   * @param maxImages of the run
    * @throws InvalidModelException the model does not have one float latent as its input, or has no
    *     images as an output, or {@link OutputProbe} refuses it
    */
-  static Signature read(Path onnx) throws IOException {
+  static Signature read(Path onnx, int maxImages) throws IOException {
     try (SessionOptions options = OnnxRuntime.options(RuntimeSettings.cpu(1), 0)) {
       options.setOptimizationLevel(SessionOptions.OptLevel.NO_OPT);
       try (OrtSession session = OnnxRuntime.ENVIRONMENT.createSession(onnx.toString(), options)) {
         Signature signature = read(onnx, session);
         // Not closed: it only borrows the session.
         OnnxSession borrowed = new OnnxSession(session, signature);
-        Signature found = signature.withRange(new OutputProbe(onnx, borrowed, signature).run());
+        Signature found = signature.withRange(new OutputProbe(onnx, borrowed, signature, maxImages).run());
         log.info(
             "{}: latents '{}' of {} values, images '{}' of {} in {}{}{}",
             onnx,

@@ -20,7 +20,9 @@ final class OutputProbe {
 
   private static final Logger log = LoggerFactory.getLogger(OutputProbe.class);
 
-  private static final int MAX_IMAGES = 16;
+  static final int MIN_IMAGES = 2;
+  static final int MAX_IMAGES = 16;
+
   private static final long MAX_BYTES = 64L << 20;
 
   private final Path onnx;
@@ -29,13 +31,14 @@ final class OutputProbe {
   private final GeneratorMemory memory;
   private final int count;
 
-  OutputProbe(Path onnx, OnnxSession session, Signature signature) throws IOException {
+  OutputProbe(Path onnx, OnnxSession session, Signature signature, int maxImages)
+      throws IOException {
     this.onnx = onnx;
     this.session = session;
     this.signature = signature;
     int batch = Math.max(1, signature.batch());
     long fitting = MAX_BYTES / (signature.shape().values() * (long) Float.BYTES);
-    int images = (int) Math.max(2, Math.min(MAX_IMAGES, fitting));
+    int images = (int) Math.max(MIN_IMAGES, Math.min(maxImages, fitting));
     this.count = (images + batch - 1) / batch * batch;
     this.memory = new GeneratorMemory(signature.latentSize(), signature.shape(), false, count);
   }

@@ -42,6 +42,7 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   private final Counter swaps;
   private final Counter onDemandLoads;
   private final Gauge loaded;
+  private final Gauge overdue;
   private final Gauge version;
   private final Gauge newest;
   private final Gauge pinned;
@@ -128,6 +129,11 @@ final class SamplerMetrics implements ModelListener, ImageListener {
             .name("sampler_models_loaded")
             .help("Versions in memory.")
             .register(registry);
+    overdue =
+        Gauge.builder()
+            .name("sampler_overdue_loads")
+            .help("Loads that have exceeded --load-timeout and have not ended.")
+            .register(registry);
     version =
         Gauge.builder()
             .name("sampler_model_version")
@@ -211,6 +217,11 @@ final class SamplerMetrics implements ModelListener, ImageListener {
   @Override
   public void inMemory(int versions) {
     loaded.set(versions);
+  }
+
+  @Override
+  public void overdueLoads(int loads) {
+    overdue.set(loads);
   }
 
   @Override

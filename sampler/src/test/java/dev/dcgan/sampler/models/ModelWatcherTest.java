@@ -57,6 +57,7 @@ class ModelWatcherTest {
   private final AtomicInteger replaced = new AtomicInteger();
   private final AtomicInteger fetched = new AtomicInteger();
   private final AtomicInteger inMemory = new AtomicInteger();
+  private final AtomicInteger overdue = new AtomicInteger();
   private final DeviceHealth health = new DeviceHealth();
 
   /** By default an hour passes at each look, so that no load is too early. */
@@ -771,6 +772,11 @@ class ModelWatcherTest {
               @Override
               public void inMemory(int versions) {
                 inMemory.set(versions);
+              }
+
+              @Override
+              public void overdueLoads(int loads) {
+                overdue.set(loads);
               }
 
               @Override

@@ -21,5 +21,8 @@ public class NoModelListener implements ModelListener {
   public void inMemory(int versions) {}
 
   @Override
+  public void overdueLoads(int loads) {}
+
+  @Override
   public void onDisk(String model, long newest, long pinned) {}
 }

@@ -88,8 +88,8 @@ class VersionLoaderTest {
 
   private VersionLoader loader() {
     return new VersionLoader(
-        new ModelRepository(root),
-        true,
+        new ModelWatcherConfig(
+            new ModelRepository(root), List.of(), Duration.ofMillis(10), 1, 0, 1, false, true),
         bundle -> {
           throw new IOException("only opened here");
         },

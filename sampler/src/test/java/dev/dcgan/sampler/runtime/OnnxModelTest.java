@@ -84,7 +84,7 @@ class OnnxModelTest {
             .publish(
                 TestModels.manifest("m", weights, TestModels.golden(weights)),
                 "not a model".getBytes(StandardCharsets.UTF_8));
-    assertRejected(bundle, "cannot open", "ONNX Runtime reports");
+    assertRejected(bundle, "cannot use", "is not an ONNX model");
   }
 
   @Test
@@ -116,7 +116,7 @@ class OnnxModelTest {
   @Test
   void signature_isReadFromTheModelItself() throws IOException {
     byte[] onnx = TestModels.onnx(TestModels.weights(3, 1));
-    assertThat(OnnxSignatures.read(file(onnx)))
+    assertThat(OnnxSignatures.read(file(onnx), 16))
         .isEqualTo(
             new Signature(
                 "z",
@@ -134,7 +134,7 @@ class OnnxModelTest {
   void modelOfAnotherProgram_hasTheSameImages() throws IOException {
     GeneratorWeights weights = TestModels.weights(3, 1);
     byte[] onnx = TestModels.handmade(weights);
-    assertThat(OnnxSignatures.read(file(onnx)))
+    assertThat(OnnxSignatures.read(file(onnx), 16))
         .isEqualTo(
             new Signature(
                 "noise",
@@ -161,10 +161,10 @@ class OnnxModelTest {
 
   @Test
   void signature_ofAModelThatIsNoGenerator_isRejected() {
-    assertThatThrownBy(() -> OnnxSignatures.read(file(new byte[] {1, 2, 3})))
+    assertThatThrownBy(() -> OnnxSignatures.read(file(new byte[] {1, 2, 3}), 16))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("ONNX Runtime reports");
-    assertThatThrownBy(() -> OnnxSignatures.read(file(CudaProbe.model())))
+    assertThatThrownBy(() -> OnnxSignatures.read(file(CudaProbe.model()), 16))
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("inputs ['x' FLOAT (1, 1, 2, 2)]; expected one, FLOAT (-1, latent)");
   }

@@ -12,6 +12,7 @@ import java.awt.image.DataBuffer;
 import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.io.ByteArrayInputStream;
+import java.io.EOFException;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -95,6 +96,8 @@ public final class ImageDecoder {
           yield decode(jdkReader("bmp"), plain(file), target, ImageDecoder::part);
         }
       };
+    } catch (EOFException e) {
+      throw new IOException("it is truncated", e); // It has no message.
     } catch (RuntimeException e) {
       // The readers throw arbitrary runtime exceptions for some damaged files.
       throw new IOException("it is damaged (" + e + ")", e);
