@@ -37,6 +37,7 @@ public final class TrainerServer {
    * @param grpcLimits the limits for gRPC's clients
    * @param httpAddress that HTTP listens on; null: all of the machine's
    * @param httpActions whether there are actions over HTTP for callers of other machines too
+   * @param limits of a run
    */
   public record Config(
       Path runs,
@@ -48,7 +49,8 @@ public final class TrainerServer {
       @Nullable ServerTls tls,
       GrpcLimits grpcLimits,
       @Nullable InetAddress httpAddress,
-      boolean httpActions) {
+      boolean httpActions,
+      RunLimits limits) {
 
     /** A configuration with the default limits, and no actions over HTTP. */
     public Config(
@@ -69,7 +71,8 @@ public final class TrainerServer {
           tls,
           GrpcLimits.DEFAULT,
           null,
-          false);
+          false,
+          RunLimits.DEFAULT);
     }
 
     InetSocketAddress http() {
@@ -114,6 +117,7 @@ public final class TrainerServer {
             clock,
             new DataRoot(config.dataRoot()),
             config.device(),
+            config.limits(),
             new RunScheduler(
                 trainer,
                 config.maxQueuedRuns(),

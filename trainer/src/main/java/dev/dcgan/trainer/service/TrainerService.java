@@ -1,5 +1,7 @@
 package dev.dcgan.trainer.service;
 
+import com.google.protobuf.Message;
+import dev.dcgan.server.CallConnection;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.GetSamplesRequest;
 import dev.dcgan.v1.GetSamplesResponse;
@@ -25,6 +27,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   private static final String WATCH = "read the events of the run";
 
   private final RunCalls calls;
+  private final ResponseBudget budget = new ResponseBudget();
 
   TrainerService(RunCalls calls) {
     this.calls = calls;
@@ -32,7 +35,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, "start the run", () -> calls.start(request));
+    respondLater(observer, "start the run", () -> calls.start(request));
   }
 
   @Override
@@ -42,7 +45,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
-    respond(observer, "list the runs", () -> calls.list(request));
+    respondLater(observer, "list the runs", () -> calls.list(request));
   }
 
   @Override
@@ -76,7 +79,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void getSamples(GetSamplesRequest request, StreamObserver<GetSamplesResponse> observer) {
-    respond(observer, "read the sample grid", () -> calls.samples(request));
+    respondLater(observer, "read the sample grid", () -> calls.samples(request));
   }
 
   /** A subscriber. The subscription ends by itself. */
@@ -119,7 +122,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   }
 
   /** A task whose caller has cancelled while it is queued is not started. */
-  private static <T> void respondLater(
+  private <T extends Message> void respondLater(
       StreamObserver<T> observer, String what, Callable<CompletableFuture<T>> call) {
     CompletableFuture<T> future;
     try {
@@ -128,12 +131,24 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
       observer.onError(RunCalls.toStatus(what, e));
       return;
     }
-    ((ServerCallStreamObserver<T>) observer).setOnCancelHandler(() -> future.cancel(false));
+    ServerCallStreamObserver<T> stream = (ServerCallStreamObserver<T>) observer;
+    ResponseBudget.Share share = budget.share(CallConnection.current());
+    stream.setOnCloseHandler(share::release);
+    stream.setOnCancelHandler(
+        () -> {
+          future.cancel(false);
+          share.release();
+        });
     var unused =
         future.whenComplete(
             (response, failure) -> {
               if (failure != null) {
                 observer.onError(RunCalls.toStatus(what, failure));
+                return;
+              }
+              int bytes = response.getSerializedSize();
+              if (!share.acquire(bytes)) {
+                observer.onError(ResponseBudget.exhausted(bytes));
                 return;
               }
               observer.onNext(response);

@@ -360,7 +360,17 @@ class DashboardHttpTest {
   private TrainerServer start(@Nullable InetAddress address, boolean actions) throws IOException {
     return TrainerServer.start(
         new TrainerServer.Config(
-            folder, folder, "cpu", 10, 0, 0, null, GrpcLimits.DEFAULT, address, actions),
+            folder,
+            folder,
+            "cpu",
+            10,
+            0,
+            0,
+            null,
+            GrpcLimits.DEFAULT,
+            address,
+            actions,
+            RunLimits.DEFAULT),
         trainer,
         new CheckpointPublisher(target, () -> {}),
         new PrometheusRegistry(),

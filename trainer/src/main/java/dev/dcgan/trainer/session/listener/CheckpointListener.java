@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -21,6 +22,9 @@ final class CheckpointListener implements SessionListener {
   private final RunWriter writer;
   private final BestEffort bestEffort;
 
+  // Mutable state
+  private @Nullable Checkpoint unsaved; // The last one, if it could not be written.
+
   CheckpointListener(SessionContext context, RunWriter writer, BestEffort bestEffort) {
     this.context = context;
     this.writer = writer;
@@ -29,7 +33,8 @@ final class CheckpointListener implements SessionListener {
 
   @Override
   public EpochEnd onEpochEnd(EpochEnd end) {
-    return end.withFile(save(end.checkpoint()));
+    EpochEnd saved = end.withFile(save(end.checkpoint()));
+    return saved.file().isPresent() ? saved : saved.incomplete();
   }
 
   @Override
@@ -37,8 +42,14 @@ final class CheckpointListener implements SessionListener {
     var unused = save(checkpoint);
   }
 
+  /** The end of the run needs the last checkpoint: without it the run cannot be continued. */
   @Override
   public void onTrained() throws IOException {
+    Checkpoint last = unsaved;
+    if (last != null && save(last).isEmpty()) {
+      throw new IOException(
+          "cannot write the last checkpoint in %s; make room".formatted(context.record().folder()));
+    }
     List<Path> kept = context.checkpoints().files();
     log.info(
         "trained to step {}; kept {}",
@@ -52,6 +63,7 @@ final class CheckpointListener implements SessionListener {
     boolean written =
         bestEffort.attempt("checkpoint", () -> saved.add(context.checkpoints().save(checkpoint)));
     double seconds = (System.nanoTime() - start) / 1e9;
+    unsaved = written ? null : checkpoint;
     if (!written) {
       return Optional.empty();
     }
@@ -64,7 +76,13 @@ final class CheckpointListener implements SessionListener {
                     .setStep(checkpoint.step())
                     .setFile(file.getFileName().toString())
                     .setSeconds(seconds)));
-    writer.update(run -> {});
+    writer.update(
+        run -> {
+          // After a death of the process the end of an epoch is repeated, which is no progress.
+          if (checkpoint.step() > context.firstStep()) {
+            run.clearAttempts();
+          }
+        });
     return Optional.of(file);
   }
 }
