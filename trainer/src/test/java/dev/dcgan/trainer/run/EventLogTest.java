@@ -123,7 +123,7 @@ class EventLogTest {
     Files.writeString(file, long1 + "\n" + long2 + "\n" + "3".repeat(70_000));
 
     try (EventLog log = EventLog.open(file)) {
-      assertThat(log.read(0, 10)).containsExactly(long1, long2);
+      assertThat(log.read(0, 10)).containsExactly("", long2); // The first is too long.
       assertThat(Files.size(file)).isEqualTo(200_001 + 65_536);
     }
   }

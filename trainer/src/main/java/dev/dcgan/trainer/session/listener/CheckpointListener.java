@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -23,7 +22,7 @@ final class CheckpointListener implements SessionListener {
   private final BestEffort bestEffort;
 
   // Mutable state
-  private @Nullable Checkpoint unsaved; // The last one, if it could not be written.
+  private boolean isSaved = true; // Whether the last one could be written.
 
   CheckpointListener(SessionContext context, RunWriter writer, BestEffort bestEffort) {
     this.context = context;
@@ -42,11 +41,10 @@ final class CheckpointListener implements SessionListener {
     var unused = save(checkpoint);
   }
 
-  /** The end of the run needs the last checkpoint: without it the run cannot be continued. */
+  /** Another attempt trains the last epoch again, from the checkpoint before. */
   @Override
   public void onTrained() throws IOException {
-    Checkpoint last = unsaved;
-    if (last != null && save(last).isEmpty()) {
+    if (!isSaved) {
       throw new IOException(
           "cannot write the last checkpoint in %s; make room".formatted(context.record().folder()));
     }
@@ -63,7 +61,7 @@ final class CheckpointListener implements SessionListener {
     boolean written =
         bestEffort.attempt("checkpoint", () -> saved.add(context.checkpoints().save(checkpoint)));
     double seconds = (System.nanoTime() - start) / 1e9;
-    unsaved = written ? null : checkpoint;
+    isSaved = written;
     if (!written) {
       return Optional.empty();
     }
