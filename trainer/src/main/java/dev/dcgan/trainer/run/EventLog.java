@@ -1,7 +1,6 @@
 package dev.dcgan.trainer.run;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
-import java.io.BufferedInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
 import java.io.EOFException;
@@ -150,13 +149,13 @@ final class EventLog implements Closeable {
   private List<String> read(long start, long skipped, long count) throws IOException {
     try (FileInputStream stream = new FileInputStream(file.toFile())) {
       stream.skipNBytes(start);
-      InputStream in = new BufferedInputStream(stream, 1 << 16);
+      Lines in = new Lines(stream);
       for (long i = 0; i < skipped; i++) {
-        line(in);
+        in.next();
       }
       List<String> events = new ArrayList<>();
       for (long i = 0; i < count; i++) {
-        events.add(line(in));
+        events.add(in.next());
       }
       return events;
     } catch (EOFException e) {
@@ -164,19 +163,44 @@ final class EventLog implements Closeable {
     }
   }
 
-  private static String line(InputStream in) throws IOException {
-    ByteArrayOutputStream line = new ByteArrayOutputStream();
-    boolean tooLong = false;
-    for (int next = in.read(); next != '\n'; next = in.read()) {
-      if (next < 0) {
-        throw new EOFException();
-      }
-      tooLong |= line.size() == MAX_LINE_BYTES;
-      if (!tooLong) {
-        line.write(next);
+  /** Reads lines, and skips those that are too long at the speed of the disk. */
+  private static final class Lines {
+
+    private final InputStream in;
+    private final byte[] buffer = new byte[1 << 16];
+
+    // Mutable state
+    private int position;
+    private int limit;
+
+    Lines(InputStream in) {
+      this.in = in;
+    }
+
+    /** The next line without its break; empty if it is too long. */
+    String next() throws IOException {
+      ByteArrayOutputStream line = new ByteArrayOutputStream();
+      boolean tooLong = false;
+      while (true) {
+        int end = position;
+        while (end < limit && buffer[end] != '\n') {
+          end++;
+        }
+        tooLong |= line.size() + (end - position) > MAX_LINE_BYTES;
+        if (!tooLong) {
+          line.write(buffer, position, end - position);
+        }
+        position = end + 1; // After the line break, if there is one.
+        if (end < limit) {
+          return tooLong ? "" : line.toString(StandardCharsets.UTF_8);
+        }
+        limit = in.read(buffer);
+        position = 0;
+        if (limit < 0) {
+          throw new EOFException();
+        }
       }
     }
-    return tooLong ? "" : line.toString(StandardCharsets.UTF_8);
   }
 
   /** Finds the lines, and cuts off what follows the last line break. */

@@ -262,7 +262,7 @@ public final class RunRecord implements AutoCloseable {
   private void skipped(long number, InvalidProtocolBufferException cause) {
     String line = "%s, line %d".formatted(folder.events(), number);
     if (named.size() < MAX_NAMED && named.add(line)) {
-      logger.warn("skipping {}: it is damaged: {}", line, ErrorMessages.oneLine(cause));
+      logger.warn("skipping {}: it is damaged or too long: {}", line, ErrorMessages.oneLine(cause));
     }
   }
 
