@@ -9,10 +9,12 @@ import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
+import dev.dcgan.trainer.config.ResourceEstimate;
 import dev.dcgan.trainer.metrics.DiskMetrics;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
+import dev.dcgan.trainer.service.RunLimits;
 import dev.dcgan.trainer.service.TrainerServer;
 import dev.dcgan.trainer.session.TrainingSession;
 import dev.dcgan.trainer.torch.TrainingDevice;
@@ -24,6 +26,8 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.time.InstantSource;
 import java.util.Map;
+import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.atomic.AtomicReference;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -109,6 +113,50 @@ public final class ServeCommand implements Settings.Command {
       description = "Maximum number of queued runs; more are refused.")
   private int maxQueuedRuns = 100;
 
+  @Option(names = "--max-epochs", description = "Maximum number of epochs of a run.")
+  private int maxEpochs = RunLimits.DEFAULT.maxEpochs();
+
+  @Option(names = "--max-images", description = "Maximum number of digits that a run draws.")
+  private int maxImages = RunLimits.DEFAULT.maxImages();
+
+  @Option(names = "--max-width", description = "Maximum base number of generator channels (ngf).")
+  private int maxWidth = RunLimits.DEFAULT.maxWidth();
+
+  @Option(names = "--max-batch", description = "Maximum number of images per batch.")
+  private int maxBatch = RunLimits.DEFAULT.maxBatchSize();
+
+  @Option(
+      names = "--max-attempts",
+      description =
+          "Deaths of the process without a new checkpoint after which a run is FAILED, so that the"
+              + " queue goes on.")
+  private int maxAttempts = RunLimits.DEFAULT.maxAttempts();
+
+  @Option(
+      names = "--max-queued-per-caller",
+      paramLabel = "N",
+      description =
+          "Maximum number of queued runs of one caller, known by its address. Default: no limit")
+  private @Nullable Integer maxQueuedPerCaller;
+
+  @Option(
+      names = "--max-runs-per-day",
+      paramLabel = "N",
+      description = "Maximum number of runs that one caller starts in 24 hours. Default: no limit")
+  private @Nullable Integer maxRunsPerDay;
+
+  @Option(
+      names = "--keep-runs",
+      paramLabel = "N",
+      description = "Remove all ended runs except the newest N. Default: keep them")
+  private @Nullable Integer keepRuns;
+
+  @Option(
+      names = "--keep-days",
+      paramLabel = "N",
+      description = "Remove runs that ended more than N days ago. Default: keep them")
+  private @Nullable Integer keepDays;
+
   @Option(
       names = "--drain-grace",
       showDefaultValue = Visibility.NEVER,
@@ -133,8 +181,28 @@ public final class ServeCommand implements Settings.Command {
         TrainingDevice.isChoice(device),
         "--device '%s': expected %s".formatted(device, TrainingDevice.CHOICES));
     problems.requireRange("--max-queued-runs", maxQueuedRuns, 1, 10_000);
+    problems.requireRange("--max-epochs", maxEpochs, 1, 100_000);
+    problems.requireRange("--max-images", maxImages, 2, 1_000_000);
+    problems.requireRange("--max-width", maxWidth, 4, 512);
+    problems.requireRange("--max-batch", maxBatch, 2, 65_536);
+    problems.requireRange("--max-attempts", maxAttempts, 1, 1000);
+    requireRange(problems, "--max-queued-per-caller", maxQueuedPerCaller, 1, 10_000);
+    requireRange(problems, "--max-runs-per-day", maxRunsPerDay, 1, 100_000);
+    requireRange(problems, "--keep-runs", keepRuns, 0, 1_000_000);
+    requireRange(problems, "--keep-days", keepDays, 1, 36_500);
     problems.requireRange("--drain-grace (in s)", drainGrace.toSeconds(), 0, 3600);
     problems.requireNoTelemetry("bin/trainer"); // Exports are checked in ONNX Runtime.
+  }
+
+  private static void requireRange(
+      Validator problems, String option, @Nullable Integer value, int min, int max) {
+    if (value != null) {
+      problems.requireRange(option, value, min, max);
+    }
+  }
+
+  private static OptionalInt optional(@Nullable Integer value) {
+    return value == null ? OptionalInt.empty() : OptionalInt.of(value);
   }
 
   @Override
@@ -179,6 +247,18 @@ public final class ServeCommand implements Settings.Command {
                 grpcLimits.limits(),
                 httpAddress,
                 httpActions,
+                new RunLimits(
+                    maxEpochs,
+                    maxImages,
+                    maxWidth,
+                    maxBatch,
+                    maxAttempts,
+                    optional(maxQueuedPerCaller),
+                    optional(maxRunsPerDay),
+                    optional(keepRuns),
+                    optional(keepDays),
+                    ResourceEstimate.physicalMemory(),
+                    where.isGpu() ? where.gpuMemory() : OptionalLong.empty()),
                 access.config()),
             session::train,
             new CheckpointPublisher(models, metrics::published),

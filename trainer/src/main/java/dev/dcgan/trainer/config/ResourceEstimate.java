@@ -10,29 +10,44 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
+import java.util.Optional;
 import java.util.OptionalLong;
 
 /**
- * A lower bound of the memory and disk that a training run needs.
+ * The memory and disk that a training run needs.
  *
- * <p>Memory: every parameter with its gradient and Adam's two moments, batch normalization's
- * statistics, and the averaged generator if there is one; and the activations that the backward
- * pass of one step needs, for all images of a batch. Not counted: the libraries (about 0.4 GiB on a
- * CPU, as much on a GPU), the JVM's heap, workspaces of convolutions, and what an implementation
- * holds longer than necessary.
+ * <p>{@link #memoryBytes} is a lower bound: every parameter with its gradient and Adam's two
+ * moments, batch normalization's statistics, and the averaged generator if there is one; and the
+ * activations that the backward pass of one step needs, for all images of a batch.
+ *
+ * <p>{@link #peakBytes} is an estimate of the peak: also the libraries and the JVM, the images, the
+ * batches that are loaded, the gradients of activations, workspaces of convolutions, and the
+ * copies that a checkpoint is written from. Its factors are measured; see the test.
  *
  * @param title of the architecture, for messages
  * @param batchSize images in a batch
  * @param parameterBytes of parameters, gradients, moments and the average
  * @param activationBytes of a batch
+ * @param inputBytes of one batch: images and latents
  * @param checkpointBytes of a checkpoint's values
  */
 public record ResourceEstimate(
-    String title, int batchSize, long parameterBytes, long activationBytes, long checkpointBytes) {
+    String title,
+    int batchSize,
+    long parameterBytes,
+    long activationBytes,
+    long inputBytes,
+    long checkpointBytes) {
 
   // Weight, gradient and two moments.
   private static final int COPIES_IN_MEMORY = 4;
   private static final int COPIES_IN_A_CHECKPOINT = 3;
+  // The JVM, its heap without images, and the libraries.
+  private static final long BASE_BYTES = 400L << 20;
+  private static final double PEAK_PER_PARAMETER_BYTE = 2.2;
+  private static final double PEAK_PER_ACTIVATION_BYTE = 5;
+  // Loaded by the data loader, in use, and on the device.
+  private static final int BATCHES_IN_MEMORY = 5;
 
   /** The estimate for one run. */
   public static ResourceEstimate of(Architecture architecture, Hyperparameters hyperparameters) {
@@ -50,6 +65,9 @@ public record ResourceEstimate(
         batchSize,
         Float.BYTES * (COPIES_IN_MEMORY * learned + statistics + average),
         Float.BYTES * activations(architecture) * batchSize,
+        (long) Float.BYTES
+            * (architecture.shape().values() + 2L * architecture.latentSize() + 1)
+            * batchSize,
         Float.BYTES * (COPIES_IN_A_CHECKPOINT * learned + statistics + average));
   }
 
@@ -93,6 +111,51 @@ public record ResourceEstimate(
   /** The memory that the device needs at least. */
   public long memoryBytes() {
     return parameterBytes + activationBytes;
+  }
+
+  /**
+   * The peak memory of a process that trains on the CPU, approximately.
+   *
+   * @param imageBytes of the decoded images in memory
+   */
+  public long peakBytes(long imageBytes) {
+    return BASE_BYTES + imageBytes + BATCHES_IN_MEMORY * inputBytes + computingBytes();
+  }
+
+  /** The peak memory on a GPU, approximately; with the factors of the CPU. */
+  public long gpuPeakBytes() {
+    return BASE_BYTES + inputBytes + computingBytes();
+  }
+
+  /**
+   * The peak host memory of a process that trains on a GPU, approximately.
+   *
+   * @param imageBytes of the decoded images in memory
+   */
+  public long hostPeakBytesOfGpu(long imageBytes) {
+    // CUDA's libraries take about as much again as everything else.
+    return 2 * BASE_BYTES + imageBytes + BATCHES_IN_MEMORY * inputBytes + 2 * checkpointBytes;
+  }
+
+  private long computingBytes() {
+    return (long) (PEAK_PER_PARAMETER_BYTE * parameterBytes)
+        + (long) (PEAK_PER_ACTIVATION_BYTE * activationBytes);
+  }
+
+  /**
+   * Why the run probably does not fit into the memory of a device; empty: it does, or the memory is
+   * not known.
+   *
+   * @param imageBytes of the decoded images in memory
+   */
+  public Optional<String> warning(TrainingDevice device, long imageBytes) {
+    OptionalLong available = device.isGpu() ? device.gpuMemory() : physicalMemory();
+    long peak = device.isGpu() ? gpuPeakBytes() : peakBytes(imageBytes);
+    return available.isPresent() && peak > available.getAsLong()
+        ? Optional.of(
+            "the run may run out of memory: it needs about %s, and %s has %s; a smaller --batch-size or --width needs less"
+                .formatted(size(peak), device, size(available.getAsLong())))
+        : Optional.empty();
   }
 
   /**
@@ -151,6 +214,13 @@ public record ResourceEstimate(
     }
   }
 
+  /** The container's limit, or the machine's memory, without swap; bytes. */
+  public static OptionalLong physicalMemory() {
+    return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
+        ? OptionalLong.of(system.getTotalMemorySize())
+        : OptionalLong.empty();
+  }
+
   /** The container's limit, or the machine's memory, with swap. */
   private static OptionalLong hostMemory() {
     return ManagementFactory.getOperatingSystemMXBean() instanceof OperatingSystemMXBean system
@@ -158,18 +228,19 @@ public record ResourceEstimate(
         : OptionalLong.empty();
   }
 
-  /** {@code at least 5.9 GiB of memory, 4.1 GiB a checkpoint}. */
+  /** {@code about 9.2 GiB of memory beside the images ..., 4.1 GiB a checkpoint}. */
   @Override
   public String toString() {
-    return "at least %s of memory (parameters %s, activations %s), %s a checkpoint"
+    return "about %s of memory beside the images (parameters %s, activations %s), %s a checkpoint"
         .formatted(
-            size(memoryBytes()),
+            size(peakBytes(0)),
             size(parameterBytes),
             size(activationBytes),
             size(checkpointBytes));
   }
 
-  private static String size(long bytes) {
+  /** For messages: {@code 1.5 GiB}. */
+  public static String size(long bytes) {
     return bytes < 1L << 30
         ? String.format(Locale.ROOT, "%.1f MiB", bytes / (double) (1 << 20))
         : String.format(Locale.ROOT, "%.1f GiB", bytes / (double) (1 << 30));

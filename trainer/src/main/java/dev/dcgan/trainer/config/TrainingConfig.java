@@ -177,7 +177,17 @@ public record TrainingConfig(
     return TrainingBudget.warnings(architecture, hyperparameters, steps, images);
   }
 
-  /** The least that the run needs of the machine. */
+  /** The memory that the decoded images take at most; bytes. */
+  public long imageBytes() {
+    if (!config.getDataset().equals(ConfigFields.DIGITS)) {
+      return Runtime.getRuntime().maxMemory() / 4; // More go to a scratch file.
+    }
+    // One array each; as many again are held out, up to 10,000.
+    long images = config.getImages() + Math.min(config.getImages(), 10_000L);
+    return images * (architecture.shape().values() + 24L);
+  }
+
+  /** What the run needs of the machine. */
   public ResourceEstimate resources() {
     return ResourceEstimate.of(architecture, hyperparameters);
   }

@@ -1,11 +1,12 @@
 package dev.dcgan.trainer.run;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
-import java.io.BufferedReader;
+import java.io.ByteArrayOutputStream;
 import java.io.Closeable;
+import java.io.EOFException;
 import java.io.FileInputStream;
 import java.io.IOException;
-import java.io.InputStreamReader;
+import java.io.InputStream;
 import java.io.RandomAccessFile;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -25,6 +26,12 @@ final class EventLog implements Closeable {
   /** Reading starts at a line whose position is known: one in so many. */
   static final int LINES_PER_MARK = 256;
 
+  /** A longer line is no event. */
+  static final int MAX_LINE_BYTES = 64 << 10;
+
+  // Many times what a run of the most epochs writes. What follows is neither read nor changed.
+  private static final long MAX_BYTES = 256L << 20;
+
   private final Path file;
 
   // Mutable state. Not a channel, which an interrupt would close for good.
@@ -37,6 +44,8 @@ final class EventLog implements Closeable {
 
   /** The end of the last whole line, bytes. */
   @GuardedBy("this") private long end;
+
+  @GuardedBy("this") private boolean full;
 
   private EventLog(Path file, RandomAccessFile out) {
     this.file = file;
@@ -88,12 +97,19 @@ final class EventLog implements Closeable {
     return lines - 1;
   }
 
+  /** Whether there is room for an event: it is not too long, and neither is the log. */
+  synchronized boolean accepts(String json) {
+    int bytes = json.getBytes(StandardCharsets.UTF_8).length;
+    return bytes <= MAX_LINE_BYTES && !full && end + bytes < MAX_BYTES;
+  }
+
   /**
    * Reads events.
    *
    * @param from number of the first
    * @param max how many at most, 1 or more
-   * @return the events from there; fewer than {@code max} at the end of the log
+   * @return the events from there, empty for a line that is too long; fewer than {@code max} at
+   *     the end of the log
    */
   List<String> read(long from, int max) throws IOException {
     if (from < 0 || max < 1) {
@@ -131,26 +147,60 @@ final class EventLog implements Closeable {
 
   /** Reads without the lock: lines in the file never change. */
   private List<String> read(long start, long skipped, long count) throws IOException {
-    try (FileInputStream in = new FileInputStream(file.toFile())) {
-      in.skipNBytes(start);
-      BufferedReader reader = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
+    try (FileInputStream stream = new FileInputStream(file.toFile())) {
+      stream.skipNBytes(start);
+      Lines in = new Lines(stream);
       for (long i = 0; i < skipped; i++) {
-        line(reader);
+        in.next();
       }
       List<String> events = new ArrayList<>();
       for (long i = 0; i < count; i++) {
-        events.add(line(reader));
+        events.add(in.next());
       }
       return events;
+    } catch (EOFException e) {
+      throw new IOException(file + " is damaged: it has fewer lines than were written", e);
     }
   }
 
-  private String line(BufferedReader reader) throws IOException {
-    String line = reader.readLine();
-    if (line == null) {
-      throw new IOException(file + " is damaged: it has fewer lines than were written");
+  /** Reads lines, and skips those that are too long at the speed of the disk. */
+  private static final class Lines {
+
+    private final InputStream in;
+    private final byte[] buffer = new byte[1 << 16];
+
+    // Mutable state
+    private int position;
+    private int limit;
+
+    Lines(InputStream in) {
+      this.in = in;
     }
-    return line;
+
+    /** The next line without its break; empty if it is too long. */
+    String next() throws IOException {
+      ByteArrayOutputStream line = new ByteArrayOutputStream();
+      boolean tooLong = false;
+      while (true) {
+        int end = position;
+        while (end < limit && buffer[end] != '\n') {
+          end++;
+        }
+        tooLong |= line.size() + (end - position) > MAX_LINE_BYTES;
+        if (!tooLong) {
+          line.write(buffer, position, end - position);
+        }
+        position = end + 1; // After the line break, if there is one.
+        if (end < limit) {
+          return tooLong ? "" : line.toString(StandardCharsets.UTF_8);
+        }
+        limit = in.read(buffer);
+        position = 0;
+        if (limit < 0) {
+          throw new EOFException();
+        }
+      }
+    }
   }
 
   /** Finds the lines, and cuts off what follows the last line break. */
@@ -158,7 +208,7 @@ final class EventLog implements Closeable {
     byte[] chunk = new byte[1 << 16];
     long position = 0;
     int n;
-    while ((n = out.read(chunk)) > 0) {
+    while (position < MAX_BYTES && (n = out.read(chunk)) > 0) {
       for (int i = 0; i < n; i++) {
         if (chunk[i] == '\n') {
           addLine(position + i + 1);
@@ -166,7 +216,10 @@ final class EventLog implements Closeable {
       }
       position += n;
     }
-    out.setLength(end);
+    full = position >= MAX_BYTES;
+    if (!full) {
+      out.setLength(end);
+    }
   }
 
   @GuardedBy("this") private void addLine(long newEnd) {

@@ -9,6 +9,7 @@ import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
@@ -37,6 +38,8 @@ public record RunDirectory(Path path) {
 
   private static final Logger log = LoggerFactory.getLogger(RunDirectory.class);
   private static final int FORMAT_VERSION = 2;
+  // A thousand checkpoints and as many publications are 0.2 MiB; a gRPC client accepts 4 MiB.
+  private static final int MAX_RUN_BYTES = 2 << 20;
   private static final String RUN_FILE = "run.json";
   private static final String LOCK_FILE = ".lock";
   private static final Pattern SAMPLES = Pattern.compile("epoch-[0-9]{3,9}\\.png");
@@ -96,7 +99,7 @@ public record RunDirectory(Path path) {
     Path file = path.resolve(RUN_FILE);
     Run.Builder run = Run.newBuilder();
     try {
-      JsonFormat.parser().ignoringUnknownFields().merge(Files.readString(file), run);
+      JsonFormat.parser().ignoringUnknownFields().merge(content(file), run);
     } catch (InvalidProtocolBufferException e) {
       throw new IOException(file + " is damaged: " + e.getMessage(), e);
     }
@@ -116,6 +119,18 @@ public record RunDirectory(Path path) {
       run.setConfig(complete(run.getConfig()));
     }
     return run.setId(id()).build();
+  }
+
+  private static String content(Path file) throws IOException {
+    try (InputStream in = Files.newInputStream(file)) {
+      byte[] bytes = in.readNBytes(MAX_RUN_BYTES + 1);
+      if (bytes.length > MAX_RUN_BYTES) {
+        throw new IOException(
+            "%s has %d bytes; expected at most %d: remove it, or restore the run from a backup"
+                .formatted(file, Files.size(file), MAX_RUN_BYTES));
+      }
+      return new String(bytes, StandardCharsets.UTF_8);
+    }
   }
 
   /** Earlier versions did not record these: they knew nothing else. */

@@ -12,8 +12,12 @@ import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.Consumer;
 import org.slf4j.Logger;
@@ -28,7 +32,18 @@ import org.slf4j.LoggerFactory;
  */
 public final class RunRecord implements AutoCloseable {
 
+  /**
+   * Events of a run.
+   *
+   * @param next the index from which to read on; lines that cannot be read are skipped
+   */
+  public record Events(List<RunEvent> list, long next) {}
+
   private static final Logger logger = LoggerFactory.getLogger(RunRecord.class);
+  private static final int MAX_MISSING = 1000;
+  private static final int MAX_NAMED = 10_000;
+  // Lines that were logged as unreadable.
+  private static final Set<String> named = ConcurrentHashMap.newKeySet();
 
   private final RunDirectory folder;
   private final InstantSource clock;
@@ -40,7 +55,8 @@ public final class RunRecord implements AutoCloseable {
 
   @GuardedBy("this") private boolean unwritten;
 
-  @GuardedBy("this") private boolean stateEventMissing;
+  /** Events that could not be written, as on a full disk: one line of JSON each. */
+  @GuardedBy("this") private final Deque<String> missing = new ArrayDeque<>();
 
   private RunRecord(RunDirectory folder, Run run, EventLog log, InstantSource clock) {
     this.folder = folder;
@@ -96,9 +112,9 @@ public final class RunRecord implements AutoCloseable {
     unwritten = false;
   }
 
-  /** Whether the last {@link #update} is not on disk. */
+  /** Whether the last {@link #update} or an event is not on disk. */
   public synchronized boolean isUnwritten() {
-    return unwritten;
+    return unwritten || !missing.isEmpty();
   }
 
   /**
@@ -129,16 +145,15 @@ public final class RunRecord implements AutoCloseable {
   }
 
   /**
-   * Writes what the last {@link #update} and its event could not.
+   * Writes what the last {@link #update} and earlier events could not.
    *
-   * @throws IOException run.json is unchanged
+   * @throws IOException some of it is still missing
    */
   public synchronized void rewrite() throws IOException {
     folder.write(run);
     unwritten = false;
-    if (stateEventMissing) {
-      stateEvent(run.getState(), run.getReason());
-    }
+    appendMissing();
+    listeners.forEach(Runnable::run);
   }
 
   /**
@@ -182,13 +197,11 @@ public final class RunRecord implements AutoCloseable {
 
   /** Adds the event of a state; without room it is missing, but listeners hear of the state. */
   @GuardedBy("this") private void stateEvent(RunState state, String reason) {
-    stateEventMissing = true;
     try {
       event(
           RunEvent.newBuilder()
               .setStateChanged(
                   RunEvent.StateChanged.newBuilder().setState(state).setReason(reason)));
-      stateEventMissing = false;
     } catch (IOException e) {
       logger.warn(
           "cannot write the event of run {} {}: {}",
@@ -199,28 +212,58 @@ public final class RunRecord implements AutoCloseable {
     }
   }
 
-  /** Appends an event with the current time. */
+  /**
+   * Appends an event with the current time.
+   *
+   * @throws IOException it was not written; a later event or {@link #rewrite} writes it first
+   */
   public void event(RunEvent.Builder event) throws IOException {
-    log.append(JsonFormat.printer().omittingInsignificantWhitespace().print(event.setTime(now())));
+    String line =
+        JsonFormat.printer().omittingInsignificantWhitespace().print(event.setTime(now()));
+    synchronized (this) {
+      if (!log.accepts(line)) {
+        throw new IOException(
+            "cannot append an event of %d characters: it or %s is too long"
+                .formatted(line.length(), folder.events()));
+      }
+      if (missing.size() == MAX_MISSING) {
+        missing.removeFirst();
+      }
+      missing.addLast(line);
+      appendMissing();
+    }
     listeners.forEach(Runnable::run);
   }
 
-  /** At most {@code max} events from {@code index} on. */
-  public List<RunEvent> events(long index, int max) throws IOException {
+  @GuardedBy("this") private void appendMissing() throws IOException {
+    for (String line = missing.peek(); line != null; line = missing.peek()) {
+      log.append(line);
+      missing.remove();
+    }
+  }
+
+  /** The events of at most {@code max} lines from {@code index} on. */
+  public Events events(long index, int max) throws IOException {
     List<RunEvent> events = new ArrayList<>();
+    long next = index;
     for (String line : log.read(index, max)) {
       RunEvent.Builder event = RunEvent.newBuilder();
       try {
         JsonFormat.parser().ignoringUnknownFields().merge(line, event);
+        events.add(event.setIndex(next).build());
       } catch (InvalidProtocolBufferException e) {
-        throw new IOException(
-            "%s, line %d is damaged: %s"
-                .formatted(folder.events(), index + events.size() + 1, e.getMessage()),
-            e);
+        skipped(next + 1, e);
       }
-      events.add(event.setIndex(index + events.size()).build());
+      next++;
     }
-    return events;
+    return new Events(events, next);
+  }
+
+  private void skipped(long number, InvalidProtocolBufferException cause) {
+    String line = "%s, line %d".formatted(folder.events(), number);
+    if (named.size() < MAX_NAMED && named.add(line)) {
+      logger.warn("skipping {}: it is damaged or too long: {}", line, ErrorMessages.oneLine(cause));
+    }
   }
 
   /** Calls {@code listener} after each event, until {@link #removeListener}. */

@@ -81,6 +81,15 @@ public final class RunRecords {
     }
   }
 
+  /**
+   * Removes an ended run, unless a process has locked it or this one has opened its record.
+   *
+   * @return whether it was removed
+   */
+  public synchronized boolean remove(RunStore store, RunDirectory folder) throws IOException {
+    return !uses.containsKey(folder.id()) && store.remove(folder);
+  }
+
   private synchronized RunRecord acquire(RunDirectory folder) throws IOException {
     Use use = uses.get(folder.id());
     if (use == null) {

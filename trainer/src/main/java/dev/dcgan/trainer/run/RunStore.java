@@ -1,13 +1,17 @@
 package dev.dcgan.trainer.run;
 
 import dev.dcgan.model.AtomicFiles;
+import dev.dcgan.model.Sha256;
 import dev.dcgan.v1.Run;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
@@ -26,7 +30,12 @@ import org.slf4j.LoggerFactory;
 public final class RunStore {
 
   private static final Logger log = LoggerFactory.getLogger(RunStore.class);
-  private static final Pattern ID = Pattern.compile("[a-z0-9][a-z0-9._-]{0,100}");
+  private static final int MAX_ID_LENGTH = 101;
+  private static final Pattern ID =
+      Pattern.compile("[a-z0-9][a-z0-9._-]{0,%d}".formatted(MAX_ID_LENGTH - 1));
+  // No names of runs: they begin with a dot.
+  private static final String CLAIMS = ".requests";
+  private static final String REMOVED = ".removed-";
   private static final DateTimeFormatter TIME =
       DateTimeFormatter.ofPattern("yyyyMMdd-HHmmss").withZone(ZoneOffset.UTC);
 
@@ -69,18 +78,149 @@ public final class RunStore {
    *     draft says so; null: it starts from random weights
    */
   public RunDirectory create(Run draft, @Nullable Path begin) throws IOException {
-    AtomicFiles.createFolder(root);
+    if (!draft.getRequestId().isEmpty()) {
+      return create(claim(draft), draft, begin);
+    }
     Instant now = clock.instant();
+    return fill(createFolder(draft, now), draft, begin, now);
+  }
+
+  /** Creates a folder of a new name. */
+  private Path createFolder(Run draft, Instant now) throws IOException {
+    AtomicFiles.createFolder(root);
     String name = TIME.format(now) + "-" + draft.getConfig().getModel();
     for (int n = 1; ; n++) {
       String id = n == 1 ? name : name + "-" + n;
       try {
         Path folder = Files.createDirectory(root.resolve(id)); // Only one process succeeds.
         AtomicFiles.syncFolder(root);
-        return fill(folder, draft, begin, now);
+        return folder;
       } catch (FileAlreadyExistsException e) {
         log.debug("{} is taken", id);
       }
+    }
+  }
+
+  /**
+   * The id of the run that a request id starts. It is the same for all processes and for ever, also
+   * if a process is killed before the run exists: the claim of the id is the first that is written.
+   */
+  private String claim(Run draft) throws IOException {
+    Path claim = claimOf(draft.getRequestId());
+    Optional<String> claimed = readClaim(claim);
+    if (claimed.isPresent()) {
+      return claimed.get();
+    }
+    AtomicFiles.createFolder(root.resolve(CLAIMS));
+    Path folder = createFolder(draft, clock.instant());
+    String id = folder.getFileName().toString();
+    if (AtomicFiles.create(claim, StandardCharsets.UTF_8.encode(id))) {
+      return id;
+    }
+    Files.delete(folder);
+    return readClaim(claim)
+        .orElseThrow(() -> new IOException(claim + " is damaged; expected the id of a run"));
+  }
+
+  /** The run that a request id has started, in this process or another. */
+  public Optional<RunDirectory> ofRequest(String requestId) throws IOException {
+    return readClaim(claimOf(requestId)).flatMap(this::find);
+  }
+
+  private Path claimOf(String requestId) {
+    byte[] id = requestId.getBytes(StandardCharsets.UTF_8);
+    return root.resolve(CLAIMS).resolve(new Sha256().add(id).hex());
+  }
+
+  private static Optional<String> readClaim(Path claim) throws IOException {
+    try (InputStream in = Files.newInputStream(claim)) {
+      String id = new String(in.readNBytes(MAX_ID_LENGTH + 1), StandardCharsets.UTF_8);
+      return isId(id) ? Optional.of(id) : Optional.empty();
+    } catch (NoSuchFileException e) {
+      return Optional.empty();
+    }
+  }
+
+  /**
+   * Removes an ended run that no process has locked. To be called by {@link RunRecords}, which
+   * knows whether this process reads it.
+   *
+   * @return whether it was removed
+   */
+  boolean remove(RunDirectory run) throws IOException {
+    Path hidden = root.resolve(REMOVED + run.id());
+    String requestId;
+    try (RunLock lock = run.tryLock().orElse(null)) {
+      if (lock == null) {
+        return false;
+      }
+      Run found = run.read();
+      if (!RunRecord.isEnd(found.getState())) {
+        return false;
+      }
+      requestId = found.getRequestId();
+      // First, so that a run is there as a whole or not at all.
+      Files.move(run.path(), hidden, StandardCopyOption.ATOMIC_MOVE);
+    }
+    if (!requestId.isEmpty()) {
+      Files.deleteIfExists(claimOf(requestId));
+    }
+    delete(hidden);
+    return true;
+  }
+
+  /**
+   * Removes what killed processes left: temporary files of runs that no process has locked, and
+   * runs that were not removed completely.
+   *
+   * @return the number of files and folders
+   */
+  public int sweep() throws IOException {
+    int swept = 0;
+    for (RunDirectory run : list()) {
+      try (RunLock lock = run.tryLock().orElse(null)) {
+        if (lock != null) {
+          swept += sweep(run.path()) + sweep(run.checkpoints());
+        }
+      }
+    }
+    for (Path entry : entries(root)) {
+      if (entry.getFileName().toString().startsWith(REMOVED)) {
+        delete(entry);
+        swept++;
+      }
+    }
+    return swept;
+  }
+
+  private static int sweep(Path folder) throws IOException {
+    int swept = 0;
+    for (Path entry : entries(folder)) {
+      if (AtomicFiles.unfinished(entry).isPresent() && Files.deleteIfExists(entry)) {
+        swept++;
+      }
+    }
+    return swept;
+  }
+
+  private static List<Path> entries(Path folder) throws IOException {
+    if (!Files.isDirectory(folder)) {
+      return List.of();
+    }
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries.toList();
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    } catch (UncheckedIOException e) {
+      throw e.getCause();
     }
   }
 
@@ -98,11 +238,9 @@ public final class RunStore {
   }
 
   private static void deleteAfter(IOException failure, Path folder) {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    } catch (IOException | UncheckedIOException e) {
+    try {
+      delete(folder);
+    } catch (IOException e) {
       failure.addSuppressed(e);
     }
   }

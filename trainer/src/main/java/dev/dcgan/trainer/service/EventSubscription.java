@@ -4,7 +4,6 @@ import dev.dcgan.trainer.run.RequestException;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.v1.RunEvent;
 import java.io.IOException;
-import java.util.List;
 import java.util.concurrent.Executor;
 import java.util.concurrent.atomic.AtomicBoolean;
 
@@ -106,12 +105,11 @@ final class EventSubscription {
   private void send() throws IOException {
     // Before reading, so that the last event is among those read.
     boolean last = record.hasEnded();
-    List<RunEvent> events = record.events(next, BATCH_SIZE);
-    for (RunEvent event : events) {
-      sink.deliver(event);
-    }
-    next += events.size();
-    if (events.size() == BATCH_SIZE && (sink.isReady() || !closing)) {
+    RunRecord.Events events = record.events(next, BATCH_SIZE);
+    events.list().forEach(sink::deliver);
+    boolean more = events.next() == next + BATCH_SIZE;
+    next = events.next();
+    if (more && (sink.isReady() || !closing)) {
       wake();
     } else if (last) {
       end();

@@ -59,6 +59,9 @@ final class RunCalls implements AutoCloseable {
 
   private final RunSource source;
   private final @Nullable RunManager manager;
+  // Calls that read many or large files: others, and health checks, do not wait behind them.
+  private final BackgroundTasks reads = new BackgroundTasks("reads", 2, 16);
+  private final BackgroundTasks starts = new BackgroundTasks("starts", 1, 16);
   private final ExecutorService subscriptionThread =
       Executors.newSingleThreadExecutor(Threads.named("watch"));
   private final Set<EventSubscription> subscriptions = ConcurrentHashMap.newKeySet();
@@ -82,12 +85,17 @@ final class RunCalls implements AutoCloseable {
     return source.get(id);
   }
 
-  ListRunsResponse list(ListRunsRequest request) throws IOException {
-    RunSource.Page page = source.list(pageSize(request), pageToken(request));
-    return ListRunsResponse.newBuilder()
-        .addAllRuns(page.runs())
-        .setNextPageToken(page.next())
-        .build();
+  CompletableFuture<ListRunsResponse> list(ListRunsRequest request) throws RequestException {
+    int size = pageSize(request);
+    String token = pageToken(request);
+    return reads.submit(
+        () -> {
+          RunSource.Page page = source.list(size, token);
+          return ListRunsResponse.newBuilder()
+              .addAllRuns(page.runs())
+              .setNextPageToken(page.next())
+              .build();
+        });
   }
 
   /**
@@ -129,7 +137,13 @@ final class RunCalls implements AutoCloseable {
                         .formatted(id, found)));
   }
 
-  GetSamplesResponse samples(GetSamplesRequest request) throws RequestException, IOException {
+  CompletableFuture<GetSamplesResponse> samples(GetSamplesRequest request)
+      throws RequestException {
+    return reads.submit(() -> readSamples(request));
+  }
+
+  private GetSamplesResponse readSamples(GetSamplesRequest request)
+      throws RequestException, IOException {
     Path file = image(request.getRunId(), request.getName());
     long size = Files.size(file);
     if (size > MAX_PNG_BYTES) {
@@ -154,8 +168,9 @@ final class RunCalls implements AutoCloseable {
     return path;
   }
 
-  Run start(StartRunRequest request) throws RequestException, InvalidConfigException, IOException {
-    return manager().start(request.getRequestId(), request.getConfig());
+  CompletableFuture<Run> start(StartRunRequest request) throws RequestException {
+    RunManager runs = manager();
+    return starts.submit(() -> runs.start(request.getRequestId(), request.getConfig()));
   }
 
   Run stop(String id) throws RequestException, IOException {
@@ -197,6 +212,8 @@ final class RunCalls implements AutoCloseable {
   @Override
   public void close() {
     subscriptionThread.shutdown();
+    reads.stop();
+    starts.stop();
   }
 
   private RunManager manager() throws RequestException {

@@ -131,7 +131,7 @@ final class RunHttpHandler implements HttpPage {
     if (path.equals(FORM)) {
       json(call, RunJson.form(actions.enabled()));
     } else if (path.equals(RUNS)) {
-      answer(call, "list the runs", () -> RunJson.of(calls.list(page(call.query()))));
+      answer(call, "list the runs", () -> RunJson.of(await(calls.list(page(call.query())))));
     } else if (run.matches()) {
       answer(call, "read the run", () -> RunJson.of(calls.get(run.group(1))));
     } else if (!part.matches()) {
@@ -149,7 +149,8 @@ final class RunHttpHandler implements HttpPage {
     Matcher action = ACTION.matcher(call.path());
     if (call.path().equals(RUNS)) {
       StartRunRequest.Builder start = StartRunRequest.newBuilder();
-      answer(call, "start the run", () -> RunJson.of(calls.start(read(call, start).build())));
+      answer(
+          call, "start the run", () -> RunJson.of(await(calls.start(read(call, start).build()))));
     } else if (!action.matches()) {
       call.text(404, "no such action; expected /v1/runs or a run with :stop, :resume or :publish");
     } else {

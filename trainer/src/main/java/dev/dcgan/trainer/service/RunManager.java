@@ -2,7 +2,10 @@ package dev.dcgan.trainer.service;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import com.google.protobuf.UnknownFieldSet;
+import com.google.protobuf.util.Timestamps;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.ErrorMessages;
+import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.ConfigViolation;
 import dev.dcgan.trainer.config.InvalidConfigException;
@@ -18,7 +21,9 @@ import dev.dcgan.trainer.run.StopSignal;
 import dev.dcgan.trainer.session.InitialWeights;
 import dev.dcgan.trainer.session.Outcome;
 import dev.dcgan.trainer.session.TrainingInputs;
+import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
+import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -27,9 +32,12 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
+import java.time.Instant;
 import java.time.InstantSource;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Deque;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +46,9 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -65,15 +76,22 @@ final class RunManager implements RunSource {
 
   private static final Logger log = LoggerFactory.getLogger(RunManager.class);
   private static final int MAX_REQUEST_ID_LENGTH = 128;
+  // Of one page; as JSON it is three to four times as long.
+  private static final int MAX_PAGE_BYTES = 256 << 10;
 
   private final RunStore store;
   private final RunRecords records;
   private final DataRoot dataRoot;
   private final String device; // Of runs that name none.
+  private final RunLimits limits;
   private final RunScheduler scheduler;
-  private final BackgroundTasks tasks = new BackgroundTasks();
+  private final BackgroundTasks tasks = new BackgroundTasks("background", 1, 16);
   private final CheckpointPublisher publisher;
   private final RunStateMetrics metrics;
+  private final InstantSource clock;
+  private final RunRetention retention;
+  private final ScheduledExecutorService retentionThread =
+      Executors.newSingleThreadScheduledExecutor(Threads.named("retention"));
   // Runs whose run.json cannot be read, which was logged.
   private final Set<String> damaged = ConcurrentHashMap.newKeySet();
 
@@ -81,20 +99,28 @@ final class RunManager implements RunSource {
   /** Request id to run id. */
   @GuardedBy("this") private final Map<String, String> requests = new HashMap<>();
 
+  /** When each caller has started runs, oldest first; of the last 24 hours. */
+  @GuardedBy("this") private final Map<String, Deque<Instant>> starts = new HashMap<>();
+
   RunManager(
       RunStore store,
       InstantSource clock,
       DataRoot dataRoot,
       String device,
+      RunLimits limits,
       RunScheduler scheduler,
       CheckpointPublisher publisher) {
     this.store = store;
     this.records = new RunRecords(clock);
     this.dataRoot = dataRoot;
     this.device = device;
+    this.limits = limits;
     this.scheduler = scheduler;
     this.publisher = publisher;
     this.metrics = scheduler.metrics();
+    this.clock = clock;
+    retention =
+        new RunRetention(store, records, clock, limits.keepRuns(), limits.keepDays(), metrics);
   }
 
   /**
@@ -104,6 +130,7 @@ final class RunManager implements RunSource {
    * @throws IOException the folder of runs cannot be read
    */
   synchronized void recover() throws IOException {
+    sweep();
     List<RunDirectory> begun = new ArrayList<>();
     List<RunDirectory> queued = new ArrayList<>();
     List<RunDirectory> oldestFirst = new ArrayList<>(store.list());
@@ -129,9 +156,28 @@ final class RunManager implements RunSource {
     }
   }
 
-  /** Starts to train. */
+  private void sweep() {
+    try {
+      int swept = store.sweep();
+      if (swept > 0) {
+        log.info("removed {} temporary files that killed processes have left", swept);
+      }
+    } catch (IOException e) {
+      log.warn("cannot remove temporary files: {}", ErrorMessages.oneLine(e));
+    }
+  }
+
+  /** Starts to train, and to remove old runs. */
   void begin() {
     scheduler.start();
+    if (retention.isOn()) {
+      var unused =
+          retentionThread.scheduleWithFixedDelay(retention::apply, 0, 10, TimeUnit.MINUTES);
+    }
+  }
+
+  RunRetention retention() {
+    return retention;
   }
 
   /** Queues a run; a repeated request id returns the run that it started. */
@@ -160,6 +206,9 @@ final class RunManager implements RunSource {
     checkRequestId(requestId, wrong);
     TrainingConfig complete =
         complete(RunConfig.newBuilder().setDevice(device).mergeFrom(here).build(), ofConfig);
+    if (complete != null) {
+      ofConfig.addAll(limits.violations(complete));
+    }
     for (ConfigViolation violation : ofConfig) {
       wrong.add(new ConfigViolation("config." + violation.field(), violation.description()));
     }
@@ -167,7 +216,7 @@ final class RunManager implements RunSource {
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
-    scheduler.requireRoom();
+    requireRoom();
     return enqueue(
         Run.newBuilder()
             .setRequestId(requestId)
@@ -175,6 +224,36 @@ final class RunManager implements RunSource {
             .setInitializedFrom(initial == null ? "" : InitialWeights.name(initial)),
         complete,
         initial);
+  }
+
+  /** Requires that the queue has room, and that the caller's quota is not used up. */
+  @GuardedBy("this") private void requireRoom() throws RequestException {
+    scheduler.requireRoom();
+    String caller = AccessControl.caller().name();
+    OptionalInt maxQueued = limits.maxQueuedPerCaller();
+    long queued = scheduler.queuedOf(caller);
+    if (maxQueued.isPresent() && queued >= maxQueued.getAsInt()) {
+      throw new RequestException(
+          Why.FULL,
+          "%d runs of this caller (%s) are queued of at most %d; try again when one has ended"
+              .formatted(queued, caller, maxQueued.getAsInt()));
+    }
+    int today = startsOf(caller).size();
+    if (limits.maxRunsPerDay().isPresent() && today >= limits.maxRunsPerDay().getAsInt()) {
+      throw new RequestException(
+          Why.FULL,
+          "this caller (%s) has started %d runs within 24 hours of at most %d; try again later"
+              .formatted(caller, today, limits.maxRunsPerDay().getAsInt()));
+    }
+  }
+
+  @GuardedBy("this") private Deque<Instant> startsOf(String caller) {
+    Deque<Instant> of = starts.computeIfAbsent(caller, key -> new ArrayDeque<>());
+    Instant dayAgo = clock.instant().minus(Duration.ofDays(1));
+    while (!of.isEmpty() && of.getFirst().isBefore(dayAgo)) {
+      of.removeFirst();
+    }
+    return of;
   }
 
   /** The checkpoint of the run that a config starts from; null if it names none. */
@@ -209,6 +288,7 @@ final class RunManager implements RunSource {
   public Page list(int size, String after) throws IOException {
     List<Run> runs = new ArrayList<>();
     String last = "";
+    int bytes = 0;
     for (RunDirectory folder : store.list()) {
       if (!after.isEmpty() && folder.id().compareTo(after) >= 0) {
         continue;
@@ -218,6 +298,10 @@ final class RunManager implements RunSource {
       }
       Optional<Run> run = read(folder);
       if (run.isPresent()) {
+        bytes += run.get().getSerializedSize();
+        if (bytes > MAX_PAGE_BYTES && !runs.isEmpty()) {
+          return new Page(runs, last);
+        }
         runs.add(run.get());
         last = folder.id();
       }
@@ -290,6 +374,7 @@ final class RunManager implements RunSource {
    * @return whether both ended within {@code grace}
    */
   boolean close(Duration grace) throws InterruptedException {
+    retentionThread.shutdownNow();
     long start = System.nanoTime();
     boolean trained = scheduler.close(grace);
     Duration left = grace.minusNanos(System.nanoTime() - start);
@@ -307,6 +392,15 @@ final class RunManager implements RunSource {
     moveToOwnDevice(record);
     List<ConfigViolation> wrong = new ArrayList<>();
     TrainingConfig complete = complete(record.run().getConfig(), wrong);
+    Optional<String> hopeless = whyNotAgain(record.run());
+    if (hopeless.isPresent() && !record.hasEnded()) {
+      try (RunRecords.Hold done = hold.get()) {
+        log.error("run {} is FAILED: {}", folder.id(), hopeless.get());
+        metrics.gaveUp();
+        done.record().state(RunState.RUN_STATE_FAILED, hopeless.get());
+      }
+      return;
+    }
     if (complete != null && !record.hasEnded()) {
       log.info("run {} is queued again", folder.id());
       scheduler.add(new RunScheduler.Job(hold.get(), complete, new StopSignal()));
@@ -317,6 +411,23 @@ final class RunManager implements RunSource {
         done.record().state(RunState.RUN_STATE_FAILED, "its config is invalid: " + wrong);
       }
     }
+  }
+
+  /** Why a run is not trained again: it has killed the process, or failed its memory, too often. */
+  private Optional<String> whyNotAgain(Run run) {
+    DeviceFailure failure = run.getDeviceFailure();
+    if (run.getAttempts() >= limits.maxAttempts()) {
+      return Optional.of(
+          "the process was killed %d times without a new checkpoint of this run, perhaps because it had too little memory; start it with a smaller batch_size or width"
+              .formatted(run.getAttempts()));
+    }
+    return NativeFailureException.Kind.OUT_OF_MEMORY.label().equals(failure.getKind())
+            && failure.getAttempts() >= limits.maxAttempts()
+            && run.getProgress().getStep() <= failure.getStep()
+        ? Optional.of(
+            "out of memory %d times without progress; start it with a smaller batch_size or width"
+                .formatted(failure.getAttempts()))
+        : Optional.empty();
   }
 
   /**
@@ -365,6 +476,9 @@ final class RunManager implements RunSource {
     checkRequestId(requestId, wrong);
     TrainingConfig complete =
         complete(old.getConfig().toBuilder().mergeFrom(requested.build()).build(), wrong);
+    if (complete != null) {
+      wrong.addAll(limits.violations(complete));
+    }
     RunDirectory folder = find(id);
     Optional<CheckpointStore.Kept> from = newestWhole(folder, old);
     int done = from.map(kept -> kept.checkpoint().epoch()).orElse(0);
@@ -385,7 +499,7 @@ final class RunManager implements RunSource {
       if (earlier.isPresent()) {
         return earlier.get();
       }
-      scheduler.requireRoom();
+      requireRoom();
       Run.Builder draft =
           Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested).setResumedFrom(id);
       if (from.isPresent()) {
@@ -436,7 +550,12 @@ final class RunManager implements RunSource {
    */
   @GuardedBy("this") private Optional<Run> earlier(String requestId, String resumedFrom, RunConfig requested)
       throws RequestException, IOException {
-    String id = requests.get(requestId);
+    if (requestId.isEmpty()) {
+      return Optional.empty();
+    }
+    // Runs of earlier versions of this program have no claim.
+    Optional<RunDirectory> found = store.ofRequest(requestId);
+    String id = found.isPresent() ? found.get().id() : requests.get(requestId);
     if (id == null || store.find(id).isEmpty()) {
       return Optional.empty();
     }
@@ -453,7 +572,13 @@ final class RunManager implements RunSource {
   @GuardedBy("this") private Run enqueue(Run.Builder draft, TrainingConfig complete, @Nullable Path begin)
       throws IOException {
     RunDirectory folder =
-        store.create(draft.setConfig(complete.config()).setByService(true).build(), begin);
+        store.create(
+            draft
+                .setConfig(complete.config())
+                .setByService(true)
+                .setCaller(AccessControl.caller().name())
+                .build(),
+            begin);
     Optional<RunRecords.Hold> hold;
     try {
       hold = records.lock(folder);
@@ -488,6 +613,10 @@ final class RunManager implements RunSource {
   @GuardedBy("this") private void remember(Run run) {
     if (!run.getRequestId().isEmpty()) {
       requests.put(run.getRequestId(), run.getId());
+    }
+    if (limits.maxRunsPerDay().isPresent() && run.getByService()) {
+      startsOf(run.getCaller())
+          .addLast(Instant.ofEpochMilli(Timestamps.toMillis(run.getCreated())));
     }
   }
 

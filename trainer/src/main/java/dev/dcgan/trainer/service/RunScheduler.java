@@ -38,7 +38,7 @@ import org.slf4j.LoggerFactory;
  * <p>A run that something prevents which may pass, as a full disk, is queued again and waits for
  * its next attempt; other queued runs are trained meanwhile, and when its delay is over it is the
  * next. After the last attempt without progress it is STOPPED, so that it can be resumed. If only
- * its end could not be written, an attempt just writes that.
+ * its end could not be written, attempts just write that, until they succeed.
  */
 final class RunScheduler {
 
@@ -137,6 +137,13 @@ final class RunScheduler {
     }
   }
 
+  /** The number of a caller's queued runs. */
+  synchronized long queuedOf(String caller) {
+    return queued.stream()
+        .filter(job -> job.record().run().getCaller().equals(caller))
+        .count();
+  }
+
   /** Adds a run even if the queue is full: runs that a crash interrupted are not refused. */
   synchronized void add(Job job) {
     jobs.put(job.id(), job);
@@ -181,6 +188,7 @@ final class RunScheduler {
         continue;
       }
       log.info("run {} starts", job.id());
+      countAttempt(job.record());
       Outcome outcome;
       try {
         outcome = trainer.train(job.record(), job.config(), job.stop());
@@ -234,14 +242,34 @@ final class RunScheduler {
     return queued.isEmpty() ? 0 : Duration.ofNanos(nanos).toMillis() + 1;
   }
 
+  /**
+   * Counts an attempt before it begins: if it kills the process, run.json has it. A checkpoint
+   * resets the count, and so does an attempt that this process ends.
+   */
+  private static void countAttempt(RunRecord record) {
+    setAttempts(record, record.run().getAttempts() + 1);
+  }
+
+  private static void setAttempts(RunRecord record, int attempts) {
+    try {
+      record.update(run -> run.setAttempts(attempts));
+    } catch (IOException e) {
+      log.warn(
+          "cannot write the state of run {}: {}", record.folder().id(), ErrorMessages.oneLine(e));
+    }
+  }
+
   private synchronized void settle(Job job, Outcome outcome) {
     closing |= outcome.deviceFailed();
+    if (!job.record().hasEnded() && job.record().run().getAttempts() > 0) {
+      setAttempts(job.record(), 0);
+    }
     if (outcome.state().isPresent() && !job.record().hasEnded()) {
       // Its training ended by a fault that left no end in the record.
       fail(job);
     }
     if (job.record().hasEnded() && job.record().isUnwritten()) {
-      leave(job, Optional.of("cannot write run.json"));
+      leave(job, Optional.of("cannot write its end"));
     } else if (outcome.kind() == Outcome.Kind.RETRY && !outcome.deviceFailed()) {
       leave(job, Optional.of(outcome.reason()));
     } else {
@@ -257,7 +285,7 @@ final class RunScheduler {
       job.record().rewrite();
       leave(job, Optional.empty());
     } catch (IOException e) {
-      leave(job, Optional.of("cannot write run.json: " + ErrorMessages.oneLine(e)));
+      leave(job, Optional.of("cannot write its end: " + ErrorMessages.oneLine(e)));
     }
   }
 
@@ -268,7 +296,9 @@ final class RunScheduler {
       if (!closing && retry(job, obstacle.get())) {
         return;
       }
-      giveUp(job, obstacle.get());
+      if (giveUp(job, obstacle.get())) {
+        return;
+      }
     } else if (job.record().hasEnded()) {
       Run run = job.record().run();
       String state = RunRecord.name(run.getState());
@@ -286,7 +316,10 @@ final class RunScheduler {
     Attempts before = attempts.getOrDefault(job.id(), new Attempts(0, -1, 0));
     long step = job.record().run().getProgress().getStep();
     int count = step <= before.step ? before.count : 0;
-    if (count == retryDelays.size() || job.stop().requested() == StopSignal.Request.STOP) {
+    if (job.record().hasEnded() && !retryDelays.isEmpty()) {
+      count = Math.min(count, retryDelays.size() - 1);
+    } else if (count == retryDelays.size()
+        || job.stop().requested() == StopSignal.Request.STOP) {
       return false;
     }
     Duration delay = retryDelays.get(count);
@@ -295,13 +328,15 @@ final class RunScheduler {
         new Attempts(count + 1, Math.max(step, before.step), System.nanoTime() + delay.toNanos()));
     // First, so that it is the next when it is due.
     queued.addFirst(job);
+    if (job.record().hasEnded()) {
+      log.warn("run {} waits: {}; next attempt in {} s", job.id(), obstacle, delay.toSeconds());
+      return true;
+    }
     String reason =
         "%s; attempt %d of %d in %d s"
             .formatted(obstacle, count + 2, retryDelays.size() + 1, delay.toSeconds());
     log.warn("run {} waits: {}", job.id(), reason);
-    if (!job.record().hasEnded()) {
-      tell(job.record(), reason);
-    }
+    tell(job.record(), reason);
     return true;
   }
 
@@ -321,12 +356,15 @@ final class RunScheduler {
     }
   }
 
-  /** Ends a run as STOPPED, from where it can be resumed. */
-  @GuardedBy("this") private void giveUp(Job job, String obstacle) {
+  /**
+   * Ends a run as STOPPED, from where it can be resumed; returns whether that is queued to be
+   * written later.
+   */
+  @GuardedBy("this") private boolean giveUp(Job job, String obstacle) {
     RunRecord record = job.record();
     if (closing || record.hasEnded()) {
       log.error("run {}: {}; it is continued at the next start", job.id(), obstacle);
-      return;
+      return false;
     }
     boolean requested = job.stop().requested() == StopSignal.Request.STOP;
     String reason =
@@ -338,16 +376,13 @@ final class RunScheduler {
       // First: whoever sees the end finds it counted.
       metrics.gaveUp();
     }
+    log.error("run {} is {}", job.id(), reason);
     try {
-      record.stop(reason);
-      log.error("run {} is {}", job.id(), reason);
+      record.state(RunState.RUN_STATE_STOPPED, reason);
     } catch (IOException e) {
-      log.error(
-          "run {}: {}; its end cannot be written ({}), so it is continued at the next start",
-          job.id(),
-          reason,
-          ErrorMessages.oneLine(e));
+      log.debug("cannot write the end of run {}", job.id(), e);
     }
+    return record.isUnwritten() && retry(job, "cannot write its end");
   }
 
   @GuardedBy("this") private void release(Job job) {
@@ -380,6 +415,10 @@ final class RunScheduler {
     // join(0) would wait for ever.
     worker.join(Math.max(1, grace.toMillis()));
     synchronized (this) {
+      if (worker.isAlive() && active != null) {
+        // The process ends it, but because it has to: not because of the run.
+        setAttempts(active.record(), 0);
+      }
       for (Job job : queued) {
         release(job);
       }

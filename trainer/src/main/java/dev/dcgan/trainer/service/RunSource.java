@@ -18,7 +18,7 @@ interface RunSource {
   record Page(List<Run> runs, String next) {}
 
   /**
-   * At most {@code size} runs, newest first.
+   * At most {@code size} runs, newest first; fewer if they are large.
    *
    * @param after the token of the page; empty: the first page
    */

@@ -22,6 +22,7 @@ final class RunStateMetrics {
 
   private final Gauge runs;
   private final Counter givenUp;
+  private final Counter removed;
 
   RunStateMetrics(PrometheusRegistry registry) {
     runs =
@@ -33,7 +34,12 @@ final class RunStateMetrics {
     givenUp =
         Counter.builder()
             .name("trainer_runs_given_up_total")
-            .help("Runs that were stopped after their last attempt.")
+            .help("Runs that were stopped, or are FAILED, after their last attempt.")
+            .register(registry);
+    removed =
+        Counter.builder()
+            .name("trainer_runs_removed_total")
+            .help("Ended runs that --keep-runs or --keep-days removed.")
             .register(registry);
     STATES.forEach(state -> runs.labelValues(label(state)).set(0));
   }
@@ -46,6 +52,12 @@ final class RunStateMetrics {
   /** Counts a run whose last attempt was prevented. */
   void gaveUp() {
     givenUp.inc();
+  }
+
+  /** Counts a run that was removed. */
+  void removed(RunState state) {
+    removed.inc();
+    runs.labelValues(label(state)).dec();
   }
 
   /** Follows the state of a run that is counted already. */

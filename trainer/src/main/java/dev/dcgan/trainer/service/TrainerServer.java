@@ -40,6 +40,7 @@ public final class TrainerServer {
    * @param grpcLimits the limits for gRPC's clients
    * @param httpAddress that HTTP listens on; null: as gRPC
    * @param httpActions whether there are actions over HTTP for callers of other machines too
+   * @param limits of a run
    * @param access who may reach and call the servers
    */
   public record Config(
@@ -53,6 +54,7 @@ public final class TrainerServer {
       GrpcLimits grpcLimits,
       @Nullable InetAddress httpAddress,
       boolean httpActions,
+      RunLimits limits,
       AccessConfig access) {
 
     /** A configuration with the default limits, and no actions over HTTP. */
@@ -75,6 +77,7 @@ public final class TrainerServer {
           GrpcLimits.DEFAULT,
           null,
           false,
+          RunLimits.DEFAULT,
           AccessConfig.OPEN);
     }
 
@@ -127,6 +130,7 @@ public final class TrainerServer {
             clock,
             new DataRoot(config.dataRoot()),
             config.device(),
+            config.limits(),
             new RunScheduler(
                 trainer,
                 config.maxQueuedRuns(),

@@ -1,6 +1,8 @@
 package dev.dcgan.trainer.service;
 
+import com.google.protobuf.Message;
 import dev.dcgan.server.AccessControl;
+import dev.dcgan.server.CallConnection;
 import dev.dcgan.server.access.Role;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.GetSamplesRequest;
@@ -28,6 +30,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   private static final String WATCH = "read the events of the run";
 
   private final RunCalls calls;
+  private final ResponseBudget budget = new ResponseBudget();
 
   TrainerService(RunCalls calls) {
     this.calls = calls;
@@ -35,7 +38,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void startRun(StartRunRequest request, StreamObserver<Run> observer) {
-    respond(observer, "start the run", () -> calls.start(request));
+    respondLater(observer, "start the run", () -> calls.start(request));
   }
 
   @Override
@@ -45,7 +48,11 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void listRuns(ListRunsRequest request, StreamObserver<ListRunsResponse> observer) {
-    respond(observer, "list the runs", () -> visible(calls.list(request)));
+    boolean seesFolders = seesFolders(); // Asked here, on the thread of the call.
+    respondLater(
+        observer,
+        "list the runs",
+        () -> calls.list(request).thenApply(page -> seesFolders ? page : withoutFolders(page)));
   }
 
   @Override
@@ -79,7 +86,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
   @Override
   public void getSamples(GetSamplesRequest request, StreamObserver<GetSamplesResponse> observer) {
-    respond(observer, "read the sample grid", () -> calls.samples(request));
+    respondLater(observer, "read the sample grid", () -> calls.samples(request));
   }
 
   /** A subscriber. The subscription ends by itself. */
@@ -119,12 +126,9 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
     return seesFolders() ? run : RunJson.withoutFolders(run);
   }
 
-  private static ListRunsResponse visible(ListRunsResponse response) {
-    if (seesFolders()) {
-      return response;
-    }
-    ListRunsResponse.Builder clean = response.toBuilder().clearRuns();
-    response.getRunsList().forEach(run -> clean.addRuns(RunJson.withoutFolders(run)));
+  private static ListRunsResponse withoutFolders(ListRunsResponse page) {
+    ListRunsResponse.Builder clean = page.toBuilder().clearRuns();
+    page.getRunsList().forEach(run -> clean.addRuns(RunJson.withoutFolders(run)));
     return clean.build();
   }
 
@@ -141,7 +145,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   }
 
   /** A task whose caller has cancelled while it is queued is not started. */
-  private static <T> void respondLater(
+  private <T extends Message> void respondLater(
       StreamObserver<T> observer, String what, Callable<CompletableFuture<T>> call) {
     CompletableFuture<T> future;
     try {
@@ -150,12 +154,24 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
       observer.onError(RunCalls.toStatus(what, e));
       return;
     }
-    ((ServerCallStreamObserver<T>) observer).setOnCancelHandler(() -> future.cancel(false));
+    ServerCallStreamObserver<T> stream = (ServerCallStreamObserver<T>) observer;
+    ResponseBudget.Share share = budget.share(CallConnection.current());
+    stream.setOnCloseHandler(share::release);
+    stream.setOnCancelHandler(
+        () -> {
+          future.cancel(false);
+          share.release();
+        });
     var unused =
         future.whenComplete(
             (response, failure) -> {
               if (failure != null) {
                 observer.onError(RunCalls.toStatus(what, failure));
+                return;
+              }
+              int bytes = response.getSerializedSize();
+              if (!share.acquire(bytes)) {
+                observer.onError(ResponseBudget.exhausted(bytes));
                 return;
               }
               observer.onNext(response);

@@ -110,6 +110,7 @@ public final class TrainingSession {
       throws IOException {
     TrainingDevice device = devices.select(config.config().getDevice(), trainedOn);
     config.resources().requireMemory(device);
+    config.resources().warning(device, config.imageBytes()).ifPresent(log::warn);
     if (device.isGpu()) {
       CudaEnvironment.check(config.hyperparameters(), System.getenv()).ifPresent(log::warn);
     }

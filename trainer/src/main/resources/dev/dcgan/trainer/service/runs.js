@@ -67,7 +67,14 @@ function update({ thumbnail, state, progress, facts, reason }, run) {
 }
 
 async function refresh() {
-  const { runs, nextPageToken } = await get(`v1/runs?page_size=${limit}`);
+  const runs = [];
+  let nextPageToken = '';
+  do { // A page may have fewer than were asked for.
+    const page = await get(
+      `v1/runs?page_size=${limit - runs.length}&page_token=${nextPageToken}`);
+    runs.push(...page.runs);
+    ({ nextPageToken } = page);
+  } while (nextPageToken !== '' && runs.length < limit);
   const list = byId('runs');
   runs.forEach((run, position) => {
     if (!cards.has(run.id)) {

@@ -59,6 +59,32 @@ class EventLogTest {
   }
 
   @Test
+  void read_ofALineThatIsTooLong_givesAnEmptyOne_andTheRest() throws IOException {
+    Files.writeString(file, "{\"a\":1}\n" + "x".repeat(50 << 20) + "\n{\"b\":2}\n");
+
+    try (EventLog log = EventLog.open(file)) {
+      assertThat(log.read(0, 10)).containsExactly("{\"a\":1}", "", "{\"b\":2}");
+      assertThat(log.accepts("x".repeat(EventLog.MAX_LINE_BYTES))).isTrue();
+      assertThat(log.accepts("x".repeat(EventLog.MAX_LINE_BYTES + 1))).isFalse();
+      assertThat(log.append("{}")).isEqualTo(3);
+    }
+  }
+
+  @Test
+  void open_ofALogThatIsTooLong_readsItsBeginning_andKeepsIt() throws IOException {
+    try (RandomAccessFile sparse = new RandomAccessFile(file.toFile(), "rw")) {
+      sparse.write("{\"a\":1}\n".getBytes(StandardCharsets.UTF_8));
+      sparse.setLength(1L << 30);
+    }
+
+    try (EventLog log = EventLog.open(file)) {
+      assertThat(log.read(0, 10)).containsExactly("{\"a\":1}");
+      assertThat(log.accepts("{}")).isFalse();
+    }
+    assertThat(file).hasSize(1L << 30);
+  }
+
+  @Test
   void open_ofAnEarlierLog_goesOnWhereItEnded() throws IOException {
     int size = EventLog.LINES_PER_MARK; // So that the next line is one to mark.
     try (EventLog log = EventLog.open(file)) {
@@ -97,7 +123,7 @@ class EventLogTest {
     Files.writeString(file, long1 + "\n" + long2 + "\n" + "3".repeat(70_000));
 
     try (EventLog log = EventLog.open(file)) {
-      assertThat(log.read(0, 10)).containsExactly(long1, long2);
+      assertThat(log.read(0, 10)).containsExactly("", long2); // The first is too long.
       assertThat(Files.size(file)).isEqualTo(200_001 + 65_536);
     }
   }

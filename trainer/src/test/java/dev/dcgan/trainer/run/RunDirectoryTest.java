@@ -39,6 +39,15 @@ class RunDirectoryTest {
     assertThat(run.read()).isEqualTo(RUN.toBuilder().setFormatVersion(2).setId(run.id()).build());
   }
 
+  @Test
+  void read_ofAHugeFile_isRefused_withItsSize() throws IOException {
+    Files.write(file, new byte[50 << 20]);
+
+    assertThatThrownBy(run::read)
+        .isInstanceOf(IOException.class)
+        .hasMessageContaining("run.json has 52428800 bytes; expected at most 2097152");
+  }
+
   /** Its preset's own may differ today. */
   @Test
   void read_ofAnEarlierVersionsRun_hasTheRecipeOfThatTime() throws IOException {

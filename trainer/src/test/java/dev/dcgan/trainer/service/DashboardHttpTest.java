@@ -373,6 +373,7 @@ class DashboardHttpTest {
             GrpcLimits.DEFAULT,
             address,
             actions,
+            RunLimits.DEFAULT,
             AccessConfig.OPEN),
         trainer,
         new CheckpointPublisher(target, () -> {}),

@@ -227,6 +227,7 @@ class DashboardTest {
                 GrpcLimits.DEFAULT,
                 InetAddress.getLoopbackAddress(),
                 false,
+                RunLimits.DEFAULT,
                 AccessConfig.OPEN),
             training,
             publisher,

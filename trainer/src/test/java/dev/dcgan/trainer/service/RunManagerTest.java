@@ -4,6 +4,7 @@ import static dev.dcgan.trainer.service.TestRunManager.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import com.google.protobuf.util.Timestamps;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.config.ConfigViolation;
 import dev.dcgan.trainer.config.InvalidConfigException;
@@ -12,6 +13,7 @@ import dev.dcgan.trainer.run.RequestException.Why;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.service.FakeTrainer.Session;
+import dev.dcgan.v1.DeviceFailure;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -27,6 +29,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.TimeUnit;
@@ -432,7 +435,7 @@ class RunManagerTest {
         .returns(RunState.RUN_STATE_RUNNING, Run::getState)
         .returns("a full disk; attempt 2 of 2 in 3600 s", Run::getReason);
     try (RunRecords.Hold hold = runs.watch(run.getId())) {
-      assertThat(hold.record().events(1, 10))
+      assertThat(hold.record().events(1, 10).list())
           .singleElement()
           .returns("retry", event -> event.getWarning().getKind())
           .returns(7L, event -> event.getWarning().getStep());
@@ -505,6 +508,218 @@ class RunManagerTest {
     again.succeed();
     assertThat(List.of(again.id(), trainer.next().id()))
         .containsExactlyInAnyOrder(run.getId(), other.getId());
+  }
+
+  @Test
+  void aRunThatKillsTheProcess_fails_andTheQueueGoesOn() throws Exception {
+    Run killer = runs.start("", config(1));
+    for (int death = 1; death <= 3; death++) {
+      assertThat(trainer.next().id()).isEqualTo(killer.getId());
+      assertThat(service.folder(killer).read().getAttempts()).isEqualTo(death);
+      dieAndRestart(killer);
+    }
+
+    assertThat(runs.get(killer.getId()))
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
+        .satisfies(run -> assertThat(run.getReason()).contains("killed 3 times", "batch_size"));
+    Run next = runs.start("", config(1));
+    assertThat(trainer.next().id()).isEqualTo(next.getId());
+  }
+
+  @Test
+  void anOrderlyEndOfTheProcess_isNoDeath() throws Exception {
+    Run run = runs.start("", config(1));
+    for (int i = 0; i < 5; i++) {
+      trainer.next();
+      restart();
+    }
+
+    assertThat(trainer.next().id()).isEqualTo(run.getId());
+    assertThat(service.folder(run).read().getAttempts()).isEqualTo(1);
+  }
+
+  @Test
+  void aRunWhoseMemoryDoesNotSuffice_fails_afterAsManyAttempts() throws Exception {
+    Run run = runs.start("", config(1));
+    trainer.next();
+    service.close();
+    RunDirectory files = service.folder(run);
+    DeviceFailure failure =
+        DeviceFailure.newBuilder().setKind("out_of_memory").setAttempts(3).build();
+    files.write(files.read().toBuilder().setDeviceFailure(failure).build());
+
+    start();
+
+    assertThat(runs.get(run.getId()))
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
+        .satisfies(failed -> assertThat(failed.getReason()).contains("out of memory 3 times"));
+  }
+
+  /** Ends the service and leaves of a run what a killed process leaves. */
+  private void dieAndRestart(Run run) throws Exception {
+    RunDirectory files = service.folder(run);
+    Run left = files.read();
+    service.close();
+    files.write(left);
+    start();
+  }
+
+  @Test
+  void aRequestId_isUnique_acrossServicesOfOneFolder() throws Exception {
+    TestRunManager other = TestRunManager.start(folder, null);
+    try {
+      Run run = runs.start("once", config(1));
+
+      assertThat(other.runs.start("once", config(1)).getId()).isEqualTo(run.getId());
+      assertThat(refusal(() -> other.runs.start("once", config(2))).why())
+          .isEqualTo(Why.ALREADY_EXISTS);
+      Run another = other.runs.start("twice", config(1));
+      assertThat(runs.start("twice", config(1)).getId()).isEqualTo(another.getId());
+      assertThat(runs.list(10, "").runs()).hasSize(2);
+    } finally {
+      other.close();
+    }
+  }
+
+  @Test
+  void aRequestId_whoseProcessWasKilledBeforeTheRun_startsIt() throws Exception {
+    Run run = runs.start("once", config(1));
+    trainer.next().succeed();
+    service.awaitEnd(run.getId());
+    Files.delete(service.folder(run).path().resolve("run.json"));
+
+    Run again = runs.start("once", config(1));
+
+    assertThat(again.getId()).isEqualTo(run.getId());
+    assertThat(trainer.next().id()).isEqualTo(run.getId());
+  }
+
+  @Test
+  void quotas_areForEachCaller() throws Exception {
+    restart(
+        new RunLimits(
+            100,
+            100_000,
+            256,
+            1024,
+            3,
+            OptionalInt.of(1),
+            OptionalInt.of(2),
+            OptionalInt.empty(),
+            OptionalInt.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty()));
+    runs.start("", config(1));
+    Session first = trainer.next();
+    Run second = runs.start("", config(1));
+
+    assertThat(refusal(() -> runs.start("", config(1))))
+        .returns(Why.FULL, RequestException::why)
+        .hasMessageContaining("1 runs of this caller");
+    first.succeed();
+    assertThat(trainer.next().id()).isEqualTo(second.getId());
+
+    assertThat(refusal(() -> runs.start("", config(1))))
+        .returns(Why.FULL, RequestException::why)
+        .hasMessageContaining("2 runs within 24 hours");
+  }
+
+  @Test
+  void retention_removesEndedRunsOnly_andNotWhatIsWatched() throws Exception {
+    restart(
+        new RunLimits(
+            100,
+            100_000,
+            256,
+            1024,
+            3,
+            OptionalInt.empty(),
+            OptionalInt.empty(),
+            OptionalInt.of(1),
+            OptionalInt.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty()));
+    List<Run> ended = new ArrayList<>();
+    for (int i = 0; i < 4; i++) {
+      Run run = runs.start("request-" + i, config(1));
+      trainer.next().succeed();
+      ended.add(service.awaitEnd(run.getId()));
+    }
+    Run active = runs.start("", config(1));
+    trainer.next();
+
+    try (RunRecords.Hold watched = runs.watch(ended.get(0).getId());
+        RunRecords.Hold published = lock(service.folder(ended.get(1))).orElseThrow()) {
+      assertThat(watched).isNotEqualTo(published);
+      runs.retention().apply();
+    }
+
+    assertThat(runs.list(10, "").runs())
+        .extracting(Run::getId)
+        .containsExactly(
+            active.getId(),
+            ended.get(3).getId(),
+            ended.get(1).getId(),
+            ended.get(0).getId());
+    assertThat(service.metrics())
+        .contains("trainer_runs_removed_total 1.0", "trainer_runs{state=\"succeeded\"} 3.0");
+    runs.retention().apply();
+    assertThat(runs.list(10, "").runs()).hasSize(2);
+    assertThat(runs.start("request-0", config(1)).getId()).isNotEqualTo(ended.get(0).getId());
+  }
+
+  @Test
+  void retention_removesRunsThatEndedTooLongAgo() throws Exception {
+    Run old = runs.start("", config(1));
+    trainer.next().succeed();
+    Run end = service.awaitEnd(old.getId());
+    Run recent = runs.start("", config(1));
+    trainer.next().succeed();
+    service.awaitEnd(recent.getId());
+    service
+        .folder(old)
+        .write(end.toBuilder().setEnded(Timestamps.fromSeconds(1_700_000_000)).build());
+
+    new RunRetention(
+            service.store,
+            new RunRecords(TestRunManager.CLOCK),
+            TestRunManager.CLOCK,
+            OptionalInt.empty(),
+            OptionalInt.of(1),
+            service.scheduler.metrics())
+        .apply();
+
+    assertThat(runs.list(10, "").runs())
+        .extracting(Run::getId)
+        .containsExactly(recent.getId());
+  }
+
+  @Test
+  void recovery_removesWhatKilledProcessesLeft() throws Exception {
+    Run run = runs.start("", config(1));
+    trainer.next().succeed();
+    service.awaitEnd(run.getId());
+    Path files = service.folder(run).path();
+    String unfinished = "-01234567-89ab-cdef-0123-456789abcdef";
+    Files.writeString(files.resolve(".run.json" + unfinished), "{");
+    Files.writeString(files.resolve("checkpoints/.step-00000001.safetensors" + unfinished), "");
+    Files.createDirectories(folder.resolve(".removed-x/samples"));
+    Files.writeString(files.resolve("notes"), "of a person");
+
+    restart();
+
+    assertThat(files)
+        .isDirectoryRecursivelyContaining("glob:**/notes")
+        .isDirectoryNotContaining("glob:**/.run.json-*");
+    assertThat(files.resolve("checkpoints")).isEmptyDirectory();
+    assertThat(folder.resolve(".removed-x")).doesNotExist();
+  }
+
+  private void restart(RunLimits limits) throws Exception {
+    service.close();
+    service = TestRunManager.start(folder, null, List.of(Duration.ZERO), limits);
+    runs = service.runs;
+    trainer = service.trainer;
   }
 
   @Test
@@ -738,7 +953,7 @@ class RunManagerTest {
         .returns(Map.of(), published -> published.checkpoint().quality())
         .returns(1, published -> published.checkpoint().epoch());
     assertThat(runs.get(run.getId()).getPublishedList()).containsExactly(newest, older);
-    assertThat(session.record.events(1, 10))
+    assertThat(session.record.events(1, 10).list())
         .extracting(event -> event.getModelPublished().getModel())
         .containsExactly(newest, older);
     session.succeed();
@@ -836,6 +1051,34 @@ class RunManagerTest {
     // What came since is on no later page.
     runs.stop(ids.get(0));
     assertThat(runs.list(4, "").next()).isEmpty();
+  }
+
+  @Test
+  void list_endsAPage_beforeItGetsLarge() throws Exception {
+    for (int i = 0; i < 4; i++) {
+      RunDirectory run = service.store.create(Run.newBuilder().setConfig(config(1)).build());
+      run.write(run.read().toBuilder().setReason("x".repeat(100_000)).build());
+    }
+
+    RunSource.Page first = runs.list(1000, "");
+    RunSource.Page second = runs.list(1000, first.next());
+
+    assertThat(first.runs()).hasSize(2);
+    assertThat(second.runs()).hasSize(2);
+    assertThat(second.next()).isEmpty();
+  }
+
+  @Test
+  void list_withAHugeRunJson_showsTheOthers() throws Exception {
+    RunDirectory huge = service.store.create(Run.newBuilder().setConfig(config(1)).build());
+    RunDirectory other = service.store.create(Run.newBuilder().setConfig(config(1)).build());
+    Files.write(huge.path().resolve("run.json"), new byte[50 << 20]);
+
+    restart();
+
+    assertThat(runs.list(10, "").runs())
+        .singleElement()
+        .returns(other.id(), Run::getId);
   }
 
   @Test

@@ -48,7 +48,8 @@ public final class TestRunManager {
   final RunScheduler scheduler;
   final RunManager runs;
 
-  private TestRunManager(Path folder, @Nullable Path dataRoot, List<Duration> retryDelays) {
+  private TestRunManager(
+      Path folder, @Nullable Path dataRoot, List<Duration> retryDelays, RunLimits limits) {
     store = new RunStore(folder, CLOCK);
     scheduler =
         new RunScheduler(
@@ -59,6 +60,7 @@ public final class TestRunManager {
             CLOCK,
             new DataRoot(dataRoot),
             "cuda:1",
+            limits,
             scheduler,
             new CheckpointPublisher(target, () -> {}));
   }
@@ -69,7 +71,13 @@ public final class TestRunManager {
 
   static TestRunManager start(Path folder, @Nullable Path dataRoot, List<Duration> retryDelays)
       throws IOException {
-    TestRunManager service = new TestRunManager(folder, dataRoot, retryDelays);
+    return start(folder, dataRoot, retryDelays, RunLimits.DEFAULT);
+  }
+
+  static TestRunManager start(
+      Path folder, @Nullable Path dataRoot, List<Duration> retryDelays, RunLimits limits)
+      throws IOException {
+    TestRunManager service = new TestRunManager(folder, dataRoot, retryDelays, limits);
     service.runs.recover();
     service.runs.begin();
     return service;

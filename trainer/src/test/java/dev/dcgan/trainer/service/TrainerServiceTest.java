@@ -9,6 +9,8 @@ import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
+import dev.dcgan.trainer.run.RunDirectory;
+import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.service.FakeTrainer.Session;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
@@ -34,7 +36,11 @@ import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
+import io.grpc.health.v1.HealthCheckRequest;
+import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
+import io.grpc.health.v1.HealthGrpc;
 import io.grpc.protobuf.StatusProto;
+import io.grpc.stub.StreamObserver;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.awt.image.BufferedImage;
 import java.io.IOException;
@@ -47,6 +53,7 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
@@ -294,6 +301,116 @@ class TrainerServiceTest {
     assertThat(second.getRunsList()).extracting(Run::getId).isEqualTo(ids.subList(2, 3));
     assertThat(second.getNextPageToken()).isEmpty();
     assertThat(list(0, "").getRunsList()).hasSize(3);
+  }
+
+  @Test
+  void healthAndCheapCalls_doNotWaitBehindLists() throws Exception {
+    Run run = Run.newBuilder().setId("a").build();
+    CountDownLatch listing = new CountDownLatch(2);
+    CountDownLatch release = new CountDownLatch(1);
+    RunCalls slow =
+        new RunCalls(
+            new RunSource() {
+              @Override
+              public Page list(int size, String after) throws IOException {
+                listing.countDown();
+                try {
+                  release.await();
+                } catch (InterruptedException e) {
+                  throw new IOException(e);
+                }
+                return new Page(List.of(run), "");
+              }
+
+              @Override
+              public Run get(String id) {
+                return run;
+              }
+
+              @Override
+              public RunRecords.Hold watch(String id) {
+                throw new UnsupportedOperationException();
+              }
+
+              @Override
+              public RunDirectory folder(String id) {
+                throw new UnsupportedOperationException();
+              }
+            });
+    GrpcServer other = GrpcServer.start(0, new TrainerService(slow), new PrometheusRegistry());
+    ManagedChannel lists =
+        Grpc.newChannelBuilder("127.0.0.1:" + other.port(), InsecureChannelCredentials.create())
+            .build();
+    try {
+      BlockingQueue<Object> responses = new LinkedBlockingQueue<>();
+      for (int i = 0; i < 40; i++) {
+        TrainerServiceGrpc.newStub(lists)
+            .listRuns(ListRunsRequest.getDefaultInstance(), new Collector(responses));
+      }
+      listing.await();
+
+      assertThat(
+              HealthGrpc.newBlockingStub(lists)
+                  .check(HealthCheckRequest.getDefaultInstance())
+                  .getStatus())
+          .isEqualTo(ServingStatus.SERVING);
+      assertThat(
+              TrainerServiceGrpc.newBlockingStub(lists).getRun(GetRunRequest.getDefaultInstance()))
+          .isEqualTo(run);
+      for (int i = 0; i < 22; i++) { // 2 are served, 16 are queued.
+        assertThat(responses.take())
+            .isInstanceOfSatisfying(
+                StatusRuntimeException.class,
+                refused ->
+                    assertThat(refused.getStatus().getCode())
+                        .isEqualTo(Status.Code.RESOURCE_EXHAUSTED));
+      }
+      release.countDown();
+      for (int i = 0; i < 18; i++) {
+        assertThat(responses.take()).isInstanceOf(ListRunsResponse.class);
+      }
+    } finally {
+      release.countDown();
+      lists.shutdownNow();
+      other.close();
+      slow.close();
+    }
+  }
+
+  /** Collects responses and errors. */
+  private record Collector(BlockingQueue<Object> responses)
+      implements StreamObserver<ListRunsResponse> {
+
+    @Override
+    public void onNext(ListRunsResponse response) {
+      responses.add(response);
+    }
+
+    @Override
+    public void onError(Throwable error) {
+      responses.add(error);
+    }
+
+    @Override
+    public void onCompleted() {}
+  }
+
+  @Test
+  void startRun_beyondTheLimits_namesEachField() throws Exception {
+    StatusRuntimeException refused =
+        refusal(
+            () ->
+                start("", config(100_000).toBuilder().setWidth(512).setBatchSize(65_536).build()));
+
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.INVALID_ARGUMENT);
+    assertThat(detail(refused, BadRequest.class).getFieldViolationsList())
+        .extracting(BadRequest.FieldViolation::getField)
+        .containsExactly("config.epochs", "config.width", "config.batch_size");
+  }
+
+  @Test
+  void aRun_hasTheAddressOfItsCaller() {
+    assertThat(start("", config(1)).getCaller()).isEqualTo("127.0.0.1");
   }
 
   @Test

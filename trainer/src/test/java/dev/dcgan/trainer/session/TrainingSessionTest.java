@@ -325,7 +325,7 @@ class TrainingSessionTest {
 
   private static RunEvent.EventCase lastEvent(RunRecord record) {
     try {
-      List<RunEvent> events = record.events(0, 1000);
+      List<RunEvent> events = record.events(0, 1000).list();
       return events.get(events.size() - 1).getEventCase();
     } catch (IOException e) {
       throw new UncheckedIOException(e);
@@ -601,6 +601,52 @@ class TrainingSessionTest {
     assertThat(scrape()).contains("trainer_write_failures_total{what=\"checkpoint\"} 1.0\n");
     assertThat(CheckpointFile.read(run.checkpoints().resolve("step-00000012.safetensors")).epoch())
         .isEqualTo(3);
+  }
+
+  @Test
+  void train_whenTheLastCheckpointCannotBeWritten_isRetried() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(3));
+    Path obstacle = run.checkpoints().resolve("step-00000012.safetensors/in the way");
+    Files.createDirectories(obstacle);
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      assertThat(train(training(), record, new StopSignal()))
+          .returns(Outcome.Kind.RETRY, Outcome::kind)
+          .satisfies(outcome -> assertThat(outcome.reason()).contains("last checkpoint"));
+      Files.delete(obstacle);
+      Files.delete(run.checkpoints().resolve("step-00000012.safetensors"));
+
+      train(record, new StopSignal());
+    }
+
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
+        .returns(1, Run::getPublishedCount)
+        .returns(3, Run::getEpochsCompleted);
+    assertThat(CheckpointFile.read(run.checkpoints().resolve("step-00000012.safetensors")).epoch())
+        .isEqualTo(3);
+  }
+
+  @Test
+  void train_withANewCheckpoint_isProgress_notWithTheSame() throws Exception {
+    RunDirectory run = create(config -> config.setEpochs(2));
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      record.update(changed -> changed.setAttempts(2));
+
+      train(record, new StopSignal());
+
+      assertThat(record.run().getAttempts()).isZero();
+      // As if the process had been killed in the last epoch's end, which is repeated.
+      record.update(
+          changed ->
+              changed
+                  .setState(RunState.RUN_STATE_RUNNING)
+                  .setEpochsCompleted(1)
+                  .setAttempts(2));
+      train(record, new StopSignal());
+      assertThat(record.run())
+          .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
+          .returns(2, Run::getAttempts);
+    }
   }
 
   @Test
@@ -1148,7 +1194,7 @@ class TrainingSessionTest {
 
   private static List<RunEvent> events(RunDirectory run) throws IOException {
     try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
-      return record.events(0, 1000);
+      return record.events(0, 1000).list();
     }
   }
 

@@ -21,6 +21,9 @@ final class CheckpointListener implements SessionListener {
   private final RunWriter writer;
   private final BestEffort bestEffort;
 
+  // Mutable state
+  private boolean isSaved = true; // Whether the last one could be written.
+
   CheckpointListener(SessionContext context, RunWriter writer, BestEffort bestEffort) {
     this.context = context;
     this.writer = writer;
@@ -29,7 +32,8 @@ final class CheckpointListener implements SessionListener {
 
   @Override
   public EpochEnd onEpochEnd(EpochEnd end) {
-    return end.withFile(save(end.checkpoint()));
+    EpochEnd saved = end.withFile(save(end.checkpoint()));
+    return saved.file().isPresent() ? saved : saved.incomplete();
   }
 
   @Override
@@ -37,8 +41,13 @@ final class CheckpointListener implements SessionListener {
     var unused = save(checkpoint);
   }
 
+  /** Another attempt trains the last epoch again, from the checkpoint before. */
   @Override
   public void onTrained() throws IOException {
+    if (!isSaved) {
+      throw new IOException(
+          "cannot write the last checkpoint in %s; make room".formatted(context.record().folder()));
+    }
     List<Path> kept = context.checkpoints().files();
     log.info(
         "trained to step {}; kept {}",
@@ -52,6 +61,7 @@ final class CheckpointListener implements SessionListener {
     boolean written =
         bestEffort.attempt("checkpoint", () -> saved.add(context.checkpoints().save(checkpoint)));
     double seconds = (System.nanoTime() - start) / 1e9;
+    isSaved = written;
     if (!written) {
       return Optional.empty();
     }
@@ -64,7 +74,13 @@ final class CheckpointListener implements SessionListener {
                     .setStep(checkpoint.step())
                     .setFile(file.getFileName().toString())
                     .setSeconds(seconds)));
-    writer.update(run -> {});
+    writer.update(
+        run -> {
+          // After a death of the process the end of an epoch is repeated, which is no progress.
+          if (checkpoint.step() > context.firstStep()) {
+            run.clearAttempts();
+          }
+        });
     return Optional.of(file);
   }
 }
