@@ -123,9 +123,9 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
 
     private final ChannelHandlerContext connection;
     private final Window frames = new Window(limits.frames());
-    private final Window resetsSent = new Window(limits.resets());
+    private final Window resetsSent = new Window(limits.frames());
 
-    // By the server, for errors of the client; gRPC itself limits resets by the client.
+    // By the server, because of the client; gRPC itself limits resets by the client.
     private final Http2ConnectionAdapter resets =
         new Http2ConnectionAdapter() {
           @Override

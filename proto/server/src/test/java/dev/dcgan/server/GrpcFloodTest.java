@@ -102,7 +102,7 @@ class GrpcFloodTest {
   /** As in CVE-2025-8671, "MadeYouReset". */
   @Test
   void streamsThatErrorsReset_endTheConnection() throws IOException {
-    try (Http2Client client = client(new FloodLimits(9, 9, 20, MANY, WINDOW, 1 << 20))) {
+    try (Http2Client client = client(new FloodLimits(9, 9, MANY, 20, WINDOW, 1 << 20))) {
       for (int stream = 1; stream < 2 * MANY; stream += 2) {
         try {
           client.send(HEADERS, END_HEADERS, stream, Http2Client.headers(GENERATE));
@@ -151,7 +151,7 @@ class GrpcFloodTest {
   }
 
   @Test
-  void aRequestAsLargeAsItMayBe_isReceived_byDefault() throws IOException {
+  void aRequestAsLargeAsItMayBe_isReceived_byDefault() {
     assertThat(FloodLimits.DEFAULT.requestBytes() * MemoryShares.ADDRESS_SHARE / 2)
         .isGreaterThan(GrpcServer.MAX_REQUEST_BYTES);
   }

@@ -396,8 +396,8 @@ class HttpEndpointTest {
           gone.acquireUninterruptibly();
         };
     Limits limits = new Limits(100, 1, 1, LONG, LONG, LONG, 1, LONG, ReadTime.DEFAULT);
-    try (HttpEndpoint endpoint = start(Map.of("/slow", untilDisconnected), Set.of(), limits);
-        Socket running = begin(endpoint, "/slow")) {
+    try (HttpEndpoint endpoint = start(Map.of("/slow", untilDisconnected), Set.of(), limits)) {
+      Socket running = begin(endpoint, "/slow");
       arrived.acquire();
       // One of them waits, and the other one is refused.
       Socket a = begin(endpoint, "/slow");

@@ -154,10 +154,10 @@ class ImageHandlerTest {
   void responseMemory_isSharedWithOtherProtocols() throws Exception {
     network.permit(1000);
     List<ResponseBudget.Reservation> unread = new ArrayList<>();
-    for (int i = 0; budget.reserved() < budget.size(); i++) {
-      ClientConnection connection = new ClientConnection(i, "address " + i);
-      long bytes = (budget.size() - budget.reserved()) / 2;
-      unread.add(budget.reserve(connection, Math.max(bytes, 1)));
+    while (budget.size() - budget.reserved() > 1) {
+      long bytes = Math.min((budget.size() - budget.reserved()) / 2, budget.size() / 4);
+      unread.add(
+          budget.reserve(new ClientConnection("a", "address " + unread.size()), bytes));
     }
 
     HttpResponse<String> refused = get("/v1/images?seed=1&format=raw&count=1");
