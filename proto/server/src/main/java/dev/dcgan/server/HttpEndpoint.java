@@ -276,7 +276,8 @@ public final class HttpEndpoint implements AutoCloseable {
             threads,
             1,
             TimeUnit.MINUTES,
-            new ArrayBlockingQueue<>(waiting, true),
+            // Not fair: the thread of the connections would wait for its turn among all others.
+            new ArrayBlockingQueue<>(waiting),
             Threads.named(name));
     pool.allowCoreThreadTimeOut(true);
     return pool;
