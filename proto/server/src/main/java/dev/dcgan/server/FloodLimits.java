@@ -8,10 +8,10 @@ import java.time.Duration;
  *
  * @param connections open at once
  * @param connectionsOfAddress open at once of one client address
- * @param resets of streams by the client in one {@code window} of a connection
+ * @param resets of streams, by the client or because of its errors, in one {@code window} of a
+ *     connection; gRPC counts them
  * @param frames without content (PING, SETTINGS, PRIORITY, unknown ones, empty DATA, small
- *     WINDOW_UPDATE), and also resets of streams by the server, in one {@code window} of a
- *     connection
+ *     WINDOW_UPDATE) in one {@code window} of a connection
  * @param requestBytes memory for calls and requests that have not been received completely
  */
 record FloodLimits(

@@ -16,7 +16,6 @@ final class FloodMetrics {
     CONNECTIONS,
     ADDRESS_CONNECTIONS,
     FRAMES,
-    RESETS,
     REQUEST_MEMORY,
     RESPONSE_TIME;
 

@@ -7,14 +7,12 @@ import io.netty.channel.Channel;
 import io.netty.channel.ChannelHandler;
 import io.netty.channel.ChannelHandlerContext;
 import io.netty.channel.ChannelInboundHandlerAdapter;
-import io.netty.handler.codec.http2.Http2ConnectionAdapter;
 import io.netty.handler.codec.http2.Http2ConnectionHandler;
 import io.netty.handler.codec.http2.Http2Error;
 import io.netty.handler.codec.http2.Http2Exception;
 import io.netty.handler.codec.http2.Http2Flags;
 import io.netty.handler.codec.http2.Http2FrameListenerDecorator;
 import io.netty.handler.codec.http2.Http2Settings;
-import io.netty.handler.codec.http2.Http2Stream;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.function.LongSupplier;
@@ -99,7 +97,8 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
         ChannelHandlerContext http2 = ctx.pipeline().context(Http2ConnectionHandler.class);
         if (http2 != null) {
           counting = true;
-          count(http2);
+          Http2ConnectionHandler handler = (Http2ConnectionHandler) http2.handler();
+          handler.decoder().frameListener(new FrameCounter(ctx.channel(), handler));
         }
       }
       CURRENT.set(ctx.channel());
@@ -109,46 +108,29 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
         CURRENT.set(null);
       }
     }
-
-    private void count(ChannelHandlerContext ctx) {
-      Http2ConnectionHandler http2 = (Http2ConnectionHandler) ctx.handler();
-      FrameCounter frames = new FrameCounter(ctx, http2);
-      http2.decoder().frameListener(frames);
-      http2.connection().addListener(frames.resets);
-    }
   }
 
   /** Counts frames that cost the client less than the server. */
   private final class FrameCounter extends Http2FrameListenerDecorator {
 
-    private final ChannelHandlerContext connection;
-    private final Window frames = new Window(limits.frames());
-    private final Window resetsSent = new Window(limits.frames());
+    private final Channel channel;
+    private long start = nanoTime.getAsLong();
+    private int count;
 
-    // By the server, because of the client; gRPC itself limits resets by the client.
-    private final Http2ConnectionAdapter resets =
-        new Http2ConnectionAdapter() {
-          @Override
-          public void onStreamClosed(Http2Stream stream) {
-            if (stream.isResetSent() && resetsSent.isExceeded()) {
-              metrics.exceeded(Limit.RESETS, address());
-              var unused = connection.close();
-            }
-          }
-        };
-
-    FrameCounter(ChannelHandlerContext connection, Http2ConnectionHandler http2) {
+    FrameCounter(Channel channel, Http2ConnectionHandler http2) {
       super(http2.decoder().frameListener());
-      this.connection = connection;
-    }
-
-    private String address() {
-      return ClientConnection.address(connection.channel().remoteAddress());
+      this.channel = channel;
     }
 
     private void countFrame() throws Http2Exception {
-      if (frames.isExceeded()) {
-        metrics.exceeded(Limit.FRAMES, address());
+      long now = nanoTime.getAsLong();
+      if (now - start > limits.window().toNanos()) {
+        start = now;
+        count = 0;
+      }
+      count++;
+      if (count > limits.frames()) {
+        metrics.exceeded(Limit.FRAMES, ClientConnection.address(channel.remoteAddress()));
         throw Http2Exception.connectionError(
             Http2Error.ENHANCE_YOUR_CALM, "too many frames without content");
       }
@@ -212,29 +194,6 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
         throws Http2Exception {
       countFrame();
       super.onUnknownFrame(ctx, type, streamId, flags, payload);
-    }
-  }
-
-  /** Counts events of a connection in windows of {@link FloodLimits#window}. */
-  private final class Window {
-
-    private final int limit;
-    private long start = nanoTime.getAsLong();
-    private int count;
-
-    Window(int limit) {
-      this.limit = limit;
-    }
-
-    /** Counts another event. Returns whether there are too many in this window. */
-    boolean isExceeded() {
-      long now = nanoTime.getAsLong();
-      if (now - start > limits.window().toNanos()) {
-        start = now;
-        count = 0;
-      }
-      count++;
-      return count > limit;
     }
   }
 }

@@ -45,7 +45,7 @@ final class Http2Client implements AutoCloseable {
   private Http2Client(@Nullable GrpcServer server, int port, String from) throws IOException {
     this.server = server;
     socket =
-        new Socket(InetAddress.getByName("127.0.0.1"), port, InetAddress.getByName(from), 0);
+        new Socket(InetAddress.getLoopbackAddress(), port, InetAddress.getAllByName(from)[0], 0);
     out = socket.getOutputStream();
     in = new DataInputStream(socket.getInputStream());
     out.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".getBytes(StandardCharsets.US_ASCII));

@@ -458,13 +458,13 @@ class HttpEndpointTest {
     try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
         Socket other =
             new Socket(
-                InetAddress.getByName("127.0.0.1"),
+                InetAddress.getLoopbackAddress(),
                 endpoint.port(),
-                InetAddress.getByName("127.0.0.3"),
+                InetAddress.getAllByName("127.0.0.3")[0],
                 0)) {
       List<Socket> many = new ArrayList<>();
       for (int i = 0; i < 50; i++) {
-        many.add(new Socket(InetAddress.getByName("127.0.0.1"), endpoint.port()));
+        many.add(new Socket(InetAddress.getLoopbackAddress(), endpoint.port()));
       }
       for (Socket socket : many.subList(0, 46)) {
         assertThat(isClosed(socket)).isTrue();

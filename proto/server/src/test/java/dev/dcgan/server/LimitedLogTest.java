@@ -15,7 +15,7 @@ class LimitedLogTest {
     long interval = LimitedLog.INTERVAL.toNanos();
     long logged = 0;
     for (int i = 0; i < 50_000; i++) {
-      now.set(i * 3 * interval / 50_000);
+      now.set(i * (3 * interval / 50_000));
       logged += limited.next().isPresent() ? 1 : 0;
     }
     assertThat(logged).isEqualTo(3);

@@ -49,7 +49,7 @@ class MemorySharesTest {
   }
 
   private static String address(String text) throws UnknownHostException {
-    return ClientConnection.address(new InetSocketAddress(InetAddress.getByName(text), 1));
+    return ClientConnection.address(new InetSocketAddress(InetAddress.getAllByName(text)[0], 1));
   }
 
   private long fill(ClientConnection connection) {
