@@ -164,25 +164,7 @@ public final class AccessControl implements AutoCloseable {
     Caller caller = CALLER.get();
     return caller != null && caller.authenticated()
         ? caller.name()
-        : host(CallConnection.current() instanceof SocketAddress peer ? peer : null);
-  }
-
-  /** The address without its port; of IPv6 the network, of which a machine has all addresses. */
-  static Object host(@Nullable SocketAddress peer) {
-    if (!(peer instanceof InetSocketAddress socket) || socket.getAddress() == null) {
-      return String.valueOf(peer);
-    }
-    InetAddress address = socket.getAddress();
-    if (address instanceof Inet6Address && !address.isLoopbackAddress()) {
-      byte[] network = address.getAddress();
-      Arrays.fill(network, 8, 16, (byte) 0);
-      try {
-        return InetAddress.getByAddress(network);
-      } catch (UnknownHostException e) {
-        throw new IllegalStateException(e); // It has 16 bytes.
-      }
-    }
-    return address;
+        : CallConnection.current().address();
   }
 
   /** The verified certificate of a TLS session; null: there is none. */
@@ -290,7 +272,7 @@ public final class AccessControl implements AutoCloseable {
     if (config.maxCalls() == 0) {
       return null;
     }
-    Object key = caller.authenticated() ? caller.name() : host(request.peer);
+    Object key = caller.authenticated() ? caller.name() : ClientConnection.address(request.peer);
     synchronized (active) {
       int calls = active.merge(key, 1, Integer::sum);
       if (calls <= config.maxCalls()) {
@@ -329,7 +311,7 @@ public final class AccessControl implements AutoCloseable {
         "access denied: server={} call=\"{}\" address={} reason={} message=\"{}\" unlogged={}",
         request.server,
         request.what,
-        host(request.peer) instanceof InetAddress address ? address.getHostAddress() : "unknown",
+        ClientConnection.address(request.peer) instanceof InetAddress address ? address.getHostAddress() : "unknown",
         reason,
         status.getDescription(),
         others);

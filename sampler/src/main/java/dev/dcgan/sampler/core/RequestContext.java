@@ -1,13 +1,14 @@
 package dev.dcgan.sampler.core;
 
 import dev.dcgan.sampler.scheduling.BatchScheduler;
+import dev.dcgan.server.ClientConnection;
 import io.opentelemetry.context.Context;
 import java.util.concurrent.Executor;
 
 /**
  * Who sent a request, and until when a response is of use.
  *
- * @param connection equal for requests of one connection
+ * @param connection for limits per connection and per client address
  * @param caller equal for requests of one caller, on any connection
  * @param deadline on the clock of {@link System#nanoTime}; of no meaning without {@code
  *     hasDeadline}
@@ -15,7 +16,7 @@ import java.util.concurrent.Executor;
  * @param trace the trace that the spans of the request belong to; the root: none
  */
 public record RequestContext(
-    Object connection,
+    ClientConnection connection,
     Object caller,
     boolean hasDeadline,
     long deadline,

@@ -38,6 +38,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -119,14 +121,17 @@ public final class SamplerServer {
 
   private static final Logger log = LoggerFactory.getLogger(SamplerServer.class);
   private static final int MAX_WAITING_TASKS = 64;
-  // Half the heap: HTTP's responses lie there; gRPC's in buffers outside, which may be as large.
+  // As much as half the heap; sent responses lie in buffers outside of it, which may be as large.
   private static final long RESPONSE_BYTES = Runtime.getRuntime().maxMemory() / 2;
   private static final Duration MIN_WAIT = Duration.ofSeconds(1);
   // After the device is lost: time for load balancers to notice, and for calls to fail.
   private static final Duration LOST_DELAY = Duration.ofSeconds(1);
   private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
+  private static final Duration STALL_CHECK = Duration.ofSeconds(1);
+
   private final ExecutorService workers;
+  private final ScheduledExecutorService stallChecks;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
@@ -135,6 +140,7 @@ public final class SamplerServer {
 
   private SamplerServer(
       ExecutorService workers,
+      ScheduledExecutorService stallChecks,
       GrpcServer server,
       HttpEndpoint endpoint,
       ModelWatcher watcher,
@@ -143,6 +149,7 @@ public final class SamplerServer {
     this.guard = guard;
     this.access = access;
     this.workers = workers;
+    this.stallChecks = stallChecks;
     this.server = server;
     this.endpoint = endpoint;
     this.watcher = watcher;
@@ -250,7 +257,15 @@ public final class SamplerServer {
         });
     guard.start();
     watcher.start(() -> server.setReady(true));
-    return new SamplerServer(workers, server, endpoint, watcher, guard, access);
+    ScheduledExecutorService stallChecks =
+        Executors.newSingleThreadScheduledExecutor(Threads.named("response-time"));
+    var unused =
+        stallChecks.scheduleWithFixedDelay(
+            budget::cancelStalled,
+            STALL_CHECK.toNanos(),
+            STALL_CHECK.toNanos(),
+            TimeUnit.NANOSECONDS);
+    return new SamplerServer(workers, stallChecks, server, endpoint, watcher, guard, access);
   }
 
   /** Fails all requests and health checks because the device is lost; waits a bounded time. */
@@ -291,6 +306,7 @@ public final class SamplerServer {
     }
     endpoint.drain(left(end));
     workers.shutdown();
+    stallChecks.shutdown();
     guard.close();
     access.close();
   }
