@@ -311,7 +311,7 @@ public final class AccessControl implements AutoCloseable {
         "access denied: server={} call=\"{}\" address={} reason={} message=\"{}\" unlogged={}",
         request.server,
         request.what,
-        ClientConnection.address(request.peer) instanceof InetAddress address ? address.getHostAddress() : "unknown",
+        ClientConnection.address(request.peer),
         reason,
         status.getDescription(),
         others);
