@@ -22,12 +22,12 @@ record FloodLimits(
     Duration window,
     long requestBytes) {
 
-  /** All calls of a connection may be cancelled at once, twice. */
+  /** Of a busy connection that many clients share, most calls may miss their deadlines. */
   static final FloodLimits DEFAULT =
       new FloodLimits(
           2048,
           1024,
-          2 * GrpcServer.MAX_CALLS_PER_CONNECTION,
+          10 * GrpcServer.MAX_CALLS_PER_CONNECTION,
           10_000,
           Duration.ofSeconds(30),
           Math.min(64 << 20, Runtime.getRuntime().maxMemory() / 8));

@@ -20,6 +20,7 @@ import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.HttpEndpoint;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.InetAddress;
 import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
@@ -185,7 +186,7 @@ class ImageHandlerTest {
   void clientThatDisconnects_leavesTheQueueAtOnce() throws Exception {
     CompletableFuture<HttpResponse<String>> running = later("/v1/images?format=raw");
     network.awaitStarted();
-    try (Socket socket = new Socket("127.0.0.1", endpoint.port())) {
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       socket
           .getOutputStream()
           .write(
