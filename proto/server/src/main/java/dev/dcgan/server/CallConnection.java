@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import dev.dcgan.server.FloodMetrics.Limit;
 import io.grpc.Context;
 import io.grpc.Contexts;
 import io.grpc.Grpc;
@@ -7,21 +8,33 @@ import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
+import java.net.SocketAddress;
 
 /** Identifies the connection of a call, so that limits can be applied per connection. */
 public final class CallConnection {
 
-  private static final Context.Key<Object> CURRENT =
-      Context.keyWithDefault("connection", CallConnection.class);
+  private static final Context.Key<ClientConnection> CURRENT =
+      Context.keyWithDefault("connection", new ClientConnection("none", "none"));
 
   private CallConnection() {}
 
-  /**
-   * Returns an identifier of the current call's connection. It is equal for calls of one
-   * connection.
-   */
-  public static Object current() {
+  /** Returns the current call's connection. */
+  public static ClientConnection current() {
     return CURRENT.get();
+  }
+
+  /**
+   * Returns what ends the current call because its client does not read the response: the call is
+   * cancelled, and the client gets RESOURCE_EXHAUSTED. It can be run on any thread, also when the
+   * response is complete but not sent.
+   */
+  public static Runnable resetStalled() {
+    CallStream stream = CallStream.current();
+    return () -> {
+      if (stream != null) {
+        stream.reset(Limit.RESPONSE_TIME);
+      }
+    };
   }
 
   /** Stores the connection in the context of each call. */
@@ -29,9 +42,11 @@ public final class CallConnection {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-      Object peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR); // With the port.
+      // With the port: it differs for each connection.
+      SocketAddress peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR);
+      ClientConnection connection = ClientConnection.of(String.valueOf(peer), peer);
       return Contexts.interceptCall(
-          Context.current().withValue(CURRENT, peer), call, headers, next);
+          Context.current().withValue(CURRENT, connection), call, headers, next);
     }
   }
 }

@@ -10,6 +10,7 @@ import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
+import io.netty.channel.ServerChannel;
 import io.netty.channel.epoll.Epoll;
 import io.netty.channel.epoll.EpollIoHandler;
 import io.netty.channel.epoll.EpollServerSocketChannel;
@@ -42,7 +43,11 @@ public final class GrpcServer implements AutoCloseable {
 
   // Many clients may share a proxy's connection; further calls wait at the client. Unread responses
   // occupy the server's memory: services with large responses limit them per CallConnection.
-  private static final int MAX_CALLS_PER_CONNECTION = 1000;
+  static final int MAX_CALLS_PER_CONNECTION = 1000;
+  // Fixed: gRPC would raise it to 8 MiB by its measurements. Requests are small.
+  private static final int WINDOW_BYTES = 256 << 10;
+  // Of the connection, with TLS.
+  private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(10);
   private static final Duration CANCEL_TIMEOUT = Duration.ofSeconds(5);
 
   private final String service;
@@ -120,9 +125,20 @@ public final class GrpcServer implements AutoCloseable {
    * @param further other services
    * @throws IOException if the port cannot be bound or a TLS file is invalid
    */
-  @SuppressWarnings("deprecation") // Old clients know only reflection v1alpha.
   public static GrpcServer start(
       Config config,
+      PrometheusRegistry registry,
+      ServingState state,
+      BindableService service,
+      List<? extends BindableService> further)
+      throws IOException {
+    return start(config, FloodLimits.DEFAULT, registry, state, service, further);
+  }
+
+  @SuppressWarnings("deprecation") // Old clients know only reflection v1alpha.
+  static GrpcServer start(
+      Config config,
+      FloodLimits floods,
       PrometheusRegistry registry,
       ServingState state,
       BindableService service,
@@ -132,6 +148,8 @@ public final class GrpcServer implements AutoCloseable {
     HealthStatusManager health = new HealthStatusManager();
     HealthWatches watches = new HealthWatches();
     InvalidRequests requests = new InvalidRequests(System::nanoTime);
+    FloodMetrics floodMetrics = new FloodMetrics(registry, System::nanoTime);
+    GrpcConnections connections = new GrpcConnections(floods, floodMetrics, System::nanoTime);
     health.setStatus(name, ServingStatus.NOT_SERVING);
     ReloadingTls tls = config.tls == null ? null : new ReloadingTls(config.tls);
     boolean hasEpoll = Epoll.isAvailable();
@@ -145,10 +163,19 @@ public final class GrpcServer implements AutoCloseable {
             Math.max(2, Runtime.getRuntime().availableProcessors()), Threads.named("grpc"));
     NettyServerBuilder builder =
         NettyServerBuilder.forPort(config.port)
-            .channelType(hasEpoll ? EpollServerSocketChannel.class : NioServerSocketChannel.class)
+            .channelFactory(
+                () -> {
+                  ServerChannel channel =
+                      hasEpoll ? new EpollServerSocketChannel() : new NioServerSocketChannel();
+                  channel.pipeline().addLast(connections);
+                  return channel;
+                })
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
             .maxConcurrentCallsPerConnection(MAX_CALLS_PER_CONNECTION)
+            .maxRstFramesPerWindow(floods.resets(), (int) floods.window().toSeconds())
+            .flowControlWindow(WINDOW_BYTES)
+            .handshakeTimeout(HANDSHAKE_TIMEOUT.toNanos(), TimeUnit.NANOSECONDS)
             .maxInboundMessageSize(MAX_REQUEST_BYTES)
             .maxInboundMetadataSize(config.limits.maxMetadataBytes())
             // A stream whose client pauses sends nothing, and then nothing else excuses its pings.
@@ -162,6 +189,8 @@ public final class GrpcServer implements AutoCloseable {
             .addService(requests.guard(ProtoReflectionServiceV1.newInstance().bindService()))
             .addService(requests.guard(ProtoReflectionService.newInstance().bindService()))
             .addStreamTracerFactory(requests)
+            .addStreamTracerFactory(
+                new CallStream.Factory(new MemoryShares(floods.requestBytes()), floodMetrics))
             // The interceptor that is added last is called first.
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())

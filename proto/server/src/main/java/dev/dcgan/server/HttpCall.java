@@ -1,5 +1,6 @@
 package dev.dcgan.server;
 
+import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.netty.buffer.ByteBuf;
 import io.netty.buffer.ByteBufOutputStream;
 import io.netty.channel.Channel;
@@ -20,6 +21,7 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.handler.codec.http.TooLongHttpHeaderException;
 import io.netty.handler.codec.http.TooLongHttpLineException;
+import io.netty.util.concurrent.ScheduledFuture;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
@@ -43,7 +45,6 @@ public final class HttpCall {
   private static final int MAX_LINE_LENGTH = 500;
   // Smaller responses wait for the client outside the slots for pages.
   private static final int SMALL_BODY_BYTES = 256 << 10;
-  private static final Duration MAX_SEND_TIME = Duration.ofMinutes(2);
   private static final Duration MAX_FILE_SEND_TIME = Duration.ofMinutes(30);
 
   private final Channel channel;
@@ -52,12 +53,19 @@ public final class HttpCall {
   private final int maxBody;
   private final boolean keepAlive;
   private final HttpEventStream.Limits streams;
+  private final ReadTime readTime;
+  private final Runnable onSending;
   private final HttpHeaders headers = new DefaultHttpHeaders();
   private final long received = System.nanoTime();
 
   // Mutable state
   private int code = -1;
   private boolean streaming;
+  private @Nullable ChannelFuture sending;
+
+  @GuardedBy("this") private boolean disconnected;
+
+  @GuardedBy("this") private @Nullable Runnable onDisconnect;
 
   /**
    * A request.
@@ -65,6 +73,7 @@ public final class HttpCall {
    * @param body empty unless the page accepts one; its beginning, if it is too large
    * @param maxBody the largest body that is served
    * @param keepAlive whether the connection serves another request after this one
+   * @param onSending runs, on any thread, when nothing but the client delays the end of the request
    */
   HttpCall(
       Channel channel,
@@ -72,13 +81,17 @@ public final class HttpCall {
       byte[] body,
       int maxBody,
       boolean keepAlive,
-      HttpEventStream.Limits streams) {
+      HttpEventStream.Limits streams,
+      ReadTime readTime,
+      Runnable onSending) {
     this.channel = channel;
     this.request = request;
     this.body = body;
     this.maxBody = maxBody;
     this.keepAlive = keepAlive;
     this.streams = streams;
+    this.readTime = readTime;
+    this.onSending = onSending;
     // Prevents browsers from interpreting text as HTML.
     header("X-Content-Type-Options", "nosniff");
   }
@@ -135,9 +148,8 @@ public final class HttpCall {
     return request.headers().getAll(name);
   }
 
-  /** Stands for the connection of the request: equal for requests of one connection. */
-  public Object connection() {
-    return channel.id();
+  public ClientConnection connection() {
+    return ClientConnection.of(channel.id(), channel.remoteAddress());
   }
 
   /** Why the request is no valid HTTP, as status code and line; null if it is valid. */
@@ -162,8 +174,34 @@ public final class HttpCall {
   record Malformed(int code, String line) {}
 
   /** Whether the client is still connected. */
-  boolean isConnected() {
+  public boolean isConnected() {
     return channel.isActive();
+  }
+
+  /**
+   * Sets what runs when the client disconnects, on any thread; it must not block. It replaces what
+   * was set before, and runs now if that has happened.
+   */
+  public void onDisconnect(Runnable action) {
+    synchronized (this) {
+      onDisconnect = action;
+      if (!disconnected) {
+        return;
+      }
+    }
+    action.run();
+  }
+
+  /** The connection was closed. */
+  void disconnected() {
+    Runnable action;
+    synchronized (this) {
+      disconnected = true;
+      action = onDisconnect;
+    }
+    if (action != null) {
+      action.run();
+    }
   }
 
   /** The time since the request was received. */
@@ -194,6 +232,45 @@ public final class HttpCall {
       sendHeaders(code);
       return;
     }
+    write(code, buffer(length, body));
+  }
+
+  /**
+   * Sends a body without waiting for the client, who must read it within {@link ReadTime}.
+   *
+   * @param sent runs once, on any thread, when the client has the body or is disconnected; also if
+   *     this method throws
+   */
+  public void send(int code, int length, Body body, Runnable sent) throws IOException {
+    header("Content-Length", Integer.toString(length));
+    if (isHead()) {
+      sent.run();
+      sendHeaders(code);
+      return;
+    }
+    ByteBuf buffer;
+    try {
+      buffer = buffer(length, body);
+    } catch (IOException | RuntimeException | Error e) {
+      sent.run();
+      throw e;
+    }
+    ChannelFuture written = begin(code, buffer);
+    sending = written;
+    onSending.run();
+    ScheduledFuture<?> timeout =
+        channel
+            .eventLoop()
+            .schedule(this::abort, readTime.of(length).toNanos(), TimeUnit.NANOSECONDS);
+    var unused =
+        written.addListener(
+            done -> {
+              timeout.cancel(false);
+              sent.run();
+            });
+  }
+
+  private ByteBuf buffer(int length, Body body) throws IOException {
     ByteBuf buffer = channel.alloc().buffer(length);
     try (OutputStream out = new ByteBufOutputStream(buffer)) {
       body.writeTo(out);
@@ -201,7 +278,7 @@ public final class HttpCall {
       buffer.release();
       throw e;
     }
-    write(code, buffer);
+    return buffer;
   }
 
   /** Sends a response without a body, for example 304, or for HEAD if the body is expensive. */
@@ -258,6 +335,15 @@ public final class HttpCall {
     return streaming;
   }
 
+  /** Runs when the response was sent, on any thread; now if sending has waited for that. */
+  void whenSent(Runnable action) {
+    if (sending == null) {
+      action.run();
+    } else {
+      var unused = sending.addListener(sent -> action.run());
+    }
+  }
+
   /** Runs when the connection is closed. */
   void whenClosed(Runnable action) {
     var unused = channel.closeFuture().addListener(closed -> action.run());
@@ -277,7 +363,14 @@ public final class HttpCall {
 
   /** Waits until the client has a large response, so that slow readers keep their slot. */
   private void write(int code, ByteBuf body) throws IOException {
-    boolean small = body.readableBytes() <= SMALL_BODY_BYTES;
+    int length = body.readableBytes();
+    ChannelFuture written = begin(code, body);
+    if (length > SMALL_BODY_BYTES) {
+      await(written, readTime.of(length));
+    }
+  }
+
+  private ChannelFuture begin(int code, ByteBuf body) {
     DefaultFullHttpResponse response =
         new DefaultFullHttpResponse(
             HttpVersion.HTTP_1_1,
@@ -291,9 +384,7 @@ public final class HttpCall {
     begin(code);
     ChannelFuture written = channel.writeAndFlush(response);
     closeAfter(written);
-    if (!small) {
-      await(written, MAX_SEND_TIME);
-    }
+    return written;
   }
 
   private void await(ChannelFuture written, Duration limit) throws IOException {

@@ -16,21 +16,24 @@ import java.io.ByteArrayOutputStream;
 import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.Iterator;
+import java.util.HashMap;
 import java.util.LinkedHashSet;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BiConsumer;
 import java.util.function.ToIntFunction;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The connections of an {@link HttpEndpoint}. All of it runs on one event loop.
  *
  * <p>If there are as many connections as may be, a new one takes the place of the one that has been
- * waiting longest for a request. Connections that send nothing, or half a request, therefore never
- * use up the limit.
+ * waiting longest for a request, or for its client to read a large response. Connections that send
+ * nothing, half a request, or read nothing therefore never use up the limit. Half of the
+ * connections may be of one client address; beyond that, a new one takes the place of one of them.
  */
 final class HttpConnections {
 
@@ -40,12 +43,14 @@ final class HttpConnections {
   private final Duration firstRequest;
   private final Duration idle;
   private final HttpEventStream.Limits streams;
+  private final ReadTime readTime;
   private final ToIntFunction<HttpRequest> maxBody;
   private final BiConsumer<HttpCall, Runnable> router;
 
   // Mutable state
   // In the order in which they began to wait for a request.
   private final Set<Channel> waiting = new LinkedHashSet<>();
+  private final Map<String, Integer> openOfAddress = new HashMap<>();
   private int open;
 
   /**
@@ -55,6 +60,7 @@ final class HttpConnections {
    * @param firstRequest the time to send the first request
    * @param idle the time to send another one
    * @param streams the limits of responses of events
+   * @param readTime the time to read another response
    * @param maxBody the largest body of a request; 0: a body has no meaning
    * @param router receives each request, and what to run on any thread when it is complete; that
    *     never happens if the response is a stream, which ends with its connection
@@ -64,12 +70,14 @@ final class HttpConnections {
       Duration firstRequest,
       Duration idle,
       HttpEventStream.Limits streams,
+      ReadTime readTime,
       ToIntFunction<HttpRequest> maxBody,
       BiConsumer<HttpCall, Runnable> router) {
     this.limit = limit;
     this.firstRequest = firstRequest;
     this.idle = idle;
     this.streams = streams;
+    this.readTime = readTime;
     this.maxBody = maxBody;
     this.router = router;
   }
@@ -88,26 +96,39 @@ final class HttpConnections {
     private final Deque<Received> pipelined = new ArrayDeque<>();
     private @Nullable Received incomplete;
     private @Nullable ScheduledFuture<?> timeout;
+    private @Nullable HttpCall call;
+    private String address = "";
     private boolean busy;
     private boolean last;
 
     @Override
     public void channelActive(ChannelHandlerContext ctx) {
       open++;
-      Iterator<Channel> oldest = waiting.iterator();
-      if (open > limit) {
-        Channel evicted = oldest.hasNext() ? oldest.next() : ctx.channel();
-        waiting.remove(evicted);
-        close(evicted);
+      address = address(ctx.channel());
+      int others = openOfAddress.merge(address, 1, Integer::sum) - 1;
+      if (others >= Math.max(1, limit / 2)) {
+        evict(ctx.channel(), waiting.stream().filter(other -> address(other).equals(address)));
+      } else if (open > limit) {
+        evict(ctx.channel(), waiting.stream());
       }
       await(ctx, firstRequest);
+    }
+
+    private void evict(Channel newest, Stream<Channel> others) {
+      Channel evicted = others.findFirst().orElse(newest);
+      waiting.remove(evicted);
+      close(evicted);
     }
 
     @Override
     public void channelInactive(ChannelHandlerContext ctx) {
       open--;
+      openOfAddress.computeIfPresent(address, (key, count) -> count == 1 ? null : count - 1);
       stopWaiting(ctx);
       pipelined.clear();
+      if (call != null) {
+        call.disconnected();
+      }
     }
 
     @Override
@@ -183,25 +204,38 @@ final class HttpConnections {
               : received.isTooLarge();
       boolean valid = request.decoderResult().isSuccess();
       last = body || !valid || !HttpUtil.isKeepAlive(request);
-      router.accept(
+      HttpCall next =
           new HttpCall(
               ctx.channel(),
               request,
               received.body.toByteArray(),
               received.maxBody,
               !last,
-              streams),
-          () -> {
-            try {
-              ctx.executor().execute(() -> complete(ctx));
-            } catch (RejectedExecutionException e) {
-              close(ctx.channel()); // The endpoint was closed meanwhile.
-            }
-          });
+              streams,
+              readTime,
+              () -> execute(ctx, () -> sending(ctx)));
+      call = next;
+      router.accept(next, () -> execute(ctx, () -> complete(ctx)));
+    }
+
+    private void execute(ChannelHandlerContext ctx, Runnable task) {
+      try {
+        ctx.executor().execute(task);
+      } catch (RejectedExecutionException e) {
+        close(ctx.channel()); // The endpoint was closed meanwhile.
+      }
+    }
+
+    /** The response is complete; it is read, or the connection may be replaced. */
+    private void sending(ChannelHandlerContext ctx) {
+      if (busy && ctx.channel().isActive()) {
+        waiting.add(ctx.channel());
+      }
     }
 
     private void complete(ChannelHandlerContext ctx) {
       busy = false;
+      call = null;
       if (ctx.channel().isActive()) {
         await(ctx, idle);
         next(ctx);
@@ -209,6 +243,7 @@ final class HttpConnections {
     }
 
     private void await(ChannelHandlerContext ctx, Duration limit) {
+      waiting.remove(ctx.channel()); // It may have been sending.
       waiting.add(ctx.channel());
       timeout =
           ctx.executor()
@@ -221,6 +256,10 @@ final class HttpConnections {
         timeout.cancel(false);
       }
     }
+  }
+
+  private static String address(Channel channel) {
+    return ClientConnection.address(channel.remoteAddress());
   }
 
   private static void close(Channel channel) {

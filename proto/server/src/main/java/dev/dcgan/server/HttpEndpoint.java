@@ -52,7 +52,7 @@ public final class HttpEndpoint implements AutoCloseable {
    * The limits of an endpoint.
    *
    * @param connections open at once; a further one replaces the one that has waited longest for a
-   *     request
+   *     request. Half of them may be of one client address
    * @param pages concurrent requests for the program's own pages
    * @param waiting further ones, which wait in order of arrival; more get 503. Together with {@code
    *     pages} fewer than {@code connections}: the rest is reserved for the paths above
@@ -62,6 +62,7 @@ public final class HttpEndpoint implements AutoCloseable {
    * @param streams concurrent responses of events, which need no page while they are open. With
    *     {@code pages} and {@code waiting} fewer than {@code connections}
    * @param stalled the time that a client of such a response may read nothing
+   * @param readTime the time to read another response
    */
   record Limits(
       int connections,
@@ -71,7 +72,8 @@ public final class HttpEndpoint implements AutoCloseable {
       Duration firstRequest,
       Duration idle,
       int streams,
-      Duration stalled) {
+      Duration stalled,
+      ReadTime readTime) {
 
     static final Limits DEFAULT =
         new Limits(
@@ -82,7 +84,8 @@ public final class HttpEndpoint implements AutoCloseable {
             Duration.ofSeconds(10),
             Duration.ofSeconds(75),
             512,
-            Duration.ofSeconds(30));
+            Duration.ofSeconds(30),
+            ReadTime.DEFAULT);
   }
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
@@ -110,12 +113,12 @@ public final class HttpEndpoint implements AutoCloseable {
       Set<String> corsOrigins,
       Limits limits)
       throws IOException {
-    ExecutorService health = pool("http-health", 1, MAX_QUICK_REQUESTS);
+    ThreadPoolExecutor health = pool("http-health", 1, MAX_QUICK_REQUESTS);
     // A metric may hang, for example with the file system that it measures.
-    ExecutorService metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
-    ExecutorService slow = pool("http", limits.pages, limits.waiting);
+    ThreadPoolExecutor metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
+    ThreadPoolExecutor slow = pool("http", limits.pages, limits.waiting);
     // A page loads and can show the error even if all slots for pages are in use.
-    ExecutorService assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
+    ThreadPoolExecutor assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
     executors = List.of(health, metrics, slow, assets);
     TreeMap<String, HttpRouter.Route> routes = new TreeMap<>();
     routes.put("/metrics", new HttpRouter.Route(new MetricsPage(registry), metrics, null));
@@ -137,6 +140,7 @@ public final class HttpEndpoint implements AutoCloseable {
             limits.idle,
             new HttpEventStream.Limits(
                 new Semaphore(limits.streams), limits.stalled.dividedBy(2), limits.stalled),
+            limits.readTime,
             router::maxBody,
             router::accept);
     // One thread: it only parses requests and writes responses.
@@ -261,18 +265,19 @@ public final class HttpEndpoint implements AutoCloseable {
     executors.forEach(ExecutorService::shutdownNow);
   }
 
-  private static HttpRouter.Route health(HttpPage page, ExecutorService executor) {
+  private static HttpRouter.Route health(HttpPage page, ThreadPoolExecutor executor) {
     return new HttpRouter.Route(page, executor, null);
   }
 
-  private static ExecutorService pool(String name, int threads, int waiting) {
+  private static ThreadPoolExecutor pool(String name, int threads, int waiting) {
     ThreadPoolExecutor pool =
         new ThreadPoolExecutor(
             threads,
             threads,
             1,
             TimeUnit.MINUTES,
-            new ArrayBlockingQueue<>(waiting, true),
+            // Not fair: the thread of the connections would wait for its turn among all others.
+            new ArrayBlockingQueue<>(waiting),
             Threads.named(name));
     pool.allowCoreThreadTimeOut(true);
     return pool;

@@ -9,8 +9,8 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.NavigableMap;
 import java.util.TreeMap;
-import java.util.concurrent.ExecutorService;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -34,11 +34,11 @@ final class HttpRouter {
    * @param executor runs the page; has a bounded queue
    * @param cors lets other web sites' scripts read the page; null: they cannot
    */
-  record Route(HttpPage page, ExecutorService executor, @Nullable CorsPolicy cors) {}
+  record Route(HttpPage page, ThreadPoolExecutor executor, @Nullable CorsPolicy cors) {}
 
   private final NavigableMap<String, Route> routes;
   private final String expected;
-  private final ExecutorService refusals;
+  private final ThreadPoolExecutor refusals;
   private final Duration maxWait;
   private final Counter requests;
 
@@ -54,7 +54,7 @@ final class HttpRouter {
    */
   HttpRouter(
       NavigableMap<String, Route> routes,
-      ExecutorService refusals,
+      ThreadPoolExecutor refusals,
       Duration maxWait,
       PrometheusRegistry registry) {
     this.routes = new TreeMap<>(routes);
@@ -81,9 +81,17 @@ final class HttpRouter {
   void accept(HttpCall call, Runnable done) {
     begin();
     Route route = routes.get(key(call.path()));
-    ExecutorService executor = route == null ? refusals : route.executor;
+    ThreadPoolExecutor executor = route == null ? refusals : route.executor;
+    Runnable task = () -> handle(call, () -> respond(route, call), done);
+    // A client that is gone frees its place in the queue. Pages replace this while they run.
+    call.onDisconnect(
+        () -> {
+          if (executor.remove(task)) {
+            handle(call, call::abort, done);
+          }
+        });
     try {
-      executor.execute(() -> handle(call, () -> respond(route, call), done));
+      executor.execute(task);
     } catch (RejectedExecutionException e) {
       // Responding from the event loop does not wait for the client.
       handle(call, () -> busy(call), done);
@@ -140,8 +148,11 @@ final class HttpRouter {
       if (call.isStreaming()) {
         call.whenClosed(this::end);
       } else {
-        end();
-        done.run();
+        call.whenSent(
+            () -> {
+              end();
+              done.run();
+            });
       }
     }
   }

@@ -1,6 +1,5 @@
 package dev.dcgan.server;
 
-import com.google.errorprone.annotations.concurrent.GuardedBy;
 import io.grpc.Context;
 import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
@@ -17,11 +16,10 @@ import io.grpc.ServiceDescriptor;
 import io.grpc.Status;
 import io.grpc.StatusRuntimeException;
 import java.io.InputStream;
-import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.OptionalLong;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -30,24 +28,18 @@ import org.slf4j.LoggerFactory;
  * {@link GrpcServer#MAX_REQUEST_BYTES}, compressed or not. Thread-safe.
  *
  * <p>On its own gRPC would report UNKNOWN, cancel the call, and log a stack trace for each. Here
- * they are one line at most every {@link #LOG_INTERVAL}, with the number of those between.
+ * they are one line at most every {@link LimitedLog#INTERVAL}, with the number of those between.
  */
 final class InvalidRequests extends ServerStreamTracer.Factory implements ServerInterceptor {
 
   private static final Logger log = LoggerFactory.getLogger(InvalidRequests.class);
-  static final Duration LOG_INTERVAL = Duration.ofMinutes(1);
 
   private static final Context.Key<StreamStatus> STREAM = Context.key("stream");
 
-  private final LongSupplier nanoTime;
-
-  // Mutable state
-  @GuardedBy("this") private @Nullable Long lastLogged;
-
-  @GuardedBy("this") private long unlogged;
+  private final LimitedLog limited;
 
   InvalidRequests(LongSupplier nanoTime) {
-    this.nanoTime = nanoTime;
+    limited = new LimitedLog(nanoTime);
   }
 
   /** What a marshaller returns for a request that it cannot parse. */
@@ -214,23 +206,16 @@ final class InvalidRequests extends ServerStreamTracer.Factory implements Server
   }
 
   private void report(String method, Status status) {
-    long others;
-    synchronized (this) {
-      long now = nanoTime.getAsLong();
-      if (lastLogged != null && now - lastLogged < LOG_INTERVAL.toNanos()) {
-        unlogged++;
-        return;
-      }
-      others = unlogged;
-      unlogged = 0;
-      lastLogged = now;
+    OptionalLong unlogged = limited.next();
+    if (unlogged.isEmpty()) {
+      return;
     }
     log.warn(
         "cannot parse a request: method={} code={} reason=\"{}\" unlogged={}",
         method,
         status.getCode(),
         status.getDescription(),
-        others);
+        unlogged.getAsLong());
   }
 
   private static StatusRuntimeException failureOf(RuntimeException failure) {

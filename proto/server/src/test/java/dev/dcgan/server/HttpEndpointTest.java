@@ -46,6 +46,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 @Timeout(60)
 class HttpEndpointTest {
 
+  private static final int LARGE = 16 << 20;
   private static final Duration LONG = Duration.ofMinutes(10);
   private static final Path PROMTOOL = Path.of("/usr/bin/promtool");
 
@@ -210,7 +211,7 @@ class HttpEndpointTest {
                           });
                       fill(stream);
                     });
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, Duration.ofMillis(100));
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, Duration.ofMillis(100), ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(Map.of("/events", flood), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       silent
@@ -225,7 +226,7 @@ class HttpEndpointTest {
   void streamsOfEvents_areLimited_andEndAtShutdown() throws Exception {
     CompletableFuture<HttpEventStream> opened = new CompletableFuture<>();
     HttpPage page = call -> call.openEvents().ifPresent(opened::complete);
-    Limits limits = new Limits(100, 1, 3, LONG, LONG, LONG, 1, LONG);
+    Limits limits = new Limits(100, 1, 3, LONG, LONG, LONG, 1, LONG, ReadTime.DEFAULT);
     HttpEndpoint endpoint = start(Map.of("/events", page), Set.of(), limits);
     CompletableFuture<HttpResponse<String>> viewer =
         client.sendAsync(
@@ -314,7 +315,7 @@ class HttpEndpointTest {
 
   @Test
   void slowRequests_wait_thenAreRefused_andHealthResponds() throws Exception {
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 2, LONG);
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       List<CompletableFuture<HttpResponse<String>>> slow = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
@@ -344,7 +345,7 @@ class HttpEndpointTest {
 
   @Test
   void requestsThatWaitedTooLong_areRefused() throws Exception {
-    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG, 2, LONG);
+    Limits limits = new Limits(100, 1, 3, Duration.ZERO, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       HttpResponse<String> refused = get(endpoint, "/slow");
       assertThat(refused.statusCode()).isEqualTo(503);
@@ -355,7 +356,7 @@ class HttpEndpointTest {
   @ParameterizedTest
   @ValueSource(strings = {"", "GET /heal", "GET /slow HTTP/1.1\r\nHost: a\r\nX-"})
   void halfOpenConnections_areReplacedByNewOnes(String begun) throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG, 2, LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
     List<Socket> sockets = new ArrayList<>();
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       for (int i = 0; i < 100; i++) {
@@ -378,10 +379,104 @@ class HttpEndpointTest {
 
   @Test
   void silentConnections_areClosedInTime() throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG, 2, LONG);
+    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG, 2, LONG, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       assertThat(isClosed(silent)).isTrue();
+    }
+  }
+
+  @Test
+  void clientsThatDisconnect_freeTheirPlacesAtOnce() throws Exception {
+    HttpPage untilDisconnected =
+        call -> {
+          Semaphore gone = new Semaphore(0);
+          call.onDisconnect(gone::release);
+          arrived.release();
+          gone.acquireUninterruptibly();
+        };
+    Limits limits = new Limits(100, 1, 1, LONG, LONG, LONG, 1, LONG, ReadTime.DEFAULT);
+    try (HttpEndpoint endpoint = start(Map.of("/slow", untilDisconnected), Set.of(), limits)) {
+      Socket running = begin(endpoint, "/slow");
+      arrived.acquire();
+      // One of them waits, and the other one is refused.
+      Socket a = begin(endpoint, "/slow");
+      Socket b = begin(endpoint, "/slow");
+      while (a.getInputStream().available() + b.getInputStream().available() == 0) {
+        Thread.onSpinWait();
+      }
+      a.close();
+      b.close();
+      awaitDisconnected(endpoint, 1); // While the thread is still taken.
+      running.close();
+      awaitDisconnected(endpoint, 2);
+    }
+  }
+
+  private void awaitDisconnected(HttpEndpoint endpoint, int count) throws Exception {
+    String line = "http_server_requests_total{code=\"0\",path=\"/slow\"} " + count;
+    while (!metrics(endpoint).contains(line)) {
+      Thread.onSpinWait();
+    }
+  }
+
+  @Test
+  void responseThatIsNotRead_needsNoThread() throws Exception {
+    Limits limits = new Limits(100, 1, 1, LONG, LONG, LONG, 1, LONG, ReadTime.DEFAULT);
+    try (HttpEndpoint endpoint = start(Map.of("/large", large(() -> {})), Set.of(), limits);
+        Socket silent = begin(endpoint, "/large")) {
+      arrived.acquire();
+      assertThat(get(endpoint, "/large").body()).hasSize(LARGE);
+      assertThat(silent.isClosed()).isFalse();
+    }
+  }
+
+  @Test
+  void responseThatIsNotReadInTime_isCancelled() throws Exception {
+    CompletableFuture<Void> sent = new CompletableFuture<>();
+    ReadTime brief = new ReadTime(Duration.ofMillis(1), Long.MAX_VALUE);
+    Limits limits = new Limits(100, 1, 1, LONG, LONG, LONG, 1, LONG, brief);
+    HttpPage page = large(() -> sent.complete(null));
+    try (HttpEndpoint endpoint = start(Map.of("/large", page), Set.of(), limits);
+        Socket silent = begin(endpoint, "/large")) {
+      sent.get(30, TimeUnit.SECONDS);
+      assertThat(readFully(silent)).isLessThan(LARGE);
+    }
+  }
+
+  private HttpPage large(Runnable sent) {
+    byte[] body = new byte[LARGE];
+    return call -> {
+      call.send(200, body.length, out -> out.write(body), sent);
+      arrived.release();
+    };
+  }
+
+  @Test
+  void connectionsOfOneAddress_doNotReplaceThoseOfOthers() throws Exception {
+    Limits limits = new Limits(8, 2, 3, LONG, LONG, LONG, 1, LONG, ReadTime.DEFAULT);
+    try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
+        Socket other =
+            new Socket(
+                InetAddress.getLoopbackAddress(),
+                endpoint.port(),
+                InetAddress.getAllByName("127.0.0.3")[0],
+                0)) {
+      List<Socket> many = new ArrayList<>();
+      for (int i = 0; i < 50; i++) {
+        many.add(new Socket(InetAddress.getLoopbackAddress(), endpoint.port()));
+      }
+      for (Socket socket : many.subList(0, 46)) {
+        assertThat(isClosed(socket)).isTrue();
+      }
+      other
+          .getOutputStream()
+          .write("GET /healthz HTTP/1.0\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
+      assertThat(new String(other.getInputStream().readAllBytes(), StandardCharsets.US_ASCII))
+          .startsWith("HTTP/1.1 200");
+      for (Socket socket : many) {
+        socket.close();
+      }
     }
   }
 
@@ -461,6 +556,29 @@ class HttpEndpointTest {
       throws IOException {
     return HttpEndpoint.start(
         new InetSocketAddress(0), new PrometheusRegistry(), pages, origins, limits);
+  }
+
+  private static Socket begin(HttpEndpoint endpoint, String path) throws IOException {
+    Socket socket = new Socket();
+    socket.setReceiveBufferSize(4096);
+    socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), endpoint.port()));
+    socket
+        .getOutputStream()
+        .write(("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+    return socket;
+  }
+
+  private static long readFully(Socket socket) {
+    long read = 0;
+    byte[] buffer = new byte[1 << 16];
+    try {
+      for (int n = 0; n >= 0; n = socket.getInputStream().read(buffer)) {
+        read += n;
+      }
+    } catch (IOException e) {
+      return read; // Reset.
+    }
+    return read;
   }
 
   private static boolean isClosed(Socket socket) throws IOException {

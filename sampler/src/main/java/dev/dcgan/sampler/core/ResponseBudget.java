@@ -1,19 +1,24 @@
 package dev.dcgan.sampler.core;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.server.ClientConnection;
+import dev.dcgan.server.MemoryShares;
+import dev.dcgan.server.ReadTime;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Map;
-import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The memory for responses of all protocols, from the admission of a request until its client has
- * the response or is gone, shared among connections. Thread-safe.
+ * the response or is gone. Thread-safe.
  *
- * <p>A connection may use as much as it leaves free: one connection may use 1/2 of the budget, each
- * of n connections 1/(n+1) (Choudhury and Hahne 1998, <i>Dynamic queue length thresholds for
- * shared-memory packet switches</i>, with alpha 1). So clients that do not read are refused before
- * others are, and the budget is never exceeded, however many they are.
+ * <p>It is shared among connections and client addresses by {@link MemoryShares}: clients that do
+ * not read are refused before others are, and one address cannot use all of it. A response that its
+ * client does not read within {@link ReadTime} is cancelled.
  */
 public final class ResponseBudget {
 
@@ -23,12 +28,9 @@ public final class ResponseBudget {
   // A client that reads has its responses by then.
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
-  private final long size;
-
-  // Mutable state
-  @GuardedBy("this") private final Map<Object, Long> reserved = new HashMap<>();
-
-  @GuardedBy("this") private long free;
+  private final MemoryShares shares;
+  private final LongSupplier nanoTime;
+  private final Set<Reservation> sent = ConcurrentHashMap.newKeySet();
 
   /**
    * A budget that nothing is reserved of.
@@ -36,8 +38,13 @@ public final class ResponseBudget {
    * @param size bytes
    */
   public ResponseBudget(long size) {
-    this.size = size;
-    this.free = size;
+    this(size, System::nanoTime);
+  }
+
+  /** A budget with another clock than {@link System#nanoTime}. */
+  public ResponseBudget(long size, LongSupplier nanoTime) {
+    shares = new MemoryShares(size);
+    this.nanoTime = nanoTime;
   }
 
   /**
@@ -45,54 +52,97 @@ public final class ResponseBudget {
    */
   public final class Reservation implements AutoCloseable {
 
-    private final Object connection;
+    private final ClientConnection connection;
     private final long bytes;
-    private final AtomicBoolean closed = new AtomicBoolean();
 
-    private Reservation(Object connection, long bytes) {
+    // Mutable state
+    @GuardedBy("this") private long deadline;
+
+    @GuardedBy("this") private @Nullable Runnable cancel;
+
+    @GuardedBy("this") private boolean closed;
+
+    private Reservation(ClientConnection connection, long bytes) {
       this.connection = connection;
       this.bytes = bytes;
     }
 
+    /**
+     * From now on the client has {@link ReadTime} to read what was sent.
+     *
+     * @param cancel runs once if it does not; ends the response, and closes this then
+     */
+    public synchronized void sent(Runnable cancel) {
+      if (!closed) {
+        deadline = nanoTime.getAsLong() + ReadTime.DEFAULT.of(bytes).toNanos();
+        this.cancel = cancel;
+        sent.add(this);
+      }
+    }
+
+    /** The client has read what was sent. */
+    public synchronized void read() {
+      cancel = null;
+      sent.remove(this);
+    }
+
+    private synchronized @Nullable Runnable takeStalled(long now) {
+      Runnable action = now - deadline > 0 ? cancel : null;
+      if (action != null) {
+        read();
+      }
+      return action;
+    }
+
     @Override
     public void close() {
-      if (closed.compareAndSet(false, true)) {
-        release(connection, bytes);
+      synchronized (this) {
+        if (closed) {
+          return;
+        }
+        closed = true;
+        read();
       }
+      shares.release(connection, bytes);
     }
   }
 
   /**
    * Reserves memory for a response.
    *
-   * @param connection equal for requests of one connection
    * @throws RequestException OVERLOADED: this connection cannot have as much now
    */
-  public synchronized Reservation reserve(Object connection, long bytes) {
-    long own = reserved.getOrDefault(connection, 0L);
-    if (own + bytes > free - bytes) {
+  public Reservation reserve(ClientConnection connection, long bytes) {
+    if (!shares.tryReserve(connection, bytes)) {
       throw RequestException.overloaded(
-          "no memory for a response of up to %d KiB: unread responses of this connection take %d KiB, and %d KiB are free for all connections; read them first, or make fewer requests at once"
-              .formatted(kib(bytes), kib(own), free >> 10),
+          "no memory for a response of up to %d KiB: unread responses of this connection take %d KiB, and %d KiB are free for all connections of this address; read them first, or make fewer requests at once"
+              .formatted(
+                  kib(bytes), kib(shares.used(connection)), shares.available(connection) >> 10),
           RETRY_AFTER);
     }
-    reserved.put(connection, own + bytes);
-    free -= bytes;
     return new Reservation(connection, bytes);
   }
 
-  private synchronized void release(Object connection, long bytes) {
-    reserved.computeIfPresent(connection, (key, own) -> own == bytes ? null : own - bytes);
-    free += bytes;
+  /** Cancels the responses whose clients have not read them in time. To be called every second. */
+  public void cancelStalled() {
+    long now = nanoTime.getAsLong();
+    List<Runnable> actions = new ArrayList<>();
+    for (Reservation each : sent) {
+      Runnable action = each.takeStalled(now);
+      if (action != null) {
+        actions.add(action);
+      }
+    }
+    actions.forEach(Runnable::run);
   }
 
   public long size() {
-    return size;
+    return shares.size();
   }
 
   /** Bytes that are reserved now. */
-  public synchronized long reserved() {
-    return size - free;
+  public long reserved() {
+    return shares.used();
   }
 
   private static long kib(long bytes) {

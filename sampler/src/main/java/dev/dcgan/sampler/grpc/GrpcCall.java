@@ -35,6 +35,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
   private final ServerCallStreamObserver<T> observer;
   private final ImageListener listener;
   private final RequestContext context;
+  private final Runnable reset = CallConnection.resetStalled();
 
   // Mutable state
   @GuardedBy("this") private boolean cancelled;
@@ -61,7 +62,11 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
     // which waits for the client to read.
     this.observer.setOnCloseHandler(this::close);
     this.observer.setOnCancelHandler(this::cancel);
-    this.observer.setOnReadyHandler(() -> onReady.run());
+    this.observer.setOnReadyHandler(
+        () -> {
+          read();
+          onReady.run();
+        });
   }
 
   RequestContext context() {
@@ -130,6 +135,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
                   hold(reserved.memory());
                   sender.accept(reserved.value());
                   observer.onCompleted();
+                  reserved.memory().sent(reset);
                 });
   }
 
@@ -153,11 +159,28 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
   public void send(ImageResult<T> result) {
     observer.onNext(result.response());
     listener.sent(result);
+    sent();
+    if (observer.isReady()) {
+      read(); // Otherwise it will be reported.
+    }
   }
 
   @Override
   public void complete() {
     observer.onCompleted();
+    sent();
+  }
+
+  private synchronized void sent() {
+    if (memory != null) {
+      memory.sent(reset);
+    }
+  }
+
+  private synchronized void read() {
+    if (memory != null) {
+      memory.read();
+    }
   }
 
   @Override

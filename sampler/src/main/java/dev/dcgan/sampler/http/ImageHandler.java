@@ -20,6 +20,7 @@ import dev.dcgan.v1.ImageFormat;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executor;
@@ -37,8 +38,8 @@ import java.util.function.Function;
  * version has a manifest: then caches may keep them for ever. Otherwise another version may take
  * over, so caches must revalidate.
  *
- * <p>A request waits on its thread. The images of a client that is gone are made nonetheless, or
- * leave the queue when the maximum wait is over.
+ * <p>A request waits on its thread until its images are made; sending them needs no thread. If its
+ * client disconnects, the images leave the queue and the thread is free.
  */
 public final class ImageHandler implements HttpPage {
 
@@ -97,14 +98,16 @@ public final class ImageHandler implements HttpPage {
     try {
       respond(call);
     } catch (NotServedException | RequestException e) {
-      HttpErrors.refuse(call, RequestException.of(e));
+      if (call.isConnected()) {
+        HttpErrors.refuse(call, RequestException.of(e));
+      }
     }
   }
 
   private void respond(HttpCall call) throws IOException, NotServedException {
     long deadline = System.nanoTime() + maxWait.toNanos();
     ImageQuery query = parser.apply(call.query());
-    ServedVersion version = acquire(query, deadline);
+    ServedVersion version = acquire(call, query, deadline);
     try {
       ImageRequest request = query.request(version);
       ENCODING.requireFits(request, version);
@@ -131,17 +134,22 @@ public final class ImageHandler implements HttpPage {
                 version,
                 request,
                 ENCODING);
+        Runnable end =
+            () -> {
+              pending.cancel();
+              var unused = pending.future().thenAccept(reserved -> reserved.memory().close());
+            };
+        call.onDisconnect(end);
         try {
           ImageResult<GenerateResponse> result = await(pending.future(), deadline).value();
           identify(call, tag, url, query, version);
           describe(call, version, request);
           ByteString body = body(request.format(), result.response());
-          call.send(200, body.size(), body::writeTo);
+          call.send(200, body.size(), body::writeTo, end);
           listener.sent(result);
-        } finally {
-          // Whether it was sent, or comes too late.
-          pending.cancel();
-          var unused = pending.future().thenAccept(reserved -> reserved.memory().close());
+        } catch (IOException | RuntimeException | Error e) {
+          end.run();
+          throw e;
         }
       }
     } finally {
@@ -149,8 +157,10 @@ public final class ImageHandler implements HttpPage {
     }
   }
 
-  private ServedVersion acquire(ImageQuery query, long deadline) throws NotServedException {
+  private ServedVersion acquire(HttpCall call, ImageQuery query, long deadline)
+      throws NotServedException {
     CompletableFuture<ServedVersion> acquired = images.acquire(query.model());
+    call.onDisconnect(() -> acquired.cancel(false));
     try {
       return await(acquired, deadline);
     } catch (RequestException e) {
@@ -183,6 +193,8 @@ public final class ImageHandler implements HttpPage {
       return future.get(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
     } catch (ExecutionException e) {
       throw RequestException.of(e.getCause() == null ? e : e.getCause());
+    } catch (CancellationException e) {
+      throw RequestException.of(e);
     } catch (TimeoutException e) {
       throw RequestException.of(
           RequestException.Code.TOO_LATE,

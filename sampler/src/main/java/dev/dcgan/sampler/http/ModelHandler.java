@@ -109,14 +109,16 @@ public final class ModelHandler {
       return;
     }
     try {
-      String json = JsonFormat.printer().omittingInsignificantWhitespace().print(made.value());
+      String text = JsonFormat.printer().omittingInsignificantWhitespace().print(made.value());
+      byte[] json = text.getBytes(StandardCharsets.UTF_8);
       call.header("Content-Type", "application/json");
       call.header("Cache-Control", "no-store");
       call.header("X-Grpc-Port", Integer.toString(grpcPort));
       call.header("X-Grpc-Tls", Boolean.toString(grpcTls));
-      call.send(200, json.getBytes(StandardCharsets.UTF_8));
-    } finally {
+      call.send(200, json.length, out -> out.write(json), made.memory()::close);
+    } catch (IOException | RuntimeException | Error e) {
       made.memory().close();
+      throw e;
     }
   }
 }

@@ -35,6 +35,8 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -107,14 +109,17 @@ public final class SamplerServer {
 
   private static final Logger log = LoggerFactory.getLogger(SamplerServer.class);
   private static final int MAX_WAITING_TASKS = 64;
-  // Half the heap: HTTP's responses lie there; gRPC's in buffers outside, which may be as large.
+  // As much as half the heap; sent responses lie in buffers outside of it, which may be as large.
   private static final long RESPONSE_BYTES = Runtime.getRuntime().maxMemory() / 2;
   private static final Duration MIN_WAIT = Duration.ofSeconds(1);
   // After the device is lost: time for load balancers to notice, and for calls to fail.
   private static final Duration LOST_DELAY = Duration.ofSeconds(1);
   private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
+  private static final Duration STALL_CHECK = Duration.ofSeconds(1);
+
   private final ExecutorService workers;
+  private final ScheduledExecutorService stallChecks;
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
   private final ModelWatcher watcher;
@@ -122,12 +127,14 @@ public final class SamplerServer {
 
   private SamplerServer(
       ExecutorService workers,
+      ScheduledExecutorService stallChecks,
       GrpcServer server,
       HttpEndpoint endpoint,
       ModelWatcher watcher,
       RunGuard guard) {
     this.guard = guard;
     this.workers = workers;
+    this.stallChecks = stallChecks;
     this.server = server;
     this.endpoint = endpoint;
     this.watcher = watcher;
@@ -207,7 +214,15 @@ public final class SamplerServer {
         });
     guard.start();
     watcher.start(() -> server.setReady(true));
-    return new SamplerServer(workers, server, endpoint, watcher, guard);
+    ScheduledExecutorService stallChecks =
+        Executors.newSingleThreadScheduledExecutor(Threads.named("response-time"));
+    var unused =
+        stallChecks.scheduleWithFixedDelay(
+            budget::cancelStalled,
+            STALL_CHECK.toNanos(),
+            STALL_CHECK.toNanos(),
+            TimeUnit.NANOSECONDS);
+    return new SamplerServer(workers, stallChecks, server, endpoint, watcher, guard);
   }
 
   /** Fails all requests and health checks because the device is lost; waits a bounded time. */
@@ -248,6 +263,7 @@ public final class SamplerServer {
     }
     endpoint.drain(left(end));
     workers.shutdown();
+    stallChecks.shutdown();
     guard.close();
   }
 

@@ -16,14 +16,18 @@ import dev.dcgan.sampler.scheduling.BatchingPolicy;
 import dev.dcgan.sampler.scheduling.GatedNetwork;
 import dev.dcgan.sampler.scheduling.QueueWatch;
 import dev.dcgan.sampler.server.TestModels;
+import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.HttpEndpoint;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -151,8 +155,10 @@ class ImageHandlerTest {
   void responseMemory_isSharedWithOtherProtocols() throws Exception {
     network.permit(1000);
     List<ResponseBudget.Reservation> unread = new ArrayList<>();
-    for (long bytes = budget.size() / 2; bytes > 0; bytes /= 2) {
-      unread.add(budget.reserve("connection " + bytes, bytes));
+    while (budget.size() - budget.reserved() > 1) {
+      long bytes = Math.min((budget.size() - budget.reserved()) / 2, budget.size() / 4);
+      unread.add(
+          budget.reserve(new ClientConnection("a", "address " + unread.size()), bytes));
     }
 
     HttpResponse<String> refused = get("/v1/images?seed=1&format=raw&count=1");
@@ -174,6 +180,24 @@ class ImageHandlerTest {
         .isEqualTo("no images within 300 ms; request fewer, or try again later\n");
     watch.awaitQueued(0);
     assertThat(running.isDone()).isFalse();
+  }
+
+  @Test
+  void clientThatDisconnects_leavesTheQueueAtOnce() throws Exception {
+    CompletableFuture<HttpResponse<String>> running = later("/v1/images?format=raw");
+    network.awaitStarted();
+    try (Socket socket = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
+      socket
+          .getOutputStream()
+          .write(
+              "GET /v1/images?format=raw&count=15 HTTP/1.1\r\nHost: a\r\n\r\n"
+                  .getBytes(StandardCharsets.US_ASCII));
+      watch.awaitQueued(15);
+    }
+    watch.awaitQueued(0); // The network is still busy.
+    assertThat(running.isDone()).isFalse();
+    network.permit(1000);
+    assertThat(running.get(30, TimeUnit.SECONDS).statusCode()).isEqualTo(200);
   }
 
   @Test

@@ -46,6 +46,7 @@ import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -73,7 +74,9 @@ class UnreadResponsesTest {
 
   private final GatedNetwork network = new GatedNetwork(TestModels.LATENT, IMAGE);
   private final ModelRegistry models = EmptyVersionSource.models();
-  private final ResponseBudget budget = new ResponseBudget(ROOM);
+  private final AtomicLong late = new AtomicLong();
+  private final ResponseBudget budget =
+      new ResponseBudget(ROOM, () -> System.nanoTime() + late.get());
   private final ExecutorService encoders = Executors.newFixedThreadPool(2);
   private final List<ManagedChannel> channels = new ArrayList<>();
   private GrpcServer server;
@@ -144,6 +147,33 @@ class UnreadResponsesTest {
     awaitEmpty();
     SamplerServiceBlockingStub again = SamplerServiceGrpc.newBlockingStub(deaf);
     assertThat(again.generate(images(1000)).getCount()).isEqualTo(1000);
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void responseThatIsNotReadInTime_isCancelled(Asked asked) throws Exception {
+    BlockingQueue<Status> ended = new LinkedBlockingQueue<>();
+    ManagedChannel deaf = connect();
+    ClientCall<?, ?> call = call(deaf, asked, 0, ended);
+    while (budget.reserved() == 0) {
+      TimeUnit.MILLISECONDS.sleep(1); // Until the test's time is up.
+    }
+    budget.cancelStalled();
+    assertThat(budget.reserved()).as("it is not yet late").isPositive();
+
+    late.set(Duration.ofHours(1).toNanos());
+    while (budget.reserved() > 0) {
+      TimeUnit.MILLISECONDS.sleep(1); // Until it has been sent.
+      late.addAndGet(Duration.ofHours(1).toNanos());
+      budget.cancelStalled();
+    }
+    call.request(1000);
+    Status status = ended.poll(60, TimeUnit.SECONDS);
+    assertThat(status).isNotNull();
+    assertThat(status.getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    assertThat(SamplerServiceGrpc.newBlockingStub(deaf).generate(images(1000)).getCount())
+        .as("the connection is still of use")
+        .isEqualTo(1000);
   }
 
   @Test
