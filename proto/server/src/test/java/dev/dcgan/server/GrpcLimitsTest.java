@@ -50,7 +50,8 @@ class GrpcLimitsTest {
   @Test
   void streamWhoseReaderPauses_survivesItsPings() throws IOException {
     try (Http2Client client = connect(new GrpcLimits(Duration.ZERO, 8 << 10))) {
-      client.send(HEADERS, END_HEADERS, 1, Http2Client.headers("/dcgan.v1.SamplerService/Generate"));
+      byte[] headers = Http2Client.headers("/dcgan.v1.SamplerService/Generate");
+      client.send(HEADERS, END_HEADERS, 1, headers);
       byte[] request = FakeSampler.request(7).toByteArray();
       client.send(DATA, END_STREAM, 1, Http2Client.message(request.length, request));
       for (int i = 0; i < 100; i++) {

@@ -211,7 +211,8 @@ class HttpEndpointTest {
                           });
                       fill(stream);
                     });
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, Duration.ofMillis(100), ReadTime.DEFAULT);
+    Duration stalled = Duration.ofMillis(100);
+    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 1, stalled, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(Map.of("/events", flood), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       silent
@@ -379,7 +380,8 @@ class HttpEndpointTest {
 
   @Test
   void silentConnections_areClosedInTime() throws Exception {
-    Limits limits = new Limits(20, 2, 3, LONG, Duration.ofMillis(100), LONG, 2, LONG, ReadTime.DEFAULT);
+    Duration brief = Duration.ofMillis(100);
+    Limits limits = new Limits(20, 2, 3, LONG, brief, LONG, 2, LONG, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(Map.of(), Set.of(), limits);
         Socket silent = new Socket(InetAddress.getLoopbackAddress(), endpoint.port())) {
       assertThat(isClosed(silent)).isTrue();
@@ -562,9 +564,8 @@ class HttpEndpointTest {
     Socket socket = new Socket();
     socket.setReceiveBufferSize(4096);
     socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), endpoint.port()));
-    socket
-        .getOutputStream()
-        .write(("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n").getBytes(StandardCharsets.US_ASCII));
+    String request = "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n";
+    socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
     return socket;
   }
 

@@ -115,7 +115,9 @@ public final class ResponseBudget {
   public Reservation reserve(ClientConnection connection, long bytes) {
     if (!shares.tryReserve(connection, bytes)) {
       throw RequestException.overloaded(
-          "no memory for a response of up to %d KiB: unread responses of this connection take %d KiB, and %d KiB are free for all connections of this address; read them first, or make fewer requests at once"
+          ("no memory for a response of up to %d KiB: unread responses of this connection take"
+                  + " %d KiB, and %d KiB are free for all connections of this address; read them"
+                  + " first, or make fewer requests at once")
               .formatted(
                   kib(bytes), kib(shares.used(connection)), shares.available(connection) >> 10),
           RETRY_AFTER);
