@@ -76,6 +76,7 @@ class TrainerAccessTest {
                 GrpcLimits.DEFAULT,
                 null,
                 false,
+                RunLimits.DEFAULT,
                 new AccessConfig(InetAddress.getLoopbackAddress(), tokens, true, 0)),
             trainer,
             new CheckpointPublisher(new FakePublishTarget(), () -> {}),
