@@ -245,7 +245,7 @@ final class Operators {
                   value ->
                       type == Tensor.BOOL
                           ? Double.valueOf(value == 0 ? 0 : 1)
-                          : Double.valueOf(value.longValue()))
+                          : Double.valueOf((double) value.longValue()))
               .toList();
     }
     return List.of(

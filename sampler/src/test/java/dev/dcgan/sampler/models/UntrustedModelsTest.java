@@ -27,6 +27,7 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
@@ -129,7 +130,9 @@ class UntrustedModelsTest {
 
     end.countDown();
     awaitOverdue(0);
-    assertThat(late.get("digits/2").awaitClosed()).as("what came too late is closed").isTrue();
+    assertThat(Objects.requireNonNull(late.get("digits/2")).awaitClosed())
+        .as("what came too late is closed")
+        .isTrue();
   }
 
   @Test
