@@ -105,8 +105,7 @@ class KubernetesTest {
 
   @ParameterizedTest
   @CsvSource({"cpu, cpu, cpu", "gpu, cuda, cuda", "gpu-training, cuda, cpu"})
-  void images_areThoseOfTheDevice(String overlay, String trainer, String sampler)
-      throws Exception {
+  void images_areThoseOfTheDevice(String overlay, String trainer, String sampler) throws Exception {
     Kustomize.assumeHere();
 
     assertThat(images(Rendered.alone("overlays/" + overlay, List.of("annotations"))))
@@ -120,8 +119,7 @@ class KubernetesTest {
   void jobImages_areThoseOfTheDevice(String job, String program) throws Exception {
     Kustomize.assumeHere();
     for (var tag : Map.of("cpu", "cpu", "gpu", "cuda").entrySet()) {
-      assertThat(
-              images(Rendered.alone("jobs/" + job, List.of(program + "-" + tag.getKey()))))
+      assertThat(images(Rendered.alone("jobs/" + job, List.of(program + "-" + tag.getKey()))))
           .containsExactly(
               "registry.example.com/dcgan/dcgan-%s:0.1.0-%s".formatted(program, tag.getValue()));
     }
@@ -175,8 +173,7 @@ class KubernetesTest {
     List<ObjectNode> one =
         Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve("storage-one-node")));
 
-    assertThat(one.toString().replace("ReadWriteOnce", "ReadWriteMany"))
-        .isEqualTo(many.toString());
+    assertThat(one.toString().replace("ReadWriteOnce", "ReadWriteMany")).isEqualTo(many.toString());
     assertThat(one.toString()).contains("ReadWriteOnce").doesNotContain("ReadWriteMany");
   }
 
@@ -213,8 +210,7 @@ class KubernetesTest {
   void objects_haveTheStandardLabels(String folder) throws Exception {
     Kustomize.assumeHere();
     List<ObjectNode> trees =
-        new ArrayList<>(
-            Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve(folder))));
+        new ArrayList<>(Manifests.read(Kustomize.render(Kustomize.KUBERNETES.resolve(folder))));
     trees.addAll(Rendered.storage());
 
     for (ObjectNode tree : trees) {

@@ -67,7 +67,8 @@ class PlantedMistakesTest {
             "/spec/groups/0/rules/0/serverity: unknown field"),
         arguments("Deployment dcgan-sampler", CONTAINER + "args", "serve", "/args: "),
         arguments("Deployment dcgan-sampler", CONTAINER + "env/1/value", "256", "/env/1/value: "),
-        arguments("Service dcgan-sampler", "/spec/ports/0/port", "\"grpc\"", "/spec/ports/0/port: "),
+        arguments(
+            "Service dcgan-sampler", "/spec/ports/0/port", "\"grpc\"", "/spec/ports/0/port: "),
         arguments("Job dcgan-train", "/spec/backoffLimit", "\"3\"", "/spec/backoffLimit: "),
         arguments("Job dcgan-train", "/apiVersion", "batch/v2", "unknown kind"),
         // Values
@@ -87,8 +88,10 @@ class PlantedMistakesTest {
             CONTAINER + "resources/limits/memory",
             "1Gx",
             "/resources/limits/memory: '1Gx' is no quantity"),
-        arguments("Service dcgan-sampler", "/spec/ports/0/targetPort", null, "/targetPort: missing"),
-        arguments("Service dcgan-sampler", "/spec/ports/0/name", "gRPC", "/spec/ports/0/name: 'gRPC'"),
+        arguments(
+            "Service dcgan-sampler", "/spec/ports/0/targetPort", null, "/targetPort: missing"),
+        arguments(
+            "Service dcgan-sampler", "/spec/ports/0/name", "gRPC", "/spec/ports/0/name: 'gRPC'"),
         // References
         arguments(
             "Service dcgan-sampler-pods",
@@ -121,8 +124,12 @@ class PlantedMistakesTest {
             "sampl",
             "serviceAccountName: no ServiceAccount sampl"),
         arguments(
-            "StatefulSet dcgan-trainer", "/spec/serviceName", "train", "spec/serviceName: no Service"),
-        arguments("Job dcgan-sweep", POD + "volumes/2/configMap/name", "sweeps", "no ConfigMap sweeps"),
+            "StatefulSet dcgan-trainer",
+            "/spec/serviceName",
+            "train",
+            "spec/serviceName: no Service"),
+        arguments(
+            "Job dcgan-sweep", POD + "volumes/2/configMap/name", "sweeps", "no ConfigMap sweeps"),
         arguments(
             "HorizontalPodAutoscaler dcgan-sampler",
             "/spec/scaleTargetRef/kind",
@@ -192,7 +199,8 @@ class PlantedMistakesTest {
         // The programs
         arguments("Deployment dcgan-sampler", CONTAINER + "args/0", "server", "'server'"),
         arguments("Job dcgan-train", CONTAINER + "args/1", "--rum=digits", "'--rum=digits'"),
-        arguments("Job dcgan-train", CONTAINER + "args/3", "--preset=mnist27", "--preset 'mnist27'"),
+        arguments(
+            "Job dcgan-train", CONTAINER + "args/3", "--preset=mnist27", "--preset 'mnist27'"),
         arguments(
             "Job dcgan-train",
             "/spec/podFailurePolicy/rules/2/onExitCodes/values",
@@ -210,14 +218,20 @@ class PlantedMistakesTest {
             "podFailurePolicy: ignores [143], expected [75]"),
         arguments("Job dcgan-export", CONTAINER + "args/3", "--count=many", "--count"),
         arguments(
-            "Job dcgan-export", CONTAINER + "args/4", "--parts=9", "completions: 8, and no --parts=8"),
+            "Job dcgan-export",
+            CONTAINER + "args/4",
+            "--parts=9",
+            "completions: 8, and no --parts=8"),
         arguments(
             "Job dcgan-sweep",
             CONTAINER + "args/5",
             "\"@/etc/dcgan/sweep/run$(INDEX)\"",
             "cannot read the file of arguments"),
         arguments(
-            "Job dcgan-sweep", CONTAINER + "args/1", "--run=sweep-$(INDX)", "no variable INDX before it"),
+            "Job dcgan-sweep",
+            CONTAINER + "args/1",
+            "--run=sweep-$(INDX)",
+            "no variable INDX before it"),
         arguments(
             "Deployment dcgan-sampler",
             CONTAINER + "env/1/name",
@@ -249,7 +263,10 @@ class PlantedMistakesTest {
             "80",
             "terminationGracePeriodSeconds: 80, but shutdown may take 83 s"),
         arguments(
-            "Deployment dcgan-sampler", CONTAINER + "image", "sampler", "image: sampler is none of"));
+            "Deployment dcgan-sampler",
+            CONTAINER + "image",
+            "sampler",
+            "image: sampler is none of"));
   }
 
   @ParameterizedTest(name = "{0} {1} = {2}")

@@ -82,11 +82,32 @@ class PrometheusTest {
         "static_configs",
         yaml.valueToTree(
             List.of(
-                pod("sampler-1", "dcgan-sampler", "Running", "10.0.0.1", "9402", "true", "/metrics"),
+                pod(
+                    "sampler-1",
+                    "dcgan-sampler",
+                    "Running",
+                    "10.0.0.1",
+                    "9402",
+                    "true",
+                    "/metrics"),
                 pod("trainer-0", "dcgan-trainer", "Running", "fd00::2", "9401", "true", ""),
-                pod("sampler-2", "dcgan-sampler", "Running", "10.0.0.3", "9402", "false", "/metrics"),
+                pod(
+                    "sampler-2",
+                    "dcgan-sampler",
+                    "Running",
+                    "10.0.0.3",
+                    "9402",
+                    "false",
+                    "/metrics"),
                 pod("sampler-3", "dcgan-sampler", "Running", "10.0.0.4", "9402", "", "/metrics"),
-                pod("train-xyz", "dcgan-trainer", "Succeeded", "10.0.0.5", "9401", "true", "/metrics"),
+                pod(
+                    "train-xyz",
+                    "dcgan-trainer",
+                    "Succeeded",
+                    "10.0.0.5",
+                    "9401",
+                    "true",
+                    "/metrics"),
                 pod("train-abc", "dcgan-trainer", "Failed", "10.0.0.6", "9401", "true", "/metrics"),
                 pod("others-0", "others", "Running", "10.0.0.7", "80", "true", "/metrics"))));
     Path changed = scratch.resolve("prometheus.yml");

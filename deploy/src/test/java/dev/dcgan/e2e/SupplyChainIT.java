@@ -55,8 +55,7 @@ class SupplyChainIT {
     }
     String licences = Files.readString(folder(program).resolve("THIRD-PARTY.txt"));
     for (Path library : libraries(program)) {
-      List<String> names =
-          components.keySet().stream().filter(name(library)::startsWith).toList();
+      List<String> names = components.keySet().stream().filter(name(library)::startsWith).toList();
       assertThat(names).as("components of " + library).isNotEmpty();
       JsonObject component = components.get(names.get(0));
       JsonArray named = component.getAsJsonArray("licenses");
@@ -65,8 +64,7 @@ class SupplyChainIT {
           .contains(
               ":%s:%s "
                   .formatted(
-                      component.get("name").getAsString(),
-                      component.get("version").getAsString()));
+                      component.get("name").getAsString(), component.get("version").getAsString()));
     }
   }
 

@@ -111,8 +111,7 @@ class TracingIT {
       headers.put(
           Metadata.Key.of("traceparent", Metadata.ASCII_STRING_MARSHALLER),
           "00-%s-%s-01".formatted(TRACE, CALLER));
-      headers.put(
-          Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER), "order-7");
+      headers.put(Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER), "order-7");
       SamplerServiceGrpc.SamplerServiceBlockingStub sampler =
           SamplerServiceGrpc.newBlockingStub(channel)
               .withInterceptors(MetadataUtils.newAttachHeadersInterceptor(headers));
@@ -137,8 +136,7 @@ class TracingIT {
   }
 
   /** Sends a message that ends within a field. */
-  private static final class Unparseable
-      implements MethodDescriptor.Marshaller<GenerateRequest> {
+  private static final class Unparseable implements MethodDescriptor.Marshaller<GenerateRequest> {
 
     @Override
     public InputStream stream(GenerateRequest request) {

@@ -30,7 +30,8 @@ final class CallLog implements ServerInterceptor {
     }
     Map<String, String> known = new HashMap<>();
     known.put(
-        "caller", String.valueOf(call.getAttributes().get(io.grpc.Grpc.TRANSPORT_ATTR_REMOTE_ADDR)));
+        "caller",
+        String.valueOf(call.getAttributes().get(io.grpc.Grpc.TRANSPORT_ATTR_REMOTE_ADDR)));
     String id = headers.get(REQUEST_ID);
     if (id != null) {
       known.put("request_id", id.length() > MAX_REQUEST_ID ? id.substring(0, MAX_REQUEST_ID) : id);

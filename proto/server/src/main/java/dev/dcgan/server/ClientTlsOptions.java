@@ -27,8 +27,7 @@ import picocli.CommandLine.Option;
 public final class ClientTlsOptions {
 
   private static final Pattern LOOPBACK =
-      Pattern.compile(
-          "(unix:.*|([a-z]+:///)?(localhost|127(\\.[0-9]{1,3}){3}|\\[::1])(:[0-9]+)?)");
+      Pattern.compile("(unix:.*|([a-z]+:///)?(localhost|127(\\.[0-9]{1,3}){3}|\\[::1])(:[0-9]+)?)");
   private static final Logger log = LoggerFactory.getLogger(ClientTlsOptions.class);
 
   @Option(

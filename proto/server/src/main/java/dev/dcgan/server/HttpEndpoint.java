@@ -47,8 +47,8 @@ import org.slf4j.LoggerFactory;
  * </ul>
  *
  * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
- * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With tokens,
- * or TLS and a client CA, {@link AccessControl} admits requests; /healthz and /readyz are open.
+ * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With tokens, or TLS
+ * and a client CA, {@link AccessControl} admits requests; /healthz and /readyz are open.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
@@ -235,8 +235,7 @@ public final class HttpEndpoint implements AutoCloseable {
       Set<String> corsOrigins,
       Limits limits)
       throws IOException {
-    return start(
-        address, registry, pages, corsOrigins, limits, null, AccessControl.open(false));
+    return start(address, registry, pages, corsOrigins, limits, null, AccessControl.open(false));
   }
 
   /**

@@ -215,8 +215,7 @@ final class HttpRouter {
   }
 
   private void admitAndServe(HttpPage page, HttpCall call) throws IOException {
-    Set<Role> needed =
-        AccessRules.path(call.isPost(), call.path()).orElse(Set.of(Role.ADMIN));
+    Set<Role> needed = AccessRules.path(call.isPost(), call.path()).orElse(Set.of(Role.ADMIN));
     AccessControl.Admission admission;
     try {
       admission = access.admit(call.access(needed));

@@ -40,8 +40,7 @@ public final class Tracing implements AutoCloseable {
     return start(service, System.getenv());
   }
 
-  private static Tracing start(String service, Map<String, String> environment)
-      throws IOException {
+  private static Tracing start(String service, Map<String, String> environment) throws IOException {
     if (environment.keySet().stream().noneMatch(name -> name.startsWith(VARIABLES))) {
       return new Tracing(null);
     }

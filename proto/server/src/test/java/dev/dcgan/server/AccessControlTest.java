@@ -228,7 +228,8 @@ class AccessControlTest {
             e -> {
               assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
               assertThat(
-                      Objects.requireNonNull(StatusProto.fromThrowable(e)).getDetails(0)
+                      Objects.requireNonNull(StatusProto.fromThrowable(e))
+                          .getDetails(0)
                           .is(RetryInfo.class))
                   .isTrue();
             });
@@ -316,8 +317,7 @@ class AccessControlTest {
     "10.0.0.1:1, false",
     "localhost.example.org:1, false"
   })
-  void aToken_isNotSentInPlainTextToAnotherMachine(String target, boolean isSent)
-      throws Exception {
+  void aToken_isNotSentInPlainTextToAnotherMachine(String target, boolean isSent) throws Exception {
     Path file = Files.writeString(folder.resolve("token"), TOKEN + "\n");
     ClientTlsOptions options = new ClientTlsOptions();
     new CommandLine(options).parseArgs("--token-file", file.toString());
@@ -481,10 +481,7 @@ class AccessControlTest {
     SSLContext context = SSLContext.getInstance("TLS");
     context.init(
         withCertificate ? new KeyManager[] {identity} : null, new TrustManager[] {servers}, null);
-    return HttpClient.newBuilder()
-        .version(HttpClient.Version.HTTP_1_1)
-        .sslContext(context)
-        .build();
+    return HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).sslContext(context).build();
   }
 
   private HttpResponse<byte[]> get(

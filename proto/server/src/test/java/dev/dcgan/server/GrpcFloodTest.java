@@ -120,8 +120,7 @@ class GrpcFloodTest {
     FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 4 << 20);
     try (GrpcServer server = Http2Client.server(GrpcLimits.DEFAULT, limits, registry)) {
       ManagedChannel other =
-          Grpc.newChannelBuilder(
-                  "127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+          Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
               .build();
       try (Http2Client client = Http2Client.connect(server.port(), "127.0.0.2")) {
         byte[] part = Http2Client.message(GrpcServer.MAX_REQUEST_BYTES, new byte[8 << 10]);
@@ -182,8 +181,7 @@ class GrpcFloodTest {
   }
 
   private Http2Client client(FloodLimits limits) throws IOException {
-    return Http2Client.withServer(
-        new GrpcLimits(Duration.ZERO, 8 << 10), limits, registry);
+    return Http2Client.withServer(new GrpcLimits(Duration.ZERO, 8 << 10), limits, registry);
   }
 
   private static void connectInVain(int port, String from) {

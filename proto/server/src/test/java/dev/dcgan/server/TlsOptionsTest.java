@@ -237,10 +237,7 @@ class TlsOptionsTest {
   void anAddressThatIsNone_isBlamedOnTheTarget(String address) {
     Target target =
         new Target(
-            address,
-            InsecureChannelCredentials.create(),
-            "the.name.in.the.certificate",
-            List.of());
+            address, InsecureChannelCredentials.create(), "the.name.in.the.certificate", List.of());
     assertThatIOException()
         .isThrownBy(() -> target.open(Grpc::newChannelBuilder).shutdownNow())
         .withMessageStartingWith("'" + address + "' is not a valid target (")

@@ -85,8 +85,7 @@ final class RuntimeOptions {
     problems.requireRange("--sessions", sessions, 0, MAX_SESSIONS);
     problems.requireRange("--intra-op-threads", threads, 0, MAX_THREADS);
     problems.requireRange("--gpu-memory", gpuMemory, 0, MAX_GPU_MEMORY_MIB);
-    problems.requireRange(
-        "--activation-memory", activationMemory, 1, MAX_ACTIVATION_MEMORY_MIB);
+    problems.requireRange("--activation-memory", activationMemory, 1, MAX_ACTIVATION_MEMORY_MIB);
     problems.requireRange("--max-batch", maxBatch, 1, BatchingPolicy.MAX_BATCH);
   }
 

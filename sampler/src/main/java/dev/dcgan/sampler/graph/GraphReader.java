@@ -14,7 +14,6 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Reads the graph of an ONNX model as a stream, without its weights, and refuses what no generator
@@ -194,12 +193,7 @@ final class GraphReader {
         });
     Attribute attribute =
         new Attribute(
-            number[0],
-            real[0],
-            texts[1],
-            numbers,
-            reals,
-            tensor.isEmpty() ? null : tensor.get(0));
+            number[0], real[0], texts[1], numbers, reals, tensor.isEmpty() ? null : tensor.get(0));
     if (tensor.size() > 1 || attributes.put(texts[0], attribute) != null) {
       throw new GraphException("it has the attribute '%s' twice", Node.excerpt(texts[0]));
     }
@@ -492,8 +486,7 @@ final class GraphReader {
   private void count(long bytes) {
     graphBytes += bytes;
     if (graphBytes > MAX_GRAPH_BYTES) {
-      throw new GraphException(
-          "its names and attributes take more than %d bytes", MAX_GRAPH_BYTES);
+      throw new GraphException("its names and attributes take more than %d bytes", MAX_GRAPH_BYTES);
     }
   }
 }

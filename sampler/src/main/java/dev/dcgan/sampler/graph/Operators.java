@@ -27,14 +27,59 @@ final class Operators {
   static {
     for (String operator :
         List.of(
-            "BatchNormalization", "BitwiseNot", "Celu", "Clip", "CumSum", "Dropout", "Elu", "Erf",
-            "Exp", "Gelu", "GroupNormalization", "HardSigmoid", "HardSwish", "Hardmax",
-            "InstanceNormalization", "LRN", "LayerNormalization", "LeakyRelu", "Log", "LogSoftmax",
-            "LpNormalization", "MeanVarianceNormalization", "Mish", "PRelu", "RMSNormalization",
-            "RandomNormalLike", "RandomUniformLike", "Reciprocal", "Relu", "ScatterElements",
-            "ScatterND", "Selu", "Shrink", "Sigmoid", "Sign", "Softmax", "Softplus", "Softsign",
-            "Swish", "Tanh", "ThresholdedRelu", "Trilu", "Sin", "Cos", "Tan", "Asin", "Acos",
-            "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh")) {
+            "BatchNormalization",
+            "BitwiseNot",
+            "Celu",
+            "Clip",
+            "CumSum",
+            "Dropout",
+            "Elu",
+            "Erf",
+            "Exp",
+            "Gelu",
+            "GroupNormalization",
+            "HardSigmoid",
+            "HardSwish",
+            "Hardmax",
+            "InstanceNormalization",
+            "LRN",
+            "LayerNormalization",
+            "LeakyRelu",
+            "Log",
+            "LogSoftmax",
+            "LpNormalization",
+            "MeanVarianceNormalization",
+            "Mish",
+            "PRelu",
+            "RMSNormalization",
+            "RandomNormalLike",
+            "RandomUniformLike",
+            "Reciprocal",
+            "Relu",
+            "ScatterElements",
+            "ScatterND",
+            "Selu",
+            "Shrink",
+            "Sigmoid",
+            "Sign",
+            "Softmax",
+            "Softplus",
+            "Softsign",
+            "Swish",
+            "Tanh",
+            "ThresholdedRelu",
+            "Trilu",
+            "Sin",
+            "Cos",
+            "Tan",
+            "Asin",
+            "Acos",
+            "Atan",
+            "Sinh",
+            "Cosh",
+            "Asinh",
+            "Acosh",
+            "Atanh")) {
       RULES.put(operator, in -> shaped(in, in.input(0).dims(), in.input(0).type()));
     }
     unary("Identity", x -> x);
@@ -110,7 +155,11 @@ final class Operators {
     }
     for (String operator :
         List.of(
-            "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMean",
+            "ReduceL1",
+            "ReduceL2",
+            "ReduceLogSum",
+            "ReduceLogSumExp",
+            "ReduceMean",
             "ReduceSumSquare")) {
       RULES.put(operator, in -> reduce(in, null));
     }
@@ -175,8 +224,7 @@ final class Operators {
   }
 
   /** Any number of inputs, broadcast to one shape. */
-  private static List<Tensor> arithmetic(
-      NodeInputs in, int type, DoubleBinaryOperator function) {
+  private static List<Tensor> arithmetic(NodeInputs in, int type, DoubleBinaryOperator function) {
     Tensor result = in.input(0);
     if (in.inputs().size() == 1) {
       return List.of(new Tensor(result.dims(), type, result.constant()));
@@ -185,12 +233,7 @@ final class Operators {
       Tensor a = result;
       Tensor b = in.input(i);
       List<Long> dims = broadcast(a.dims(), b.dims());
-      result =
-          new Tensor(
-              dims,
-              type,
-              in.isConstant(),
-              combined(type, dims, a, b, function));
+      result = new Tensor(dims, type, in.isConstant(), combined(type, dims, a, b, function));
     }
     return List.of(result);
   }
@@ -291,12 +334,10 @@ final class Operators {
         }
         case "value_floats" -> {
           return List.of(
-              new Tensor(
-                  List.of((long) value.reals().size()), Tensor.FLOAT, true, value.reals()));
+              new Tensor(List.of((long) value.reals().size()), Tensor.FLOAT, true, value.reals()));
         }
         case "value_ints" -> {
-          return List.of(
-              new Tensor(List.of((long) numbers.size()), Tensor.INT64, true, numbers));
+          return List.of(new Tensor(List.of((long) numbers.size()), Tensor.INT64, true, numbers));
         }
         default -> {
           // Not a value that shapes may need.
@@ -618,8 +659,7 @@ final class Operators {
     }
     int type = in.input(0).type();
     return List.of(
-        new Tensor(
-            List.of((long) count), type, in.isConstant(), Tensor.exact(type, values)));
+        new Tensor(List.of((long) count), type, in.isConstant(), Tensor.exact(type, values)));
   }
 
   private static double scalar(NodeInputs in, int i) {
@@ -645,7 +685,8 @@ final class Operators {
       dims.set(
           axis,
           Math.addExact(
-              Math.addExact((long) dims.get(axis), (long) pads.get(i)), (long) pads.get(i + count)));
+              Math.addExact((long) dims.get(axis), (long) pads.get(i)),
+              (long) pads.get(i + count)));
     }
     return shaped(in, dims, x.type());
   }

@@ -171,8 +171,7 @@ final class Spatial {
     }
     long value = found.numbers().get(i);
     if (Math.abs(value) > MAX_SIDE || value == Long.MIN_VALUE) {
-      throw new GraphException(
-          "has %s of %d; expected at most %d", attribute, value, MAX_SIDE);
+      throw new GraphException("has %s of %d; expected at most %d", attribute, value, MAX_SIDE);
     }
     return value;
   }

@@ -17,10 +17,11 @@ import java.util.function.LongSupplier;
  * one, and loads other versions on demand.
  *
  * <p>All work is done by one thread, so a slow disk or a large model delays no request for a
- * version in memory. It waits for each version that is being loaded, up to a time limit. An invalid version is reported once, and tried again only after its files have
- * changed. A version that failed for any other reason, such as a lack of memory, is tried again
- * with exponential backoff, and reported when the reason changes. In both cases older versions are
- * tried next. A version in service that vanishes from the disk stays in service.
+ * version in memory. It waits for each version that is being loaded, up to a time limit. An invalid
+ * version is reported once, and tried again only after its files have changed. A version that
+ * failed for any other reason, such as a lack of memory, is tried again with exponential backoff,
+ * and reported when the reason changes. In both cases older versions are tried next. A version in
+ * service that vanishes from the disk stays in service.
  */
 public final class ModelWatcher implements VersionSource, AutoCloseable {
 

@@ -16,11 +16,9 @@ public final class LoaderThread extends Thread {
   private static final Logger log = LoggerFactory.getLogger(LoaderThread.class);
 
   // Mutable state
-  @GuardedBy("this")
-  private @Nullable RunOptions options;
+  @GuardedBy("this") private @Nullable RunOptions options;
 
-  @GuardedBy("this")
-  private boolean terminated;
+  @GuardedBy("this") private boolean terminated;
 
   /** A daemon thread that is not started. */
   public LoaderThread(String name, Runnable task) {

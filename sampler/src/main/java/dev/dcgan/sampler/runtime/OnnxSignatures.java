@@ -47,7 +47,8 @@ final class OnnxSignatures {
         Signature signature = read(onnx, session);
         // Not closed: it only borrows the session.
         OnnxSession borrowed = new OnnxSession(session, signature);
-        Signature found = signature.withRange(new OutputProbe(onnx, borrowed, signature, maxImages).run());
+        Signature found =
+            signature.withRange(new OutputProbe(onnx, borrowed, signature, maxImages).run());
         log.info(
             "{}: latents '{}' of {} values, images '{}' of {} in {}{}{}",
             onnx,

@@ -193,7 +193,7 @@ public final class SamplerServer {
     ExecutorService workers = workers();
     ResponseBudget budget = new ResponseBudget(RESPONSE_BYTES);
     SamplerMetrics.responses(budget, registry);
-    ImageService images = 
+    ImageService images =
         new ImageService(
             watcher.models(),
             budget,

@@ -128,8 +128,7 @@ class ImageStreamTest {
   }
 
   private static Images images(int count) {
-    return new Images(
-        Output.PIXELS, count, new byte[count], new Images.Times(0, 0, 0));
+    return new Images(Output.PIXELS, count, new byte[count], new Images.Times(0, 0, 0));
   }
 
   private static RequestException failure(String message) {

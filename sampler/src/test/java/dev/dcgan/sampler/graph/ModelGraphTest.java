@@ -42,182 +42,189 @@ class ModelGraphTest {
   /** Graphs that make x of z (N, 8, 4, 4), as exporters write them. */
   static Stream<Arguments> graphs() {
     return Stream.of(
-        // PyTorch: x.view(x.size(0), -1, 2, 2).
-        graph("view", 17)
-            .scalar("i0", 0)
-            .longs("axes", 0)
-            .longs("rest", -1, 2, 2)
-            .node("Shape", "z", "s")
-            .node("Gather", "s i0", "n", number("axis", 0))
-            .node("Unsqueeze", "n axes", "n1")
-            .node("Concat", "n1 rest", "to", number("axis", 0))
-            .node("Reshape", "z to", "x"),
-        // tf2onnx: a slice of the shape, computed in int32.
-        graph("strided slice", 13)
-            .longs("b", 0)
-            .longs("e", 1)
-            .longs("axes", 0)
-            .longs("rest", 128)
-            .node("Shape", "z", "s")
-            .node("Cast", "s", "s32", number("to", 6))
-            .node("Slice", "s32 b e axes", "n")
-            .node("Cast", "n", "n64", number("to", 7))
-            .node("Concat", "n64 rest", "to", number("axis", 0))
-            .node("Reshape", "z to", "x"),
-        // tf2onnx: the size of a transposed convolution, cut to what Keras expects.
-        graph("keras transposed convolution", 13)
-            .floats("w", List.of(8L, 5L, 5L, 5L), 1)
-            .longs("two", 2)
-            .longs("h", 2)
-            .longs("h1", 3)
-            .longs("axes", 0)
-            .longs("zero", 0)
-            .node("Shape", "z", "s")
-            .node("Slice", "s h h1 axes", "rows")
-            .node("Mul", "rows two", "out")
-            .node("ConvTranspose", "z w", "y", ints("strides", 2, 2), ints("kernel_shape", 5, 5))
-            .longs("axis2", 2)
-            .node("Slice", "y zero out axis2", "x"),
-        graph("transposed convolution", 17)
-            .floats("w", List.of(8L, 3L, 4L, 4L), 1)
-            .node(
-                "ConvTranspose",
-                "z w",
-                "x",
-                ints("strides", 2, 2),
-                ints("pads", 1, 1, 1, 1),
-                ints("output_padding", 1, 0),
-                ints("dilations", 1, 2)),
-        graph("grouped transposed convolution", 17)
-            .floats("w", List.of(8L, 3L, 2L, 2L), 1)
-            .node(
-                "ConvTranspose",
-                "z w",
-                "x",
-                ints("strides", 2, 2),
-                number("group", 2),
-                ints("output_shape", 9, 8)),
-        graph("same", 17)
-            .floats("w", List.of(8L, 3L, 5L, 5L), 1)
-            .node("ConvTranspose", "z w", "x", ints("strides", 2, 2), text("auto_pad", "SAME_UPPER")),
-        graph("convolution", 17)
-            .floats("w", List.of(6L, 8L, 3L, 3L), 1)
-            .node("Conv", "z w", "x", ints("strides", 2, 1), ints("pads", 1, 0, 1, 0)),
-        graph("same convolution", 17)
-            .floats("w", List.of(6L, 8L, 3L, 3L), 1)
-            .node("Conv", "z w", "x", ints("strides", 2, 2), text("auto_pad", "SAME_LOWER")),
-        graph("resize by scales", 17)
-            .floats("one", List.of(2L), 1)
-            .floats("two", List.of(2L), 2.5f)
-            .node("Concat", "one two", "scales", number("axis", 0))
-            .node("Resize", "z  scales", "x", text("mode", "nearest")),
-        // PyTorch: interpolate(size=...).
-        graph("resize to sizes", 17)
-            .longs("hw", 7, 9)
-            .longs("b", 0)
-            .longs("e", 2)
-            .node("Shape", "z", "s")
-            .node("Slice", "s b e", "nc")
-            .node("Concat", "nc hw", "sizes", number("axis", 0))
-            .node("Resize", "z   sizes", "x", text("mode", "linear")),
-        graph("upsample", 9)
-            .floats("scales", List.of(4L), 1)
-            .node("Upsample", "z scales", "x", text("mode", "nearest")),
-        graph("pad", 17)
-            .longs("pads", 0, 0, 1, 2, 0, 0, 3, 3)
-            .node("Pad", "z pads", "x", text("mode", "reflect")),
-        graph("depth to space", 17).node("DepthToSpace", "z", "x", number("blocksize", 2)),
-        graph("space to depth", 17).node("SpaceToDepth", "z", "x", number("blocksize", 2)),
-        graph("pool", 17)
-            .node("AveragePool", "z", "x", ints("kernel_shape", 3, 2), ints("strides", 2, 3)),
-        graph("pool up", 17)
-            .node(
-                "MaxPool",
-                "z",
-                "x",
-                ints("kernel_shape", 3, 3),
-                ints("strides", 2, 2),
-                number("ceil_mode", 1)),
-        graph("global pool", 17).node("GlobalAveragePool", "z", "x"),
-        graph("dense", 17)
-            .floats("w", List.of(128L, 10L), 1)
-            .floats("b", List.of(10L), 1)
-            .node("Flatten", "z", "f")
-            .node("Gemm", "f w b", "x"),
-        graph("dense, transposed", 17)
-            .floats("w", List.of(10L, 128L), 1)
-            .node("Flatten", "z", "f")
-            .node("Gemm", "f w", "x", number("transB", 1)),
-        graph("attention", 17)
-            .node("Transpose", "z", "t", ints("perm", 0, 1, 3, 2))
-            .node("MatMul", "z t", "m")
-            .node("Softmax", "m", "x", number("axis", -1)),
-        graph("expand", 17)
-            .longs("shape", 1, 2, 1, 8, 4, 4)
-            .longs("axes", 1, 2)
-            .node("Unsqueeze", "z axes", "u")
-            .node("Expand", "u shape", "x"),
-        // PyTorch: x.expand(-1, ...), with -1 replaced by 1.
-        graph("where", 17)
-            .longs("wanted", -1, 8, 4, 4)
-            .longs("rank", 4)
-            .longs("minus", -1)
-            .node(
-                "ConstantOfShape",
-                "rank",
-                "ones",
-                AttributeProto.newBuilder()
-                    .setName("value")
-                    .setType(AttributeProto.AttributeType.TENSOR)
-                    .setT(TensorProto.newBuilder().setDataType(7).addDims(1).addInt64Data(1)))
-            .node("Mul", "ones minus", "negative")
-            .node("Equal", "wanted negative", "is")
-            .node("Where", "is ones wanted", "shape")
-            .node("Expand", "z shape", "x"),
-        graph("tile", 17).longs("r", 1, 2, 3, 1).node("Tile", "z r", "x"),
-        graph("range", 17)
-            .scalar("a", 1)
-            .scalar("b", 8)
-            .scalar("c", 3)
-            .node("Range", "a b c", "r")
-            .node("Gather", "z r", "x", number("axis", 1)),
-        graph("split", 17)
-            .longs("parts", 5, 3)
-            .node("Split", "z parts", "y x", number("axis", 1))
-            .node("Relu", "y", "other"),
-        graph("slice back", 17)
-            .longs("b", -1, 3)
-            .longs("e", -9, 0)
-            .longs("axes", 1, -1)
-            .longs("steps", -2, -1)
-            .node("Slice", "z b e axes steps", "x"),
-        graph("squeeze", 17)
-            .longs("axes", 1)
-            .node("ReduceMean", "z", "m", ints("axes", 1))
-            .node("Squeeze", "m axes", "x"),
-        graph("reduce", 17).node("ReduceMax", "z", "x", ints("axes", -1, 1), number("keepdims", 0)),
-        graph("arg max", 17).node("ArgMax", "z", "x", number("axis", 1), number("keepdims", 0)),
-        graph("one hot", 17)
-            .scalar("depth", 5)
-            .floats("values", List.of(2L), 1)
-            .node("ArgMax", "z", "i", number("axis", 1), number("keepdims", 0))
-            .node("OneHot", "i depth values", "x", number("axis", 1)),
-        graph("product of the shape", 17)
-            .longs("b", 1)
-            .longs("e", 4)
-            .longs("minus", -1)
-            .node("Shape", "z", "s")
-            .node("Slice", "s b e", "rest")
-            .node("ReduceProd", "rest", "p", number("keepdims", 1))
-            .node("Concat", "minus p", "to", number("axis", 0))
-            .node("Reshape", "z to", "x"),
-        graph("normalization", 17)
-            .floats("c", List.of(8L), 1)
-            .node("InstanceNormalization", "z c c", "a")
-            .node("BatchNormalization", "a c c c c", "b")
-            .node("LeakyRelu", "b", "d")
-            .node("PRelu", "d slope", "x")
-            .floats("slope", List.of(8L, 1L, 1L), 1))
+            // PyTorch: x.view(x.size(0), -1, 2, 2).
+            graph("view", 17)
+                .scalar("i0", 0)
+                .longs("axes", 0)
+                .longs("rest", -1, 2, 2)
+                .node("Shape", "z", "s")
+                .node("Gather", "s i0", "n", number("axis", 0))
+                .node("Unsqueeze", "n axes", "n1")
+                .node("Concat", "n1 rest", "to", number("axis", 0))
+                .node("Reshape", "z to", "x"),
+            // tf2onnx: a slice of the shape, computed in int32.
+            graph("strided slice", 13)
+                .longs("b", 0)
+                .longs("e", 1)
+                .longs("axes", 0)
+                .longs("rest", 128)
+                .node("Shape", "z", "s")
+                .node("Cast", "s", "s32", number("to", 6))
+                .node("Slice", "s32 b e axes", "n")
+                .node("Cast", "n", "n64", number("to", 7))
+                .node("Concat", "n64 rest", "to", number("axis", 0))
+                .node("Reshape", "z to", "x"),
+            // tf2onnx: the size of a transposed convolution, cut to what Keras expects.
+            graph("keras transposed convolution", 13)
+                .floats("w", List.of(8L, 5L, 5L, 5L), 1)
+                .longs("two", 2)
+                .longs("h", 2)
+                .longs("h1", 3)
+                .longs("axes", 0)
+                .longs("zero", 0)
+                .node("Shape", "z", "s")
+                .node("Slice", "s h h1 axes", "rows")
+                .node("Mul", "rows two", "out")
+                .node(
+                    "ConvTranspose", "z w", "y", ints("strides", 2, 2), ints("kernel_shape", 5, 5))
+                .longs("axis2", 2)
+                .node("Slice", "y zero out axis2", "x"),
+            graph("transposed convolution", 17)
+                .floats("w", List.of(8L, 3L, 4L, 4L), 1)
+                .node(
+                    "ConvTranspose",
+                    "z w",
+                    "x",
+                    ints("strides", 2, 2),
+                    ints("pads", 1, 1, 1, 1),
+                    ints("output_padding", 1, 0),
+                    ints("dilations", 1, 2)),
+            graph("grouped transposed convolution", 17)
+                .floats("w", List.of(8L, 3L, 2L, 2L), 1)
+                .node(
+                    "ConvTranspose",
+                    "z w",
+                    "x",
+                    ints("strides", 2, 2),
+                    number("group", 2),
+                    ints("output_shape", 9, 8)),
+            graph("same", 17)
+                .floats("w", List.of(8L, 3L, 5L, 5L), 1)
+                .node(
+                    "ConvTranspose",
+                    "z w",
+                    "x",
+                    ints("strides", 2, 2),
+                    text("auto_pad", "SAME_UPPER")),
+            graph("convolution", 17)
+                .floats("w", List.of(6L, 8L, 3L, 3L), 1)
+                .node("Conv", "z w", "x", ints("strides", 2, 1), ints("pads", 1, 0, 1, 0)),
+            graph("same convolution", 17)
+                .floats("w", List.of(6L, 8L, 3L, 3L), 1)
+                .node("Conv", "z w", "x", ints("strides", 2, 2), text("auto_pad", "SAME_LOWER")),
+            graph("resize by scales", 17)
+                .floats("one", List.of(2L), 1)
+                .floats("two", List.of(2L), 2.5f)
+                .node("Concat", "one two", "scales", number("axis", 0))
+                .node("Resize", "z  scales", "x", text("mode", "nearest")),
+            // PyTorch: interpolate(size=...).
+            graph("resize to sizes", 17)
+                .longs("hw", 7, 9)
+                .longs("b", 0)
+                .longs("e", 2)
+                .node("Shape", "z", "s")
+                .node("Slice", "s b e", "nc")
+                .node("Concat", "nc hw", "sizes", number("axis", 0))
+                .node("Resize", "z   sizes", "x", text("mode", "linear")),
+            graph("upsample", 9)
+                .floats("scales", List.of(4L), 1)
+                .node("Upsample", "z scales", "x", text("mode", "nearest")),
+            graph("pad", 17)
+                .longs("pads", 0, 0, 1, 2, 0, 0, 3, 3)
+                .node("Pad", "z pads", "x", text("mode", "reflect")),
+            graph("depth to space", 17).node("DepthToSpace", "z", "x", number("blocksize", 2)),
+            graph("space to depth", 17).node("SpaceToDepth", "z", "x", number("blocksize", 2)),
+            graph("pool", 17)
+                .node("AveragePool", "z", "x", ints("kernel_shape", 3, 2), ints("strides", 2, 3)),
+            graph("pool up", 17)
+                .node(
+                    "MaxPool",
+                    "z",
+                    "x",
+                    ints("kernel_shape", 3, 3),
+                    ints("strides", 2, 2),
+                    number("ceil_mode", 1)),
+            graph("global pool", 17).node("GlobalAveragePool", "z", "x"),
+            graph("dense", 17)
+                .floats("w", List.of(128L, 10L), 1)
+                .floats("b", List.of(10L), 1)
+                .node("Flatten", "z", "f")
+                .node("Gemm", "f w b", "x"),
+            graph("dense, transposed", 17)
+                .floats("w", List.of(10L, 128L), 1)
+                .node("Flatten", "z", "f")
+                .node("Gemm", "f w", "x", number("transB", 1)),
+            graph("attention", 17)
+                .node("Transpose", "z", "t", ints("perm", 0, 1, 3, 2))
+                .node("MatMul", "z t", "m")
+                .node("Softmax", "m", "x", number("axis", -1)),
+            graph("expand", 17)
+                .longs("shape", 1, 2, 1, 8, 4, 4)
+                .longs("axes", 1, 2)
+                .node("Unsqueeze", "z axes", "u")
+                .node("Expand", "u shape", "x"),
+            // PyTorch: x.expand(-1, ...), with -1 replaced by 1.
+            graph("where", 17)
+                .longs("wanted", -1, 8, 4, 4)
+                .longs("rank", 4)
+                .longs("minus", -1)
+                .node(
+                    "ConstantOfShape",
+                    "rank",
+                    "ones",
+                    AttributeProto.newBuilder()
+                        .setName("value")
+                        .setType(AttributeProto.AttributeType.TENSOR)
+                        .setT(TensorProto.newBuilder().setDataType(7).addDims(1).addInt64Data(1)))
+                .node("Mul", "ones minus", "negative")
+                .node("Equal", "wanted negative", "is")
+                .node("Where", "is ones wanted", "shape")
+                .node("Expand", "z shape", "x"),
+            graph("tile", 17).longs("r", 1, 2, 3, 1).node("Tile", "z r", "x"),
+            graph("range", 17)
+                .scalar("a", 1)
+                .scalar("b", 8)
+                .scalar("c", 3)
+                .node("Range", "a b c", "r")
+                .node("Gather", "z r", "x", number("axis", 1)),
+            graph("split", 17)
+                .longs("parts", 5, 3)
+                .node("Split", "z parts", "y x", number("axis", 1))
+                .node("Relu", "y", "other"),
+            graph("slice back", 17)
+                .longs("b", -1, 3)
+                .longs("e", -9, 0)
+                .longs("axes", 1, -1)
+                .longs("steps", -2, -1)
+                .node("Slice", "z b e axes steps", "x"),
+            graph("squeeze", 17)
+                .longs("axes", 1)
+                .node("ReduceMean", "z", "m", ints("axes", 1))
+                .node("Squeeze", "m axes", "x"),
+            graph("reduce", 17)
+                .node("ReduceMax", "z", "x", ints("axes", -1, 1), number("keepdims", 0)),
+            graph("arg max", 17).node("ArgMax", "z", "x", number("axis", 1), number("keepdims", 0)),
+            graph("one hot", 17)
+                .scalar("depth", 5)
+                .floats("values", List.of(2L), 1)
+                .node("ArgMax", "z", "i", number("axis", 1), number("keepdims", 0))
+                .node("OneHot", "i depth values", "x", number("axis", 1)),
+            graph("product of the shape", 17)
+                .longs("b", 1)
+                .longs("e", 4)
+                .longs("minus", -1)
+                .node("Shape", "z", "s")
+                .node("Slice", "s b e", "rest")
+                .node("ReduceProd", "rest", "p", number("keepdims", 1))
+                .node("Concat", "minus p", "to", number("axis", 0))
+                .node("Reshape", "z to", "x"),
+            graph("normalization", 17)
+                .floats("c", List.of(8L), 1)
+                .node("InstanceNormalization", "z c c", "a")
+                .node("BatchNormalization", "a c c c c", "b")
+                .node("LeakyRelu", "b", "d")
+                .node("PRelu", "d slope", "x")
+                .floats("slope", List.of(8L, 1L, 1L), 1))
         .map(graph -> Arguments.of(graph.graph().getName(), graph));
   }
 

@@ -157,8 +157,7 @@ class ImageHandlerTest {
     List<ResponseBudget.Reservation> unread = new ArrayList<>();
     while (budget.size() - budget.reserved() > 1) {
       long bytes = Math.min((budget.size() - budget.reserved()) / 2, budget.size() / 4);
-      unread.add(
-          budget.reserve(new ClientConnection("a", "address " + unread.size()), bytes));
+      unread.add(budget.reserve(new ClientConnection("a", "address " + unread.size()), bytes));
     }
 
     HttpResponse<String> refused = get("/v1/images?seed=1&format=raw&count=1");

@@ -167,11 +167,13 @@ class UntrustedModelsTest {
     inner.clearOutput().addOutput(scalar("on", DataType.BOOL));
     return generator(
         graph -> {
-          graph.graph().addInitializer(
-              ai.onnx.proto.OnnxMl.TensorProto.newBuilder()
-                  .setName("true")
-                  .setDataType(DataType.BOOL.getNumber())
-                  .addInt32Data(1));
+          graph
+              .graph()
+              .addInitializer(
+                  ai.onnx.proto.OnnxMl.TensorProto.newBuilder()
+                      .setName("true")
+                      .setDataType(DataType.BOOL.getNumber())
+                      .addInt32Data(1));
           graph.node(
               "Loop",
               " true",

@@ -82,8 +82,7 @@ class SamplerAccessTest {
         .isEqualTo(1);
     assertThat(code(() -> bob.generate(raw(1)))).isEqualTo(Status.Code.PERMISSION_DENIED);
     assertThat(code(() -> stub("wrong").generate(raw(1)))).isEqualTo(Status.Code.UNAUTHENTICATED);
-    assertThat(
-            code(() -> alice.setServingVersion(SetServingVersionRequest.getDefaultInstance())))
+    assertThat(code(() -> alice.setServingVersion(SetServingVersionRequest.getDefaultInstance())))
         .isEqualTo(Status.Code.PERMISSION_DENIED);
   }
 

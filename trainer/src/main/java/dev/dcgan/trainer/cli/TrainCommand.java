@@ -32,8 +32,8 @@ import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
-import java.net.InetAddress;
 import java.io.InterruptedIOException;
+import java.net.InetAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.InstantSource;
@@ -178,7 +178,7 @@ public final class TrainCommand implements Settings.Command {
             metrics,
             Boolean.getBoolean("dcgan.terminal"));
     RunRecords records = new RunRecords(InstantSource.system());
-    try (RunDashboard dashboard = 
+    try (RunDashboard dashboard =
             RunDashboard.start(AccessConfig.at(listening(), httpPort), registry, records);
         RunRecords.Hold resumed = found.isPresent() ? lock(records, found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {

@@ -21,8 +21,8 @@ import java.util.OptionalLong;
  * activations that the backward pass of one step needs, for all images of a batch.
  *
  * <p>{@link #peakBytes} is an estimate of the peak: also the libraries and the JVM, the images, the
- * batches that are loaded, the gradients of activations, workspaces of convolutions, and the
- * copies that a checkpoint is written from. Its factors are measured; see the test.
+ * batches that are loaded, the gradients of activations, workspaces of convolutions, and the copies
+ * that a checkpoint is written from. Its factors are measured; see the test.
  *
  * @param title of the architecture, for messages
  * @param batchSize images in a batch
@@ -233,10 +233,7 @@ public record ResourceEstimate(
   public String toString() {
     return "about %s of memory beside the images (parameters %s, activations %s), %s a checkpoint"
         .formatted(
-            size(peakBytes(0)),
-            size(parameterBytes),
-            size(activationBytes),
-            size(checkpointBytes));
+            size(peakBytes(0)), size(parameterBytes), size(activationBytes), size(checkpointBytes));
   }
 
   /** For messages: {@code 1.5 GiB}. */

@@ -108,8 +108,8 @@ final class EventLog implements Closeable {
    *
    * @param from number of the first
    * @param max how many at most, 1 or more
-   * @return the events from there, empty for a line that is too long; fewer than {@code max} at
-   *     the end of the log
+   * @return the events from there, empty for a line that is too long; fewer than {@code max} at the
+   *     end of the log
    */
   List<String> read(long from, int max) throws IOException {
     if (from < 0 || max < 1) {

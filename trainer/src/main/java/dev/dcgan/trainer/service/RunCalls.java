@@ -137,8 +137,7 @@ final class RunCalls implements AutoCloseable {
                         .formatted(id, found)));
   }
 
-  CompletableFuture<GetSamplesResponse> samples(GetSamplesRequest request)
-      throws RequestException {
+  CompletableFuture<GetSamplesResponse> samples(GetSamplesRequest request) throws RequestException {
     return reads.submit(() -> readSamples(request));
   }
 

@@ -19,8 +19,8 @@ import java.util.OptionalLong;
  * @param maxImages that a run draws
  * @param maxWidth the maximum base number of generator channels
  * @param maxBatchSize images per batch
- * @param maxAttempts the number of deaths of the process without a new checkpoint after which a
- *     run is FAILED
+ * @param maxAttempts the number of deaths of the process without a new checkpoint after which a run
+ *     is FAILED
  * @param maxQueuedPerCaller queued runs of one caller; empty: no limit
  * @param maxRunsPerDay that one caller starts within 24 hours; empty: no limit
  * @param keepRuns the newest ended runs that are kept; empty: all

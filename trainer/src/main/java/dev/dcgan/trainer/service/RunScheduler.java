@@ -139,9 +139,7 @@ final class RunScheduler {
 
   /** The number of a caller's queued runs. */
   synchronized long queuedOf(String caller) {
-    return queued.stream()
-        .filter(job -> job.record().run().getCaller().equals(caller))
-        .count();
+    return queued.stream().filter(job -> job.record().run().getCaller().equals(caller)).count();
   }
 
   /** Adds a run even if the queue is full: runs that a crash interrupted are not refused. */
@@ -318,8 +316,7 @@ final class RunScheduler {
     int count = step <= before.step ? before.count : 0;
     if (job.record().hasEnded() && !retryDelays.isEmpty()) {
       count = Math.min(count, retryDelays.size() - 1);
-    } else if (count == retryDelays.size()
-        || job.stop().requested() == StopSignal.Request.STOP) {
+    } else if (count == retryDelays.size() || job.stop().requested() == StopSignal.Request.STOP) {
       return false;
     }
     Duration delay = retryDelays.get(count);

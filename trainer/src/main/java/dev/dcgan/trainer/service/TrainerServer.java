@@ -82,9 +82,7 @@ public final class TrainerServer {
     }
 
     InetSocketAddress http() {
-      return httpAddress == null
-          ? access.at(httpPort)
-          : AccessConfig.at(httpAddress, httpPort);
+      return httpAddress == null ? access.at(httpPort) : AccessConfig.at(httpAddress, httpPort);
     }
   }
 

@@ -46,9 +46,7 @@ class RunRecordTest {
 
       assertThat(record.events(0, 10).list())
           .extracting(RunEvent::getIndex, event -> event.getStep().getStep())
-          .containsExactly(
-              tuple(0L, 1L),
-              tuple(4L, 5L));
+          .containsExactly(tuple(0L, 1L), tuple(4L, 5L));
       assertThat(record.events(1, 3)).isEqualTo(new RunRecord.Events(List.of(), 4));
     }
   }
@@ -60,8 +58,7 @@ class RunRecordTest {
       byte[] json = Files.readAllBytes(file);
       Files.delete(file);
       Files.createDirectories(file.resolve("in the way"));
-      assertThatIOException()
-          .isThrownBy(() -> record.state(RunState.RUN_STATE_SUCCEEDED, "done"));
+      assertThatIOException().isThrownBy(() -> record.state(RunState.RUN_STATE_SUCCEEDED, "done"));
       assertThat(record.isUnwritten()).isTrue();
       assertThatIOException().isThrownBy(record::rewrite);
       Files.delete(file.resolve("in the way"));

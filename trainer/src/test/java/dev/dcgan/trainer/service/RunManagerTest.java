@@ -657,10 +657,7 @@ class RunManagerTest {
     assertThat(runs.list(10, "").runs())
         .extracting(Run::getId)
         .containsExactly(
-            active.getId(),
-            ended.get(3).getId(),
-            ended.get(1).getId(),
-            ended.get(0).getId());
+            active.getId(), ended.get(3).getId(), ended.get(1).getId(), ended.get(0).getId());
     assertThat(service.metrics())
         .contains("trainer_runs_removed_total 1.0", "trainer_runs{state=\"succeeded\"} 3.0");
     runs.retention().apply();
@@ -689,9 +686,7 @@ class RunManagerTest {
             service.scheduler.metrics())
         .apply();
 
-    assertThat(runs.list(10, "").runs())
-        .extracting(Run::getId)
-        .containsExactly(recent.getId());
+    assertThat(runs.list(10, "").runs()).extracting(Run::getId).containsExactly(recent.getId());
   }
 
   @Test
@@ -1076,9 +1071,7 @@ class RunManagerTest {
 
     restart();
 
-    assertThat(runs.list(10, "").runs())
-        .singleElement()
-        .returns(other.id(), Run::getId);
+    assertThat(runs.list(10, "").runs()).singleElement().returns(other.id(), Run::getId);
   }
 
   @Test

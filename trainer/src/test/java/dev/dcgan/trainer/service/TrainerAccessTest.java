@@ -104,8 +104,7 @@ class TrainerAccessTest {
                 code(() -> stub.stopRun(StopRunRequest.newBuilder().setRunId(run.getId()).build())))
             .isEqualTo(Status.Code.PERMISSION_DENIED);
       }
-      PublishModelRequest publish =
-          PublishModelRequest.newBuilder().setRunId(run.getId()).build();
+      PublishModelRequest publish = PublishModelRequest.newBuilder().setRunId(run.getId()).build();
       assertThat(code(() -> stub.publishModel(publish)) == Status.Code.PERMISSION_DENIED)
           .isEqualTo(!role.equals("publisher"));
     }

@@ -638,10 +638,7 @@ class TrainingSessionTest {
       // As if the process had been killed in the last epoch's end, which is repeated.
       record.update(
           changed ->
-              changed
-                  .setState(RunState.RUN_STATE_RUNNING)
-                  .setEpochsCompleted(1)
-                  .setAttempts(2));
+              changed.setState(RunState.RUN_STATE_RUNNING).setEpochsCompleted(1).setAttempts(2));
       train(record, new StopSignal());
       assertThat(record.run())
           .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)

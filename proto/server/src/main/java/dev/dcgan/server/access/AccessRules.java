@@ -55,8 +55,7 @@ public final class AccessRules {
     methods("dcgan.v1.TrainerService", PUBLISH, "PublishModel");
     paths(OPEN, "GET /healthz", "GET /readyz");
     paths(READ, "GET /metrics");
-    paths(
-        GENERATE, "GET /v1/images", "GET /v1/interpolate", "GET /v1/arithmetic");
+    paths(GENERATE, "GET /v1/images", "GET /v1/interpolate", "GET /v1/arithmetic");
     paths(MODELS, "GET /v1/models", "GET /v1/model");
     paths(TRAIN, "GET /v1/runs/*/checkpoints/*");
     paths(RUNS, "GET /v1/form", "GET /v1/runs", "GET /v1/runs/*");

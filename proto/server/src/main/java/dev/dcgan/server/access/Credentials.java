@@ -104,7 +104,8 @@ public final class Credentials {
       // Reported below. The cause may quote the line.
     }
     throw new IOException(
-        where + ": expected sha256: and the 64 hex digits of a token's SHA-256, or subject: and the"
+        where
+            + ": expected sha256: and the 64 hex digits of a token's SHA-256, or subject: and the"
             + " subject of a client certificate");
   }
 
