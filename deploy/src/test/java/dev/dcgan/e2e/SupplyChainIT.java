@@ -13,6 +13,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -30,8 +31,7 @@ class SupplyChainIT {
   void libraries_haveRecordedChecksums(String program) throws IOException {
     Map<String, String> recorded = new HashMap<>();
     for (String line : Files.readAllLines(CHECKSUMS)) {
-      String[] parts = line.split(" +");
-      recorded.put(parts[1].substring(parts[1].lastIndexOf('/') + 1), parts[0]);
+      recorded.put(line.substring(line.lastIndexOf('/') + 1), line.substring(0, line.indexOf(' ')));
     }
     for (Path library : libraries(program)) {
       assertThat(recorded)
@@ -57,7 +57,7 @@ class SupplyChainIT {
     for (Path library : libraries(program)) {
       List<String> names = components.keySet().stream().filter(name(library)::startsWith).toList();
       assertThat(names).as("components of " + library).isNotEmpty();
-      JsonObject component = components.get(names.get(0));
+      JsonObject component = Objects.requireNonNull(components.get(names.get(0)));
       JsonArray named = component.getAsJsonArray("licenses");
       assertThat(named).as("licences of " + component).isNotEmpty();
       assertThat(licences)

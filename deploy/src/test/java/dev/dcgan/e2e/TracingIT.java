@@ -20,10 +20,13 @@ import io.grpc.MethodDescriptor;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import io.opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest;
+import io.opentelemetry.proto.trace.v1.ResourceSpans;
+import io.opentelemetry.proto.trace.v1.ScopeSpans;
 import io.opentelemetry.proto.trace.v1.Span;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
+import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -160,7 +163,7 @@ class TracingIT {
     @GuardedBy("this") private final List<Span> spans = new ArrayList<>();
 
     Receiver() throws IOException {
-      server = HttpServer.create(new InetSocketAddress("127.0.0.1", 0), 0);
+      server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
       server.createContext("/v1/traces", this::receive);
       server.start();
     }
@@ -172,9 +175,12 @@ class TracingIT {
     private void receive(HttpExchange exchange) throws IOException {
       byte[] body = exchange.getRequestBody().readAllBytes();
       synchronized (this) {
-        ExportTraceServiceRequest.parseFrom(body).getResourceSpansList().stream()
-            .flatMap(resource -> resource.getScopeSpansList().stream())
-            .forEach(scope -> spans.addAll(scope.getSpansList()));
+        for (ResourceSpans resource :
+            ExportTraceServiceRequest.parseFrom(body).getResourceSpansList()) {
+          for (ScopeSpans scope : resource.getScopeSpansList()) {
+            spans.addAll(scope.getSpansList());
+          }
+        }
         notifyAll();
       }
       exchange.getResponseHeaders().add("Content-Type", "application/x-protobuf");

@@ -206,6 +206,7 @@ public final class ServeCommand implements Settings.Command {
   }
 
   @Override
+  @SuppressWarnings("try") // Tracing ends with the block.
   public Integer call() throws IOException, InterruptedException {
     logging.apply();
     try (Tracing tracing = Tracing.start("dcgan-trainer")) {

@@ -154,6 +154,7 @@ public final class TrainCommand implements Settings.Command {
   }
 
   @Override
+  @SuppressWarnings("try") // Tracing ends with the block.
   public Integer call() throws IOException {
     logging.apply();
     try (Tracing tracing = Tracing.start("dcgan-trainer")) {

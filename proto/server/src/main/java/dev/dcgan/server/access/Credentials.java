@@ -35,6 +35,7 @@ public final class Credentials {
   private static final String SUBJECT = "subject:";
   private static final String NAME = "[A-Za-z0-9._@-]{1,64}";
 
+  @SuppressWarnings("ArrayRecordComponent") // Never compared.
   private record Entry(Caller caller, byte @Nullable [] hash, @Nullable X500Principal subject) {}
 
   private final List<Entry> entries;
@@ -58,7 +59,8 @@ public final class Credentials {
     }
     List<Entry> entries = new ArrayList<>();
     int number = 0;
-    for (String line : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).split("\\R")) {
+    String content = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
+    for (String line : content.lines().toList()) {
       number++;
       String text = line.strip();
       if (!text.isEmpty() && !text.startsWith("#")) {
