@@ -155,7 +155,7 @@ public final class AccessControl implements AutoCloseable {
   }
 
   /** Stands for the caller of the current gRPC call: equal for calls of one caller. */
-  public static Object callerKey() {
+  public static String callerKey() {
     Caller caller = CALLER.get();
     return caller != null && caller.authenticated()
         ? caller.name()

@@ -14,7 +14,7 @@ import java.net.SocketAddress;
 public final class CallConnection {
 
   private static final Context.Key<ClientConnection> CURRENT =
-      Context.keyWithDefault("connection", new ClientConnection("none", "none"));
+      Context.keyWithDefault("connection", new ClientConnection("none", ""));
 
   private CallConnection() {}
 

@@ -229,7 +229,7 @@ final class RunManager implements RunSource {
   /** Requires that the queue has room, and that the caller's quota is not used up. */
   @GuardedBy("this") private void requireRoom() throws RequestException {
     scheduler.requireRoom();
-    String caller = AccessControl.caller().name();
+    String caller = AccessControl.callerKey();
     OptionalInt maxQueued = limits.maxQueuedPerCaller();
     long queued = scheduler.queuedOf(caller);
     if (maxQueued.isPresent() && queued >= maxQueued.getAsInt()) {
@@ -576,7 +576,7 @@ final class RunManager implements RunSource {
             draft
                 .setConfig(complete.config())
                 .setByService(true)
-                .setCaller(AccessControl.caller().name())
+                .setCaller(AccessControl.callerKey())
                 .build(),
             begin);
     Optional<RunRecords.Hold> hold;
