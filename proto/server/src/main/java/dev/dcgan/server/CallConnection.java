@@ -20,7 +20,8 @@ public final class CallConnection {
 
   /** Returns the current call's connection. */
   public static ClientConnection current() {
-    return CURRENT.get();
+    CallStream stream = CallStream.current();
+    return stream == null ? CURRENT.get() : stream.connection();
   }
 
   /**
@@ -37,11 +38,14 @@ public final class CallConnection {
     };
   }
 
-  /** Stores the connection in the context of each call. */
+  /** Stores the connection in the context of each call that has no stream to take it from. */
   static final class Marker implements ServerInterceptor {
     @Override
     public <Q, A> ServerCall.Listener<Q> interceptCall(
         ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
+      if (CallStream.current() != null) {
+        return next.startCall(call, headers);
+      }
       // With the port: it differs for each connection.
       SocketAddress peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR);
       ClientConnection connection = ClientConnection.of(String.valueOf(peer), peer);

@@ -35,8 +35,8 @@ final class CallStream extends ServerStreamTracer {
 
     @Override
     public ServerStreamTracer newServerStreamTracer(String method, Metadata headers) {
-      Channel channel = GrpcConnections.current();
-      return channel == null ? new ServerStreamTracer() {} : new CallStream(channel, this);
+      GrpcConnections.Accepted from = GrpcConnections.current();
+      return from == null ? new ServerStreamTracer() {} : new CallStream(from, this);
     }
   }
 
@@ -56,10 +56,10 @@ final class CallStream extends ServerStreamTracer {
   private long charged;
   private boolean closed;
 
-  private CallStream(Channel channel, Factory factory) {
-    this.channel = channel;
+  private CallStream(GrpcConnections.Accepted from, Factory factory) {
+    channel = from.channel();
+    connection = from.connection();
     this.factory = factory;
-    connection = ClientConnection.of(channel.id(), channel.remoteAddress());
     Http2ConnectionHandler http2 = channel.pipeline().get(Http2ConnectionHandler.class);
     // gRPC calls this while it handles the HEADERS that create the stream.
     id = http2.connection().remote().lastStreamCreated();
@@ -69,6 +69,10 @@ final class CallStream extends ServerStreamTracer {
   /** The stream of the current call; null if there is none. */
   static @Nullable CallStream current() {
     return CURRENT.get();
+  }
+
+  ClientConnection connection() {
+    return connection;
   }
 
   @Override

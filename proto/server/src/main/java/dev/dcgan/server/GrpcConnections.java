@@ -28,8 +28,11 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
   // Updates of the window by less than this are counted as frames without content.
   private static final int SMALL_INCREMENT = 1 << 10;
 
+  /** A connection that was accepted. */
+  record Accepted(Channel channel, ClientConnection connection) {}
+
   // The connection whose bytes this event loop is handling.
-  private static final ThreadLocal<@Nullable Channel> CURRENT = new ThreadLocal<>();
+  private static final ThreadLocal<@Nullable Accepted> CURRENT = new ThreadLocal<>();
 
   private final FloodLimits limits;
   private final FloodMetrics metrics;
@@ -47,7 +50,7 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
   }
 
   /** The connection whose bytes the current thread is handling; null if there is none. */
-  static @Nullable Channel current() {
+  static @Nullable Accepted current() {
     return CURRENT.get();
   }
 
@@ -63,7 +66,8 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
       return;
     }
     var unused = accepted.closeFuture().addListener(closed -> remove(address));
-    accepted.pipeline().addFirst(new Handler());
+    ClientConnection connection = new ClientConnection(accepted.id(), address);
+    accepted.pipeline().addFirst(new Handler(new Accepted(accepted, connection)));
     ctx.fireChannelRead(accepted);
   }
 
@@ -88,7 +92,12 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
   /** Handles what one connection receives, before it is decrypted. */
   private final class Handler extends ChannelInboundHandlerAdapter {
 
+    private final Accepted accepted;
     private boolean counting;
+
+    Handler(Accepted accepted) {
+      this.accepted = accepted;
+    }
 
     @Override
     public void channelRead(ChannelHandlerContext ctx, Object message) {
@@ -101,7 +110,7 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
           handler.decoder().frameListener(new FrameCounter(ctx.channel(), handler));
         }
       }
-      CURRENT.set(ctx.channel());
+      CURRENT.set(accepted);
       try {
         ctx.fireChannelRead(message);
       } finally {
