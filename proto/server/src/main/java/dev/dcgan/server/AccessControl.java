@@ -27,6 +27,7 @@ import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.Executors;
 import java.util.concurrent.ScheduledExecutorService;
@@ -45,13 +46,12 @@ import org.slf4j.LoggerFactory;
  *
  * <p>Roles are enforced if there is a file of tokens, or a client CA. Without the file, a
  * certificate is enough for everything. The file is reloaded when it changes; an invalid one
- * changes nothing and is logged once. Refusals are counted, and logged at most once every {@link
- * #LOG_INTERVAL}.
+ * changes nothing and is logged once. Refusals are counted, and logged as {@link LimitedLog}
+ * allows.
  */
 public final class AccessControl implements AutoCloseable {
 
   private static final Logger log = LoggerFactory.getLogger(AccessControl.class);
-  private static final Duration LOG_INTERVAL = Duration.ofMinutes(1);
   private static final Duration POLL_INTERVAL = Duration.ofSeconds(10);
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
   private static final Metadata.Key<String> AUTHORIZATION =
@@ -64,15 +64,12 @@ public final class AccessControl implements AutoCloseable {
   private final boolean requiresCertificate;
   private final @Nullable Counter denied;
   private final @Nullable ScheduledExecutorService poll;
+  private final LimitedLog limited = new LimitedLog(System::nanoTime);
 
   // Mutable state
   private volatile @Nullable Credentials credentials;
 
   @GuardedBy("this") private String lastWarning = "";
-
-  @GuardedBy("this") private @Nullable Long lastLogged;
-
-  @GuardedBy("this") private long unlogged;
 
   /** Calls by caller; no entry: none. */
   @GuardedBy("active") private final Map<Object, Integer> active = new HashMap<>();
@@ -295,16 +292,9 @@ public final class AccessControl implements AutoCloseable {
     if (denied != null) {
       denied.labelValues(request.server, reason).inc();
     }
-    long others;
-    synchronized (this) {
-      long now = System.nanoTime();
-      if (lastLogged != null && now - lastLogged < LOG_INTERVAL.toNanos()) {
-        unlogged++;
-        return;
-      }
-      others = unlogged;
-      unlogged = 0;
-      lastLogged = now;
+    OptionalLong unlogged = limited.next();
+    if (unlogged.isEmpty()) {
+      return;
     }
     log.warn(
         "access denied: server={} call=\"{}\" address={} reason={} message=\"{}\" unlogged={}",
@@ -313,7 +303,7 @@ public final class AccessControl implements AutoCloseable {
         ClientConnection.address(request.peer),
         reason,
         status.getDescription(),
-        others);
+        unlogged.getAsLong());
   }
 
   private void reload(Path file) {

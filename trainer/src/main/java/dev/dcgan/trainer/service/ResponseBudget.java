@@ -1,70 +1,56 @@
 package dev.dcgan.trainer.service;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.Errors;
+import dev.dcgan.server.MemoryShares;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
-import java.util.HashMap;
-import java.util.Map;
 
-/**
- * Limits the bytes of responses that clients have not read: {@value #MAX_BYTES} in total, and a
- * quarter of that for one connection. Thread-safe.
- */
+/** Limits the bytes of responses that clients have not read: {@link MemoryShares}. Thread-safe. */
 final class ResponseBudget {
 
   static final int MAX_BYTES = 64 << 20;
 
-  private static final int MAX_CONNECTION_BYTES = MAX_BYTES / 4;
-
-  // Mutable state
-  @GuardedBy("this") private final Map<Object, Integer> used = new HashMap<>();
-
-  @GuardedBy("this") private int total;
+  private final MemoryShares memory = new MemoryShares(MAX_BYTES);
 
   /** What one call uses of the budget. */
   final class Share {
 
-    private final Object connection;
+    private final ClientConnection connection;
 
-    // Mutable state, guarded by the budget
-    private int bytes;
-    private boolean released;
+    // Mutable state
+    @GuardedBy("this") private int bytes;
 
-    private Share(Object connection) {
+    @GuardedBy("this") private boolean released;
+
+    private Share(ClientConnection connection) {
       this.connection = connection;
     }
 
     /** Acquires room for a response; false if there is none. To be called at most once. */
-    boolean acquire(int size) {
-      synchronized (ResponseBudget.this) {
-        int ofConnection = used.getOrDefault(connection, 0);
-        if (!released) {
-          if (total + size > MAX_BYTES || ofConnection + size > MAX_CONNECTION_BYTES) {
-            return false;
-          }
-          bytes = size;
-          total += size;
-          used.put(connection, ofConnection + size);
+    synchronized boolean acquire(int size) {
+      if (!released) {
+        if (!memory.tryReserve(connection, size)) {
+          return false;
         }
-        return true;
+        bytes = size;
       }
+      return true;
     }
 
     /** The client has read the response, or has cancelled the call; idempotent. */
-    void release() {
-      synchronized (ResponseBudget.this) {
-        released = true;
-        total -= bytes;
-        int size = bytes;
+    synchronized void release() {
+      released = true;
+      if (bytes > 0) {
+        memory.release(connection, bytes);
         bytes = 0;
-        used.computeIfPresent(connection, (key, all) -> all == size ? null : all - size);
       }
     }
   }
 
   /** The share of a call, which has acquired nothing yet. */
-  Share share(Object connection) {
+  Share share(ClientConnection connection) {
     return new Share(connection);
   }
 
