@@ -79,7 +79,7 @@ public final class ConfigOptions {
       case INT -> option.type(Integer.class).converters(new UnsignedConverter()).build();
       case LONG -> option.type(Long.class).converters(new Uint64Converter()).build();
       case FLOAT -> option.type(Float.class).build();
-      case BOOLEAN -> option.type(Boolean.class).negatable(field.isOnInAPreset()).build();
+      case BOOLEAN -> option.type(Boolean.class).negatable(field.isNegatable()).build();
       default -> option.type(String.class).build();
     };
   }

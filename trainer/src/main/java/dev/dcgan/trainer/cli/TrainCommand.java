@@ -206,13 +206,6 @@ public final class TrainCommand implements Settings.Command {
               "expected time of training on {}: {}",
               inputs.device(),
               ProgressEstimator.text(ExpectedTime.seconds(inputs, config)));
-          int classes = inputs.images().training().classes();
-          if (classes > 1 && !config.isConditional()) {
-            log.info(
-                "the images have {} classes: --conditional makes images of a chosen one, and on MNIST"
-                    + " better ones in half the epochs",
-                classes);
-          }
         }
         if (resumed != null) {
           dashboard.show(resumed.record());

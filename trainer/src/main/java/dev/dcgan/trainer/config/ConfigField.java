@@ -71,9 +71,10 @@ public record ConfigField(
     return text.isEmpty() ? help : help + " Default: " + text;
   }
 
-  /** Whether a preset switches it on, so that there must be an option that switches it off. */
-  public boolean isOnInAPreset() {
-    return Stream.of(Preset.values()).map(defaultOf).anyMatch(Boolean.TRUE::equals);
+  /** Whether a preset may switch it on, so that there must be an option that switches it off. */
+  public boolean isNegatable() {
+    return name.equals("conditional") // by --preset auto
+        || Stream.of(Preset.values()).map(defaultOf).anyMatch(Boolean.TRUE::equals);
   }
 
   /** Whether a config sets the field. */

@@ -86,7 +86,8 @@ public final class ConfigFields {
                   "Train a conditional model, which generates images of a given class. The images"
                       + " must have labels.",
                   PATH)
-              .withDefaultText("no"),
+              .withDefaultText(
+                  "no; without --preset yes, if there are 100 images of each class on average"),
           field(
               "init_from",
               "CHECKPOINT",

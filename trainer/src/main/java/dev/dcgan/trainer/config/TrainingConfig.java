@@ -24,6 +24,9 @@ public record TrainingConfig(
 
   private static final String AUTO = "auto";
 
+  // With fewer images of a class, what a conditional model learns of it was not measured.
+  private static final int MIN_IMAGES_PER_CLASS = 100;
+
   /**
    * Completes a config with the defaults of {@link ConfigFields}, and checks all of it.
    *
@@ -78,13 +81,16 @@ public record TrainingConfig(
   /**
    * Chooses the preset of a config by the images, unless it names one: {@code mnist28-fast} for
    * grey images up to 28x28, otherwise {@code photo64}, whose size is 32 for images smaller than
-   * 48x48 and otherwise 64; and as many epochs as give the preset's number of steps. What the
-   * config sets, and options that only one of the presets has, come first.
+   * 48x48 and otherwise 64; classes, if there are 100 images of each on average; and as many epochs
+   * as give the preset's number of steps. What the config sets, and options that only one of the
+   * presets has, come first.
    *
    * @param images the shape of the largest image
    * @param count the number of training images
+   * @param classes the number of their classes; 0 without labels
    */
-  public static RunConfig followImages(RunConfig requested, ImageShape images, int count) {
+  public static RunConfig followImages(
+      RunConfig requested, ImageShape images, int count, int classes) {
     if (!choosesPreset(requested)) {
       return requested;
     }
@@ -104,9 +110,16 @@ public record TrainingConfig(
         config.setChannels(images.channels());
       }
     }
+    // Weights that the training starts from say themselves whether they have classes.
+    if (!requested.hasConditional()
+        && requested.getInitFrom().isEmpty()
+        && classes > 1
+        && count >= (long) classes * MIN_IMAGES_PER_CLASS) {
+      config.setConditional(true);
+    }
     if (!requested.hasEpochs()) {
       int batchSize = requested.hasBatchSize() ? requested.getBatchSize() : preset.batchSize;
-      config.setEpochs(preset.epochs(count, batchSize));
+      config.setEpochs(preset.epochs(count, batchSize, config.getConditional()));
     }
     return config.build();
   }
@@ -122,6 +135,9 @@ public record TrainingConfig(
     }
     if (!requested.hasChannels() && recorded.hasChannels()) {
       config.setChannels(recorded.getChannels());
+    }
+    if (!requested.hasConditional() && recorded.getConditional()) {
+      config.setConditional(true);
     }
     if (!requested.hasEpochs() && recorded.hasEpochs()) {
       config.setEpochs(recorded.getEpochs());

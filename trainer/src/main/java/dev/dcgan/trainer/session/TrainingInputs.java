@@ -63,27 +63,35 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
     try {
       DatasetSample found = Datasets.sample(root.resolve(requested.getData()), cache);
       ImageShape images = found.shape();
-      RunConfig config = TrainingConfig.followImages(requested, images, found.images());
+      RunConfig config =
+          TrainingConfig.followImages(requested, images, found.images(), found.classes());
       int side = Math.max(images.height(), images.width());
       log.info(
-          "--preset {} --epochs {}{} for {} images, {} and {}{}; name a --preset to choose another",
+          "--preset {} --epochs {}{}{} for {} images, {} and {}{}; name a --preset to choose another",
           config.getPreset(),
           config.getEpochs(),
           config.hasSize()
               ? " --size %d --channels %d".formatted(config.getSize(), config.getChannels())
               : "",
+          config.getConditional() ? " --conditional" : "",
           found.images(),
           images.channels() == 3 ? "RGB" : "grey",
           side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger",
-          found.classes() < 2 || config.getConditional()
-              ? ""
-              : "; they have %d classes: with --conditional each can be asked for"
-                  .formatted(found.classes()));
+          classes(config, found.classes()));
       return config;
     } catch (IOException e) {
       log.debug("cannot look at {}", requested.getData(), e);
       return requested;
     }
+  }
+
+  private static String classes(RunConfig config, int classes) {
+    if (classes < 2) {
+      return "";
+    }
+    return config.getConditional()
+        ? ", of %d classes (--no-conditional leaves them out)".formatted(classes)
+        : "; they have %d classes: with --conditional each can be asked for".formatted(classes);
   }
 
   /** Closes the images; a failure is logged, for it changes nothing about the run. */

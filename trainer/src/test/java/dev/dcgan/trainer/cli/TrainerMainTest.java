@@ -503,6 +503,8 @@ class TrainerMainTest {
       try (Trainer trainer = start(SMALL, colors.toArray(String[]::new))) {
         assertThat(trainer.exitCode()).as(trainer.output()).isZero();
         assertThat(trainer.output()).contains(start == 0 ? "--preset photo64" : "SUCCEEDED");
+        assertThat(trainer.output().contains("expected time of training on cpu"))
+            .isEqualTo(start == 0);
       }
     }
 

@@ -7,6 +7,7 @@ import dev.dcgan.model.ImageShape;
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.trainer.torch.Precision;
 import dev.dcgan.v1.RunConfig;
+import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -166,8 +167,42 @@ class PresetTest {
     RunConfig fixed = auto.toBuilder().setEpochs(7).build();
     ImageShape shape = new ImageShape(side, side, 1);
 
-    assertThat(TrainingConfig.followImages(auto, shape, images).getEpochs()).isEqualTo(epochs);
-    assertThat(TrainingConfig.followImages(fixed, shape, images).getEpochs()).isEqualTo(7);
+    assertThat(TrainingConfig.followImages(auto, shape, images, 0).getEpochs()).isEqualTo(epochs);
+    assertThat(TrainingConfig.followImages(fixed, shape, images, 0).getEpochs()).isEqualTo(7);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "28, 60000, 10, true, 5",
+    "28, 6000, 10, true, 50",
+    "28, 1000, 10, true, 300",
+    "28, 999, 10, false, 601",
+    "28, 60000, 1, false, 10",
+    "28, 60000, 0, false, 10",
+    "64, 4500, 2, true, 284",
+  })
+  void withoutAPreset_classesWithEnoughImagesAreUsed(
+      int side, int images, int classes, boolean conditional, int epochs) {
+    RunConfig config =
+        TrainingConfig.followImages(
+            RunConfig.getDefaultInstance(), new ImageShape(side, side, 1), images, classes);
+
+    assertThat(config.getConditional()).isEqualTo(conditional);
+    assertThat(config.getEpochs()).isEqualTo(epochs);
+  }
+
+  @Test
+  void classes_areLeftOut_ifRefusedOrNotKnownOfTheFirstWeights() {
+    ImageShape shape = new ImageShape(28, 28, 1);
+    RunConfig refused = RunConfig.newBuilder().setConditional(false).build();
+    RunConfig continued = RunConfig.newBuilder().setInitFrom("a-run").build();
+    RunConfig named = RunConfig.newBuilder().setPreset("mnist28-fast").build();
+
+    assertThat(List.of(refused, continued, named))
+        .allSatisfy(
+            config ->
+                assertThat(TrainingConfig.followImages(config, shape, 60_000, 10).getConditional())
+                    .isFalse());
   }
 
   @Test
@@ -195,7 +230,12 @@ class PresetTest {
   @Test
   void aRecordedPreset_isKept_whereNoneIsNamed() {
     RunConfig recorded =
-        RunConfig.newBuilder().setPreset("paper64").setSize(32).setChannels(3).build();
+        RunConfig.newBuilder()
+            .setPreset("paper64")
+            .setConditional(true)
+            .setSize(32)
+            .setChannels(3)
+            .build();
     RunConfig named = RunConfig.newBuilder().setPreset("mnist28").build();
 
     assertThat(TrainingConfig.followRecord(RunConfig.getDefaultInstance(), recorded))
@@ -205,7 +245,7 @@ class PresetTest {
 
   private static TrainingConfig followed(RunConfig requested, ImageShape images) throws Exception {
     RunConfig ofData = requested.toBuilder().setData("x").build();
-    return TrainingConfig.of(TrainingConfig.followImages(ofData, images, 1000));
+    return TrainingConfig.of(TrainingConfig.followImages(ofData, images, 1000, 0));
   }
 
   @Test
