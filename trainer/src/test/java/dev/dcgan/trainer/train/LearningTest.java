@@ -38,7 +38,7 @@ class LearningTest {
   /** Each image is nearest to the mean image of the class it was made for; by chance 0.1 are. */
   @Test
   void conditional_onDrawnDigits_showsTheClasses() throws IOException {
-    DigitsDataset digits = new DigitsDataset(8_000, 1);
+    DigitsDataset digits = new DigitsDataset(12_000, 1);
     Classes classes = new Classes(means(digits));
 
     new TrainingLoop(
