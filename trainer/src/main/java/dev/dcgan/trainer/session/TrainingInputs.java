@@ -77,7 +77,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
           found.images(),
           images.channels() == 3 ? "RGB" : "grey",
           side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger",
-          classes(config, found.classes()));
+          classes(requested, config, found.classes()));
       return config;
     } catch (IOException e) {
       log.debug("cannot look at {}", requested.getData(), e);
@@ -85,8 +85,8 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
     }
   }
 
-  private static String classes(RunConfig config, int classes) {
-    if (classes < 2) {
+  private static String classes(RunConfig requested, RunConfig config, int classes) {
+    if (classes < 2 || requested.hasConditional()) {
       return "";
     }
     return config.getConditional()
