@@ -87,7 +87,7 @@ public final class ConfigFields {
                       + " must have labels.",
                   PATH)
               .withDefaultText(
-                  "no; without --preset yes, if there are 100 images of each class on average"),
+                  "no; without --preset yes, if there are 500 images of each class on average"),
           field(
               "init_from",
               "CHECKPOINT",

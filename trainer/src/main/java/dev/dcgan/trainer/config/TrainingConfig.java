@@ -24,8 +24,9 @@ public record TrainingConfig(
 
   private static final String AUTO = "auto";
 
-  // With fewer images of a class, what a conditional model learns of it was not measured.
-  private static final int MIN_IMAGES_PER_CLASS = 100;
+  // With 500 MNIST images of each a conditional model has the smaller distance, with 100 it has not,
+  // and it memorizes them sooner (README).
+  private static final int MIN_IMAGES_PER_CLASS = 500;
 
   /**
    * Completes a config with the defaults of {@link ConfigFields}, and checks all of it.
@@ -81,7 +82,7 @@ public record TrainingConfig(
   /**
    * Chooses the preset of a config by the images, unless it names one: {@code mnist28-fast} for
    * grey images up to 28x28, otherwise {@code photo64}, whose size is 32 for images smaller than
-   * 48x48 and otherwise 64; classes, if there are 100 images of each on average; and as many epochs
+   * 48x48 and otherwise 64; classes, if there are 500 images of each on average; and as many epochs
    * as give the preset's number of steps. What the config sets, and options that only one of the
    * presets has, come first.
    *

@@ -18,7 +18,7 @@ class TrainingInputsTest {
 
   @Test
   void withPreset_usesTheClassesOfFolders_ifTheyHaveEnoughImages() throws Exception {
-    images(100);
+    images(500);
 
     assertThat(followed(RunConfig.getDefaultInstance()).getConditional()).isTrue();
     assertThat(followed(RunConfig.newBuilder().setConditional(false).build()).getConditional())
@@ -27,7 +27,7 @@ class TrainingInputsTest {
 
   @Test
   void withPreset_leavesOutClasses_ofFewImages() throws Exception {
-    images(99);
+    images(499);
 
     RunConfig config = followed(RunConfig.getDefaultInstance());
 
