@@ -24,6 +24,14 @@ public final class AccessOptions {
   private String address = "localhost";
 
   @Option(
+      names = "--probe-port",
+      paramLabel = "PORT",
+      description =
+          "Port of /healthz, /readyz and /metrics alone, which stay fast while clients flood the"
+              + " HTTP port; 0: any free port. Default: none")
+  private @Nullable Integer probePort;
+
+  @Option(
       names = "--insecure",
       description = "Serve plain text, without TLS, on addresses that other machines reach.")
   private boolean insecure;
@@ -51,6 +59,9 @@ public final class AccessOptions {
 
   /** Reports each invalid option. */
   public void check(Validator validator) {
+    if (probePort != null) {
+      validator.requirePort("--probe-port", probePort);
+    }
     tls.check(validator);
     validator.requireRange("--max-calls-per-caller", maxCalls, 0, MAX_CALLS);
     if (tokens != null) {
@@ -83,7 +94,7 @@ public final class AccessOptions {
       if (tokens == null && !listening.isLoopbackAddress()) {
         log.info("no --tokens: whoever reaches the ports may call everything address={}", address);
       }
-      return new AccessConfig(listening, tokens, !noReflection, maxCalls);
+      return new AccessConfig(listening, probePort, tokens, !noReflection, maxCalls);
     } catch (UnknownHostException e) {
       throw new IllegalStateException(e); // It has been resolved before.
     }

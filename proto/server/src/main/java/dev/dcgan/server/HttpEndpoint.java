@@ -1,34 +1,17 @@
 package dev.dcgan.server;
 
-import io.netty.bootstrap.ServerBootstrap;
-import io.netty.channel.Channel;
-import io.netty.channel.ChannelFuture;
-import io.netty.channel.ChannelInitializer;
-import io.netty.channel.ChannelOption;
-import io.netty.channel.ChannelPipeline;
-import io.netty.channel.EventLoopGroup;
-import io.netty.channel.MultiThreadIoEventLoopGroup;
-import io.netty.channel.group.ChannelGroup;
-import io.netty.channel.group.DefaultChannelGroup;
-import io.netty.channel.nio.NioIoHandler;
-import io.netty.channel.socket.nio.NioServerSocketChannel;
-import io.netty.handler.codec.http.HttpServerCodec;
 import io.netty.handler.ssl.SslContext;
-import io.netty.handler.stream.ChunkedWriteHandler;
-import io.netty.util.concurrent.GlobalEventExecutor;
+import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.instrumentation.jvm.JvmMetrics;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.ExecutorService;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
@@ -49,6 +32,11 @@ import org.slf4j.LoggerFactory;
  * <p>Thread-safe. All resources are limited, and those of the three paths above and of assets are
  * reserved: neither slow pages nor slow clients block them. See {@link Limits}. With tokens, or TLS
  * and a client CA, {@link AccessControl} admits requests; /healthz and /readyz are open.
+ *
+ * <p>Clients that connect and hang up as fast as they can fill the kernel's queue of connections
+ * that wait to be accepted, and then the kernel drops those of everyone: a client tries again after
+ * 1 s, 3 s and so on. So {@link AccessConfig#probePort} serves the first three paths on a port, and
+ * with threads, of their own as well.
  */
 public final class HttpEndpoint implements AutoCloseable {
 
@@ -90,22 +78,27 @@ public final class HttpEndpoint implements AutoCloseable {
             512,
             Duration.ofSeconds(30),
             ReadTime.DEFAULT);
+
+    /** Of the port for probes and metrics alone. */
+    private static final Limits PROBES =
+        new Limits(
+            256,
+            0,
+            0,
+            DEFAULT.maxWait,
+            DEFAULT.firstRequest,
+            DEFAULT.idle,
+            0,
+            DEFAULT.stalled,
+            DEFAULT.readTime);
   }
 
   private static final Logger log = LoggerFactory.getLogger(HttpEndpoint.class);
-  private static final int BACKLOG = 1024;
-  private static final int MAX_LINE_BYTES = 8 << 10;
-  private static final int MAX_HEADER_BYTES = 16 << 10;
-  private static final int MAX_CHUNK_BYTES = 8 << 10;
   private static final int MAX_QUICK_REQUESTS = 256;
-  private static final Duration STOP_TIME = Duration.ofSeconds(2);
 
-  private final EventLoopGroup loop;
-  private final ChannelGroup open = new DefaultChannelGroup(GlobalEventExecutor.INSTANCE, true);
-  private final List<ExecutorService> executors;
-  private final HttpRouter router;
+  private final HttpListener main;
+  private final @Nullable HttpListener probes;
   private final @Nullable ReloadingTls tls;
-  private final Channel server;
 
   // Mutable state
   private volatile Readiness readiness = () -> Optional.of("starting");
@@ -120,18 +113,12 @@ public final class HttpEndpoint implements AutoCloseable {
       @Nullable ServerTls files,
       AccessControl access)
       throws IOException {
-    ThreadPoolExecutor health = pool("http-health", 1, MAX_QUICK_REQUESTS);
-    // A metric may hang, for example with the file system that it measures.
-    ThreadPoolExecutor metrics = pool("http-metrics", 4, MAX_QUICK_REQUESTS);
+    Counter requests = HttpRouter.counter(registry);
+    CorsPolicy cors = corsOrigins.isEmpty() ? null : new CorsPolicy(corsOrigins);
     ThreadPoolExecutor slow = pool("http", limits.pages, limits.waiting);
     // A page loads and can show the error even if all slots for pages are in use.
     ThreadPoolExecutor assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
-    executors = List.of(health, metrics, slow, assets);
-    TreeMap<String, HttpRouter.Route> routes = new TreeMap<>();
-    routes.put("/metrics", new HttpRouter.Route(new MetricsPage(registry), metrics, null));
-    routes.put("/healthz", health(call -> respond(call, liveness, "alive"), health));
-    routes.put("/readyz", health(call -> respond(call, readiness, "ready"), health));
-    CorsPolicy cors = corsOrigins.isEmpty() ? null : new CorsPolicy(corsOrigins);
+    Map<String, HttpRouter.Route> routes = quick("http", registry);
     pages.forEach(
         (path, page) ->
             routes.put(
@@ -139,57 +126,54 @@ public final class HttpEndpoint implements AutoCloseable {
                 page instanceof StaticAsset
                     ? new HttpRouter.Route(page, assets, null)
                     : new HttpRouter.Route(page, slow, cors)));
-    router = new HttpRouter(routes, metrics, limits.maxWait, access, registry);
-    HttpConnections connections =
-        new HttpConnections(
-            limits.connections,
-            limits.firstRequest,
-            limits.idle,
-            new HttpEventStream.Limits(
-                new Semaphore(limits.streams), limits.stalled.dividedBy(2), limits.stalled),
-            limits.readTime,
-            router::maxBody,
-            router::accept);
     tls = files == null ? null : new ReloadingTls(files, ReloadingTls.Protocol.HTTP);
     SslContext encryption = tls == null ? null : tls.context();
-    // One thread: it only parses requests and writes responses.
-    loop = new MultiThreadIoEventLoopGroup(1, Threads.named("http-io"), NioIoHandler.newFactory());
-    ChannelFuture bound =
-        new ServerBootstrap()
-            .group(loop)
-            .channel(NioServerSocketChannel.class)
-            .option(ChannelOption.SO_BACKLOG, BACKLOG)
-            .option(ChannelOption.SO_REUSEADDR, true)
-            // Otherwise a small body waits 40 ms for the acknowledgement of its headers.
-            .childOption(ChannelOption.TCP_NODELAY, true)
-            .childHandler(
-                new ChannelInitializer<Channel>() {
-                  @Override
-                  protected void initChannel(Channel channel) {
-                    open.add(channel);
-                    ChannelPipeline pipeline = channel.pipeline();
-                    if (encryption != null) {
-                      pipeline.addLast(encryption.newHandler(channel.alloc()));
-                    }
-                    pipeline.addLast(
-                        new HttpServerCodec(MAX_LINE_BYTES, MAX_HEADER_BYTES, MAX_CHUNK_BYTES));
-                    if (encryption != null) {
-                      pipeline.addLast(new ChunkedWriteHandler()); // For files.
-                    }
-                    pipeline.addLast(connections.new Handler());
-                  }
-                })
-            .bind(address)
-            .awaitUninterruptibly();
-    server = bound.channel();
-    Throwable failure = bound.cause();
-    if (failure != null) {
-      stop();
-      throw new IOException(
-          "cannot serve HTTP on port %d (%s); choose another with --http-port"
-              .formatted(address.getPort(), failure.getMessage()),
-          failure);
+    Integer probePort = access.config().probePort();
+    HttpListener listener = null;
+    try {
+      listener =
+          new HttpListener(
+              address,
+              "--http-port",
+              "http-io",
+              new HttpRouter(routes, limits.maxWait, access, requests),
+              limits,
+              encryption);
+      probes =
+          probePort == null
+              ? null
+              : new HttpListener(
+                  new InetSocketAddress(address.getAddress(), probePort),
+                  "--probe-port",
+                  "probe-io",
+                  new HttpRouter(quick("probe", registry), limits.maxWait, access, requests),
+                  Limits.PROBES,
+                  encryption);
+    } catch (IOException e) {
+      if (listener != null) {
+        listener.close();
+      }
+      if (tls != null) {
+        tls.close();
+      }
+      throw e;
     }
+    main = listener;
+    if (probes != null) {
+      log.info("probes and metrics alone on port {}", probes.port());
+    }
+  }
+
+  /** What every port serves, with threads of its own. */
+  private Map<String, HttpRouter.Route> quick(String name, PrometheusRegistry registry) {
+    ThreadPoolExecutor health = pool(name + "-health", 1, MAX_QUICK_REQUESTS);
+    // A metric may hang, for example with the file system that it measures.
+    ThreadPoolExecutor metrics = pool(name + "-metrics", 4, MAX_QUICK_REQUESTS);
+    Map<String, HttpRouter.Route> routes = new TreeMap<>();
+    routes.put(HttpRouter.METRICS, new HttpRouter.Route(new MetricsPage(registry), metrics, null));
+    routes.put("/healthz", health(call -> respond(call, liveness, "alive"), health));
+    routes.put("/readyz", health(call -> respond(call, readiness, "ready"), health));
+    return routes;
   }
 
   /** Starts an endpoint without pages of the program's own. */
@@ -271,7 +255,12 @@ public final class HttpEndpoint implements AutoCloseable {
   }
 
   public int port() {
-    return ((InetSocketAddress) server.localAddress()).getPort();
+    return main.port();
+  }
+
+  /** The port of probes and metrics alone; that of everything, if there is none. */
+  public int probePort() {
+    return probes == null ? main.port() : probes.port();
   }
 
   /** Sets the source of {@code /readyz}. */
@@ -287,7 +276,7 @@ public final class HttpEndpoint implements AutoCloseable {
   /** Shuts down when the requests in flight are complete, or after {@code grace}. */
   public void drain(Duration grace) throws InterruptedException {
     try {
-      if (!router.awaitIdle(grace)) {
+      if (!main.awaitIdle(grace)) {
         log.warn("requests in flight after {} s were cancelled", grace.toSeconds());
       }
     } finally {
@@ -298,16 +287,10 @@ public final class HttpEndpoint implements AutoCloseable {
   /** Shuts down immediately. Requests in flight are cancelled. */
   @Override
   public void close() {
-    server.close().awaitUninterruptibly();
-    stop();
-  }
-
-  /** Closes all connections before the pages are interrupted. */
-  private void stop() {
-    open.close().awaitUninterruptibly();
-    loop.shutdownGracefully(0, STOP_TIME.toMillis(), TimeUnit.MILLISECONDS)
-        .awaitUninterruptibly(STOP_TIME.toMillis());
-    executors.forEach(ExecutorService::shutdownNow);
+    main.close();
+    if (probes != null) {
+      probes.close();
+    }
     if (tls != null) {
       tls.close();
     }

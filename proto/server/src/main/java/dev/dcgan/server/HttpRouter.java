@@ -10,7 +10,9 @@ import io.prometheus.metrics.core.metrics.Counter;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.Map;
 import java.util.NavigableMap;
+import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.RejectedExecutionException;
@@ -26,6 +28,9 @@ import org.slf4j.LoggerFactory;
  * page into a 500 and one log entry. Thread-safe.
  */
 final class HttpRouter {
+
+  /** A path that there must be. Its threads also answer requests that no page is for. */
+  static final String METRICS = "/metrics";
 
   private static final Logger log = LoggerFactory.getLogger(HttpRouter.class);
   private static final int MAX_QUERY_LENGTH = 2048;
@@ -43,6 +48,7 @@ final class HttpRouter {
   private final NavigableMap<String, Route> routes;
   private final String expected;
   private final ThreadPoolExecutor refusals;
+  private final Set<ThreadPoolExecutor> executors;
   private final Duration maxWait;
   private final AccessControl access;
   private final Counter requests;
@@ -54,17 +60,13 @@ final class HttpRouter {
    * Creates a router.
    *
    * @param routes by path; {@code /a/*} is for all paths below {@code /a/} that have no route
-   * @param refusals runs what needs no page
    * @param maxWait the time that a request may wait for its executor
    * @param access who may make which request
+   * @param requests see {@link #counter}
    */
-  HttpRouter(
-      NavigableMap<String, Route> routes,
-      ThreadPoolExecutor refusals,
-      Duration maxWait,
-      AccessControl access,
-      PrometheusRegistry registry) {
+  HttpRouter(Map<String, Route> routes, Duration maxWait, AccessControl access, Counter requests) {
     this.routes = new TreeMap<>(routes);
+    this.requests = requests;
     this.access = access;
     routes.forEach((path, route) -> access.requireRules(path, route.page));
     // Without the files of the page at /.
@@ -72,14 +74,18 @@ final class HttpRouter {
         routes.keySet().stream()
             .filter(path -> path.indexOf('.') < 0)
             .collect(Collectors.joining(", "));
-    this.refusals = refusals;
     this.maxWait = maxWait;
-    requests =
-        Counter.builder()
-            .name("http_server_requests_total")
-            .help("HTTP requests by path and status code. Code 0: no response could be sent.")
-            .labelNames("path", "code")
-            .register(registry);
+    executors = routes.values().stream().map(Route::executor).collect(Collectors.toSet());
+    refusals = Objects.requireNonNull(this.routes.get(METRICS)).executor;
+  }
+
+  /** Counts the requests of all routers of an endpoint. */
+  static Counter counter(PrometheusRegistry registry) {
+    return Counter.builder()
+        .name("http_server_requests_total")
+        .help("HTTP requests by path and status code. Code 0: no response could be sent.")
+        .labelNames("path", "code")
+        .register(registry);
   }
 
   /**
@@ -138,6 +144,11 @@ final class HttpRouter {
       TimeUnit.NANOSECONDS.timedWait(this, left);
     }
     return true;
+  }
+
+  /** Interrupts the pages. */
+  void stop() {
+    executors.forEach(ThreadPoolExecutor::shutdownNow);
   }
 
   @FunctionalInterface

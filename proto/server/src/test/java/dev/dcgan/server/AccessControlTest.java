@@ -371,6 +371,7 @@ class AccessControlTest {
   private AccessConfig config(boolean reflection, int maxCalls) {
     return new AccessConfig(
         InetAddress.getLoopbackAddress(),
+        null,
         Files.exists(tokens) ? tokens : null,
         reflection,
         maxCalls);

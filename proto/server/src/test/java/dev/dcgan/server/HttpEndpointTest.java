@@ -100,6 +100,39 @@ class HttpEndpointTest {
   }
 
   @Test
+  void probePort_servesProbesAndMetricsAlone_whileTheOthersThreadsAreBusy() throws Exception {
+    PrometheusRegistry registry = new PrometheusRegistry();
+    try (AccessControl access =
+            AccessControl.start(new AccessConfig(null, 0, null, true, 0), null, registry);
+        HttpEndpoint endpoint =
+            HttpEndpoint.start(
+                new InetSocketAddress(0),
+                registry,
+                Map.of("/page", call -> call.text(200, "page")),
+                Set.of(),
+                null,
+                access)) {
+      endpoint.setReadiness(
+          () -> {
+            arrived.release();
+            gate.acquireUninterruptibly();
+            return Optional.empty();
+          });
+      try (Socket waiting = begin(endpoint, "/readyz")) {
+        arrived.acquire();
+        String probes = "http://localhost:" + endpoint.probePort();
+        assertThat(send(request(probes + "/healthz")).body()).isEqualTo("alive\n");
+        assertThat(send(request(probes + "/metrics")).body()).contains("jvm_threads_current");
+        assertThat(send(request(probes + "/page")).statusCode()).isEqualTo(404);
+        assertThat(get(endpoint, "/page").body()).isEqualTo("page\n");
+        gate.release(2);
+        assertThat(send(request(probes + "/readyz")).body()).isEqualTo("ready\n");
+        assertThat(waiting.getInputStream().read()).isEqualTo('H');
+      }
+    }
+  }
+
+  @Test
   void health_isOfTheProcess_readinessOfTheProgram() throws Exception {
     try (HttpEndpoint endpoint = HttpEndpoint.start(0, new PrometheusRegistry())) {
       assertThat(get(endpoint, "/healthz").body()).isEqualTo("alive\n");
@@ -732,6 +765,10 @@ class HttpEndpointTest {
   }
 
   private static HttpRequest.Builder request(HttpEndpoint endpoint, String path) {
-    return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + endpoint.port() + path));
+    return request("http://127.0.0.1:" + endpoint.port() + path);
+  }
+
+  private static HttpRequest.Builder request(String uri) {
+    return HttpRequest.newBuilder(URI.create(uri));
   }
 }

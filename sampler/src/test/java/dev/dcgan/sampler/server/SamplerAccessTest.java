@@ -175,7 +175,7 @@ class SamplerAccessTest {
                 Duration.ZERO,
                 GrpcLimits.DEFAULT,
                 Set.of(),
-                new AccessConfig(InetAddress.getLoopbackAddress(), file, true, 0),
+                new AccessConfig(InetAddress.getLoopbackAddress(), null, file, true, 0),
                 imagesPerSecond,
                 httpImages),
             () -> {});

@@ -77,7 +77,7 @@ class TrainerAccessTest {
                 null,
                 false,
                 RunLimits.DEFAULT,
-                new AccessConfig(InetAddress.getLoopbackAddress(), tokens, true, 0)),
+                new AccessConfig(InetAddress.getLoopbackAddress(), null, tokens, true, 0)),
             trainer,
             new CheckpointPublisher(new FakePublishTarget(), () -> {}),
             new PrometheusRegistry(),
