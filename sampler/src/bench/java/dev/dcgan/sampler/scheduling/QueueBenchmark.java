@@ -45,7 +45,7 @@ public class QueueBenchmark {
     for (int i = 0; i < callers; i++) {
       QueuedRequest request =
           new QueuedRequest(
-              Priority.NORMAL, true, Long.MAX_VALUE / 2, number++, latents.length / LATENT);
+              i, Priority.NORMAL, true, Long.MAX_VALUE / 2, number++, latents.length / LATENT);
       ImageTask task =
           new ImageTask(
               latents, Network.NO_LABELS, LATENT, Output.PIXELS, IMAGE_BYTES, Runnable::run);

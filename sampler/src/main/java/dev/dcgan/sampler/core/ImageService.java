@@ -139,7 +139,12 @@ public final class ImageService {
           sink.hold(memory);
           int first = (int) Math.min(request.count(), chunkSize);
           QueuedRequest queued =
-              scheduler.admit(request.count(), first, request.priority(), context.nanosLeft());
+              scheduler.admit(
+                  context.caller(),
+                  request.count(),
+                  first,
+                  request.priority(),
+                  context.nanosLeft());
           ImageStream<ImageResult<GenerateResponse>> stream =
               new ImageStream<>(
                   0,
@@ -251,7 +256,9 @@ public final class ImageService {
     CompletableFuture<Images> images;
     try {
       QueuedRequest queued =
-          version.scheduler().admit(count, count, request.priority(), context.nanosLeft());
+          version
+              .scheduler()
+              .admit(context.caller(), count, count, request.priority(), context.nanosLeft());
       Executor encoder = encoding.isCheap(request) ? context.sender() : workers;
       images = submit(version, queued, request, 0, count, encoder);
     } catch (QueueFullException | TooLateException | RuntimeException | Error e) {

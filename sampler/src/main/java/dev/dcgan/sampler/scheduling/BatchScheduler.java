@@ -22,8 +22,9 @@ import org.jspecify.annotations.Nullable;
  * network.
  *
  * <p>The unit of scheduling is the image: a large request is split over several batches, small
- * requests share one. {@link FairQueue} decides whose images run next: new requests first, then
- * deficit round-robin, tight deadlines before others.
+ * requests share one. {@link FairQueue} decides whose images run next: callers get equal shares,
+ * and so do the requests of a caller; new ones first, then deficit round-robin, tight deadlines
+ * before others.
  *
  * <p>The batch size follows from the profiled latency ({@link LatencyProfile}). It is at most the
  * size at which an image is about as cheap as it gets, so that new requests never wait long for the
@@ -138,23 +139,25 @@ public final class BatchScheduler implements AutoCloseable {
    * Admits a request and reserves room in the queue for its first images, which are submitted next:
    * one decision under one lock.
    *
+   * @param caller equal for requests of one caller, who get one share of the batches
    * @param images of the whole request, above 0
    * @param first images that are submitted first, at most {@code images}
    * @param nanosLeft until its deadline, or {@link #NO_DEADLINE}
    * @throws TooLateException the request cannot finish before its deadline
    * @throws QueueFullException the queue has no room
    */
-  public QueuedRequest admit(long images, int first, Priority priority, long nanosLeft)
+  public QueuedRequest admit(
+      Object caller, long images, int first, Priority priority, long nanosLeft)
       throws TooLateException, QueueFullException {
     lock.lock();
     try {
       boolean hasDeadline = nanosLeft != NO_DEADLINE;
       if (hasDeadline) {
-        requireInTime(images, priority, nanosLeft);
+        requireInTime(caller, images, priority, nanosLeft);
       }
       long deadline = hasDeadline ? nanoClock.getAsLong() + nanosLeft : 0;
       QueuedRequest request =
-          new QueuedRequest(priority, hasDeadline, deadline, requests++, images);
+          new QueuedRequest(caller, priority, hasDeadline, deadline, requests++, images);
       reserve(request, first);
       return request;
     } finally {
@@ -330,10 +333,11 @@ public final class BatchScheduler implements AutoCloseable {
     wakeOneSession();
   }
 
-  @GuardedBy("lock") private void requireInTime(long images, Priority priority, long nanosLeft)
+  @GuardedBy("lock") private void requireInTime(Object caller, long images, Priority priority, long nanosLeft)
       throws TooLateException {
     double needed =
-        estimator.nanosToFinish(queue.imagesAhead(images, priority), images, queue.images() == 0);
+        estimator.nanosToFinish(
+            queue.imagesAhead(caller, images, priority), images, queue.images() == 0);
     if (nanosLeft < needed) {
       throw new TooLateException(
           "cannot finish %d images before the deadline: they take about %d ms with %d images queued, and %d ms are left; allow more time or request fewer images"

@@ -2,29 +2,25 @@ package dev.dcgan.sampler.scheduling;
 
 import java.util.ArrayList;
 import java.util.Comparator;
-import java.util.LinkedHashSet;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
 import java.util.NavigableSet;
-import java.util.Set;
+import java.util.Objects;
 import java.util.TreeSet;
 import org.jspecify.annotations.Nullable;
 
 /**
  * The queued images, and whose are next: fair queueing. Pure: time is an argument. Not thread-safe.
  *
- * <p>A turn of a request is 1, 4 or 16 images, by priority. As in FQ-CoDel (RFC 8290) there are two
- * lists:
+ * <p>Callers take {@link Turns}, and within a caller its requests do. So the share of a caller does
+ * not depend on the number of its requests, and a request for a single image joins the next batch
+ * unless its caller has more than its share queued already. A turn is 1, 4 or 16 images, by the
+ * priority of the request with which it begins; the images that are left of a caller's turn go to
+ * its next requests.
  *
- * <ol>
- *   <li>A request that has not finished its first turn is new. New requests come first, in order of
- *       arrival, so that a request for a single image joins the next batch.
- *   <li>Old requests take turns by deficit round-robin (Shreedhar and Varghese 1995). A turn that
- *       the end of a batch interrupts is continued in the next.
- *   <li>Where both lists have requests, each gets half of the images, so that a flood of new
- *       requests does not starve old ones, and old requests delay no new one.
- *   <li>The request with the earliest deadline goes before the new ones if it would miss the
- *       deadline at its fair share; the images count as those of new requests.
- * </ol>
+ * <p>The request with the earliest deadline is urgent if it would miss the deadline at its fair
+ * share, and then so is its caller.
  */
 final class FairQueue {
 
@@ -34,19 +30,33 @@ final class FairQueue {
               ? Long.compare(a.number, b.number)
               : Long.signum(a.deadline - b.deadline);
 
+  /** A caller with queued images. */
+  private static final class Caller extends Turns.Flow {
+    final Object key;
+
+    // Mutable state
+    final Turns<QueuedRequest> requests = new Turns<>();
+    int images;
+
+    /** The sum of {@link QueuedRequest#remaining} over its requests with queued images. */
+    long outstanding;
+
+    Caller(Object key) {
+      this.key = key;
+    }
+  }
+
   // Mutable state
-  private final Set<QueuedRequest> newRequests = new LinkedHashSet<>();
-  private final Set<QueuedRequest> oldRequests = new LinkedHashSet<>();
+  private final Map<Object, Caller> byKey = new HashMap<>();
+  private final Turns<Caller> callers = new Turns<>();
   private final NavigableSet<QueuedRequest> deadlines = new TreeSet<>(BY_DEADLINE);
+  private int requests;
   private int images;
 
-  /** The sum of {@link QueuedRequest#remaining} over requests with queued images. */
+  /** The sum of {@link Caller#outstanding}. */
   private long outstanding;
 
   private long nonEmptySince;
-
-  /** How many more images new requests got than old ones since both lists have requests. */
-  private int balance;
 
   /** Images that are queued. */
   int images() {
@@ -55,18 +65,23 @@ final class FairQueue {
 
   /** Requests with images that are queued. */
   int requests() {
-    return newRequests.size() + oldRequests.size();
+    return requests;
   }
 
   /**
-   * Estimates how many images of other requests run before a new request's last one: the first
-   * turns of the new requests and as many images of old ones, and then from each request no more
-   * than the new one has beyond its first turn.
+   * Estimates how many images of other requests run before the last one of a new request: those of
+   * its caller, and what other callers get meanwhile.
    */
-  double imagesAhead(long requested, Priority priority) {
-    double firstTurns = 2.0 * newRequests.size() * Priority.NORMAL.quantum;
-    double fairShares = (double) requests() * Math.max(0, requested - priority.quantum);
-    return Math.min((double) outstanding, Math.min(images, firstTurns) + fairShares);
+  double imagesAhead(Object key, long requested, Priority priority) {
+    Caller caller = byKey.get(key);
+    if (caller == null) {
+      return callers.imagesAhead((double) requested, priority, images, outstanding);
+    }
+    double own =
+        caller.requests.imagesAhead(
+            (double) requested, priority, caller.images, caller.outstanding);
+    double others = (callers.flows() - 1) * (own + requested);
+    return own + Math.min((double) (outstanding - caller.outstanding), others);
   }
 
   /** Since when the queue has not been empty. */
@@ -78,20 +93,25 @@ final class FairQueue {
     if (images == 0) {
       nonEmptySince = now;
     }
+    Caller caller = byKey.computeIfAbsent(request.caller, Caller::new);
+    if (caller.images == 0) {
+      // A stream whose next chunk comes late stays old, and so does its caller.
+      caller.hasRun = request.hasRun;
+      callers.add(caller);
+    }
     if (request.queued == 0) {
-      (request.hasRun ? oldRequests : newRequests).add(request);
+      requests++;
+      caller.requests.add(request);
       if (request.hasDeadline) {
         deadlines.add(request);
       }
+    } else {
+      count(caller, 0, -request.remaining);
     }
     request.tasks.add(task);
-    if (request.queued > 0) {
-      outstanding -= request.remaining;
-    }
     request.queued += task.count;
     request.remaining = Math.max(request.remaining, request.queued);
-    outstanding += request.remaining;
-    images += task.count;
+    count(caller, task.count, request.remaining);
   }
 
   /** Removes what is left of a task; returns how many images that was. */
@@ -100,19 +120,18 @@ final class FairQueue {
       return 0;
     }
     int left = task.count - task.taken;
-    images -= left;
-    outstanding -= left;
-    request.queued -= left;
-    request.remaining -= left;
-    removeIfEmpty(request);
+    Caller caller = caller(request);
+    reduce(caller, request, left);
+    removeIfEmpty(caller, request);
     return left;
   }
 
   /** The tasks with images that are queued. */
   List<ImageTask> tasks() {
     List<ImageTask> tasks = new ArrayList<>();
-    newRequests.forEach(request -> tasks.addAll(request.tasks));
-    oldRequests.forEach(request -> tasks.addAll(request.tasks));
+    byKey
+        .values()
+        .forEach(caller -> caller.requests.forEach(request -> tasks.addAll(request.tasks)));
     return tasks;
   }
 
@@ -138,13 +157,7 @@ final class FairQueue {
     List<QueuedRequest> granted = new ArrayList<>();
     int left = Math.min(size, images);
     while (left > 0) {
-      QueuedRequest urgent = urgent(now, nanosPerImage);
-      boolean contended = !oldRequests.isEmpty() && (urgent != null || !newRequests.isEmpty());
-      boolean takeNew = oldRequests.isEmpty() || (contended && balance <= 0);
-      QueuedRequest request = next(takeNew, urgent);
-      int taken = grantTurn(request, left, granted);
-      balance = contended ? balance + (takeNew ? taken : -taken) : 0;
-      left -= taken;
+      left -= grantTurn(urgent(now, nanosPerImage), left, granted);
     }
     List<BatchSlice> batch = new ArrayList<>(granted.size());
     for (QueuedRequest request : granted) {
@@ -153,56 +166,68 @@ final class FairQueue {
     return batch;
   }
 
-  private QueuedRequest next(boolean takeNew, @Nullable QueuedRequest urgent) {
-    if (takeNew && urgent != null) {
-      return urgent;
-    }
-    return (takeNew ? newRequests : oldRequests).iterator().next();
-  }
-
   /** The request with the earliest deadline, if it would miss that at its fair share. */
   private @Nullable QueuedRequest urgent(long now, double nanosPerImage) {
     if (deadlines.isEmpty()) {
       return null;
     }
     QueuedRequest first = deadlines.first();
-    double needed =
-        Math.min((double) outstanding, (double) requests() * first.remaining) * nanosPerImage;
+    Caller caller = caller(first);
+    double ofCaller =
+        Math.min((double) caller.outstanding, (double) caller.requests.flows() * first.remaining);
+    double needed = Math.min((double) outstanding, callers.flows() * ofCaller) * nanosPerImage;
     return first.deadline - now < needed ? first : null;
   }
 
   /** Grants a request its turn, or what fits into the batch; returns how many images that is. */
-  private int grantTurn(QueuedRequest request, int room, List<QueuedRequest> granted) {
-    if (request.deficit == 0) {
-      request.deficit = requests() == 1 ? room : request.priority.quantum;
-    }
-    int taken = Math.min(request.deficit, Math.min(request.queued, room));
+  private int grantTurn(@Nullable QueuedRequest urgent, int room, List<QueuedRequest> granted) {
+    Caller urgentCaller = urgent == null ? null : caller(urgent);
+    Caller caller = callers.next(urgentCaller);
+    QueuedRequest urgentOfCaller = caller == urgentCaller ? urgent : null;
+    QueuedRequest request = caller.requests.next(urgentOfCaller);
+    int quantum = request.priority.quantum;
+    Turns.begin(caller, callers.flows() == 1 ? room : quantum);
+    Turns.begin(request, caller.requests.flows() == 1 ? caller.deficit : quantum);
+    int turn = Math.min(caller.deficit, request.deficit);
+    int taken = Math.min(turn, Math.min(request.queued, room));
+    callers.grant(caller, taken, urgentCaller);
+    caller.requests.grant(request, taken, urgentOfCaller);
     if (request.granted == 0) {
       granted.add(request);
     }
     request.granted += taken;
-    request.queued -= taken;
-    request.remaining -= taken;
-    request.deficit -= taken;
-    request.hasRun = true;
-    images -= taken;
-    outstanding -= taken;
-    if (request.deficit == 0) {
-      newRequests.remove(request);
-      oldRequests.remove(request);
-      oldRequests.add(request);
-    }
-    removeIfEmpty(request);
+    reduce(caller, request, taken);
+    removeIfEmpty(caller, request);
     return taken;
   }
 
-  private void removeIfEmpty(QueuedRequest request) {
+  private Caller caller(QueuedRequest request) {
+    return Objects.requireNonNull(byKey.get(request.caller));
+  }
+
+  private void reduce(Caller caller, QueuedRequest request, int left) {
+    request.queued -= left;
+    request.remaining -= left;
+    count(caller, -left, -left);
+  }
+
+  private void count(Caller caller, int queued, long toCome) {
+    caller.images += queued;
+    caller.outstanding += toCome;
+    images += queued;
+    outstanding += toCome;
+  }
+
+  private void removeIfEmpty(Caller caller, QueuedRequest request) {
     if (request.queued == 0) {
-      outstanding -= request.remaining;
-      newRequests.remove(request);
-      oldRequests.remove(request);
+      requests--;
+      count(caller, 0, -request.remaining);
+      caller.requests.remove(request);
       deadlines.remove(request);
-      request.deficit = 0;
+    }
+    if (caller.images == 0) {
+      callers.remove(caller);
+      byKey.remove(caller.key);
     }
   }
 

@@ -4,11 +4,12 @@ import java.util.ArrayDeque;
 import java.util.Deque;
 
 /**
- * A caller's request as {@link FairQueue} sees it: the flow that gets a fair share. Its images come
- * in one task or, for a stream, in one task after the other.
+ * A caller's request as {@link FairQueue} sees it. Its images come in one task or, for a stream, in
+ * one task after the other.
  */
-public final class QueuedRequest {
+public final class QueuedRequest extends Turns.Flow {
 
+  final Object caller;
   final Priority priority;
   final boolean hasDeadline;
   final long deadline;
@@ -26,23 +27,25 @@ public final class QueuedRequest {
   /** Admitted images that no batch has taken: those queued and, for a stream, those to come. */
   long remaining;
 
-  /** Images that are left of the current turn; 0: the next turn has not begun. */
-  int deficit;
-
   /** Images of the batch that is being formed. */
   int granted;
-
-  /** Whether a batch has taken any of its images. */
-  boolean hasRun;
 
   /**
    * A request that has queued nothing yet.
    *
+   * @param caller equal for requests of one caller
    * @param deadline on the scheduler's clock; without {@code hasDeadline} it is ignored
    * @param number ascending; orders requests that have the same deadline
    * @param images of the whole request
    */
-  QueuedRequest(Priority priority, boolean hasDeadline, long deadline, long number, long images) {
+  QueuedRequest(
+      Object caller,
+      Priority priority,
+      boolean hasDeadline,
+      long deadline,
+      long number,
+      long images) {
+    this.caller = caller;
     this.priority = priority;
     this.hasDeadline = hasDeadline;
     this.deadline = deadline;

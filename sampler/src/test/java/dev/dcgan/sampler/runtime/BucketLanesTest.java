@@ -171,7 +171,7 @@ class BucketLanesTest {
             System::nanoTime);
     CompletableFuture<Images> future =
         scheduler.submit(
-            scheduler.admit(21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+            scheduler.admit("caller", 21, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
             z,
             Network.NO_LABELS,
             Output.PIXELS,

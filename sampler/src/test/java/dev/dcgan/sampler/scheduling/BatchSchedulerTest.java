@@ -188,14 +188,14 @@ class BatchSchedulerTest {
   @Test
   void requestThatCannotMeetItsDeadline_isRejectedAtOnce() throws Exception {
     // The profile says 1 us for a batch of any size: 0.24 ns per image, but at least one run.
-    assertThatThrownBy(() -> scheduler.admit(1, 1, Priority.NORMAL, 999))
+    assertThatThrownBy(() -> scheduler.admit("caller", 1, 1, Priority.NORMAL, 999))
         .isInstanceOf(TooLateException.class)
         .hasMessageContainingAll("1 images", "about 1 ms", "0 images queued", "0 ms are left");
-    assertThat(scheduler.admit(1, 1, Priority.NORMAL, 1000)).isNotNull();
-    assertThatThrownBy(() -> scheduler.admit(1_000_000, 1, Priority.NORMAL, 200_000))
+    assertThat(scheduler.admit("caller", 1, 1, Priority.NORMAL, 1000)).isNotNull();
+    assertThatThrownBy(() -> scheduler.admit("caller", 1_000_000, 1, Priority.NORMAL, 200_000))
         .as("4 images a microsecond")
         .isInstanceOf(TooLateException.class);
-    assertThat(scheduler.admit(1_000_000, 1, Priority.NORMAL, 250_000_000)).isNotNull();
+    assertThat(scheduler.admit("caller", 1_000_000, 1, Priority.NORMAL, 250_000_000)).isNotNull();
   }
 
   @Test
@@ -203,7 +203,7 @@ class BatchSchedulerTest {
     CompletableFuture<Images> running = occupy();
     CompletableFuture<Images> late =
         scheduler.submit(
-            scheduler.admit(2, 1, Priority.NORMAL, 1_000_000),
+            scheduler.admit("caller", 2, 1, Priority.NORMAL, 1_000_000),
             latents(2, 0),
             Network.NO_LABELS,
             Output.PIXELS,
@@ -311,6 +311,27 @@ class BatchSchedulerTest {
   }
 
   @Test
+  void callerWithOneRequest_doesNotWaitForAllOfACallerWithTen() throws Exception {
+    CompletableFuture<Images> running = occupy();
+    List<CompletableFuture<Images>> tasks = new ArrayList<>();
+    for (String caller : List.of("ten", "ten", "ten", "ten", "ten", "ten", "ten", "ten", "one")) {
+      tasks.add(
+          scheduler.submit(
+              scheduler.admit(caller, 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+              latents(1, 7),
+              Network.NO_LABELS,
+              Output.PIXELS,
+              Runnable::run));
+    }
+    network.permit(3); // The image that runs, and two batches of four.
+    assertThat(get(tasks.get(8)).count()).isEqualTo(1);
+    assertThat(get(running).count()).isEqualTo(1);
+    assertThat(tasks.get(7)).isNotDone();
+    network.permit(10);
+    assertThat(get(tasks.get(7)).count()).isEqualTo(1);
+  }
+
+  @Test
   void manyRequests_ofOneImage_shareLargerBatches() throws Exception {
     GatedNetwork other = new GatedNetwork(LATENT, BYTES);
     QueueWatch sizes = new QueueWatch();
@@ -363,7 +384,7 @@ class BatchSchedulerTest {
 
   private static QueuedRequest anyRequest(BatchScheduler scheduler) {
     try {
-      return scheduler.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+      return scheduler.admit("caller", 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
     } catch (TooLateException | QueueFullException e) {
       throw new AssertionError("without a deadline", e);
     }

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.Test;
 
 class FairQueueTest {
 
+  private static final String CALLER = "caller";
   private static final int LATENT = 2;
   private static final double NANOS_PER_IMAGE = 10;
   private static final List<Priority> PRIORITIES = List.of(Priority.values());
@@ -105,6 +106,75 @@ class FairQueueTest {
   }
 
   @Test
+  void callers_getEqualShares_howeverManyRequestsTheyHave() {
+    for (int i = 0; i < 10; i++) {
+      add(10_000, "many");
+    }
+    add(10_000, "one");
+    assertThat(imagesOf("one", 100)).isBetween(396, 404);
+  }
+
+  @Test
+  void callerThatFloodsWithSmallRequests_getsOneShare() {
+    add(10_000, "a");
+    add(10_000, "b");
+    int a = 0;
+    for (int i = 0; i < 150; i++) {
+      for (int k = 0; k < 20; k++) {
+        add(1, "flood");
+      }
+      a += imagesOf("a", 1);
+    }
+    assertThat(a).isBetween(396, 404);
+  }
+
+  @Test
+  void requestsOfACaller_shareItsTurn() {
+    ImageTask single = add(1, "a");
+    ImageTask large = add(100, "a");
+    ImageTask other = add(100, "b");
+    assertThat(take(8))
+        .containsExactly(
+            new BatchSlice(single, 0, 1), new BatchSlice(large, 0, 3), new BatchSlice(other, 0, 4));
+    assertThat(take(4))
+        .as("the turn of the large one, and what is left of its caller's")
+        .containsExactly(new BatchSlice(large, 3, 4));
+  }
+
+  @Test
+  void newCaller_joinsTheNextBatch_beforeTheRequestsOfOthers() {
+    for (int i = 0; i < 10; i++) {
+      add(1000, "many");
+      add(1000, "caller " + i);
+    }
+    take(100); // All callers have had their first turn.
+    ImageTask single = add(1, "new");
+    assertThat(take(8).get(0)).isEqualTo(new BatchSlice(single, 0, 1));
+  }
+
+  @Test
+  void nextChunkOfAStream_makesItsCallerNotNew() {
+    QueuedRequest stream = request("stream", 1000);
+    add(4, stream);
+    ImageTask large = add(1000, "b");
+    take(8);
+    ImageTask next = add(8, stream);
+    assertThat(take(8)).containsExactly(new BatchSlice(large, 4, 4), new BatchSlice(next, 0, 4));
+  }
+
+  @Test
+  void imagesAhead_countsOtherCallers_byTheirShare() {
+    for (int i = 0; i < 10; i++) {
+      add(10_000, "many");
+    }
+    add(10_000, "other");
+    take(200);
+    assertThat(queue.imagesAhead("new", 104, Priority.NORMAL)).isEqualTo(200);
+    assertThat(queue.imagesAhead("other", 104, Priority.NORMAL)).isEqualTo(304);
+    assertThat(queue.imagesAhead("many", 104, Priority.NORMAL)).isEqualTo(2104);
+  }
+
+  @Test
   void tightDeadline_goesFirst_andOneThatIsFarAwayDoesNot() {
     add(4);
     add(4);
@@ -127,7 +197,7 @@ class FairQueueTest {
   @Test
   void deadlineAcrossTheClocksWrap_isStillAhead() {
     QueuedRequest request =
-        new QueuedRequest(Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
+        new QueuedRequest(CALLER, Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
     ImageTask task = task(4);
     queue.add(request, task, Long.MAX_VALUE - 100);
     assertThat(queue.removeExpired(Long.MAX_VALUE - 50)).isEmpty();
@@ -194,24 +264,29 @@ class FairQueueTest {
       add(10_000);
     }
     take(200);
-    assertThat(queue.imagesAhead(1, Priority.NORMAL)).isZero();
-    assertThat(queue.imagesAhead(104, Priority.NORMAL)).isEqualTo(1000);
-    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).as("all there is").isEqualTo(99_800);
+    assertThat(queue.imagesAhead(CALLER, 1, Priority.NORMAL)).isZero();
+    assertThat(queue.imagesAhead(CALLER, 104, Priority.NORMAL)).isEqualTo(1000);
+    assertThat(queue.imagesAhead(CALLER, 1_000_000, Priority.NORMAL))
+        .as("all there is")
+        .isEqualTo(99_800);
     add(1);
-    assertThat(queue.imagesAhead(1, Priority.NORMAL)).isEqualTo(8);
+    assertThat(queue.imagesAhead(CALLER, 1, Priority.NORMAL)).isEqualTo(8);
   }
 
   @Test
   void imagesAhead_countsWhatAStreamHasNotQueuedYet() {
-    QueuedRequest stream = new QueuedRequest(Priority.NORMAL, false, 0, requests++, 100_000);
+    QueuedRequest stream =
+        new QueuedRequest(CALLER, Priority.NORMAL, false, 0, requests++, 100_000);
     add(256, stream);
-    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isEqualTo(100_000);
+    assertThat(queue.imagesAhead(CALLER, 1_000_000, Priority.NORMAL)).isEqualTo(100_000);
     take(256);
-    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).as("nothing waits now").isZero();
+    assertThat(queue.imagesAhead(CALLER, 1_000_000, Priority.NORMAL))
+        .as("nothing waits now")
+        .isZero();
     ImageTask next = add(256, stream);
-    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isEqualTo(99_744);
+    assertThat(queue.imagesAhead(CALLER, 1_000_000, Priority.NORMAL)).isEqualTo(99_744);
     remove(next);
-    assertThat(queue.imagesAhead(1_000_000, Priority.NORMAL)).isZero();
+    assertThat(queue.imagesAhead(CALLER, 1_000_000, Priority.NORMAL)).isZero();
   }
 
   @Test
@@ -221,8 +296,9 @@ class FairQueueTest {
     Map<ImageTask, Integer> taken = new HashMap<>();
     Map<ImageTask, Integer> removed = new HashMap<>();
     for (int i = 0; i < 20_000; i++) {
-      switch (random.nextInt(4)) {
+      switch (random.nextInt(5)) {
         case 0 -> tasks.add(add(1 + random.nextInt(50), PRIORITIES.get(random.nextInt(3))));
+        case 4 -> tasks.add(add(1 + random.nextInt(10), "caller " + random.nextInt(9)));
         case 1 -> tasks.add(add(1 + random.nextInt(50), i + random.nextInt(200)));
         case 2 ->
             queue
@@ -255,16 +331,36 @@ class FairQueueTest {
     return queue.take(room, 0, NANOS_PER_IMAGE);
   }
 
+  /** How many images of a caller are in so many batches. */
+  private int imagesOf(String caller, int batches) {
+    int images = 0;
+    for (int i = 0; i < batches; i++) {
+      for (BatchSlice slice : take(8)) {
+        images += requestOf(slice.task()).caller.equals(caller) ? slice.count() : 0;
+      }
+    }
+    return images;
+  }
+
   private ImageTask add(int count) {
     return add(count, Priority.NORMAL);
   }
 
+  private ImageTask add(int count, String caller) {
+    return add(count, request(caller, count));
+  }
+
+  private QueuedRequest request(String caller, int count) {
+    return new QueuedRequest(caller, Priority.NORMAL, false, 0, requests++, count);
+  }
+
   private ImageTask add(int count, Priority priority) {
-    return add(count, new QueuedRequest(priority, false, 0, requests++, count));
+    return add(count, new QueuedRequest(CALLER, priority, false, 0, requests++, count));
   }
 
   private ImageTask add(int count, long deadline) {
-    return add(count, new QueuedRequest(Priority.NORMAL, true, deadline, requests++, count));
+    return add(
+        count, new QueuedRequest(CALLER, Priority.NORMAL, true, deadline, requests++, count));
   }
 
   private ImageTask add(int count, QueuedRequest request) {

@@ -239,7 +239,7 @@ class RunGuardTest {
 
   private static CompletableFuture<Images> submit(BatchScheduler scheduler) throws Exception {
     return scheduler.submit(
-        scheduler.admit(1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
+        scheduler.admit("caller", 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE),
         new float[LATENT],
         Network.NO_LABELS,
         Output.PIXELS,
