@@ -146,7 +146,7 @@ public final class AccessControl implements AutoCloseable {
   }
 
   /**
-   * Who makes the current gRPC call.
+   * Who makes the current gRPC call, or the HTTP request that the current thread serves.
    *
    * @return empty roles are never returned: where none are enforced, everyone has all
    */
@@ -155,12 +155,20 @@ public final class AccessControl implements AutoCloseable {
     return caller == null ? Caller.anonymous("") : caller;
   }
 
-  /** Stands for the caller of the current gRPC call: equal for calls of one caller. */
+  /**
+   * Stands for the caller of the current call, over gRPC or HTTP: equal for calls of one caller,
+   * also if some are over gRPC and others over HTTP.
+   */
   public static String callerKey() {
     Caller caller = CALLER.get();
     return caller != null && caller.authenticated()
         ? caller.name()
         : CallConnection.current().address();
+  }
+
+  /** A context in which a request over HTTP is served. */
+  static Context contextOf(Caller caller, ClientConnection connection) {
+    return CallConnection.with(Context.current(), connection).withValue(CALLER, caller);
   }
 
   /** The verified certificate of a TLS session; null: there is none. */

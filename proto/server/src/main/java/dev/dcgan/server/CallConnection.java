@@ -10,7 +10,10 @@ import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import java.net.SocketAddress;
 
-/** Identifies the connection of a call, so that limits can be applied per connection. */
+/**
+ * Identifies the connection of a call, so that limits can be applied per connection: of a gRPC
+ * call, and of a request over HTTP while its page serves it.
+ */
 public final class CallConnection {
 
   private static final Context.Key<ClientConnection> CURRENT =
@@ -22,6 +25,11 @@ public final class CallConnection {
   public static ClientConnection current() {
     CallStream stream = CallStream.current();
     return stream == null ? CURRENT.get() : stream.connection();
+  }
+
+  /** A context whose current connection is the given one. */
+  static Context with(Context context, ClientConnection connection) {
+    return context.withValue(CURRENT, connection);
   }
 
   /**
@@ -49,8 +57,7 @@ public final class CallConnection {
       // With the port: it differs for each connection.
       SocketAddress peer = call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR);
       ClientConnection connection = ClientConnection.of(String.valueOf(peer), peer);
-      return Contexts.interceptCall(
-          Context.current().withValue(CURRENT, connection), call, headers, next);
+      return Contexts.interceptCall(with(Context.current(), connection), call, headers, next);
     }
   }
 }

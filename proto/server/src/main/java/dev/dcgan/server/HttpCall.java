@@ -159,19 +159,9 @@ public final class HttpCall {
     return request.headers().getAll(name);
   }
 
-  /** Who sent the request. */
-  public Caller caller() {
-    return caller;
-  }
-
   /** Set by the router, before the page is asked. */
   void setCaller(Caller caller) {
     this.caller = caller;
-  }
-
-  /** Stands for the caller: equal for requests of one caller. */
-  public Object callerKey() {
-    return caller.authenticated() ? caller.name() : connection().address();
   }
 
   /** What is known of the caller. */

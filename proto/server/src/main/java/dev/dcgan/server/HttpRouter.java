@@ -3,6 +3,7 @@ package dev.dcgan.server;
 import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.access.AccessRules;
 import dev.dcgan.server.access.Role;
+import io.grpc.Context;
 import io.grpc.StatusRuntimeException;
 import io.netty.handler.codec.http.HttpMethod;
 import io.netty.handler.codec.http.HttpRequest;
@@ -247,9 +248,12 @@ final class HttpRouter {
       return;
     }
     call.setCaller(admission.caller());
+    Context context = AccessControl.contextOf(admission.caller(), call.connection());
+    Context before = context.attach();
     try {
       page.serve(call);
     } finally {
+      context.detach(before);
       if (call.isStreaming()) {
         call.whenClosed(admission::close);
       } else {

@@ -13,6 +13,7 @@ import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.models.NotServedException;
 import dev.dcgan.sampler.models.ServedVersion;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateResponse;
@@ -132,7 +133,12 @@ public final class ImageHandler implements HttpPage {
         PendingResponse<Reserved<ImageResult<GenerateResponse>>> pending =
             images.generate(
                 new RequestContext(
-                    call.connection(), call.callerKey(), true, deadline, workers, Context.root()),
+                    call.connection(),
+                    AccessControl.callerKey(),
+                    true,
+                    deadline,
+                    workers,
+                    Context.root()),
                 version,
                 request,
                 ENCODING);

@@ -10,6 +10,7 @@ import dev.dcgan.sampler.core.PendingResponse;
 import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.core.ResponseBudget;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateRequest;
@@ -98,7 +99,7 @@ public final class ModelHandler {
   /** Reading a manifest takes milliseconds: there is no deadline. */
   private static RequestContext context(HttpCall call) {
     return new RequestContext(
-        call.connection(), call.callerKey(), false, 0, Runnable::run, Context.root());
+        call.connection(), AccessControl.callerKey(), false, 0, Runnable::run, Context.root());
   }
 
   private <T extends MessageOrBuilder> void respond(

@@ -7,6 +7,7 @@ import dev.dcgan.server.GrpcLimitsOptions;
 import dev.dcgan.server.LogOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
+import dev.dcgan.server.SizeConverter;
 import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
 import dev.dcgan.trainer.config.ResourceEstimate;
@@ -136,7 +137,8 @@ public final class ServeCommand implements Settings.Command {
       names = "--max-queued-per-caller",
       paramLabel = "N",
       description =
-          "Maximum number of queued runs of one caller, known by its address. Default: no limit")
+          "Maximum number of queued runs of one caller (token, certificate or else address)."
+              + " Default: no limit")
   private @Nullable Integer maxQueuedPerCaller;
 
   @Option(
@@ -144,6 +146,15 @@ public final class ServeCommand implements Settings.Command {
       paramLabel = "N",
       description = "Maximum number of runs that one caller starts in 24 hours. Default: no limit")
   private @Nullable Integer maxRunsPerDay;
+
+  @Option(
+      names = "--max-disk-per-caller",
+      paramLabel = "SIZE",
+      converter = SizeConverter.class,
+      description =
+          "Disk, such as 20GiB, that the runs of one caller use before it may start no more."
+              + " Default: no limit")
+  private @Nullable Long maxDiskPerCaller;
 
   @Option(
       names = "--keep-runs",
@@ -256,6 +267,9 @@ public final class ServeCommand implements Settings.Command {
                     maxAttempts,
                     optional(maxQueuedPerCaller),
                     optional(maxRunsPerDay),
+                    maxDiskPerCaller == null
+                        ? OptionalLong.empty()
+                        : OptionalLong.of(maxDiskPerCaller),
                     optional(keepRuns),
                     optional(keepDays),
                     ResourceEstimate.physicalMemory(),

@@ -8,18 +8,24 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
+import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
+import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
 import java.time.format.DateTimeFormatter;
 import java.util.ArrayList;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
+import java.util.function.Predicate;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -280,6 +286,64 @@ public final class RunStore {
     }
     RunDirectory folder = new RunDirectory(root.resolve(id));
     return folder.exists() ? Optional.of(folder) : Optional.empty();
+  }
+
+  /**
+   * The size of all files of some runs. A file that several of them have, as a checkpoint that
+   * another run continues, counts once. Files that disappear meanwhile, and runs that cannot be
+   * read, do not count.
+   */
+  public long bytesOf(Predicate<Run> some) throws IOException {
+    FileSizes sizes = new FileSizes();
+    for (RunDirectory folder : list()) {
+      if (isOneOf(some, folder)) {
+        Files.walkFileTree(folder.path(), sizes);
+      }
+    }
+    return sizes.bytes;
+  }
+
+  private static boolean isOneOf(Predicate<Run> some, RunDirectory folder) {
+    try {
+      return some.test(folder.read());
+    } catch (IOException e) {
+      log.debug("the size of run {} is not known", folder.id(), e);
+      return false;
+    }
+  }
+
+  private static final class FileSizes extends SimpleFileVisitor<Path> {
+
+    // Mutable state
+    private final Set<Object> counted = new HashSet<>();
+    private long bytes;
+
+    @Override
+    public FileVisitResult visitFile(Path file, BasicFileAttributes attributes) {
+      Object key = attributes.fileKey();
+      if (key == null || counted.add(key)) {
+        bytes += attributes.size();
+      }
+      return FileVisitResult.CONTINUE;
+    }
+
+    @Override
+    public FileVisitResult visitFileFailed(Path file, IOException e) throws IOException {
+      return continueIfGone(e);
+    }
+
+    @Override
+    public FileVisitResult postVisitDirectory(Path folder, @Nullable IOException e)
+        throws IOException {
+      return e == null ? FileVisitResult.CONTINUE : continueIfGone(e);
+    }
+
+    private static FileVisitResult continueIfGone(IOException e) throws IOException {
+      if (e instanceof NoSuchFileException) {
+        return FileVisitResult.CONTINUE;
+      }
+      throw e;
+    }
   }
 
   /** All runs, newest first. */

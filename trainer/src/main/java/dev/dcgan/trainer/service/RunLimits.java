@@ -23,6 +23,8 @@ import java.util.OptionalLong;
  *     is FAILED
  * @param maxQueuedPerCaller queued runs of one caller; empty: no limit
  * @param maxRunsPerDay that one caller starts within 24 hours; empty: no limit
+ * @param maxDiskPerCaller bytes that the folders of one caller's runs use, after which it starts no
+ *     more; empty: no limit
  * @param keepRuns the newest ended runs that are kept; empty: all
  * @param keepDays the days that an ended run is kept; empty: for ever
  * @param hostMemory of this process, bytes; empty: unknown
@@ -36,6 +38,7 @@ public record RunLimits(
     int maxAttempts,
     OptionalInt maxQueuedPerCaller,
     OptionalInt maxRunsPerDay,
+    OptionalLong maxDiskPerCaller,
     OptionalInt keepRuns,
     OptionalInt keepDays,
     OptionalLong hostMemory,
@@ -51,6 +54,7 @@ public record RunLimits(
           3,
           OptionalInt.empty(),
           OptionalInt.empty(),
+          OptionalLong.empty(),
           OptionalInt.empty(),
           OptionalInt.empty(),
           OptionalLong.empty(),

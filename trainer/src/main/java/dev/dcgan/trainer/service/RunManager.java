@@ -9,6 +9,7 @@ import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.ConfigViolation;
 import dev.dcgan.trainer.config.InvalidConfigException;
+import dev.dcgan.trainer.config.ResourceEstimate;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RequestException;
@@ -43,6 +44,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.OptionalLong;
 import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ConcurrentHashMap;
@@ -192,11 +194,15 @@ final class RunManager implements RunSource {
       // Not under the lock, because listing a large folder takes long.
       here = TrainingInputs.withPreset(here, Path.of(""), store.cache());
     }
-    return start(requestId, requested, here, ofConfig);
+    return start(requestId, requested, here, ofConfig, diskOfCaller());
   }
 
   private synchronized Run start(
-      String requestId, RunConfig requested, RunConfig here, List<ConfigViolation> ofConfig)
+      String requestId,
+      RunConfig requested,
+      RunConfig here,
+      List<ConfigViolation> ofConfig,
+      long disk)
       throws RequestException, InvalidConfigException, IOException {
     Optional<Run> earlier = earlier(requestId, "", requested);
     if (earlier.isPresent()) {
@@ -216,7 +222,7 @@ final class RunManager implements RunSource {
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
-    requireRoom();
+    requireRoom(disk);
     return enqueue(
         Run.newBuilder()
             .setRequestId(requestId)
@@ -226,8 +232,20 @@ final class RunManager implements RunSource {
         initial);
   }
 
-  /** Requires that the queue has room, and that the caller's quota is not used up. */
-  @GuardedBy("this") private void requireRoom() throws RequestException {
+  /** The bytes of the runs of the caller; not under the lock, because there may be many files. */
+  private long diskOfCaller() throws IOException {
+    String caller = AccessControl.callerKey();
+    return limits.maxDiskPerCaller().isEmpty()
+        ? 0
+        : store.bytesOf(run -> run.getByService() && run.getCaller().equals(caller));
+  }
+
+  /**
+   * Requires that the queue has room, and that the caller's quotas are not used up.
+   *
+   * @param disk that the runs of the caller use, bytes
+   */
+  @GuardedBy("this") private void requireRoom(long disk) throws RequestException {
     scheduler.requireRoom();
     String caller = AccessControl.callerKey();
     OptionalInt maxQueued = limits.maxQueuedPerCaller();
@@ -244,6 +262,14 @@ final class RunManager implements RunSource {
           Why.FULL,
           "this caller (%s) has started %d runs within 24 hours of at most %d; try again later"
               .formatted(caller, today, limits.maxRunsPerDay().getAsInt()));
+    }
+    OptionalLong maxDisk = limits.maxDiskPerCaller();
+    if (maxDisk.isPresent() && disk >= maxDisk.getAsLong()) {
+      throw new RequestException(
+          Why.FULL,
+          "the runs of this caller (%s) use %s of disk of at most %s; have ended runs removed, as --keep-runs and --keep-days do"
+              .formatted(
+                  caller, ResourceEstimate.size(disk), ResourceEstimate.size(maxDisk.getAsLong())));
     }
   }
 
@@ -493,13 +519,14 @@ final class RunManager implements RunSource {
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
+    long disk = diskOfCaller();
     synchronized (this) {
       // Another call with this id may have been served meanwhile.
       Optional<Run> earlier = earlier(requestId, id, requested.build());
       if (earlier.isPresent()) {
         return earlier.get();
       }
-      requireRoom();
+      requireRoom(disk);
       Run.Builder draft =
           Run.newBuilder().setRequestId(requestId).setRequestedConfig(requested).setResumedFrom(id);
       if (from.isPresent()) {

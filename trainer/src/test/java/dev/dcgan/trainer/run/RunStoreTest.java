@@ -73,4 +73,22 @@ class RunStoreTest {
     assertThat(run.read().getConfig().getSeed()).isEqualTo(3);
     assertThat(store.find("sweep-4")).isEmpty();
   }
+
+  @Test
+  void bytes_countAFileOfSeveralRunsOnce() throws Exception {
+    RunDirectory first = store.create(DRAFT);
+    long empty = store.bytesOf(run -> true);
+    Path checkpoint =
+        Files.write(first.checkpoints().resolve("step-00000001.safetensors"), new byte[1000]);
+    assertThat(store.bytesOf(run -> true)).isEqualTo(empty + 1000);
+
+    RunDirectory second = store.create(DRAFT, checkpoint);
+    Files.writeString(second.path().resolve("run.json"), "damaged");
+
+    assertThat(store.bytesOf(run -> true)).as("without the damaged one").isEqualTo(empty + 1000);
+    second.write(first.read());
+    assertThat(store.bytesOf(run -> true))
+        .isEqualTo(empty + 1000 + Files.size(second.path().resolve("run.json")));
+    assertThat(store.bytesOf(run -> run.getId().equals(first.id()))).isEqualTo(empty + 1000);
+  }
 }

@@ -98,6 +98,13 @@ class DashboardHttpTest {
   }
 
   @Test
+  void run_hasTheAddressOfItsCaller() throws Exception {
+    String id = startRun("{}");
+    assertThat(struct(get("/v1/runs/" + id)).getFieldsOrThrow("caller").getStringValue())
+        .isEqualTo("127.0.0.1");
+  }
+
+  @Test
   void json_namesNoFolderOfThisMachine() throws Exception {
     Files.createDirectories(folder.resolve("faces"));
     String id = startRun("{\"data\":\"faces\",\"preset\":\"paper64\"}");

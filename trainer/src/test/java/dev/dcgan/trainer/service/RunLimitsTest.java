@@ -99,6 +99,7 @@ class RunLimitsTest {
         3,
         OptionalInt.empty(),
         OptionalInt.empty(),
+        OptionalLong.empty(),
         OptionalInt.empty(),
         OptionalInt.empty(),
         OptionalLong.of(host),

@@ -605,6 +605,7 @@ class RunManagerTest {
             3,
             OptionalInt.of(1),
             OptionalInt.of(2),
+            OptionalLong.empty(),
             OptionalInt.empty(),
             OptionalInt.empty(),
             OptionalLong.empty(),
@@ -625,6 +626,39 @@ class RunManagerTest {
   }
 
   @Test
+  void diskQuota_countsTheRunsOfTheCaller_untilTheyAreRemoved() throws Exception {
+    long limit = 1 << 20;
+    restart(
+        new RunLimits(
+            100,
+            100_000,
+            256,
+            1024,
+            3,
+            OptionalInt.empty(),
+            OptionalInt.empty(),
+            OptionalLong.of(limit),
+            OptionalInt.empty(),
+            OptionalInt.empty(),
+            OptionalLong.empty(),
+            OptionalLong.empty()));
+    Run large = runs.start("", config(1));
+    Files.write(service.folder(large).samples(1), new byte[(int) limit]);
+    trainer.next().fail("diverged");
+    service.awaitEnd(large.getId());
+
+    assertThat(refusal(() -> runs.start("", config(1))))
+        .returns(Why.FULL, RequestException::why)
+        .hasMessageContainingAll("use 1.0 MiB", "at most 1.0 MiB", "--keep-runs");
+    assertThat(refusal(() -> join(runs.resume("", large.getId(), OptionalInt.empty()))))
+        .returns(Why.FULL, RequestException::why);
+    Run ofAnother = service.folder(large).read().toBuilder().setCaller("another").build();
+    service.folder(large).write(ofAnother);
+    Run small = runs.start("", config(1));
+    assertThat(trainer.next().id()).isEqualTo(small.getId());
+  }
+
+  @Test
   void retention_removesEndedRunsOnly_andNotWhatIsWatched() throws Exception {
     restart(
         new RunLimits(
@@ -635,6 +669,7 @@ class RunManagerTest {
             3,
             OptionalInt.empty(),
             OptionalInt.empty(),
+            OptionalLong.empty(),
             OptionalInt.of(1),
             OptionalInt.empty(),
             OptionalLong.empty(),

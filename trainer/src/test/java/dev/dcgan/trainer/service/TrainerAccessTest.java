@@ -132,6 +132,14 @@ class TrainerAccessTest {
     trainer.next();
   }
 
+  @Test
+  void runsThatAreStartedOverHttp_haveTheirCaller() throws Exception {
+    assertThat(post("trainer")).isEqualTo(200);
+    trainer.next();
+    assertThat(stub("reader").listRuns(ListRunsRequest.getDefaultInstance()).getRuns(0))
+        .returns("trainer", Run::getCaller);
+  }
+
   private Run get(String token, String id) throws Exception {
     return stub(token).getRun(GetRunRequest.newBuilder().setRunId(id).build());
   }
