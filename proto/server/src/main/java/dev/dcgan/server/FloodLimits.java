@@ -13,6 +13,7 @@ import java.time.Duration;
  * @param frames without content (PING, SETTINGS, PRIORITY, unknown ones, empty DATA, small
  *     WINDOW_UPDATE) in one {@code window} of a connection
  * @param requestBytes memory for calls and requests that have not been received completely
+ * @param requestTime the time to send a request completely
  */
 record FloodLimits(
     int connections,
@@ -20,7 +21,8 @@ record FloodLimits(
     int resets,
     int frames,
     Duration window,
-    long requestBytes) {
+    long requestBytes,
+    Duration requestTime) {
 
   /** Of a busy connection that many clients share, most calls may miss their deadlines. */
   static final FloodLimits DEFAULT =
@@ -30,5 +32,6 @@ record FloodLimits(
           10 * GrpcServer.MAX_CALLS_PER_CONNECTION,
           10_000,
           Duration.ofSeconds(30),
-          Math.min(64 << 20, Runtime.getRuntime().maxMemory() / 8));
+          Math.min(64 << 20, Runtime.getRuntime().maxMemory() / 8),
+          Duration.ofMinutes(1));
 }

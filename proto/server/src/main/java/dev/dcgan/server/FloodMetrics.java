@@ -17,6 +17,7 @@ final class FloodMetrics {
     ADDRESS_CONNECTIONS,
     FRAMES,
     REQUEST_MEMORY,
+    REQUEST_TIME,
     RESPONSE_TIME;
 
     String label() {

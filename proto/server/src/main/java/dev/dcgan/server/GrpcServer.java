@@ -1,8 +1,11 @@
 package dev.dcgan.server;
 
 import io.grpc.BindableService;
+import io.grpc.MethodDescriptor;
 import io.grpc.Server;
 import io.grpc.ServerInterceptors;
+import io.grpc.ServerMethodDefinition;
+import io.grpc.ServerServiceDefinition;
 import io.grpc.health.v1.HealthCheckResponse.ServingStatus;
 import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
@@ -19,10 +22,13 @@ import io.netty.channel.socket.nio.NioServerSocketChannel;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -171,6 +177,15 @@ public final class GrpcServer implements AutoCloseable {
     health.setStatus(name, ServingStatus.NOT_SERVING);
     ReloadingTls tls =
         config.tls == null ? null : new ReloadingTls(config.tls, ReloadingTls.Protocol.GRPC);
+    List<ServerServiceDefinition> services = new ArrayList<>();
+    services.add(service.bindService());
+    further.forEach(other -> services.add(other.bindService()));
+    services.forEach(config.access::requireRules);
+    services.add(ServerInterceptors.intercept(health.getHealthService(), watches));
+    if (config.access.config().reflection()) {
+      services.add(ProtoReflectionServiceV1.newInstance().bindService());
+      services.add(ProtoReflectionService.newInstance().bindService());
+    }
     boolean hasEpoll = Epoll.isAvailable();
     EventLoopGroup loops =
         new MultiThreadIoEventLoopGroup(
@@ -202,12 +217,13 @@ public final class GrpcServer implements AutoCloseable {
             .permitKeepAliveWithoutCalls(true)
             // Detects clients that vanished without closing the connection, and frees their memory.
             .keepAliveTime(1, TimeUnit.MINUTES)
-            .addService(requests.guard(service.bindService()))
-            .addService(
-                requests.guard(ServerInterceptors.intercept(health.getHealthService(), watches)))
             .addStreamTracerFactory(requests)
             .addStreamTracerFactory(
-                new CallStream.Factory(new MemoryShares(floods.requestBytes()), floodMetrics))
+                new CallStream.Factory(
+                    new MemoryShares(floods.requestBytes()),
+                    floods.requestTime(),
+                    clientStreaming(services),
+                    floodMetrics))
             // The interceptor that is added last is called first.
             .intercept(new CallConnection.Marker())
             .intercept(new FaultBarrier())
@@ -216,16 +232,7 @@ public final class GrpcServer implements AutoCloseable {
             .intercept(new ServerMetrics(registry))
             .intercept(new CallLog())
             .intercept(new CallTrace.Interceptor());
-    config.access.requireRules(service.bindService());
-    for (BindableService other : further) {
-      config.access.requireRules(other.bindService());
-      builder.addService(requests.guard(other.bindService()));
-    }
-    if (config.access.config().reflection()) {
-      builder
-          .addService(requests.guard(ProtoReflectionServiceV1.newInstance().bindService()))
-          .addService(requests.guard(ProtoReflectionService.newInstance().bindService()));
-    }
+    services.forEach(definition -> builder.addService(requests.guard(definition)));
     if (tls != null) {
       builder.sslContext(tls.context());
     }
@@ -252,6 +259,15 @@ public final class GrpcServer implements AutoCloseable {
               .formatted(config.port, rootMessage(e)),
           e);
     }
+  }
+
+  private static Set<String> clientStreaming(List<ServerServiceDefinition> services) {
+    return services.stream()
+        .flatMap(service -> service.getMethods().stream())
+        .map(ServerMethodDefinition::getMethodDescriptor)
+        .filter(method -> !method.getType().clientSendsOneMessage())
+        .map(MethodDescriptor::getFullMethodName)
+        .collect(Collectors.toSet());
   }
 
   public int port() {

@@ -13,16 +13,20 @@ import static dev.dcgan.server.Http2Client.WINDOW_UPDATE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import io.grpc.Grpc;
 import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
+import io.grpc.stub.StreamObserver;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import io.prometheus.metrics.model.snapshots.MetricSnapshot;
 import java.io.IOException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -34,7 +38,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 class GrpcFloodTest {
 
   private static final String GENERATE = "/dcgan.v1.SamplerService/Generate";
+  private static final String REFLECTION =
+      "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
   private static final Duration WINDOW = Duration.ofHours(1);
+  private static final Duration SHORT = Duration.ofMillis(200);
   private static final int MANY = 1000;
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
@@ -71,7 +78,7 @@ class GrpcFloodTest {
   @ParameterizedTest
   @EnumSource
   void framesWithoutContent_endTheConnection(Flood flood) throws IOException {
-    try (Http2Client client = client(new FloodLimits(9, 9, 9, 50, WINDOW, 1 << 20))) {
+    try (Http2Client client = client(new FloodLimits(9, 9, 9, 50, WINDOW, 1 << 20, WINDOW))) {
       client.send(HEADERS, END_HEADERS, 1, Http2Client.headers(GENERATE));
       byte[] payload = new byte[flood.length];
       if (flood.length > 0) {
@@ -86,7 +93,7 @@ class GrpcFloodTest {
 
   @Test
   void streamsThatTheClientResets_endTheConnection() throws IOException {
-    try (Http2Client client = client(new FloodLimits(9, 9, 20, MANY, WINDOW, 1 << 20))) {
+    try (Http2Client client = client(new FloodLimits(9, 9, 20, MANY, WINDOW, 1 << 20, WINDOW))) {
       for (int stream = 1; stream < 2 * MANY; stream += 2) {
         try {
           client.send(HEADERS, END_HEADERS, stream, Http2Client.headers(GENERATE));
@@ -102,7 +109,7 @@ class GrpcFloodTest {
   /** As in CVE-2025-8671, "MadeYouReset". */
   @Test
   void streamsThatErrorsReset_endTheConnection() throws IOException {
-    try (Http2Client client = client(new FloodLimits(9, 9, 20, MANY, WINDOW, 1 << 20))) {
+    try (Http2Client client = client(new FloodLimits(9, 9, 20, MANY, WINDOW, 1 << 20, WINDOW))) {
       for (int stream = 1; stream < 2 * MANY; stream += 2) {
         try {
           client.send(HEADERS, END_HEADERS, stream, Http2Client.headers(GENERATE));
@@ -117,7 +124,7 @@ class GrpcFloodTest {
 
   @Test
   void requestsThatNeverEnd_areReset_andOthersAreServed() throws IOException {
-    FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 4 << 20);
+    FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 4 << 20, WINDOW);
     try (GrpcServer server = Http2Client.server(GrpcLimits.DEFAULT, limits, registry)) {
       ManagedChannel other =
           Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
@@ -149,6 +156,57 @@ class GrpcFloodTest {
   }
 
   @Test
+  void requestThatIsNotSentCompletely_isReset() throws IOException {
+    FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 4 << 20, SHORT);
+    byte[] request = FakeSampler.request(7).toByteArray();
+    try (Http2Client client = client(limits)) {
+      client.send(HEADERS, END_HEADERS, 1, Http2Client.headers(GENERATE));
+      client.send(HEADERS, END_HEADERS, 3, Http2Client.headers(GENERATE));
+      client.send(DATA, 0, 3, Http2Client.message(1000, request));
+      client.send(HEADERS, END_HEADERS, 5, Http2Client.headers(GENERATE));
+      client.send(DATA, 0, 5, Http2Client.message(request.length, request)); // Without an end.
+      client.send(HEADERS, END_HEADERS, 7, Http2Client.headers(REFLECTION));
+      client.send(DATA, 0, 7, Http2Client.message(1000, request));
+      List<Integer> reset = new ArrayList<>();
+      for (int i = 0; i < 4; i++) {
+        Http2Client.Frame frame = client.await(RST_STREAM);
+        assertThat(frame.payload().byteAt(3)).isEqualTo((byte) ENHANCE_YOUR_CALM);
+        reset.add(frame.stream());
+      }
+      assertThat(reset).containsExactlyInAnyOrder(1, 3, 5, 7);
+    }
+    assertThat(exceeded("request_time")).isEqualTo(4);
+    assertThat(log.lines()).hasSize(1).first().asString().contains("limit=request_time");
+  }
+
+  @Test
+  void requestThatWasSent_mayTakeAnyTime_andSoMayAStreamBetweenMessages() throws Exception {
+    FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 4 << 20, SHORT);
+    FakeSampler sampler = new FakeSampler();
+    byte[] held = FakeSampler.request(FakeSampler.HELD).toByteArray();
+    byte[] listServices = {0x3a, 0};
+    try (GrpcServer server = Http2Client.server(GrpcLimits.DEFAULT, limits, registry, sampler);
+        Http2Client client = Http2Client.connect(server.port(), "127.0.0.2")) {
+      client.send(HEADERS, END_HEADERS, 1, Http2Client.headers(GENERATE));
+      client.send(DATA, END_STREAM, 1, Http2Client.message(held.length, held));
+      client.send(HEADERS, END_HEADERS, 3, Http2Client.headers(REFLECTION));
+      client.send(DATA, 0, 3, Http2Client.message(2, listServices));
+      StreamObserver<GenerateResponse> call = sampler.held.take();
+      // The time of this one is over when that of the others is, which began before.
+      client.send(HEADERS, END_HEADERS, 5, Http2Client.headers(GENERATE));
+      assertThat(client.await(RST_STREAM).stream()).isEqualTo(5);
+
+      FakeSampler.answer(FakeSampler.HELD, call);
+      client.send(WINDOW_UPDATE, 0, 1, new byte[] {0, 0, 1, 0});
+      assertThat(client.await(DATA).stream()).isEqualTo(1);
+      client.send(DATA, 0, 3, Http2Client.message(2, listServices));
+      client.send(WINDOW_UPDATE, 0, 3, new byte[] {0, 0, 1, 0});
+      assertThat(client.await(DATA).stream()).isEqualTo(3);
+    }
+    assertThat(exceeded("request_time")).isEqualTo(1);
+  }
+
+  @Test
   void aRequestAsLargeAsItMayBe_isReceived_byDefault() {
     assertThat(FloodLimits.DEFAULT.requestBytes() * MemoryShares.ADDRESS_SHARE / 2)
         .isGreaterThan(GrpcServer.MAX_REQUEST_BYTES);
@@ -156,7 +214,7 @@ class GrpcFloodTest {
 
   @Test
   void connectionsOfOneAddress_areLimited() throws IOException {
-    FloodLimits limits = new FloodLimits(4, 2, MANY, MANY, WINDOW, 1 << 20);
+    FloodLimits limits = new FloodLimits(4, 2, MANY, MANY, WINDOW, 1 << 20, WINDOW);
     try (GrpcServer server = Http2Client.server(GrpcLimits.DEFAULT, limits, registry)) {
       int port = server.port();
       Http2Client first = Http2Client.connect(port, "127.0.0.2");

@@ -67,12 +67,18 @@ final class Http2Client implements AutoCloseable {
 
   static GrpcServer server(GrpcLimits limits, FloodLimits floods, PrometheusRegistry registry)
       throws IOException {
+    return server(limits, floods, registry, new FakeSampler());
+  }
+
+  static GrpcServer server(
+      GrpcLimits limits, FloodLimits floods, PrometheusRegistry registry, FakeSampler sampler)
+      throws IOException {
     return GrpcServer.start(
         new GrpcServer.Config(0, false, Duration.ZERO, null, limits),
         floods,
         registry,
         new ServingState(),
-        new FakeSampler(),
+        sampler,
         List.of());
   }
 
