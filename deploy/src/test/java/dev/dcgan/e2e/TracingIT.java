@@ -20,6 +20,7 @@ import io.grpc.MethodDescriptor;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
 import io.opentelemetry.proto.collector.trace.v1.ExportTraceServiceRequest;
+import io.opentelemetry.proto.common.v1.KeyValue;
 import io.opentelemetry.proto.trace.v1.ResourceSpans;
 import io.opentelemetry.proto.trace.v1.ScopeSpans;
 import io.opentelemetry.proto.trace.v1.Span;
@@ -28,12 +29,18 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
+import java.net.URI;
+import java.net.http.HttpClient;
+import java.net.http.HttpRequest;
+import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.HexFormat;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.Matcher;
+import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
@@ -80,6 +87,18 @@ class TracingIT {
           assertThat(span.getParentSpanId()).as(part).isEqualTo(call.getSpanId());
           assertThat(span.getEndTimeUnixNano()).isGreaterThanOrEqualTo(span.getStartTimeUnixNano());
         }
+        requestImages(Integer.parseInt(sampler.awaitLine("metrics on .*?:(\\d+)").group(1)));
+        Span request = receiver.await("GET /v1/images", 1).get(0);
+        assertThat(hex(request.getTraceId())).isEqualTo(TRACE);
+        assertThat(hex(request.getParentSpanId())).isEqualTo(CALLER);
+        assertThat(attributes(request))
+            .containsEntry("http.request.method", "GET")
+            .containsEntry("http.route", "/v1/images")
+            .containsEntry("http.response.status_code", "200");
+        assertThat(request.toString()).doesNotContain("seed");
+        assertThat(receiver.await("run", 2))
+            .anyMatch(run -> run.getParentSpanId().equals(request.getSpanId()));
+        assertThat(receiver.names()).noneMatch(name -> name.contains("healthz"));
         JsonObject refused =
             JsonParser.parseString(sampler.awaitLine(".*INVALID_ARGUMENT.*").group())
                 .getAsJsonObject();
@@ -90,6 +109,46 @@ class TracingIT {
         assertThat(sampler.output().lines()).allMatch(line -> line.startsWith("{"));
       }
     }
+  }
+
+  @Test
+  void dashboard_isTraced_withoutTheNamesOfRuns() throws Exception {
+    try (Receiver receiver = new Receiver();
+        Program trainer = start(receiver, TRAINER, "serve", "--device=cpu", "--port=0")) {
+      int port = Integer.parseInt(trainer.awaitLine("metrics on .*?:(\\d+)").group(1));
+      assertThat(get(port, "/v1/runs/secret")).isEqualTo(404);
+      Span request = receiver.await("GET /v1/runs/*", 1).get(0);
+      assertThat(hex(request.getParentSpanId())).isEqualTo(CALLER);
+      assertThat(attributes(request))
+          .containsEntry("http.route", "/v1/runs/*")
+          .containsEntry("http.response.status_code", "404");
+      assertThat(request.toString()).doesNotContain("secret");
+    }
+  }
+
+  private static void requestImages(int port) throws Exception {
+    assertThat(get(port, "/healthz")).isEqualTo(200);
+    assertThat(get(port, "/v1/images?seed=3")).isEqualTo(200);
+  }
+
+  /** Requests a page, as a client does whose own span is CALLER. */
+  private static int get(int port, String path) throws Exception {
+    HttpRequest request =
+        HttpRequest.newBuilder(URI.create("http://localhost:%d%s".formatted(port, path)))
+            .header("traceparent", "00-%s-%s-01".formatted(TRACE, CALLER))
+            .build();
+    return HttpClient.newHttpClient().send(request, BodyHandlers.discarding()).statusCode();
+  }
+
+  private static Map<String, String> attributes(Span span) {
+    return span.getAttributesList().stream()
+        .collect(
+            Collectors.toMap(
+                KeyValue::getKey,
+                attribute ->
+                    attribute.getValue().hasIntValue()
+                        ? Long.toString(attribute.getValue().getIntValue())
+                        : attribute.getValue().getStringValue()));
   }
 
   private Program start(Receiver receiver, Path program, String... options) throws Exception {
@@ -186,6 +245,10 @@ class TracingIT {
       exchange.getResponseHeaders().add("Content-Type", "application/x-protobuf");
       exchange.sendResponseHeaders(200, -1); // An empty response is a message without fields.
       exchange.close();
+    }
+
+    synchronized List<String> names() {
+      return spans.stream().map(Span::getName).toList();
     }
 
     /** Waits until there are as many spans of a name. */

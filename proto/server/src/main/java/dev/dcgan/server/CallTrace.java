@@ -17,8 +17,9 @@ import io.opentelemetry.context.propagation.TextMapGetter;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The span of a gRPC call, below the caller's if its metadata has a {@code traceparent} (W3C Trace
- * Context).
+ * The trace context of a gRPC call, or of a request over HTTP while its page serves it; see {@link
+ * HttpTrace}. The span of a gRPC call is below the caller's if its metadata has a {@code
+ * traceparent} (W3C Trace Context).
  */
 public final class CallTrace {
 
@@ -32,6 +33,18 @@ public final class CallTrace {
     return CURRENT.get();
   }
 
+  /** A gRPC context whose trace context is the given one. */
+  static io.grpc.Context with(io.grpc.Context context, Context trace) {
+    return context.withValue(CURRENT, trace);
+  }
+
+  /** The trace context that a caller has sent; the root if it has not. */
+  static <T> Context parent(T headers, TextMapGetter<T> getter) {
+    return GlobalOpenTelemetry.getPropagators()
+        .getTextMapPropagator()
+        .extract(Context.root(), headers, getter);
+  }
+
   /** Makes a span of each call of a service of ours; not of health checks and reflection. */
   static final class Interceptor implements ServerInterceptor {
 
@@ -42,10 +55,7 @@ public final class CallTrace {
       if (!Tracing.isOn() || method.startsWith("grpc.")) {
         return next.startCall(call, headers);
       }
-      Context caller =
-          GlobalOpenTelemetry.getPropagators()
-              .getTextMapPropagator()
-              .extract(Context.root(), headers, new Headers());
+      Context caller = parent(headers, new Headers());
       Span span =
           Tracing.tracer()
               .spanBuilder(method)
@@ -67,10 +77,7 @@ public final class CallTrace {
           };
       return new SimpleForwardingServerCallListener<>(
           Contexts.interceptCall(
-              io.grpc.Context.current().withValue(CURRENT, caller.with(span)),
-              traced,
-              headers,
-              next)) {
+              with(io.grpc.Context.current(), caller.with(span)), traced, headers, next)) {
         @Override
         public void onComplete() {
           span.end();

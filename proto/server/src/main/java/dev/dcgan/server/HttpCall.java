@@ -27,6 +27,7 @@ import io.netty.handler.codec.http.TooLongHttpLineException;
 import io.netty.handler.ssl.SslHandler;
 import io.netty.handler.stream.ChunkedNioFile;
 import io.netty.util.concurrent.ScheduledFuture;
+import io.opentelemetry.context.Context;
 import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.channels.FileChannel;
@@ -71,6 +72,7 @@ public final class HttpCall {
   // Mutable state
   private int code = -1;
   private Caller caller = Caller.anonymous("");
+  private Context trace = Context.root();
   private boolean streaming;
   private @Nullable ChannelFuture sending;
 
@@ -157,6 +159,16 @@ public final class HttpCall {
   /** The values of a request header, one per occurrence. */
   public List<String> headers(String name) {
     return request.headers().getAll(name);
+  }
+
+  /** Begins the span of the request, if it is traced. */
+  void beginTrace(@Nullable String route) {
+    trace = HttpTrace.begin(method(), route, request.headers());
+  }
+
+  /** The trace context of the request; the root if it is not traced. */
+  Context trace() {
+    return trace;
   }
 
   /** Set by the router, before the page is asked. */

@@ -96,7 +96,9 @@ final class HttpRouter {
    */
   void accept(HttpCall call, Runnable done) {
     begin();
-    Route route = routes.get(key(call.path()));
+    String key = key(call.path());
+    Route route = routes.get(key);
+    call.beginTrace(route == null ? null : key);
     ThreadPoolExecutor executor = route == null ? refusals : route.executor;
     Runnable task = () -> handle(call, () -> respond(route, call), done);
     // A client that is gone frees its place in the queue. Pages replace this while they run.
@@ -167,11 +169,11 @@ final class HttpRouter {
       // Only known paths get a time series, because clients may request any path.
       requests.labelValues(key(call.path()), Integer.toString(Math.max(0, call.code()))).inc();
       if (call.isStreaming()) {
-        call.whenClosed(this::end);
+        call.whenClosed(() -> end(call));
       } else {
         call.whenSent(
             () -> {
-              end();
+              end(call);
               done.run();
             });
       }
@@ -248,7 +250,9 @@ final class HttpRouter {
       return;
     }
     call.setCaller(admission.caller());
-    Context context = AccessControl.contextOf(admission.caller(), call.connection());
+    Context context =
+        CallTrace.with(
+            AccessControl.contextOf(admission.caller(), call.connection()), call.trace());
     Context before = context.attach();
     try {
       page.serve(call);
@@ -271,8 +275,11 @@ final class HttpRouter {
     inFlight++;
   }
 
-  private synchronized void end() {
-    inFlight--;
-    notifyAll();
+  private void end(HttpCall call) {
+    HttpTrace.end(call.trace(), call.code());
+    synchronized (this) {
+      inFlight--;
+      notifyAll();
+    }
   }
 }

@@ -14,11 +14,11 @@ import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.models.NotServedException;
 import dev.dcgan.sampler.models.ServedVersion;
 import dev.dcgan.server.AccessControl;
+import dev.dcgan.server.CallTrace;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.ImageFormat;
-import io.opentelemetry.context.Context;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.Map;
@@ -138,7 +138,7 @@ public final class ImageHandler implements HttpPage {
                     true,
                     deadline,
                     workers,
-                    Context.root()),
+                    CallTrace.current()),
                 version,
                 request,
                 ENCODING);

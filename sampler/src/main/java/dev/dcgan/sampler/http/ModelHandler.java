@@ -11,12 +11,12 @@ import dev.dcgan.sampler.core.RequestContext;
 import dev.dcgan.sampler.core.RequestException;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.server.AccessControl;
+import dev.dcgan.server.CallTrace;
 import dev.dcgan.server.HttpCall;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.ListModelsResponse;
 import dev.dcgan.v1.ServedModel;
-import io.opentelemetry.context.Context;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.Map;
@@ -99,7 +99,7 @@ public final class ModelHandler {
   /** Reading a manifest takes milliseconds: there is no deadline. */
   private static RequestContext context(HttpCall call) {
     return new RequestContext(
-        call.connection(), AccessControl.callerKey(), false, 0, Runnable::run, Context.root());
+        call.connection(), AccessControl.callerKey(), false, 0, Runnable::run, CallTrace.current());
   }
 
   private <T extends MessageOrBuilder> void respond(
