@@ -74,6 +74,7 @@ final class ModelReconciler {
             factory,
             listener,
             this::freeMemory,
+            this::meanwhile,
             health,
             new LoadBackoff<>(config.poll(), nanoClock));
     this.listener = listener;
@@ -321,7 +322,7 @@ final class ModelReconciler {
   }
 
   private ServedVersion load(String model, long version) throws IOException {
-    return loader.load(loader.open(model, version, meanwhile(model)), meanwhile(model));
+    return loader.load(loader.open(model, version));
   }
 
   private void serve(ServedVersion loaded) {
@@ -368,7 +369,7 @@ final class ModelReconciler {
   /** Opens a version in order to describe it; cheap, because anyone may request it repeatedly. */
   ModelBundle open(String model, long version) throws NotServedException {
     try {
-      return loader.open(model, version, meanwhile(model));
+      return loader.open(model, version);
     } catch (InvalidModelException e) {
       throw invalid(Why.NOT_FOUND, model, version, e);
     } catch (IOException | UncheckedIOException e) {
@@ -386,12 +387,12 @@ final class ModelReconciler {
         models.completeWaiters(model, version);
         return;
       }
-      ModelBundle bundle = loader.open(model, version, meanwhile(model));
+      ModelBundle bundle = loader.open(model, version);
       loader.requireDue(bundle);
       List<ServedVersion> evicted = models.makeRoom(bundle.manifest());
       evicted.forEach(gone -> log.info("evicted {}: {} needs its memory", gone, bundle));
       awaitClosed(evicted);
-      ServedVersion loaded = loader.load(bundle, meanwhile(model));
+      ServedVersion loaded = loader.load(bundle);
       log.info("loaded {} on demand", loaded);
       models.fetched(loaded);
       listener.fetched();

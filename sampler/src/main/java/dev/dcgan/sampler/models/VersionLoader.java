@@ -17,6 +17,7 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BooleanSupplier;
+import java.util.function.UnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -52,8 +53,7 @@ final class VersionLoader {
   private static final int SETTLING_LOOKS = 2;
 
   /** A rejected version, since which look, and whether that was reported. */
-  private record Rejected(
-      String fingerprint, String reason, String meanwhile, long look, boolean reported) {}
+  private record Rejected(String fingerprint, String reason, long look, boolean reported) {}
 
   private record Seen(String fingerprint, long look) {}
 
@@ -67,6 +67,7 @@ final class VersionLoader {
   private final VersionFactory factory;
   private final ModelListener listener;
   private final BooleanSupplier freeMemory;
+  private final UnaryOperator<String> meanwhile;
   private final DeviceHealth health;
   private final LoadBackoff<Id> backoff;
   private final LoadLimit limit;
@@ -83,6 +84,7 @@ final class VersionLoader {
    *
    * @param listener called for each version that is rejected or replaced
    * @param freeMemory evicts versions that nobody uses; false: there is none
+   * @param meanwhile what is served of a model whose version is rejected, for the log
    * @param health receives the loss of a device
    * @param backoff between attempts to load a version that is not at fault
    */
@@ -91,6 +93,7 @@ final class VersionLoader {
       VersionFactory factory,
       ModelListener listener,
       BooleanSupplier freeMemory,
+      UnaryOperator<String> meanwhile,
       DeviceHealth health,
       LoadBackoff<Id> backoff) {
     this.repository = config.repository();
@@ -98,6 +101,7 @@ final class VersionLoader {
     this.factory = factory;
     this.listener = listener;
     this.freeMemory = freeMemory;
+    this.meanwhile = meanwhile;
     this.health = health;
     this.backoff = backoff;
     this.limit = new LoadLimit(config.loadTimeout());
@@ -111,15 +115,13 @@ final class VersionLoader {
   /**
    * Opens a version but does not load it: {@link #load} verifies its digest.
    *
-   * @param meanwhile what is served if it is rejected, for the log
    * @throws InvalidModelException it is rejected, now or since its files last changed
    */
-  ModelBundle open(String model, long version, String meanwhile) throws IOException {
+  ModelBundle open(String model, long version) throws IOException {
     Id id = new Id(model, version);
     requireSettled(id);
     return attempt(
         id,
-        meanwhile,
         fingerprint -> {
           ModelBundle bundle = read(model, version, fingerprint);
           requireSameContent(id, bundle.manifest().getModel().getSha256());
@@ -174,11 +176,10 @@ final class VersionLoader {
    *
    * @throws LoadBackoff.TooEarlyException it failed a short time ago without being at fault
    */
-  ServedVersion load(ModelBundle bundle, String meanwhile) throws IOException {
+  ServedVersion load(ModelBundle bundle) throws IOException {
     Id id = new Id(bundle.name(), bundle.version());
     return attempt(
         id,
-        meanwhile,
         fingerprint -> {
           backoff.requireDue(id, fingerprint);
           try {
@@ -298,7 +299,7 @@ final class VersionLoader {
     if (!sha256.equals(before.sha256)) {
       String reason = String.valueOf(replaced(id, before, sha256).getMessage());
       log.error("{}; the version in memory stays as it was loaded", reason);
-      rejected.put(id, new Rejected(now, reason, "", look, true));
+      rejected.put(id, new Rejected(now, reason, look, true));
       listener.rejected(id.model);
       listener.replaced(id.model);
     }
@@ -309,16 +310,16 @@ final class VersionLoader {
     if (entry.reported || look - entry.look < SETTLING_LOOKS) {
       return entry;
     }
-    log.error("skipped {}, {}: {}", id, entry.meanwhile, entry.reason);
+    log.error("skipped {}, {}: {}", id, meanwhile.apply(id.model), entry.reason);
     listener.rejected(id.model);
-    return new Rejected(entry.fingerprint, entry.reason, entry.meanwhile, entry.look, true);
+    return new Rejected(entry.fingerprint, entry.reason, entry.look, true);
   }
 
   private interface Attempt<T> {
     T run(String fingerprint) throws IOException;
   }
 
-  private <T> T attempt(Id id, String meanwhile, Attempt<T> attempt) throws IOException {
+  private <T> T attempt(Id id, Attempt<T> attempt) throws IOException {
     // Taken before it is read, so that a change meanwhile is read again.
     String fingerprint = fingerprint(id);
     Rejected before = rejected.get(id);
@@ -328,7 +329,7 @@ final class VersionLoader {
     try {
       return attempt.run(fingerprint);
     } catch (InvalidModelException e) {
-      reject(id, fingerprint, meanwhile, e);
+      reject(id, fingerprint, e);
       throw e;
     } catch (IOException | UncheckedIOException e) {
       if (health.isLost() || fingerprint(id).equals(fingerprint)) {
@@ -336,14 +337,14 @@ final class VersionLoader {
       }
       InvalidModelException changing =
           new InvalidModelException("the files of %s are changing".formatted(id), e);
-      reject(id, fingerprint, meanwhile, changing);
+      reject(id, fingerprint, changing);
       throw changing;
     }
   }
 
-  private void reject(Id id, String fingerprint, String meanwhile, InvalidModelException e) {
+  private void reject(Id id, String fingerprint, InvalidModelException e) {
     String reason = String.valueOf(e.getMessage());
-    Rejected before = rejected.put(id, new Rejected(fingerprint, reason, meanwhile, look, false));
+    Rejected before = rejected.put(id, new Rejected(fingerprint, reason, look, false));
     if (before == null || before.reported) {
       log.info("waiting until the files of {} stop changing: {}", id, reason);
     }

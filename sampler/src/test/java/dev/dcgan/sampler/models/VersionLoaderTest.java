@@ -3,6 +3,9 @@ package dev.dcgan.sampler.models;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import dev.dcgan.model.InvalidModelException;
 import dev.dcgan.model.ModelBundle;
 import dev.dcgan.model.ModelRepository;
@@ -18,6 +21,7 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 class VersionLoaderTest {
 
@@ -26,6 +30,7 @@ class VersionLoaderTest {
   @TempDir private Path root;
   private Path onnx = Path.of("");
   private byte[] whole = {};
+  private String served = "nothing of it is served";
   private int rejected;
 
   @BeforeEach
@@ -57,6 +62,30 @@ class VersionLoaderTest {
   }
 
   @Test
+  void rejection_saysWhatIsServed_whenItIsReported() throws IOException {
+    Logger logger = (Logger) LoggerFactory.getLogger(VersionLoader.class);
+    ListAppender<ILoggingEvent> log = new ListAppender<>();
+    log.start();
+    logger.addAppender(log);
+    try {
+      Files.write(onnx, new byte[1]);
+      VersionLoader loader = loader();
+      assertRefusedAtTheNextLook(loader);
+      served = "still serving cats/2"; // Which was loaded after the first look at cats/1.
+      assertRefusedAtTheNextLook(loader);
+      assertRefusedAtTheNextLook(loader);
+    } finally {
+      logger.detachAppender(log);
+    }
+    assertThat(log.list)
+        .extracting(ILoggingEvent::getFormattedMessage)
+        .filteredOn(line -> line.startsWith("skipped"))
+        .singleElement()
+        .asString()
+        .startsWith("skipped cats/1, still serving cats/2: ");
+  }
+
+  @Test
   void modelWithoutManifest_isOpenedAtOnce_atStart() throws IOException {
     Files.write(onnx, whole);
     VersionLoader loader = loader();
@@ -83,7 +112,7 @@ class VersionLoaderTest {
   }
 
   private static ModelBundle open(VersionLoader loader) throws IOException {
-    return loader.open("cats", 1, "nothing is served");
+    return loader.open("cats", 1);
   }
 
   private VersionLoader loader() {
@@ -100,6 +129,7 @@ class VersionLoaderTest {
           }
         },
         () -> false,
+        model -> served,
         new DeviceHealth(),
         new LoadBackoff<>(Duration.ofMillis(10), System::nanoTime));
   }
