@@ -198,6 +198,27 @@ class KubernetesTest {
         .contains(scaler.at("/spec/metrics/0/pods/metric/name").asText());
   }
 
+  @Test
+  void tls_prometheusVerifiesTheCertificate() throws Exception {
+    Kustomize.assumeHere();
+    JsonNode monitor =
+        object(Rendered.alone("overlays/gpu", List.of("prometheus-operator", "tls")), "PodMonitor");
+    JsonNode tls = monitor.at("/spec/podMetricsEndpoints/0/tlsConfig");
+    JsonNode scraped =
+        Manifests.read(
+                Files.readString(Kustomize.DEPLOY.resolve("prometheus/prometheus-kubernetes-tls.yml")))
+            .get(0)
+            .at("/scrape_configs/0/tls_config");
+
+    assertThat(tls.at("/ca/secret/name").asText()).isEqualTo("dcgan-tls");
+    assertThat(tls.at("/ca/secret/key").asText()).isEqualTo("ca.crt");
+    assertThat(tls.at("/serverName").asText())
+        .isEqualTo("dcgan-sampler.%s.svc".formatted(monitor.at("/metadata/namespace").asText()))
+        .isEqualTo(scraped.path("server_name").asText());
+    assertThat(scraped.path("ca_file").asText()).isEqualTo("ca.crt");
+    assertThat(tls.toString() + scraped).doesNotContainIgnoringCase("skip");
+  }
+
   private static JsonNode object(List<ObjectNode> trees, String kind) {
     return trees.stream()
         .filter(tree -> tree.path("kind").asText().startsWith(kind))
