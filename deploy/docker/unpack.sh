@@ -3,6 +3,7 @@
 #   <out>/<program>/lib      jars of libraries, without their large native libraries
 #   <out>/<program>/dcgan    our jars
 #   <out>/<program>/native   native libraries, so that the services unpack nothing at start
+#   <out>/<program>/licenses the SBOM and the licences of the libraries, which must go with them
 # and, for CUDA, <out>/cuda with the CUDA libraries of both.
 #
 #   unpack.sh cpu|cuda <repository root> <out>
@@ -35,6 +36,8 @@ for program in trainer sampler; do
   mkdir -p "$out/$program/lib" "$out/$program/dcgan"
   cp "$source/$program/target/$program"/lib/*.jar "$out/$program/lib"
   mv "$out/$program"/lib/dcgan-*.jar "$out/$program/dcgan"
+  mkdir -p "$out/$program/licenses"
+  cp "$source/$program/target/$program"/sbom.cdx.json "$source/$program/target/$program"/THIRD-PARTY.txt "$out/$program/licenses"
   lib=$out/$program/lib
   native=$out/$program/native
 

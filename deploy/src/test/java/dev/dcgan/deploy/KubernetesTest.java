@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.junit.jupiter.params.provider.Arguments.arguments;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import dev.dcgan.deploy.Manifests.Pods;
 import dev.dcgan.server.HttpEndpoint;
@@ -44,6 +45,7 @@ class KubernetesTest {
         arguments("overlays/cpu", List.of("annotations")),
         arguments("overlays/cpu", List.of("prometheus-operator")),
         arguments("overlays/cpu", List.of("annotations", "tls")),
+        arguments("overlays/cpu", List.of("annotations", "keda")),
         arguments("overlays/gpu", List.of("prometheus-operator")),
         arguments("overlays/gpu", List.of("annotations")),
         arguments("overlays/gpu", List.of("prometheus-operator", "tls")),
@@ -185,6 +187,13 @@ class KubernetesTest {
     JsonNode scaled = object(trees, "ScaledObject");
 
     assertThat(trees).noneMatch(tree -> tree.path("kind").asText().startsWith("Horizontal"));
+    assertThat(trees)
+        .as("the target, in the same namespace")
+        .anyMatch(
+            tree ->
+                tree.path("kind").asText().equals("Deployment")
+                    && tree.at("/metadata/name").equals(scaled.at("/spec/scaleTargetRef/name"))
+                    && tree.at("/metadata/namespace").equals(scaled.at("/metadata/namespace")));
     assertThat(scaled.at("/spec/scaleTargetRef/name"))
         .isEqualTo(scaler.at("/spec/scaleTargetRef/name"));
     assertThat(scaled.at("/spec/minReplicaCount")).isEqualTo(scaler.at("/spec/minReplicas"));
@@ -195,7 +204,64 @@ class KubernetesTest {
     assertThat(trigger.path("threshold"))
         .isEqualTo(scaler.at("/spec/metrics/0/pods/target/averageValue"));
     assertThat(trigger.path("query").asText())
-        .contains(scaler.at("/spec/metrics/0/pods/metric/name").asText());
+        .contains(scaler.at("/spec/metrics/0/pods/metric/name").asText())
+        .contains("namespace=\"" + scaled.at("/metadata/namespace").asText() + "\"");
+  }
+
+  /** Each as an API server or KEDA itself would refuse it. */
+  @ParameterizedTest
+  @CsvSource({
+    "/spec/scaleTargetRef, name, , /spec/scaleTargetRef/name: missing",
+    "/spec, minReplicas, 2, /spec/minReplicas: unknown field",
+    "/spec, minReplicaCount, '\"2\"', /spec/minReplicaCount",
+    "/spec, minReplicaCount, 11, /spec/maxReplicaCount",
+    "/spec, idleReplicaCount, 2, /spec/idleReplicaCount",
+    "/spec, triggers, [], /spec/triggers",
+    "/spec/fallback, failureThreshold, , /spec/fallback/failureThreshold: missing",
+    "/spec/fallback, behavior, '\"higher\"', /spec/fallback/behavior",
+    "/spec/triggers/0, type, '\"prometeus\"', /spec/triggers/type",
+    "/spec/triggers/0/metadata, threshold, 500, /spec/triggers/metadata/threshold",
+    "/spec/triggers/0/metadata, query, , /spec/triggers/metadata/query: missing",
+    "/spec/triggers/0/metadata, metricName, '\"x\"', /spec/triggers/metadata/metricName: unknown"
+  })
+  void keda_refusesAMistake(String parent, String field, String value, String problem)
+      throws Exception {
+    Path file = Kustomize.KUBERNETES.resolve("components/keda/scaledobject.yaml");
+    ObjectNode tree = Manifests.read(Files.readString(file)).get(0);
+    assertThat(ScaledObjectCheck.problems(tree)).isEmpty();
+    ObjectNode changed = (ObjectNode) tree.at(parent);
+    if (value == null) {
+      changed.remove(field);
+    } else {
+      changed.set(field, new ObjectMapper().readTree(value));
+    }
+
+    assertThat(ScaledObjectCheck.problems(tree))
+        .singleElement()
+        .asString()
+        .contains("ScaledObject dcgan-sampler: " + problem);
+  }
+
+  @Test
+  void tls_prometheusVerifiesTheCertificate() throws Exception {
+    Kustomize.assumeHere();
+    JsonNode monitor =
+        object(Rendered.alone("overlays/gpu", List.of("prometheus-operator", "tls")), "PodMonitor");
+    JsonNode tls = monitor.at("/spec/podMetricsEndpoints/0/tlsConfig");
+    JsonNode scraped =
+        Manifests.read(
+                Files.readString(
+                    Kustomize.DEPLOY.resolve("prometheus/prometheus-kubernetes-tls.yml")))
+            .get(0)
+            .at("/scrape_configs/0/tls_config");
+
+    assertThat(tls.at("/ca/secret/name").asText()).isEqualTo("dcgan-tls");
+    assertThat(tls.at("/ca/secret/key").asText()).isEqualTo("ca.crt");
+    assertThat(tls.at("/serverName").asText())
+        .isEqualTo("dcgan-sampler.%s.svc".formatted(monitor.at("/metadata/namespace").asText()))
+        .isEqualTo(scraped.path("server_name").asText());
+    assertThat(scraped.path("ca_file").asText()).isEqualTo("ca.crt");
+    assertThat(tls.toString() + scraped).doesNotContainIgnoringCase("skip");
   }
 
   private static JsonNode object(List<ObjectNode> trees, String kind) {
@@ -293,10 +359,7 @@ class KubernetesTest {
     List<ObjectNode> trees = new ArrayList<>();
     try (Stream<Path> files = Files.walk(Kustomize.KUBERNETES)) {
       for (Path file : (Iterable<Path>) files::iterator) {
-        // There are no models of KEDA's objects.
-        if (file.toString().endsWith(".yaml")
-            && !file.endsWith("kustomization.yaml")
-            && !file.endsWith("scaledobject.yaml")) {
+        if (file.toString().endsWith(".yaml") && !file.endsWith("kustomization.yaml")) {
           trees.addAll(Manifests.read(Files.readString(file)));
         }
       }

@@ -159,8 +159,12 @@ record Manifests(List<ObjectNode> trees, List<HasMetadata> objects, List<String>
   }
 
   private static @Nullable HasMetadata parse(ObjectNode tree, List<String> problems) {
-    Class<? extends HasMetadata> type =
-        TYPES.get(tree.path("apiVersion").asText() + " " + tree.path("kind").asText());
+    String name = tree.path("apiVersion").asText() + " " + tree.path("kind").asText();
+    if (name.equals(ScaledObjectCheck.TYPE)) {
+      problems.addAll(ScaledObjectCheck.problems(tree));
+      return null;
+    }
+    Class<? extends HasMetadata> type = TYPES.get(name);
     if (type == null) {
       problems.add(
           "%s: unknown kind, apiVersion %s".formatted(name(tree), tree.path("apiVersion")));

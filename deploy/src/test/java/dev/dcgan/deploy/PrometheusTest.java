@@ -69,6 +69,16 @@ class PrometheusTest {
         .containsExactly("http://trainer:9401/metrics dcgan-trainer compose/trainer");
   }
 
+  @Test
+  void kubernetesConfigWithTls_isTheOther_otherwise() throws Exception {
+    JsonNode plain = yaml.readTree(FOLDER.resolve("prometheus-kubernetes.yml").toFile());
+    JsonNode tls = yaml.readTree(FOLDER.resolve("prometheus-kubernetes-tls.yml").toFile());
+
+    ((ObjectNode) tls.at("/scrape_configs/0")).remove("tls_config");
+
+    assertThat(tls).isEqualTo(plain);
+  }
+
   /** Static targets take the place of service discovery, which needs a cluster. */
   @Test
   void kubernetesConfig_scrapesAnnotatedPods_withTheSameLabels() throws Exception {

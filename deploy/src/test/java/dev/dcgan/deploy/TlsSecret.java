@@ -11,14 +11,17 @@ import java.util.Base64;
 import java.util.List;
 
 /** The files of a Secret of type {@code kubernetes.io/tls} with a new certificate. */
-final class TlsSecret {
+public final class TlsSecret {
 
   private static final String PASSWORD = "password";
 
   private TlsSecret() {}
 
-  /** Writes {@code tls.crt} and {@code tls.key} into a folder, and returns the folder. */
-  static Path in(Path folder) throws IOException {
+  /**
+   * Writes {@code tls.crt}, {@code tls.key} and {@code ca.crt} into a folder, and returns the
+   * folder. The certificate is its own CA.
+   */
+  public static Path in(Path folder) throws IOException {
     Path store = folder.resolve("store.p12");
     try {
       Program.run(
@@ -32,6 +35,8 @@ final class TlsSecret {
               "tls",
               "-dname",
               "CN=dcgan-sampler.dcgan.svc",
+              "-ext",
+              "san=dns:dcgan-sampler.dcgan.svc,dns:dcgan-sampler-pods.dcgan.svc,dns:dcgan-trainer.dcgan.svc",
               "-keystore",
               store.toString(),
               "-storepass",
@@ -40,7 +45,9 @@ final class TlsSecret {
       try (InputStream bytes = Files.newInputStream(store)) {
         keys.load(bytes, PASSWORD.toCharArray());
       }
-      write(folder.resolve("tls.crt"), "CERTIFICATE", keys.getCertificate("tls").getEncoded());
+      for (String file : List.of("tls.crt", "ca.crt")) {
+        write(folder.resolve(file), "CERTIFICATE", keys.getCertificate("tls").getEncoded());
+      }
       write(
           folder.resolve("tls.key"),
           "PRIVATE KEY",

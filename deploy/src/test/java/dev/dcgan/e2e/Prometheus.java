@@ -17,6 +17,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.TimeUnit;
 
 /** A running Prometheus server and its HTTP API. */
 final class Prometheus {
@@ -118,6 +119,26 @@ final class Prometheus {
           .forEach(rule -> rules.add(rule.getAsJsonObject()));
     }
     return rules;
+  }
+
+  /**
+   * Waits until the only target was scraped, however slow this machine is; returns why that failed,
+   * empty if it did not.
+   */
+  String awaitScrape() throws IOException, InterruptedException {
+    while (true) {
+      JsonArray targets =
+          get("targets", "targets").getAsJsonObject().getAsJsonArray("activeTargets");
+      if (!targets.isEmpty()) { // Not before the first discovery.
+        JsonObject target = targets.get(0).getAsJsonObject();
+        String error = target.get("lastError").getAsString();
+        if (!target.get("health").getAsString().equals("unknown")
+            && !error.contains("deadline exceeded")) {
+          return error;
+        }
+      }
+      TimeUnit.MILLISECONDS.sleep(100);
+    }
   }
 
   /** Stops the server; when it returns, the server no longer writes to its folder. */

@@ -248,7 +248,12 @@ public final class ModelBundle {
   }
 
   static ModelManifest parseManifest(Path file, byte[] json) throws IOException {
-    JsonLimits.require(file, json);
+    Optional<String> problem = JsonLimits.problem(json);
+    if (problem.isPresent()) {
+      throw new InvalidModelException(
+          "%s is not a model manifest: it has %s; expected one as the trainer writes it"
+              .formatted(file, problem.get()));
+    }
     ModelManifest.Builder manifest = ModelManifest.newBuilder();
     try {
       // A newer format may have unknown fields; its version must be read nevertheless.

@@ -30,7 +30,12 @@ final class PemFile {
     if (!Files.isRegularFile(file)) {
       throw new NoSuchFileException(file + ": no such file");
     }
-    String text = new String(ModelBundle.readBytes(file, MAX_BYTES), StandardCharsets.ISO_8859_1);
+    return parse(file, ModelBundle.readBytes(file, MAX_BYTES), label);
+  }
+
+  /** As {@link #read}, of the content of a file. */
+  static List<byte[]> parse(Path file, byte[] content, String label) throws IOException {
+    String text = new String(content, StandardCharsets.ISO_8859_1);
     Matcher blocks =
         Pattern.compile("-----BEGIN %1$s-----([^-]*)-----END %1$s-----".formatted(label))
             .matcher(text);

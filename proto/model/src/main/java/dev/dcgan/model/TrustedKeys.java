@@ -35,12 +35,24 @@ public final class TrustedKeys {
    *     name
    */
   public static TrustedKeys read(Path file) throws IOException {
+    return of(file, PemFile.read(file, PUBLIC));
+  }
+
+  /**
+   * The keys of a file.
+   *
+   * @param blocks the keys as the file has them
+   */
+  static TrustedKeys of(Path file, List<byte[]> blocks) throws IOException {
     List<PublicKey> keys = new ArrayList<>();
-    for (byte[] encoded : PemFile.read(file, PUBLIC)) {
+    for (byte[] encoded : blocks) {
       try {
-        keys.add(
+        PublicKey key =
             KeyFactory.getInstance(SigningKey.ALGORITHM)
-                .generatePublic(new X509EncodedKeySpec(encoded)));
+                .generatePublic(new X509EncodedKeySpec(encoded));
+        // Only this notices a point that is not on the curve.
+        Signature.getInstance(SigningKey.ALGORITHM).initVerify(key);
+        keys.add(key);
       } catch (GeneralSecurityException e) {
         throw new IOException(
             "%s: public key %d is damaged or of another type; expected Ed25519"
@@ -68,7 +80,11 @@ public final class TrustedKeys {
           "%s is missing; expected a version that one of the %d trusted keys has signed"
               .formatted(signature, keys.size()));
     }
-    byte[] signed = ModelBundle.readBytes(signature, SIGNATURE_BYTES);
+    verify(manifest, signature, ModelBundle.readBytes(signature, SIGNATURE_BYTES));
+  }
+
+  /** As {@link #verify(byte[], Path)}, of the content of the file. */
+  void verify(byte[] manifest, Path signature, byte[] signed) throws InvalidModelException {
     for (PublicKey key : keys) {
       if (isSignedBy(key, manifest, signed)) {
         return;

@@ -336,6 +336,11 @@ class ModelBundleTest {
         "{\"golden\": [{\"seed\": 1e999999999}]}",
         "{\"golden\": [{\"seed\": \"1E+999999999\"}]}",
         "{\"golden\": [{'seed': '1e-999999999'}]}",
+        "{\"golden\": [{\"seed\": \"1\\u0065999999999\"}]}",
+        "{\"golden\": [{\"seed\": \"\u0661e999999999\"}]}",
+        "/* \" */ {\"golden\": [{\"seed\": 1e999999999}]}",
+        ")]}'\n{\"golden\": [{\"seed\": 1e999999999}]}",
+        "{a: b\"c, \"golden\": [{\"seed\": 1e999999999}]}",
         "{\"onnxBytes\": DIGITS}",
         "{\"onnxBytes\": \"DIGITS\"}",
         "{\"unknown\": ARRAY}",
@@ -348,7 +353,7 @@ class ModelBundleTest {
             .replace("ARRAY", "[" + "{},".repeat(5_000_000) + "{}]")
             .replace("DEEP", "[".repeat(8_000_000)));
 
-    assertRefused("expected a model manifest as the trainer writes it");
+    assertRefused("expected one as the trainer writes it");
   }
 
   @Test

@@ -5,6 +5,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Message;
 import com.google.protobuf.util.JsonFormat;
 import dev.dcgan.model.AtomicFiles;
+import dev.dcgan.model.JsonLimits;
 import dev.dcgan.v1.ExportManifest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -136,16 +137,22 @@ final class ExportFolder {
   }
 
   private Optional<ExportManifest> read() throws IOException {
-    String json;
+    byte[] json;
     try {
-      json = new String(Files.readAllBytes(manifestFile), StandardCharsets.UTF_8);
+      json = Files.readAllBytes(manifestFile);
     } catch (NoSuchFileException e) {
       return Optional.empty();
     }
     ExportManifest.Builder manifest = ExportManifest.newBuilder();
     try {
+      Optional<String> problem = JsonLimits.problem(json);
+      if (problem.isPresent()) {
+        throw new InvalidProtocolBufferException("it has " + problem.get());
+      }
       // A newer format may have fields that this code does not know.
-      JsonFormat.parser().ignoringUnknownFields().merge(json, manifest);
+      JsonFormat.parser()
+          .ignoringUnknownFields()
+          .merge(new String(json, StandardCharsets.UTF_8), manifest);
     } catch (InvalidProtocolBufferException e) {
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
       throw new IOException(

@@ -112,7 +112,11 @@ public final class CheckpointFile {
    * @throws IOException the file is missing or of a newer format
    */
   public static Checkpoint read(Path file) throws IOException {
-    SafetensorsFile.Content content = EXTENDED.read(file);
+    return checkpoint(file, EXTENDED.read(file));
+  }
+
+  /** The checkpoint in a file whose digest is verified. */
+  static Checkpoint checkpoint(Path file, SafetensorsFile.Content content) throws IOException {
     try {
       String run = content.metadata().get(RUN);
       if (run == null) {

@@ -219,6 +219,8 @@ public final class TrainCommand implements Settings.Command {
     } catch (InterruptedIOException e) {
       log.info("interrupted before the first step");
       return interrupted();
+    } catch (FinalFailureException e) {
+      throw failure(String.valueOf(e.getMessage()));
     } catch (NativeFailureException e) {
       if (name == null) {
         throw e;

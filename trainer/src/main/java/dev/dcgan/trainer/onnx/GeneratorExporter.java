@@ -26,6 +26,9 @@ import java.util.TreeMap;
  * and {@code pixels} uint8[N, H, W, C]. The batch dimension N is dynamic. Batch normalization is
  * folded into the convolutions. A conditional generator has a second input, {@code label} int64[N]:
  * a label, or the {@linkplain Labels#mixture mixture} of two classes.
+ *
+ * <p>The sampler admits graphs of some operators and of bounded memory only. The trainer does not
+ * know its check: a test of the sampler checks that the exports of all presets are admitted.
  */
 public final class GeneratorExporter {
 

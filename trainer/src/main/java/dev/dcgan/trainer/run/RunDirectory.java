@@ -4,6 +4,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
 import dev.dcgan.model.AtomicFiles;
+import dev.dcgan.model.JsonLimits;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
@@ -97,9 +98,20 @@ public record RunDirectory(Path path) {
    */
   public Run read() throws IOException {
     Path file = path.resolve(RUN_FILE);
+    return parse(file, content(file)).toBuilder().setId(id()).build();
+  }
+
+  /** The run in the content of a run.json; it may have another id. */
+  static Run parse(Path file, byte[] json) throws IOException {
     Run.Builder run = Run.newBuilder();
     try {
-      JsonFormat.parser().ignoringUnknownFields().merge(content(file), run);
+      Optional<String> problem = JsonLimits.problem(json);
+      if (problem.isPresent()) {
+        throw new InvalidProtocolBufferException("it has " + problem.get());
+      }
+      JsonFormat.parser()
+          .ignoringUnknownFields()
+          .merge(new String(json, StandardCharsets.UTF_8), run);
     } catch (InvalidProtocolBufferException e) {
       throw new IOException(file + " is damaged: " + e.getMessage(), e);
     }
@@ -118,10 +130,10 @@ public record RunDirectory(Path path) {
     if (run.hasConfig()) {
       run.setConfig(complete(run.getConfig()));
     }
-    return run.setId(id()).build();
+    return run.build();
   }
 
-  private static String content(Path file) throws IOException {
+  private static byte[] content(Path file) throws IOException {
     try (InputStream in = Files.newInputStream(file)) {
       byte[] bytes = in.readNBytes(MAX_RUN_BYTES + 1);
       if (bytes.length > MAX_RUN_BYTES) {
@@ -129,7 +141,7 @@ public record RunDirectory(Path path) {
             "%s has %d bytes; expected at most %d: remove it, or restore the run from a backup"
                 .formatted(file, Files.size(file), MAX_RUN_BYTES));
       }
-      return new String(bytes, StandardCharsets.UTF_8);
+      return bytes;
     }
   }
 

@@ -5,17 +5,20 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.Timestamp;
 import com.google.protobuf.util.JsonFormat;
 import com.google.protobuf.util.Timestamps;
+import dev.dcgan.model.JsonLimits;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.v1.Progress;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunEvent;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.time.InstantSource;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
 import java.util.List;
+import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
@@ -247,16 +250,25 @@ public final class RunRecord implements AutoCloseable {
     List<RunEvent> events = new ArrayList<>();
     long next = index;
     for (String line : log.read(index, max)) {
-      RunEvent.Builder event = RunEvent.newBuilder();
       try {
-        JsonFormat.parser().ignoringUnknownFields().merge(line, event);
-        events.add(event.setIndex(next).build());
+        events.add(parse(line).setIndex(next).build());
       } catch (InvalidProtocolBufferException e) {
         skipped(next + 1, e);
       }
       next++;
     }
     return new Events(events, next);
+  }
+
+  /** The event in a line of metrics.jsonl. */
+  static RunEvent.Builder parse(String line) throws InvalidProtocolBufferException {
+    Optional<String> problem = JsonLimits.problem(line.getBytes(StandardCharsets.UTF_8));
+    if (problem.isPresent()) {
+      throw new InvalidProtocolBufferException("it has " + problem.get());
+    }
+    RunEvent.Builder event = RunEvent.newBuilder();
+    JsonFormat.parser().ignoringUnknownFields().merge(line, event);
+    return event;
   }
 
   private void skipped(long number, InvalidProtocolBufferException cause) {

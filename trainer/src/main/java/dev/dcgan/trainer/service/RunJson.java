@@ -13,6 +13,7 @@ import com.google.protobuf.TypeRegistry;
 import com.google.protobuf.util.JsonFormat;
 import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
+import dev.dcgan.model.JsonLimits;
 import dev.dcgan.server.Errors;
 import dev.dcgan.trainer.config.ConfigField;
 import dev.dcgan.trainer.config.ConfigFields;
@@ -26,6 +27,7 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 
@@ -120,6 +122,10 @@ final class RunJson {
   }
 
   private static JsonObject object(byte[] body) {
+    Optional<String> problem = JsonLimits.problem(body);
+    if (problem.isPresent()) {
+      throw Errors.invalidArgument("body", problem.get() + "; expected a JSON object, such as {}");
+    }
     try {
       if (JsonParser.parseString(new String(body, StandardCharsets.UTF_8))
           instanceof JsonObject object) {

@@ -60,7 +60,7 @@ public record RunLimits(
           OptionalLong.empty(),
           OptionalLong.empty());
 
-  /** What of a config exceeds a limit. */
+  /** What of a config exceeds a limit, or cannot be trained. */
   List<ConfigViolation> violations(TrainingConfig config) {
     RunConfig fields = config.config();
     List<ConfigViolation> wrong = new ArrayList<>();
@@ -68,8 +68,9 @@ public record RunLimits(
     require("images", fields.hasImages() ? fields.getImages() : 0, maxImages, wrong);
     require("width", fields.getWidth(), maxWidth, wrong);
     require("batch_size", fields.getBatchSize(), maxBatchSize, wrong);
-    if (wrong.isEmpty()) {
-      requireMemory(config, wrong); // Otherwise other values are needed in any case.
+    if (wrong.isEmpty()) { // Otherwise other values are needed in any case.
+      requireBatch(fields, wrong);
+      requireMemory(config, wrong);
     }
     return wrong;
   }
@@ -79,6 +80,17 @@ public record RunLimits(
       wrong.add(
           new ConfigViolation(
               field, "%d: expected at most %d, the limit of this service".formatted(found, max)));
+    }
+  }
+
+  /** Requires that drawn images fill a batch; how many a folder has is found when it is read. */
+  private static void requireBatch(RunConfig fields, List<ConfigViolation> wrong) {
+    if (fields.hasImages() && fields.getBatchSize() > fields.getImages()) {
+      wrong.add(
+          new ConfigViolation(
+              "batch_size",
+              "%d: expected at most %d, the number of images"
+                  .formatted(fields.getBatchSize(), fields.getImages())));
     }
   }
 

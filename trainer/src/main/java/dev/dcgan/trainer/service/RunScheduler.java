@@ -37,8 +37,8 @@ import org.slf4j.LoggerFactory;
  *
  * <p>A run that something prevents which may pass, as a full disk, is queued again and waits for
  * its next attempt; other queued runs are trained meanwhile, and when its delay is over it is the
- * next. After the last attempt without progress it is STOPPED, so that it can be resumed. If only
- * its end could not be written, attempts just write that, until they succeed.
+ * next. After the last attempt without progress it is FAILED, and can be resumed. If only its end
+ * could not be written, attempts just write that, until they succeed.
  */
 final class RunScheduler {
 
@@ -354,8 +354,9 @@ final class RunScheduler {
   }
 
   /**
-   * Ends a run as STOPPED, from where it can be resumed; returns whether that is queued to be
-   * written later.
+   * Ends a run: STOPPED if that was requested, otherwise FAILED. It can be resumed in both cases.
+   *
+   * @return whether the end is queued to be written later
    */
   @GuardedBy("this") private boolean giveUp(Job job, String obstacle) {
     RunRecord record = job.record();
@@ -367,15 +368,15 @@ final class RunScheduler {
     String reason =
         requested
             ? "%s; %s".formatted(job.stop().reason(), obstacle)
-            : "stopped after %d attempts without progress: %s"
+            : "gave up after %d attempts without progress: %s"
                 .formatted(retryDelays.size() + 1, obstacle);
     if (!requested) {
       // First: whoever sees the end finds it counted.
       metrics.gaveUp();
     }
-    log.error("run {} is {}", job.id(), reason);
+    log.error("run {}: {}", job.id(), reason);
     try {
-      record.state(RunState.RUN_STATE_STOPPED, reason);
+      record.state(requested ? RunState.RUN_STATE_STOPPED : RunState.RUN_STATE_FAILED, reason);
     } catch (IOException e) {
       log.debug("cannot write the end of run {}", job.id(), e);
     }

@@ -34,7 +34,7 @@ final class RunStateMetrics {
     givenUp =
         Counter.builder()
             .name("trainer_runs_given_up_total")
-            .help("Runs that were stopped, or are FAILED, after their last attempt.")
+            .help("Runs that are FAILED after their last attempt.")
             .register(registry);
     removed =
         Counter.builder()

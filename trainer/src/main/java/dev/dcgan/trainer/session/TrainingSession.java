@@ -143,7 +143,7 @@ public final class TrainingSession {
     try (Evaluator evaluator = evaluator(config, inputs)) {
       evaluator.checkFeatures();
       if (config.publish().kind() == PublishPolicy.Kind.BEST && !evaluator.isPossible()) {
-        throw new IOException(
+        throw new FinalFailureException(
             "--publish best: cannot evaluate: %s has no labels; give --features <model.onnx>"
                 .formatted(training.name()));
       }

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -110,6 +111,17 @@ public record SafetensorsFile(String kind, int version) {
    */
   public Content read(Path file) throws IOException {
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
+      return read(file, channel);
+    }
+  }
+
+  /**
+   * As {@link #read(Path)}.
+   *
+   * @param channel at the beginning of the file's content
+   */
+  public Content read(Path file, SeekableByteChannel channel) throws IOException {
+    try {
       long length = read(channel, Long.BYTES, file).getLong();
       if (length < 2 || length > MAX_HEADER_BYTES) {
         throw damaged(
@@ -132,9 +144,10 @@ public record SafetensorsFile(String kind, int version) {
   }
 
   /** The digest of the header and the rest of the file. */
-  private static String sha256(JsonObject header, FileChannel channel) throws IOException {
+  private static String sha256(JsonObject header, SeekableByteChannel channel) throws IOException {
     Sha256 digest = new Sha256().add(bytes(header));
-    ByteBuffer chunk = littleEndian(CHUNK_BYTES);
+    long rest = channel.size() - channel.position();
+    ByteBuffer chunk = littleEndian((int) Math.max(1, Math.min(CHUNK_BYTES, rest)));
     while (channel.read(chunk.clear()) >= 0) {
       digest.add(chunk.flip());
     }
@@ -229,7 +242,10 @@ public record SafetensorsFile(String kind, int version) {
     }
   }
 
-  private ByteBuffer read(FileChannel channel, int size, Path file) throws IOException {
+  private ByteBuffer read(SeekableByteChannel channel, int size, Path file) throws IOException {
+    if (channel.size() - channel.position() < size) { // Memory only for what is there.
+      throw damaged(file, "it has %d bytes; expected %d more".formatted(channel.size(), size));
+    }
     ByteBuffer bytes = littleEndian(size);
     while (bytes.hasRemaining()) {
       if (channel.read(bytes) < 0) {

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.train;
 
 import ai.djl.ndarray.NDManager;
 import dev.dcgan.model.ImageClasses;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
@@ -66,17 +67,17 @@ public final class TrainingLoop {
   /**
    * Checks that a dataset fits the architecture and the batch size.
    *
-   * @throws IOException if the images have another shape or are too few for a batch
+   * @throws FinalFailureException if the images have another shape or are too few for a batch
    */
   public static void requireFit(Architecture architecture, int batchSize, ImageDataset data)
       throws IOException {
     if (!data.shape().equals(architecture.shape())) {
-      throw new IOException(
+      throw new FinalFailureException(
           "cannot train %s on %s: its images are %s; expected %s"
               .formatted(architecture.name(), data.name(), data.shape(), architecture.shape()));
     }
     if (data.size() < batchSize) {
-      throw new IOException(
+      throw new FinalFailureException(
           "cannot train on %s: it has %d images; expected at least %d, one batch: use a smaller --batch-size"
               .formatted(data.name(), data.size(), batchSize));
     }

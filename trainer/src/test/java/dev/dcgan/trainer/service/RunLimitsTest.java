@@ -65,13 +65,23 @@ class RunLimitsTest {
 
   @Test
   void onAGpu_itsMemoryCounts() throws Exception {
-    RunConfig.Builder large = RunConfig.newBuilder().setImages(100).setBatchSize(1024);
+    RunConfig.Builder large = RunConfig.newBuilder().setImages(2000).setBatchSize(1024);
 
     assertThat(limits(8 * GIB, GIB).violations(config(large)))
         .singleElement()
         .satisfies(wrong -> assertThat(wrong.description()).contains("GPU memory", "1.0 GiB"));
     assertThat(limits(8 * GIB, GIB).violations(config(large.setDevice("cpu")))).isEmpty();
     assertThat(limits(8 * GIB, 8 * GIB).violations(config(large.setDevice("cuda")))).isEmpty();
+  }
+
+  @Test
+  void drawnImages_mustFillABatch() throws Exception {
+    RunConfig.Builder few = RunConfig.newBuilder().setImages(100).setBatchSize(128);
+
+    assertThat(RunLimits.DEFAULT.violations(config(few)))
+        .containsExactly(
+            new ConfigViolation("batch_size", "128: expected at most 100, the number of images"));
+    assertThat(RunLimits.DEFAULT.violations(config(few.setBatchSize(100)))).isEmpty();
   }
 
   @Test

@@ -385,7 +385,7 @@ class RunManagerTest {
   }
 
   @Test
-  void aPreventedRun_isTriedAgain_thenStopped_andResumed() throws Exception {
+  void aPreventedRun_isTriedAgain_thenFailed_andResumed() throws Exception {
     Run run = runs.start("", config(3));
     for (int attempt = 1; attempt <= 3; attempt++) {
       Session session = trainer.next();
@@ -394,7 +394,7 @@ class RunManagerTest {
     }
 
     assertThat(service.awaitEnd(run.getId()))
-        .returns(RunState.RUN_STATE_STOPPED, Run::getState)
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
         .satisfies(end -> assertThat(end.getReason()).contains("3 attempts", "a full disk"));
     assertThat(service.metrics()).contains("trainer_runs_given_up_total 1.0");
     Run resumed = join(runs.resume("", run.getId(), OptionalInt.empty()));

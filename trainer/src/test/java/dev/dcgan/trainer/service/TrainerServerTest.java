@@ -266,6 +266,22 @@ class TrainerServerTest {
         .contains("SUCCEEDED");
   }
 
+  /** As after the last attempt on a full disk. */
+  @Test
+  void watchCommand_whenTheLastEventIsMissing_exitsWithTheOutcome() throws Exception {
+    Run run = begin();
+    trainer.next().fail("a full disk");
+    begin();
+    trainer.next(); // By now the first is left.
+    Path events = folder.resolve(run.getId()).resolve("metrics.jsonl");
+    Files.writeString(events, Files.readAllLines(events).get(0) + "\n");
+
+    Ended watched = command("watch", run.getId(), "--target=" + target());
+
+    assertThat(watched.output()).contains("RUNNING").doesNotContain("FAILED");
+    assertThat(watched.exitCode()).isEqualTo(1);
+  }
+
   @Test
   void watchCommand_writesTheSampleGrids() throws Exception {
     Run run = begin();

@@ -1025,6 +1025,24 @@ class TrainingSessionTest {
         .withMessageContaining("digits: it has 10 images");
   }
 
+  /** Neither another attempt nor room on the disk makes them fit. */
+  @Test
+  void train_whenTheImagesDoNotFit_fails_atOnce() throws Exception {
+    RunDirectory run = create(config -> config.setImages(10));
+    Outcome outcome;
+    try (RunRecord record = RunRecord.open(run, InstantSource.system())) {
+      TrainingConfig config = TrainingConfig.of(record.run().getConfig());
+      outcome = training().train(record, config, new StopSignal());
+    }
+
+    assertThat(outcome.kind()).isEqualTo(Outcome.Kind.FAILED);
+    assertThat(run.read())
+        .returns(RunState.RUN_STATE_FAILED, Run::getState)
+        .satisfies(
+            failed ->
+                assertThat(failed.getReason()).contains("10 images", "at least 16", "smaller"));
+  }
+
   @Test
   void prepare_whenTheMemoryCannotHoldIt_saysHowMuchItNeeds() {
     // 2.6 TiB of activations.

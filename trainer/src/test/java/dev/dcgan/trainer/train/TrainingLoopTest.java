@@ -4,6 +4,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
 import dev.dcgan.trainer.config.Augmentation;
 import dev.dcgan.trainer.config.Extensions;
@@ -340,7 +341,7 @@ class TrainingLoopTest {
                     new Hyperparameters(1, 64, 2e-4f, 0.5f, 0.999f, 1),
                     new Ramps(40, new ImageShape(28, 28, 1)),
                     new Recorder()))
-        .isInstanceOf(IOException.class)
+        .isInstanceOf(FinalFailureException.class)
         .hasMessageContaining("40 images")
         .hasMessageContaining("--batch-size");
   }

@@ -57,10 +57,14 @@ public final class Credentials {
     if (Files.size(file) > MAX_BYTES) {
       throw new IOException(file + ": too large; expected at most 1 MiB");
     }
+    return parse(file, Files.readAllBytes(file));
+  }
+
+  /** As {@link #read}, of the content of a file. */
+  static Credentials parse(Path file, byte[] content) throws IOException {
     List<Entry> entries = new ArrayList<>();
     int number = 0;
-    String content = new String(Files.readAllBytes(file), StandardCharsets.UTF_8);
-    for (String line : content.lines().toList()) {
+    for (String line : new String(content, StandardCharsets.UTF_8).lines().toList()) {
       number++;
       String text = line.strip();
       if (!text.isEmpty() && !text.startsWith("#")) {

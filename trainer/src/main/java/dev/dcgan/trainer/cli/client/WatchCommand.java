@@ -27,7 +27,8 @@ import picocli.CommandLine.Option;
     sortOptions = false,
     description = {
       "Shows the events of a run of a service, from the first until the run ends.",
-      "The exit code is 1 if the run FAILED, 0 if it SUCCEEDED or was STOPPED."
+      "The exit code is 1 if the run FAILED, also after its last attempt, and 0 if it SUCCEEDED or"
+          + " was STOPPED on request."
     })
 public final class WatchCommand implements Settings.Command {
 
@@ -46,9 +47,6 @@ public final class WatchCommand implements Settings.Command {
 
   private final PrintStream console = System.out;
 
-  // Mutable state
-  private RunState last = RunState.RUN_STATE_UNSPECIFIED;
-
   @Override
   public void check(Validator problems) {
     service.check(problems);
@@ -66,8 +64,9 @@ public final class WatchCommand implements Settings.Command {
               save(client, event.getSamplesSaved().getName(), images);
             }
           });
+      // Not that of the last event, which is missing if the disk was full.
+      return client.run(service.run()).getState() == RunState.RUN_STATE_FAILED ? 1 : 0;
     }
-    return last == RunState.RUN_STATE_FAILED ? 1 : 0;
   }
 
   private void save(TrainerClient client, String name, Path folder) throws IOException {
@@ -81,9 +80,6 @@ public final class WatchCommand implements Settings.Command {
   }
 
   private void show(RunEvent event, int epochs) {
-    if (event.hasStateChanged()) {
-      last = event.getStateChanged().getState();
-    }
     Instant time = Instant.ofEpochMilli(Timestamps.toMillis(event.getTime()));
     RunLines.line(event, epochs)
         .ifPresent(line -> console.println(TIME.format(time) + "  " + line));

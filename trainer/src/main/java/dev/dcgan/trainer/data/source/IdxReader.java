@@ -50,16 +50,27 @@ final class IdxReader implements Closeable {
 
   /** Opens a file of images: uint8 (images, height, width). */
   static IdxReader openImages(Path file) throws IOException {
-    return open(file, List.of(UINT8 | 3));
+    return openImages(file, Files.newInputStream(file));
+  }
+
+  /** As {@link #openImages(Path)}; closes the stream if it cannot be read. */
+  static IdxReader openImages(Path file, InputStream content) throws IOException {
+    return open(file, content, List.of(UINT8 | 3));
   }
 
   /** Opens a file of labels: uint8 or int32 (images) or int32 (images, columns). */
   static IdxReader openLabels(Path file) throws IOException {
-    return open(file, List.of(UINT8 | 1, INT32 | 1, INT32 | 2));
+    return openLabels(file, Files.newInputStream(file));
   }
 
-  private static IdxReader open(Path file, List<Integer> expected) throws IOException {
-    InputStream raw = new BufferedInputStream(Files.newInputStream(file), BUFFER_BYTES);
+  /** As {@link #openLabels(Path)}; closes the stream if it cannot be read. */
+  static IdxReader openLabels(Path file, InputStream content) throws IOException {
+    return open(file, content, List.of(UINT8 | 1, INT32 | 1, INT32 | 2));
+  }
+
+  private static IdxReader open(Path file, InputStream content, List<Integer> expected)
+      throws IOException {
+    InputStream raw = new BufferedInputStream(content, BUFFER_BYTES);
     try {
       InputStream in = gunzip(raw);
       int magic = magic(file, in, expected);

@@ -6,6 +6,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.channels.Channels;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,7 +34,7 @@ final class TarTree {
   private TarTree() {}
 
   static FileTree open(Path file) throws IOException {
-    return index(file, FileChannel.open(file));
+    return open(file, FileChannel.open(file));
   }
 
   /**
@@ -61,7 +62,7 @@ final class TarTree {
       scratch.close();
       throw e;
     }
-    return index(file, scratch);
+    return open(file, scratch);
   }
 
   private static void decompress(Path file, Path scratchFolder, FileChannel scratch)
@@ -127,7 +128,8 @@ final class TarTree {
         cause);
   }
 
-  private static FileTree index(Path file, FileChannel channel) throws IOException {
+  /** As {@link #open(Path)}; the tree closes the channel. */
+  static FileTree open(Path file, SeekableByteChannel channel) throws IOException {
     try {
       // Latin-1 keeps the bytes of the names, which are mostly UTF-8.
       TarFile tar =
@@ -161,7 +163,7 @@ final class TarTree {
         && !entry.isCharacterDevice();
   }
 
-  private static Closeable closing(TarFile tar, FileChannel channel) {
+  private static Closeable closing(TarFile tar, SeekableByteChannel channel) {
     return () -> {
       try (channel) {
         tar.close();

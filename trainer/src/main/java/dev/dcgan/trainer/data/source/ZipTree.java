@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
+import java.nio.channels.SeekableByteChannel;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.Charset;
 import java.nio.charset.StandardCharsets;
@@ -28,27 +29,29 @@ final class ZipTree {
   private ZipTree() {}
 
   static FileTree open(Path file) throws IOException {
-    ZipFile zip;
+    return open(file, FileChannel.open(file));
+  }
+
+  /** As {@link #open(Path)}; the tree closes the channel. */
+  static FileTree open(Path file, SeekableByteChannel channel) throws IOException {
     try {
-      zip =
-          ZipFile.builder()
-              .setSeekableByteChannel(FileChannel.open(file))
-              .setIgnoreLocalFileHeader(true)
-              .get();
+      ZipFile zip =
+          ZipFile.builder().setSeekableByteChannel(channel).setIgnoreLocalFileHeader(true).get();
+      List<FileTree.Item> items = new ArrayList<>();
+      IgnoredFiles ignored = new IgnoredFiles();
+      for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
+        if (!entry.isDirectory()) {
+          ArchiveItems.add(name(entry), limit -> read(zip, entry, limit), items, ignored);
+        }
+      }
+      return new FileTree(file, items, zip, ignored);
     } catch (IOException | RuntimeException e) {
+      channel.close();
       throw new IOException(
           "cannot read the zip %s: %s; copy it again, or unpack it and name the folder"
               .formatted(file, e.getMessage()),
           e);
     }
-    List<FileTree.Item> items = new ArrayList<>();
-    IgnoredFiles ignored = new IgnoredFiles();
-    for (ZipArchiveEntry entry : Collections.list(zip.getEntries())) {
-      if (!entry.isDirectory()) {
-        ArchiveItems.add(name(entry), limit -> read(zip, entry, limit), items, ignored);
-      }
-    }
-    return new FileTree(file, items, zip, ignored);
   }
 
   /** The entry's name; some programs write backslashes. */
