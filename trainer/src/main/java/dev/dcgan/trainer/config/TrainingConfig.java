@@ -24,8 +24,8 @@ public record TrainingConfig(
 
   private static final String AUTO = "auto";
 
-  // With 500 MNIST images of each a conditional model has the smaller distance, with 100 it has not,
-  // and it memorizes them sooner (README).
+  // With 500 MNIST images of each a conditional model has the smaller distance; with 100 it has
+  // not, and it memorizes them sooner (README).
   private static final int MIN_IMAGES_PER_CLASS = 500;
 
   /**
