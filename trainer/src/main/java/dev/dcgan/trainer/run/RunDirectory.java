@@ -181,6 +181,8 @@ public record RunDirectory(Path path) {
 
   /** Links a checkpoint: such a file is replaced, never changed. */
   private static void link(Path link, Path file) throws IOException {
+    // A process that was killed while it created the run may have left a link, or half of a copy.
+    Files.deleteIfExists(link);
     try {
       Files.createLink(link, file);
     } catch (UnsupportedOperationException | FileSystemException e) {

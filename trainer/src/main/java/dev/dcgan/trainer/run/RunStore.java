@@ -10,11 +10,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
@@ -176,8 +178,9 @@ public final class RunStore {
   }
 
   /**
-   * Removes what killed processes left: temporary files of runs that no process has locked, and
-   * runs that were not removed completely.
+   * Removes what killed processes left: temporary files of runs that no process has locked, runs
+   * that were not removed completely, and, after a day, claims and folders of runs that were never
+   * created.
    *
    * @return the number of files and folders
    */
@@ -194,9 +197,29 @@ public final class RunStore {
       if (entry.getFileName().toString().startsWith(REMOVED)) {
         delete(entry);
         swept++;
+      } else if (isId(entry.getFileName().toString()) && isOld(entry) && isEmpty(entry)) {
+        Files.delete(entry);
+        swept++;
+      }
+    }
+    for (Path claim : entries(root.resolve(CLAIMS))) {
+      if (AtomicFiles.unfinished(claim).isPresent()
+          && isOld(claim)
+          && Files.deleteIfExists(claim)) {
+        swept++;
       }
     }
     return swept;
+  }
+
+  /** Whether no process that is alive can have just made it. */
+  private boolean isOld(Path file) throws IOException {
+    Instant dayAgo = clock.instant().minus(Duration.ofDays(1));
+    return Files.getLastModifiedTime(file).toInstant().isBefore(dayAgo);
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    return Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && entries(folder).isEmpty();
   }
 
   private static int sweep(Path folder) throws IOException {
