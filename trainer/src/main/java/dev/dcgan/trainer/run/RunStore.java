@@ -179,8 +179,8 @@ public final class RunStore {
 
   /**
    * Removes what killed processes left: temporary files of runs that no process has locked, runs
-   * that were not removed completely, and, after a day, claims and folders of runs that were never
-   * created.
+   * that were not removed completely, and, after a day, claims, cached files and folders of runs
+   * that were never completed.
    *
    * @return the number of files and folders
    */
@@ -189,7 +189,7 @@ public final class RunStore {
     for (RunDirectory run : list()) {
       try (RunLock lock = run.tryLock().orElse(null)) {
         if (lock != null) {
-          swept += sweep(run.path()) + sweep(run.checkpoints());
+          swept += run.sweep();
         }
       }
     }
@@ -202,11 +202,14 @@ public final class RunStore {
         swept++;
       }
     }
-    for (Path claim : entries(root.resolve(CLAIMS))) {
-      if (AtomicFiles.unfinished(claim).isPresent()
-          && isOld(claim)
-          && Files.deleteIfExists(claim)) {
-        swept++;
+    // No lock says whether somebody still writes these.
+    for (Path shared : List.of(root.resolve(CLAIMS), cache())) {
+      for (Path entry : entries(shared)) {
+        if (AtomicFiles.unfinished(entry).isPresent()
+            && isOld(entry)
+            && Files.deleteIfExists(entry)) {
+          swept++;
+        }
       }
     }
     return swept;
@@ -220,16 +223,6 @@ public final class RunStore {
 
   private static boolean isEmpty(Path folder) throws IOException {
     return Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && entries(folder).isEmpty();
-  }
-
-  private static int sweep(Path folder) throws IOException {
-    int swept = 0;
-    for (Path entry : entries(folder)) {
-      if (AtomicFiles.unfinished(entry).isPresent() && Files.deleteIfExists(entry)) {
-        swept++;
-      }
-    }
-    return swept;
   }
 
   private static List<Path> entries(Path folder) throws IOException {

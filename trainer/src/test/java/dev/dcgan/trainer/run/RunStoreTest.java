@@ -109,6 +109,24 @@ class RunStoreTest {
   }
 
   @Test
+  void lock_removesTemporaryFilesOfAKilledProcess() throws Exception {
+    RunDirectory run = store.create("sweep-3", DRAFT);
+    List<Path> leftovers =
+        List.of(
+            run.path().resolve(".run.json-" + UUID.randomUUID()),
+            run.samples().resolve(".epoch-001.png-" + UUID.randomUUID()),
+            run.checkpoints().resolve(".step-00000007.safetensors-" + UUID.randomUUID()));
+    for (Path leftover : leftovers) {
+      Files.createFile(leftover);
+    }
+
+    try (RunRecords.Hold hold = new RunRecords(InstantSource.system()).lock(run).orElseThrow()) {
+      assertThat(leftovers).noneMatch(Files::exists);
+      assertThat(hold.record().run().getConfig().getSeed()).isEqualTo(3);
+    }
+  }
+
+  @Test
   void sweep_removesOldLeftoversOfRunsNeverCreated_andNothingElse() throws Exception {
     Path runs = folder.resolve("runs");
     store.create("sweep-3", DRAFT);
