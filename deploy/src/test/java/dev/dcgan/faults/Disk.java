@@ -5,6 +5,7 @@ import static dev.dcgan.e2e.Program.assumeRuns;
 import dev.dcgan.e2e.Program;
 import java.io.IOException;
 import java.io.OutputStream;
+import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -25,6 +26,8 @@ final class Disk implements AutoCloseable {
   private Disk(Path backing, Path folder) throws IOException, InterruptedException {
     this.backing = backing;
     this.folder = Files.createDirectories(folder);
+    // Ctrl-C must not leave mounts behind.
+    Runtime.getRuntime().addShutdownHook(new Thread(this::unmount, "unmount"));
     run("mount", "--bind", backing.toString(), folder.toString());
   }
 
@@ -100,13 +103,21 @@ final class Disk implements AutoCloseable {
 
   /** Unmounts everything, however often it was mounted. */
   @Override
-  public void close() throws IOException {
+  public void close() {
+    unmount();
+  }
+
+  private void unmount() {
     for (Path mounted : List.of(folder, backing)) {
-      Process unmounting =
-          new ProcessBuilder(
-                  "sh", "-c", "while umount --lazy \"$0\" 2>/dev/null; do :; done", "" + mounted)
-              .start();
-      unmounting.onExit().join();
+      try {
+        new ProcessBuilder(
+                "sh", "-c", "while umount --lazy \"$0\" 2>/dev/null; do :; done", "" + mounted)
+            .start()
+            .onExit()
+            .join();
+      } catch (IOException e) {
+        throw new UncheckedIOException(e);
+      }
     }
   }
 

@@ -12,6 +12,9 @@ final class FaultSettings {
   private static final double MINUTES =
       Double.parseDouble(System.getProperty("faults.minutes", "8"));
 
+  // On a busy machine too.
+  private static final int MIN_TIMES = 3;
+
   private FaultSettings() {}
 
   /** The random decisions of one test, whatever other tests run. */
@@ -34,6 +37,11 @@ final class FaultSettings {
 
     boolean isLeft() {
       return end - System.nanoTime() > 0;
+    }
+
+    /** Whether a fault is to happen again: for as long as time is left, but a few times at least. */
+    boolean isLeft(int times) {
+      return isLeft() || times < MIN_TIMES;
     }
   }
 }

@@ -50,7 +50,7 @@ class KillPublisherFaults {
 
     List<Long> versions = List.of(1L);
     try (Service sampler = Service.sampler(folder, "--repository=" + repository)) {
-      for (TimeBudget budget = FaultSettings.budget(0.08); budget.isLeft(); ) {
+      for (TimeBudget budget = FaultSettings.budget(0.08); budget.isLeft(row.times()); ) {
         try (Program publisher = Program.start(folder, publish)) {
           if (killer.kill(publisher)) {
             row.count();

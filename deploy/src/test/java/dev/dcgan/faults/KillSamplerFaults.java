@@ -99,7 +99,7 @@ class KillSamplerFaults {
     try (CheckedCalls calls =
         new CheckedCalls(sampler.channel(), CALLERS, DEADLINE_MILLIS, models::images)) {
       calls.awaitAnswer();
-      for (; budget.isLeft(); row.count()) {
+      for (; budget.isLeft(row.times()); row.count()) {
         Service killed = sampler;
         CompletableFuture<Void> beside =
             CompletableFuture.runAsync(() -> runUntilKilled(activity, killed));

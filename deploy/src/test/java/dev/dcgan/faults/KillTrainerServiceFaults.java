@@ -32,7 +32,7 @@ class KillTrainerServiceFaults {
     Killer killer = new Killer(random, Duration.ofSeconds(3), folder.resolve("runs"));
     Map<String, String> acknowledged = new LinkedHashMap<>(); // Request id to run.
 
-    for (TimeBudget budget = FaultSettings.budget(0.12); budget.isLeft(); row.count()) {
+    for (TimeBudget budget = FaultSettings.budget(0.12); budget.isLeft(row.times()); row.count()) {
       try (Service trainer = start()) {
         requireKnown(trainer, acknowledged);
         // The kill may take its answer away; then the next process is asked again.
