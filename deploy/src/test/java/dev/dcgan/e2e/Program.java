@@ -7,6 +7,7 @@ import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.TimeUnit;
@@ -32,7 +33,7 @@ public final class Program implements AutoCloseable {
     reader.start();
   }
 
-  static Program start(Path folder, List<String> command) throws IOException {
+  public static Program start(Path folder, List<String> command) throws IOException {
     return new Program(
         new ProcessBuilder(command).directory(folder.toFile()).redirectErrorStream(true).start());
   }
@@ -62,7 +63,7 @@ public final class Program implements AutoCloseable {
   }
 
   /** Waits for a line in which the pattern is found. */
-  Matcher awaitLine(String pattern) throws InterruptedException {
+  public Matcher awaitLine(String pattern) throws InterruptedException {
     Pattern compiled = Pattern.compile(pattern);
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(PATIENCE_SECONDS);
     synchronized (this) {
@@ -83,11 +84,25 @@ public final class Program implements AutoCloseable {
   }
 
   /** Sends SIGTERM. */
-  void terminate() {
+  public void terminate() {
     process.toHandle().destroy(); // Process.destroy would also close the output.
   }
 
-  int awaitExit() throws InterruptedException {
+  /** Sends a signal, for example {@code STOP}. */
+  public void signal(String name) throws IOException, InterruptedException {
+    run(Path.of("."), List.of("kill", "-" + name, Long.toString(pid())));
+  }
+
+  public long pid() {
+    return process.pid();
+  }
+
+  /** Waits at most that long; returns whether the process has ended. */
+  public boolean hasEndedWithin(Duration limit) throws InterruptedException {
+    return process.waitFor(limit.toNanos(), TimeUnit.NANOSECONDS);
+  }
+
+  public int awaitExit() throws InterruptedException {
     if (!process.waitFor(PATIENCE_SECONDS, TimeUnit.SECONDS)) {
       throw new AssertionError("still running:\n" + output());
     }
@@ -95,14 +110,16 @@ public final class Program implements AutoCloseable {
     return process.exitValue();
   }
 
-  synchronized String output() {
+  public synchronized String output() {
     return String.join("\n", lines);
   }
 
   /** Kills the process if it is running; when this returns, it no longer writes to its folder. */
   @Override
   public void close() {
-    process.destroyForcibly().onExit().join();
+    // Process.destroyForcibly would also close the output, which the thread still reads.
+    boolean unused = process.toHandle().destroyForcibly();
+    process.onExit().join();
   }
 
   private void collect() {

@@ -265,8 +265,9 @@ public final class ModelRepository {
   private ModelBundle publishLocked(Path folder, ModelManifest draft, byte[] onnx)
       throws IOException {
     Path hidden = folder.resolve(UNPUBLISHED);
-    // A publisher that crashed may have left the folder. It no longer writes: we hold the lock.
+    // A publisher that crashed may have left these. It no longer writes: we hold the lock.
     deleteFolder(hidden);
+    deleteUnfinished(folder, LAST_VERSION_FILE);
     Files.createDirectory(hidden);
     try {
       long version = nextVersion(folder);
@@ -351,6 +352,15 @@ public final class ModelRepository {
       return List.of();
     } catch (UncheckedIOException e) {
       throw e.getCause();
+    }
+  }
+
+  /** Deletes the temporary files of killed processes that were to replace a file. */
+  private static void deleteUnfinished(Path folder, String name) throws IOException {
+    for (Path file : list(folder)) {
+      if (AtomicFiles.unfinished(file).filter(name::equals).isPresent()) {
+        Files.deleteIfExists(file);
+      }
     }
   }
 

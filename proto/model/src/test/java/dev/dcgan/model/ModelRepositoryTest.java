@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.UUID;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -357,6 +358,8 @@ class ModelRepositoryTest {
   void publish_afterAPublisherDied_clearsAwayWhatItLeft() throws IOException {
     Path left = Files.createDirectories(repository.root().resolve("digits/.publishing"));
     Files.writeString(left.resolve("model.onnx"), "half a mod");
+    String temporary = "digits/..last-version-%s".formatted(UUID.randomUUID());
+    Files.writeString(repository.root().resolve(temporary), "1");
 
     assertThat(repository.models()).isEmpty();
     assertThat(publish("digits").readModel()).isEqualTo(Models.ONNX);

@@ -86,6 +86,10 @@ public final class ResponseBudget {
       sent.remove(this);
     }
 
+    private synchronized void extend(long nanos) {
+      deadline += nanos;
+    }
+
     private synchronized @Nullable Runnable takeStalled(long now) {
       Runnable action = now - deadline > 0 ? cancel : null;
       if (action != null) {
@@ -136,6 +140,11 @@ public final class ResponseBudget {
       }
     }
     actions.forEach(Runnable::run);
+  }
+
+  /** Gives clients more time to read what was sent. */
+  public void extend(Duration time) {
+    sent.forEach(each -> each.extend(time.toNanos()));
   }
 
   public long size() {

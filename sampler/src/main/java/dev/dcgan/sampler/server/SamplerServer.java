@@ -128,8 +128,6 @@ public final class SamplerServer {
   private static final Duration LOST_DELAY = Duration.ofSeconds(1);
   private static final Duration LOST_GRACE = Duration.ofSeconds(3);
 
-  private static final Duration STALL_CHECK = Duration.ofSeconds(1);
-
   private final ExecutorService workers;
   private final ScheduledExecutorService stallChecks;
   private final GrpcServer server;
@@ -261,9 +259,9 @@ public final class SamplerServer {
         Executors.newSingleThreadScheduledExecutor(Threads.named("response-time"));
     var unused =
         stallChecks.scheduleWithFixedDelay(
-            budget::cancelStalled,
-            STALL_CHECK.toNanos(),
-            STALL_CHECK.toNanos(),
+            new StallCheck(budget, System::nanoTime),
+            StallCheck.INTERVAL.toNanos(),
+            StallCheck.INTERVAL.toNanos(),
             TimeUnit.NANOSECONDS);
     return new SamplerServer(workers, stallChecks, server, endpoint, watcher, guard, access);
   }

@@ -11,13 +11,16 @@ import dev.dcgan.v1.RunConfig;
 import dev.dcgan.v1.RunState;
 import java.io.IOException;
 import java.io.InputStream;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Instant;
+import java.util.List;
 import java.util.Optional;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -163,6 +166,30 @@ public record RunDirectory(Path path) {
     return config.build();
   }
 
+  /**
+   * Removes the temporary files of a process that was killed while it wrote. To be called with the
+   * run locked.
+   *
+   * @return the number of files
+   */
+  int sweep() throws IOException {
+    int swept = 0;
+    for (Path folder : List.of(path, checkpoints(), samples())) {
+      if (Files.isDirectory(folder)) {
+        try (Stream<Path> entries = Files.list(folder)) {
+          for (Path entry : entries.toList()) {
+            if (AtomicFiles.unfinished(entry).isPresent() && Files.deleteIfExists(entry)) {
+              swept++;
+            }
+          }
+        } catch (UncheckedIOException e) {
+          throw e.getCause();
+        }
+      }
+    }
+    return swept;
+  }
+
   /** Replaces run.json atomically. */
   public void write(Run run) throws IOException {
     String json =
@@ -181,6 +208,8 @@ public record RunDirectory(Path path) {
 
   /** Links a checkpoint: such a file is replaced, never changed. */
   private static void link(Path link, Path file) throws IOException {
+    // A process that was killed while it created the run may have left a link, or half of a copy.
+    Files.deleteIfExists(link);
     try {
       Files.createLink(link, file);
     } catch (UnsupportedOperationException | FileSystemException e) {

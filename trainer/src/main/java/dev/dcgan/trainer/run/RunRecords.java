@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.run;
 
 import com.google.errorprone.annotations.concurrent.GuardedBy;
+import dev.dcgan.server.ErrorMessages;
 import java.io.IOException;
 import java.time.InstantSource;
 import java.util.HashMap;
@@ -73,6 +74,7 @@ public final class RunRecords {
     if (lock.isEmpty()) {
       return Optional.empty();
     }
+    sweep(folder);
     try {
       return Optional.of(new Hold(acquire(folder), lock.get()));
     } catch (IOException | RuntimeException e) {
@@ -110,6 +112,18 @@ public final class RunRecords {
       record.close();
     } catch (IOException e) {
       log.warn("cannot close the events of {}", record.folder(), e);
+    }
+  }
+
+  private static void sweep(RunDirectory folder) {
+    try {
+      int swept = folder.sweep();
+      if (swept > 0) {
+        log.info("removed {} temporary files of run {} from a killed process", swept, folder.id());
+      }
+    } catch (IOException e) {
+      log.warn(
+          "cannot remove temporary files of run {}: {}", folder.id(), ErrorMessages.oneLine(e));
     }
   }
 

@@ -10,11 +10,13 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.FileAlreadyExistsException;
 import java.nio.file.FileVisitResult;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.SimpleFileVisitor;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.time.Duration;
 import java.time.Instant;
 import java.time.InstantSource;
 import java.time.ZoneOffset;
@@ -176,8 +178,9 @@ public final class RunStore {
   }
 
   /**
-   * Removes what killed processes left: temporary files of runs that no process has locked, and
-   * runs that were not removed completely.
+   * Removes what killed processes left: temporary files of runs that no process has locked, runs
+   * that were not removed completely, and, after a day, claims, cached files and folders of runs
+   * that were never completed.
    *
    * @return the number of files and folders
    */
@@ -186,7 +189,7 @@ public final class RunStore {
     for (RunDirectory run : list()) {
       try (RunLock lock = run.tryLock().orElse(null)) {
         if (lock != null) {
-          swept += sweep(run.path()) + sweep(run.checkpoints());
+          swept += run.sweep();
         }
       }
     }
@@ -194,19 +197,32 @@ public final class RunStore {
       if (entry.getFileName().toString().startsWith(REMOVED)) {
         delete(entry);
         swept++;
+      } else if (isId(entry.getFileName().toString()) && isOld(entry) && isEmpty(entry)) {
+        Files.delete(entry);
+        swept++;
+      }
+    }
+    // No lock says whether somebody still writes these.
+    for (Path shared : List.of(root.resolve(CLAIMS), cache())) {
+      for (Path entry : entries(shared)) {
+        if (AtomicFiles.unfinished(entry).isPresent()
+            && isOld(entry)
+            && Files.deleteIfExists(entry)) {
+          swept++;
+        }
       }
     }
     return swept;
   }
 
-  private static int sweep(Path folder) throws IOException {
-    int swept = 0;
-    for (Path entry : entries(folder)) {
-      if (AtomicFiles.unfinished(entry).isPresent() && Files.deleteIfExists(entry)) {
-        swept++;
-      }
-    }
-    return swept;
+  /** Whether no process that is alive can have just made it. */
+  private boolean isOld(Path file) throws IOException {
+    Instant dayAgo = clock.instant().minus(Duration.ofDays(1));
+    return Files.getLastModifiedTime(file).toInstant().isBefore(dayAgo);
+  }
+
+  private static boolean isEmpty(Path folder) throws IOException {
+    return Files.isDirectory(folder, LinkOption.NOFOLLOW_LINKS) && entries(folder).isEmpty();
   }
 
   private static List<Path> entries(Path folder) throws IOException {

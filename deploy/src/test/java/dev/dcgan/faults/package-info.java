@@ -1,0 +1,3 @@
+/** Tests the packaged programs under injected faults: {@code mvn -Pfaults -DskipTests verify}. */
+@org.jspecify.annotations.NullMarked
+package dev.dcgan.faults;

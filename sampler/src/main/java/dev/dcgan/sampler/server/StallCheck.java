@@ -1,0 +1,41 @@
+package dev.dcgan.sampler.server;
+
+import dev.dcgan.sampler.core.ResponseBudget;
+import java.time.Duration;
+import java.util.function.LongSupplier;
+
+/**
+ * Cancels responses that clients do not read in time. Time in which this process was suspended, by
+ * a container's freezer or SIGSTOP, does not count, because clients could not read then. For one
+ * thread, which calls {@link #run} every {@link #INTERVAL}.
+ */
+final class StallCheck implements Runnable {
+
+  static final Duration INTERVAL = Duration.ofSeconds(1);
+
+  // A busy machine or a garbage collection delays a check by less.
+  private static final Duration MAX_DELAY = Duration.ofSeconds(5);
+
+  private final ResponseBudget budget;
+  private final LongSupplier nanoTime;
+
+  // Mutable state
+  private long last;
+
+  StallCheck(ResponseBudget budget, LongSupplier nanoTime) {
+    this.budget = budget;
+    this.nanoTime = nanoTime;
+    last = nanoTime.getAsLong();
+  }
+
+  @Override
+  public void run() {
+    long now = nanoTime.getAsLong();
+    Duration passed = Duration.ofNanos(now - last);
+    last = now;
+    if (passed.compareTo(INTERVAL.plus(MAX_DELAY)) > 0) {
+      budget.extend(passed);
+    }
+    budget.cancelStalled();
+  }
+}
