@@ -189,11 +189,8 @@ public final class ConfigFields {
                       + " al. 2020), for small datasets: none, diffaugment (all), or some of"
                       + " color,translation,cutout.",
                   oneOf(value -> Augmentation.parse(value).isPresent(), Augmentation.NAMES))
-              .withDefault(
-                  preset ->
-                      preset.extensions.augmentations().isEmpty()
-                          ? Augmentation.NONE
-                          : Augmentation.ALL),
+              .withDefault(Augmentation.NONE)
+              .withDefaultText("none; without --preset diffaugment from 600 epochs on"),
           field(
                   "seed",
                   "SEED",

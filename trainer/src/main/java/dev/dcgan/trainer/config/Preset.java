@@ -2,7 +2,6 @@ package dev.dcgan.trainer.config;
 
 import dev.dcgan.trainer.gan.Architecture;
 import dev.dcgan.v1.RunConfig;
-import java.util.EnumSet;
 import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -30,15 +29,7 @@ public enum Preset {
       new Extensions(false, Set.of(), true, 0.5f)),
   PAPER64("paper64", 100, 128, 25, 128, 2e-4f, 2e-4f, 0, Extensions.NONE),
   PHOTO64(
-      "photo64",
-      100,
-      64,
-      100,
-      64,
-      2e-4f,
-      2e-4f,
-      0.999f,
-      new Extensions(true, EnumSet.allOf(Augmentation.class), true, 0));
+      "photo64", 100, 64, 100, 64, 2e-4f, 2e-4f, 0.999f, new Extensions(true, Set.of(), true, 0));
 
   private static final int MNIST_IMAGES = 60_000;
 

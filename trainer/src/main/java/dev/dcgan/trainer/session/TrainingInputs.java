@@ -67,13 +67,14 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
           TrainingConfig.followImages(requested, images, found.images(), found.classes());
       int side = Math.max(images.height(), images.width());
       log.info(
-          "--preset {} --epochs {}{}{} for {} images, {} and {}{}; name a --preset to choose another",
+          "--preset {} --epochs {}{}{}{} for {} images, {} and {}{}; name a --preset to choose another",
           config.getPreset(),
           config.getEpochs(),
           config.hasSize()
               ? " --size %d --channels %d".formatted(config.getSize(), config.getChannels())
               : "",
           config.getConditional() ? " --conditional" : "",
+          config.getAugment().isEmpty() ? "" : " --augment " + config.getAugment(),
           found.images(),
           images.channels() == 3 ? "RGB" : "grey",
           side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger",

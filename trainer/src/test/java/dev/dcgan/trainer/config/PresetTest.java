@@ -57,7 +57,7 @@ class PresetTest {
   }
 
   @Test
-  void photo64_augmentsANarrowerNetwork_unlessToldOtherwise() throws Exception {
+  void photo64_mirrorsImagesOfANarrowerNetwork_unlessToldOtherwise() throws Exception {
     RunConfig photos = RunConfig.newBuilder().setPreset("photo64").setData("x").build();
     TrainingConfig plan = TrainingConfig.of(photos);
     TrainingConfig partly =
@@ -66,8 +66,7 @@ class PresetTest {
 
     assertThat(plan.architecture()).isEqualTo(Architecture.paper(64, 3, 100, 64));
     assertThat(plan.hyperparameters().extensions().mirror()).isTrue();
-    assertThat(plan.hyperparameters().extensions().augmentations())
-        .containsExactly(Augmentation.values());
+    assertThat(plan.hyperparameters().extensions().augmentations()).isEmpty();
     assertThat(partly.architecture().shape().height()).isEqualTo(32);
     assertThat(partly.hyperparameters().extensions().mirror()).isFalse();
     assertThat(partly.hyperparameters().extensions().augmentations())
@@ -191,6 +190,20 @@ class PresetTest {
     assertThat(config.getEpochs()).isEqualTo(epochs);
   }
 
+  @ParameterizedTest
+  @CsvSource({"64, 2133, diffaugment", "64, 2136, ''", "28, 1001, ''", "28, 1000, diffaugment"})
+  void withoutAPreset_imagesThatAreSeenOftenAreAugmented(int side, int images, String augment) {
+    ImageShape shape = new ImageShape(side, side, 1);
+    RunConfig refused = RunConfig.newBuilder().setAugment("none").build();
+
+    assertThat(
+            TrainingConfig.followImages(RunConfig.getDefaultInstance(), shape, images, 0)
+                .getAugment())
+        .isEqualTo(augment);
+    assertThat(TrainingConfig.followImages(refused, shape, images, 0).getAugment())
+        .isEqualTo("none");
+  }
+
   @Test
   void classes_areLeftOut_ifRefusedOrNotKnownOfTheFirstWeights() {
     ImageShape shape = new ImageShape(28, 28, 1);
@@ -233,6 +246,7 @@ class PresetTest {
         RunConfig.newBuilder()
             .setPreset("paper64")
             .setConditional(true)
+            .setAugment("diffaugment")
             .setSize(32)
             .setChannels(3)
             .build();

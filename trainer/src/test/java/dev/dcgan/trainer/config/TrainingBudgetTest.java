@@ -22,7 +22,8 @@ class TrainingBudgetTest {
 
   @Test
   void augmentedImages_mayBeFewer_butMoreAreBetter() throws Exception {
-    RunConfig photos = RunConfig.newBuilder().setPreset("photo64").setData("x").build();
+    RunConfig photos =
+        RunConfig.newBuilder().setPreset("photo64").setAugment("diffaugment").setData("x").build();
 
     assertThat(TrainingConfig.of(photos).warnings(700))
         .singleElement()
