@@ -39,7 +39,9 @@ final class FaultSettings {
       return end - System.nanoTime() > 0;
     }
 
-    /** Whether a fault is to happen again: for as long as time is left, but a few times at least. */
+    /**
+     * Whether a fault is to happen again: for as long as time is left, but a few times at least.
+     */
     boolean isLeft(int times) {
       return isLeft() || times < MIN_TIMES;
     }
