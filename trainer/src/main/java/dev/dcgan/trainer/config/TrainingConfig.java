@@ -145,11 +145,14 @@ public record TrainingConfig(
     if (!requested.hasChannels() && recorded.hasChannels()) {
       config.setChannels(recorded.getChannels());
     }
-    if (!requested.hasConditional() && recorded.getConditional()) {
-      config.setConditional(true);
-    }
-    if (requested.getAugment().isEmpty()) {
-      config.setAugment(recorded.getAugment());
+    // Drawn digits never choose these.
+    if (!requested.getData().isEmpty()) {
+      if (!requested.hasConditional() && recorded.getConditional()) {
+        config.setConditional(true);
+      }
+      if (requested.getAugment().isEmpty()) {
+        config.setAugment(recorded.getAugment());
+      }
     }
     if (!requested.hasEpochs() && recorded.hasEpochs()) {
       config.setEpochs(recorded.getEpochs());

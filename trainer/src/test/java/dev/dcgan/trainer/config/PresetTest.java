@@ -252,9 +252,20 @@ class PresetTest {
             .build();
     RunConfig named = RunConfig.newBuilder().setPreset("mnist28").build();
 
-    assertThat(TrainingConfig.followRecord(RunConfig.getDefaultInstance(), recorded))
-        .isEqualTo(recorded);
+    RunConfig images = RunConfig.newBuilder().setData("x").build();
+
+    assertThat(TrainingConfig.followRecord(images, recorded))
+        .isEqualTo(recorded.toBuilder().setData("x").build());
     assertThat(TrainingConfig.followRecord(named, recorded)).isEqualTo(named);
+  }
+
+  @Test
+  void recordedClasses_areNotKept_ofDrawnDigits() {
+    RunConfig recorded = RunConfig.newBuilder().setPreset("mnist28").setConditional(true).build();
+
+    assertThat(
+            TrainingConfig.followRecord(RunConfig.getDefaultInstance(), recorded).hasConditional())
+        .isFalse();
   }
 
   private static TrainingConfig followed(RunConfig requested, ImageShape images) throws Exception {
