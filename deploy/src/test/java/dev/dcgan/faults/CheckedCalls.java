@@ -136,7 +136,7 @@ final class CheckedCalls implements AutoCloseable {
       }
       record(code);
       if (code == Status.Code.UNAVAILABLE) {
-        pause(); // Nobody is there.
+        pause(); // No sampler is listening.
       }
     }
   }

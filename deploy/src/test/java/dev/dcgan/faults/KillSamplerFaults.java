@@ -113,7 +113,7 @@ class KillSamplerFaults {
         sampler = start(repository);
         calls.call(sampler.channel());
         calls.awaitAnswer();
-        killed.close(); // Not before nobody uses its channel.
+        killed.close(); // Callers no longer use its channel.
       }
       calls.end();
       assertThat(calls.wrong()).isEmpty();

@@ -38,7 +38,7 @@ public final class CallTrace {
     return context.withValue(CURRENT, trace);
   }
 
-  /** The trace context that a caller has sent; the root if it has not. */
+  /** The trace context in the headers of a caller; without one, the root context. */
   static <T> Context parent(T headers, TextMapGetter<T> getter) {
     return GlobalOpenTelemetry.getPropagators()
         .getTextMapPropagator()

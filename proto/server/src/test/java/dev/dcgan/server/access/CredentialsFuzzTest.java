@@ -11,7 +11,7 @@ import javax.security.auth.x500.X500Principal;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Any bytes are a file of tokens or are refused, and let nobody in who has no credential. */
+/** Any bytes are parsed or refused, and never admit a caller without a credential. */
 public class CredentialsFuzzTest {
 
   private static final Path FILE = Path.of("tokens");
