@@ -56,16 +56,22 @@ final class Caller<Q> extends ClientCall.Listener<ResponseSummary> {
     this.onIdle = onIdle;
   }
 
-  /** Makes this call and those that are due after it. */
-  void run(long first) {
+  /**
+   * Makes this call and those that are due after it.
+   *
+   * @param taken when the call was taken from the schedule
+   */
+  void run(long first, long taken) {
     long next = first;
+    long now = taken;
     while (next != Schedule.NONE) {
       halfDone.set(false);
-      start(next);
+      start(next, now);
       if (isFirstHalf()) {
         return;
       }
-      next = schedule.takeDue(clock.getAsLong());
+      now = clock.getAsLong();
+      next = schedule.takeDue(now);
     }
     onIdle.accept(this);
   }
@@ -95,13 +101,14 @@ final class Caller<Q> extends ClientCall.Listener<ResponseSummary> {
       tally.succeeded(startTime, now);
     }
     if (!isFirstHalf()) {
-      run(schedule.takeDue(now));
+      run(schedule.takeDue(now), now);
     }
   }
 
-  private void start(long call) {
+  private void start(long call, long taken) {
     number = call;
-    startTime = schedule.due(call, clock.getAsLong());
+    // Not the time now, which may be past the end: then a call that was made would not count.
+    startTime = schedule.due(call, taken);
     images = 0;
     problem = null;
     ClientCall<Q, ResponseSummary> rpc =

@@ -74,12 +74,14 @@ public final class Load {
     }
 
     Caller<Q> caller = idle.take();
-    for (long number = schedule.take(elapsed.getAsLong());
-        number != Schedule.NONE;
-        number = schedule.take(elapsed.getAsLong())) {
-      clock.await(origin + schedule.due(number, elapsed.getAsLong()));
-      caller.run(number);
+    long taken = elapsed.getAsLong();
+    long next = schedule.take(taken);
+    while (next != Schedule.NONE) {
+      clock.await(origin + schedule.due(next, taken));
+      caller.run(next, taken);
       caller = idle.take();
+      taken = elapsed.getAsLong();
+      next = schedule.take(taken);
     }
     for (int others = 1; others < plan.concurrency(); others++) {
       idle.take();
