@@ -49,6 +49,7 @@ public class QueueBenchmark {
       ImageTask task =
           new ImageTask(
               latents, Network.NO_LABELS, LATENT, Output.PIXELS, IMAGE_BYTES, Runnable::run);
+      queue.reserve(request, task.count);
       queue.add(request, task, 0);
     }
     int slices = 0;

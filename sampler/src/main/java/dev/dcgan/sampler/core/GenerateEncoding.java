@@ -58,7 +58,7 @@ public record GenerateEncoding(Advice advice) implements ResponseEncoding<Genera
 
   @Override
   public long requireFits(ImageRequest request, ServedVersion version) {
-    int queue = version.scheduler().policy().maxQueueImages();
+    int queue = version.scheduler().policy().maxImagesOfCaller();
     int limit = ResponseBudget.MAX_RESPONSE_BYTES;
     if (request.count() > Math.min(queue, MORE_THAN_FIT)
         || maxBytes(request, version, (int) request.count()) > limit) {

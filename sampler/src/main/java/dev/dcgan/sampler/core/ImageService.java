@@ -162,7 +162,7 @@ public final class ImageService {
                       } else {
                         pause = quota.take(context.caller(), count);
                         if (!pause.isZero()) {
-                          throw new QueueFullException(count, 0, 0, pause);
+                          throw new QueueFullException(count, 0, 0, 0, pause);
                         }
                       }
                       CompletableFuture<Images> made;

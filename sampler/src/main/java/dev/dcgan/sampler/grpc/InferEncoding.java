@@ -92,7 +92,7 @@ record InferEncoding(String id, List<InferOutput> outputs)
     long each = outputs.stream().mapToLong(output -> output.imageBytes(version.shape())).sum();
     long envelope = ENVELOPE_BYTES + ByteString.copyFromUtf8(id).size();
     long room = Math.max(0, ResponseBudget.MAX_RESPONSE_BYTES - envelope);
-    long max = Math.min(room / each, version.scheduler().policy().maxQueueImages());
+    long max = Math.min(room / each, version.scheduler().policy().maxImagesOfCaller());
     if (request.count() > max) {
       throw RequestException.invalid(
           "inputs[0].shape",

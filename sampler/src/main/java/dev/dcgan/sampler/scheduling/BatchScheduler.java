@@ -43,8 +43,8 @@ import org.jspecify.annotations.Nullable;
  *   <li>at once when the scheduler is closed, because no further task arrives.
  * </ul>
  *
- * <p>A task that exceeds the queue's limit is rejected as a whole, and so is a request that cannot
- * finish before its deadline at the estimated rate. The future of an accepted task is completed
+ * <p>A task that exceeds its caller's share of the queue is rejected as a whole, and so is a request
+ * that cannot finish before its deadline at the estimated rate. The future of an accepted task is completed
  * exactly once: with its images on the task's executor, or exceptionally on an inference thread.
  * Cancelling the future removes the queued images before the next batch closes, and so does the
  * deadline; images that are running already are discarded.
@@ -79,9 +79,6 @@ public final class BatchScheduler implements AutoCloseable {
 
   /** One condition per idle session, the most recently idle last: its caches are warm. */
   @GuardedBy("lock") private final Deque<Condition> idle = new ArrayDeque<>();
-
-  /** Images of admitted requests that are not submitted yet: their latents are being made. */
-  @GuardedBy("lock") private int reserved;
 
   @GuardedBy("lock") private boolean closed;
 
@@ -144,7 +141,7 @@ public final class BatchScheduler implements AutoCloseable {
    * @param first images that are submitted first, at most {@code images}
    * @param nanosLeft until its deadline, or {@link #NO_DEADLINE}
    * @throws TooLateException the request cannot finish before its deadline
-   * @throws QueueFullException the queue has no room
+   * @throws QueueFullException the queue has no room for this caller
    */
   public QueuedRequest admit(
       Object caller, long images, int first, Priority priority, long nanosLeft)
@@ -169,19 +166,27 @@ public final class BatchScheduler implements AutoCloseable {
    * Reserves room in the queue for the images of a request that are submitted next.
    *
    * @param images in all; room that is reserved already counts
-   * @throws QueueFullException the queue has no room; what was reserved before stays reserved
+   * @throws QueueFullException the queue has no room for this caller; what was reserved before
+   *     stays reserved
    */
   public void reserve(QueuedRequest request, int images) throws QueueFullException {
     lock.lock();
     try {
-      int others = queue.images() + reserved - request.reserved;
-      if (images > policy.maxQueueImages() - others) {
-        throw new QueueFullException(
-            images, others, policy.maxQueueImages(), estimator.retryAfter(queue.images()));
+      int more = images - request.reserved;
+      if (more <= 0) {
+        return;
       }
-      int more = Math.max(0, images - request.reserved);
-      reserved += more;
-      request.reserved += more;
+      int free = policy.maxQueueImages() - queue.taken();
+      int ofCaller = queue.takenBy(request.caller);
+      if (!policy.hasRoom(more, ofCaller, free)) {
+        throw new QueueFullException(
+            images,
+            queue.taken() - request.reserved,
+            ofCaller - request.reserved,
+            policy.maxQueueImages(),
+            estimator.retryAfter(queue.images()));
+      }
+      queue.reserve(request, more);
     } finally {
       lock.unlock();
     }
@@ -192,8 +197,7 @@ public final class BatchScheduler implements AutoCloseable {
     List<CompletableFuture<Void>> room;
     lock.lock();
     try {
-      reserved -= request.reserved;
-      request.reserved = 0;
+      queue.release(request);
       room = takeRoomWaiters();
     } finally {
       lock.unlock();
@@ -253,7 +257,7 @@ public final class BatchScheduler implements AutoCloseable {
     CompletableFuture<Void> room = new CompletableFuture<>();
     lock.lock();
     try {
-      if (queue.images() + reserved > 0) {
+      if (queue.taken() > 0) {
         roomWaiters.add(room);
         return room;
       }
@@ -323,8 +327,6 @@ public final class BatchScheduler implements AutoCloseable {
 
   @GuardedBy("lock") private void enqueue(QueuedRequest request, ImageTask task) throws QueueFullException {
     reserve(request, task.count);
-    reserved -= task.count;
-    request.reserved -= task.count;
     long now = nanoClock.getAsLong();
     estimator.recordArrival(now);
     task.arrival = now;

@@ -30,13 +30,14 @@ final class FairQueue {
               ? Long.compare(a.number, b.number)
               : Long.signum(a.deadline - b.deadline);
 
-  /** A caller with queued images. */
+  /** A caller with queued images, or room that is reserved for them. */
   private static final class Caller extends Turns.Flow {
     final Object key;
 
     // Mutable state
     final Turns<QueuedRequest> requests = new Turns<>();
     int images;
+    int reserved;
 
     /** The sum of {@link QueuedRequest#remaining} over its requests with queued images. */
     long outstanding;
@@ -53,6 +54,9 @@ final class FairQueue {
   private int requests;
   private int images;
 
+  /** The sum of {@link Caller#reserved}. */
+  private int reserved;
+
   /** The sum of {@link Caller#outstanding}. */
   private long outstanding;
 
@@ -68,13 +72,44 @@ final class FairQueue {
     return requests;
   }
 
+  /** Room that is taken: by images that are queued, and by those for which it is reserved. */
+  int taken() {
+    return images + reserved;
+  }
+
+  /** Room that a caller has taken. */
+  int takenBy(Object key) {
+    Caller caller = byKey.get(key);
+    return caller == null ? 0 : caller.images + caller.reserved;
+  }
+
+  /** Reserves more room for images of a request that are added next. */
+  void reserve(QueuedRequest request, int more) {
+    reserve(byKey.computeIfAbsent(request.caller, Caller::new), request, more);
+  }
+
+  /** Releases the room that is reserved for a request. */
+  void release(QueuedRequest request) {
+    if (request.reserved > 0) {
+      Caller caller = caller(request);
+      reserve(caller, request, -request.reserved);
+      removeIfUnused(caller);
+    }
+  }
+
+  private void reserve(Caller caller, QueuedRequest request, int more) {
+    caller.reserved += more;
+    request.reserved += more;
+    reserved += more;
+  }
+
   /**
    * Estimates how many images of other requests run before the last one of a new request: those of
    * its caller, and what other callers get meanwhile.
    */
   double imagesAhead(Object key, long requested, Priority priority) {
     Caller caller = byKey.get(key);
-    if (caller == null) {
+    if (caller == null || caller.images == 0) {
       return callers.imagesAhead((double) requested, priority, images, outstanding);
     }
     double own =
@@ -89,11 +124,13 @@ final class FairQueue {
     return nonEmptySince;
   }
 
+  /** Adds a task, for which room is reserved. */
   void add(QueuedRequest request, ImageTask task, long now) {
     if (images == 0) {
       nonEmptySince = now;
     }
-    Caller caller = byKey.computeIfAbsent(request.caller, Caller::new);
+    Caller caller = caller(request);
+    reserve(caller, request, -task.count);
     if (caller.images == 0) {
       // A stream whose next chunk comes late stays old, and so does its caller.
       caller.hasRun = request.hasRun;
@@ -227,6 +264,12 @@ final class FairQueue {
     }
     if (caller.images == 0) {
       callers.remove(caller);
+      removeIfUnused(caller);
+    }
+  }
+
+  private void removeIfUnused(Caller caller) {
+    if (caller.images == 0 && caller.reserved == 0) {
       byKey.remove(caller.key);
     }
   }

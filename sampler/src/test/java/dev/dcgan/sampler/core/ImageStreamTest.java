@@ -136,7 +136,7 @@ class ImageStreamTest {
   }
 
   private static QueueFullException fullQueue() {
-    return new QueueFullException(1, 9, 9, Duration.ofMillis(5));
+    return new QueueFullException(1, 9, 9, 9, Duration.ofMillis(5));
   }
 
   private final class Maker implements ImageStream.Source<String> {

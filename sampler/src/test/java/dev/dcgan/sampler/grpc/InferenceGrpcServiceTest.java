@@ -72,7 +72,8 @@ class InferenceGrpcServiceTest {
 
   private static final int LATENT = TestModels.LATENT;
   private static final int SIZE = 14 * 14;
-  private static final int MAX_QUEUE = 5000;
+  private static final int MAX_OF_CALLER = 5000;
+  private static final int MAX_QUEUE = 6667;
 
   @TempDir private Path root;
 
@@ -359,7 +360,7 @@ class InferenceGrpcServiceTest {
         "inputs[0].shape",
         "4279 latents exceed 4278 images of 14x14x1 as image and pixels in one response of at most 4194304 bytes; request fewer");
     assertInvalid(
-        request(latents(MAX_QUEUE + 1)).addOutputs(output("pixels")),
+        request(latents(MAX_OF_CALLER + 1)).addOutputs(output("pixels")),
         "inputs[0].shape",
         "5001 latents exceed 5000 images of 14x14x1 as pixels in one response of at most 4194304 bytes; request fewer");
   }
@@ -377,7 +378,7 @@ class InferenceGrpcServiceTest {
     network.awaitStarted();
     Future<ModelInferResponse> queued = later(4000);
     Future<ModelInferResponse> others = later(1000);
-    watch.awaitQueued(MAX_QUEUE);
+    watch.awaitQueued(MAX_OF_CALLER);
     assertThat(refusal(request(latents(1))).getStatus().getCode())
         .isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
     network.permit(1000);

@@ -56,7 +56,9 @@ import org.junit.jupiter.api.io.TempDir;
 class SamplerGrpcServiceTest {
 
   private static final int MAX_BATCH = 4;
-  private static final int MAX_QUEUE = 16;
+
+  /** Of which one caller may have 15. */
+  private static final int MAX_QUEUE = 20;
 
   @TempDir private Path root;
 
@@ -105,7 +107,7 @@ class SamplerGrpcServiceTest {
     assertInvalid(request().setTemperature(0), "temperature", "above 0, at most 2");
     assertInvalid(request().setTemperature(2.5f), "temperature", "2.5");
     assertInvalid(request().setTemperature(Float.NaN), "temperature", "NaN");
-    assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 16 images");
+    assertInvalid(request().setCount(-1), "count", "count 4294967295 exceeds 15 images");
     assertInvalid(request().setCount(17), "count", "use GenerateStream");
     assertInvalid(
         request().setCount(17).setFormat(ImageFormat.IMAGE_FORMAT_SHEET), "count", "request fewer");
@@ -157,7 +159,7 @@ class SamplerGrpcServiceTest {
 
     StatusRuntimeException full = refusal(request().setCount(2));
     assertThat(full.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
-    assertThat(full.getStatus().getDescription()).contains("15 images are queued of at most 16");
+    assertThat(full.getStatus().getDescription()).contains("15 images are queued of at most 20");
     assertThat(Durations.toMillis(detail(full, RetryInfo.class).getRetryDelay())).isEqualTo(1);
 
     network.permit(10);
@@ -194,7 +196,7 @@ class SamplerGrpcServiceTest {
     Future<GenerateResponse> running = occupy();
     CancellableContext context = Context.current().withCancellation();
     context.run(() -> stub.generateStream(request().setCount(1_000_000).build()));
-    watch.awaitQueued(2 * MAX_BATCH);
+    watch.awaitQueued(2 * (MAX_QUEUE / 4));
     context.cancel(new CancellationException("enough"));
     watch.awaitQueued(0);
     assertThat(running.isDone()).isFalse();

@@ -22,11 +22,14 @@ class BatchSchedulerTest {
   private static final int LATENT = 2;
   private static final int BYTES = 3;
 
+  /** Of which one caller may have 10. */
+  private static final int MAX_QUEUE = 14;
+
   private final GatedNetwork network = new GatedNetwork(LATENT, BYTES);
   private final QueueWatch watch = new QueueWatch();
   private final AtomicLong clock = new AtomicLong();
   private final BatchScheduler scheduler =
-      start(network, new BatchingPolicy(4, Duration.ZERO, 10), watch);
+      start(network, new BatchingPolicy(4, Duration.ZERO, MAX_QUEUE), watch);
 
   @AfterEach
   void end() throws InterruptedException {
@@ -55,12 +58,38 @@ class BatchSchedulerTest {
 
     QueueFullException full =
         catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
-    assertThat(full).hasMessageContainingAll("3 images", "8 images", "at most 10", "1 ms");
+    assertThat(full).hasMessageContainingAll("3 images", "8 images", "at most 14", "8 of this caller", "1 ms");
     assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(1));
 
     CompletableFuture<Images> fits = submit(latents(2, 0), Output.PIXELS);
     network.permit(10);
     CompletableFuture.allOf(running, queued, fits).get(30, TimeUnit.SECONDS);
+  }
+
+  @Test
+  void callerThatFloods_leavesRoomForOthers() throws Exception {
+    CompletableFuture<Images> running = occupy();
+    List<CompletableFuture<Images>> queued = new ArrayList<>();
+    // 3/(3n+1) of the queue each, in round numbers: 10 of 14, and 3 of the 4 that are left.
+    queued.addAll(submitUntilFull("first", 10));
+    queued.addAll(submitUntilFull("second", 3));
+    queued.addAll(submitUntilFull("third", 1));
+    submitUntilFull("fourth", 0);
+    network.permit(10);
+    CompletableFuture.allOf(queued.toArray(CompletableFuture<?>[]::new)).get(30, TimeUnit.SECONDS);
+    assertThat(get(running).count()).isEqualTo(1);
+
+    // Room that is reserved counts too, and is free again when it is released.
+    QueuedRequest reserved =
+        scheduler.admit("first", 10, 10, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+    assertThatThrownBy(
+            () -> scheduler.admit("first", 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE))
+        .isInstanceOf(QueueFullException.class)
+        .hasMessageContaining("10 images are queued of at most 14, of them 10 of this caller");
+    scheduler.reserve(reserved, 10); // Of the room that it has.
+    scheduler.release(reserved);
+    assertThat(scheduler.admit("first", 10, 10, Priority.NORMAL, BatchScheduler.NO_DEADLINE))
+        .isNotNull();
   }
 
   @Test
@@ -380,6 +409,23 @@ class BatchSchedulerTest {
       scheduler.release(request);
       throw e;
     }
+  }
+
+  /** Submits single images of a caller until they are refused, after so many. */
+  private List<CompletableFuture<Images>> submitUntilFull(String caller, int expected)
+      throws Exception {
+    List<CompletableFuture<Images>> tasks = new ArrayList<>();
+    for (int i = 0; i < expected; i++) {
+      QueuedRequest request =
+          scheduler.admit(caller, 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE);
+      tasks.add(
+          scheduler.submit(
+              request, latents(1, i), Network.NO_LABELS, Output.PIXELS, Runnable::run));
+    }
+    assertThatThrownBy(
+            () -> scheduler.admit(caller, 1, 1, Priority.NORMAL, BatchScheduler.NO_DEADLINE))
+        .isInstanceOf(QueueFullException.class);
+    return tasks;
   }
 
   private static QueuedRequest anyRequest(BatchScheduler scheduler) {

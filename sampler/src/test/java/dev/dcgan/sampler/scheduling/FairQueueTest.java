@@ -199,6 +199,7 @@ class FairQueueTest {
     QueuedRequest request =
         new QueuedRequest(CALLER, Priority.NORMAL, true, Long.MIN_VALUE + 100, requests++, 4);
     ImageTask task = task(4);
+    queue.reserve(request, 4);
     queue.add(request, task, Long.MAX_VALUE - 100);
     assertThat(queue.removeExpired(Long.MAX_VALUE - 50)).isEmpty();
     assertThat(queue.removeExpired(Long.MIN_VALUE + 100)).containsExactly(task);
@@ -366,6 +367,7 @@ class FairQueueTest {
   private ImageTask add(int count, QueuedRequest request) {
     ImageTask task = task(count);
     requestsByTask.put(task, request);
+    queue.reserve(request, count);
     queue.add(request, task, 0);
     return task;
   }

@@ -315,7 +315,7 @@ class GalleryTest {
   void overload_saysWhenItTriesAgain_andDoes(@TempDir Path folder) throws Exception {
     TestModels.publish(new ModelRepository(folder), "digits", 1, 1);
     GatedNetwork network = new GatedNetwork(TestModels.LATENT, 14 * 14);
-    BatchingPolicy small = new BatchingPolicy(4, Duration.ZERO, 16);
+    BatchingPolicy small = new BatchingPolicy(4, Duration.ZERO, 20);
     SamplerServer busy =
         SamplerServer.start(
             config(folder, small),
@@ -336,7 +336,7 @@ class GalleryTest {
     try {
       var calls = SamplerServiceGrpc.newFutureStub(other).withWaitForReady();
       browser.open(page(busy, "?seed=42&count=99"));
-      browser.await("document.getElementById('error').textContent.includes('exceeds 16')");
+      browser.await("document.getElementById('error').textContent.includes('exceeds 15')");
       var running = calls.generate(request("digits", 1, 1).build());
       network.awaitStarted();
       var queued = calls.generate(request("digits", 1, 15).build());

@@ -85,7 +85,7 @@ class SamplerCallsTest {
             bundle,
             new RuntimeSettings(Provider.CPU, 1, false, 0),
             1,
-            new BatchingPolicy(32, Duration.ZERO, 4096),
+            new BatchingPolicy(32, Duration.ZERO, 5462),
             metrics.batches("digits"),
             RunGuard.unwatched(RuntimeFailure::of)));
     ResponseBudget budget = new ResponseBudget(1L << 30);
