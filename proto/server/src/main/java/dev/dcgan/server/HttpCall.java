@@ -42,6 +42,7 @@ import java.util.List;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -57,6 +58,10 @@ public final class HttpCall {
   private static final int SMALL_BODY_BYTES = 256 << 10;
   private static final int CHUNK_BYTES = 64 << 10;
   private static final Duration MAX_FILE_SEND_TIME = Duration.ofMinutes(30);
+
+  // The time to read a response is waited for in parts, one after the other. So if this process is
+  // suspended, by a container's freezer or SIGSTOP, all of that time counts as one part at most.
+  private static final int PARTS_OF_TIME = 30;
 
   private final Channel channel;
   private final HttpRequest request;
@@ -314,16 +319,27 @@ public final class HttpCall {
     ChannelFuture written = begin(code, buffer);
     sending = written;
     onSending.run();
-    ScheduledFuture<?> timeout =
-        channel
-            .eventLoop()
-            .schedule(this::abort, readTime.of(length).toNanos(), TimeUnit.NANOSECONDS);
+    ScheduledFuture<?> timeout = abortAfter(readTime.of(length));
     var unused =
         written.addListener(
             done -> {
               timeout.cancel(false);
               sent.run();
             });
+  }
+
+  private ScheduledFuture<?> abortAfter(Duration limit) {
+    AtomicInteger parts = new AtomicInteger(PARTS_OF_TIME);
+    Runnable passPart =
+        () -> {
+          if (parts.decrementAndGet() == 0) {
+            abort();
+          }
+        };
+    long part = limit.toNanos() / PARTS_OF_TIME;
+    return channel
+        .eventLoop()
+        .scheduleWithFixedDelay(passPart, part, part, TimeUnit.NANOSECONDS);
   }
 
   private ByteBuf buffer(int length, Body body) throws IOException {
@@ -456,9 +472,12 @@ public final class HttpCall {
 
   private void await(ChannelFuture written, Duration limit) throws IOException {
     try {
-      if (!written.await(limit.toNanos(), TimeUnit.NANOSECONDS)) {
-        abort();
-        throw new IOException("the response was not read in time");
+      long part = limit.toNanos() / PARTS_OF_TIME;
+      for (int parts = 0; !written.await(part, TimeUnit.NANOSECONDS); parts++) {
+        if (parts == PARTS_OF_TIME - 1) {
+          abort();
+          throw new IOException("the response was not read in time");
+        }
       }
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
