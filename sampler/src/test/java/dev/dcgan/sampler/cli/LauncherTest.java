@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -51,6 +52,15 @@ final class LauncherTest {
 
     // The folder was found: only the port is wrong.
     assertThat(output).contains("--http-port").doesNotContain("--repository", "Exception");
+  }
+
+  @Test
+  void heapOfTheOperator_mayBeSmallerThanTheLeastOne() throws Exception {
+    script("jdk/bin/java", "#!/bin/sh\nprintf '%s\\n' \"$@\"\n");
+    assertThat(run("JAVA_OPTS=-Xmx96m sh bin/sampler\n").lines())
+        .contains("-Xmx96m")
+        .noneMatch(line -> line.startsWith("-Xms"));
+    assertThat(run("sh bin/sampler\n").lines()).contains("-Xms128m");
   }
 
   private String run(String commands) throws Exception {
