@@ -302,6 +302,31 @@ class ConditionalCallsTest {
   }
 
   @Test
+  void interpolate_withOneLabel_keepsTheClass_fromPointToPoint() {
+    InterpolateRequest.Builder way =
+        InterpolateRequest.newBuilder()
+            .setModel("pets")
+            .setFrom(ImagePoint.newBuilder().setSeed(1).setIndex(2))
+            .setTo(ImagePoint.newBuilder().setSeed(6).setIndex(1))
+            .setFormat(ImageFormat.IMAGE_FORMAT_RAW)
+            .setCount(3)
+            .setFromLabel("dog")
+            .setToLabel("dog");
+    GenerateResponse dog = stub.interpolate(way.build());
+    ByteString cat =
+        stub.interpolate(way.setFromLabel("cat").setToLabel("cat").build()).getPixels();
+
+    assertThat(dog.getLabelsList()).isEqualTo(List.of(2, 2, 2));
+    ByteString first = image(1, 2, 2);
+    ByteString last = image(6, 1, 2);
+    int size = first.size();
+    assertThat(dog.getPixels().substring(0, size)).isEqualTo(first);
+    assertThat(dog.getPixels().substring(2 * size)).isEqualTo(last);
+    ByteString middle = dog.getPixels().substring(size, 2 * size);
+    assertThat(middle).isNotIn(first, last, cat.substring(size, 2 * size));
+  }
+
+  @Test
   void interpolate_withoutLabels_hasThoseOfItsEnds() {
     InterpolateRequest way =
         InterpolateRequest.newBuilder()
