@@ -25,7 +25,7 @@ repository=${HOME:-/root}/.m2/repository
 offline=
 mirror=
 variant=cpu
-needed=(debootstrap buildah podman runc curl)
+needed=(debootstrap buildah podman runc curl python3)
 compose_too=
 prepare=
 while [ $# -gt 0 ]; do
@@ -96,6 +96,7 @@ clean() {
     kill -KILL "$engine" 2>/dev/null || true
     wait "$engine" 2>/dev/null || true
   fi
+  [ -z "${collector:-}" ] || kill "$collector" 2>/dev/null || true
   pod rm --force --all --time 0 >/dev/null 2>&1 || true
   umount --lazy "$work/$driver/$driver" 2>/dev/null || true
   rm -rf --one-file-system "$work" || true
@@ -276,9 +277,27 @@ http=$(until_log service 'metrics on ' | grep -o '[0-9]*/metrics' | cut -d/ -f1)
 ok "service: /readyz says ready"
 ended service
 
-say "serve, call"
+say "serve, call, trace"
+# In the place of a trace collector: prints the path of each request.
+python3 -u -c '
+import http.server
+class Collector(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        size = len(self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        print("received", self.path, size, "bytes")
+    def log_message(self, *args):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+print("port", server.server_port)
+server.serve_forever()' >"$work/collector.log" &
+collector=$!
+for _ in $(seq 100); do grep -q port "$work/collector.log" && break; sleep 0.1; done
 limit 1g
-run --detach --name sampler "${memory[@]}" --volume models:/models:ro localhost/dcgan-sampler \
+run --detach --name sampler "${memory[@]}" --volume models:/models:ro \
+  --env "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:$(awk '/^port/ {print $2}' "$work/collector.log")" localhost/dcgan-sampler \
   serve --port 0 --http-port 0 --drain-delay 1s >/dev/null
 until_log sampler 'serving digits/1' | sed 's/^/    /'
 ports=$(until_log sampler 'gRPC on port')
@@ -304,6 +323,10 @@ ended sampler
 for line in draining ended; do
   until_log sampler ": $line\$" | sed 's/^/    /'
 done
+kill "$collector"
+collector=
+grep -q 'received /v1/traces' "$work/collector.log" || { pod logs sampler >&2; fail "sampler: sent no trace"; }
+ok "traces: $(grep -m 1 received "$work/collector.log")"
 
 if [ -n "$compose_too" ]; then
   say "run compose.yaml on a separate Docker engine"

@@ -46,6 +46,7 @@ class KubernetesTest {
         arguments("overlays/cpu", List.of("prometheus-operator")),
         arguments("overlays/cpu", List.of("annotations", "tls")),
         arguments("overlays/cpu", List.of("annotations", "keda")),
+        arguments("overlays/cpu", List.of("annotations", "tracing")),
         arguments("overlays/gpu", List.of("prometheus-operator")),
         arguments("overlays/gpu", List.of("annotations")),
         arguments("overlays/gpu", List.of("prometheus-operator", "tls")),
@@ -156,6 +157,52 @@ class KubernetesTest {
     assertThat(images(Manifests.read(yaml)))
         .containsExactlyInAnyOrder(
             "registry.internal/ml/trainer:0.1.0-cuda", "registry.internal/ml/sampler:mine");
+  }
+
+  @ParameterizedTest
+  @CsvSource({"cpu, 500", "gpu, 5000"})
+  void kedaThreshold_isThatOfTheDevice(String device, String threshold) throws Exception {
+    Kustomize.assumeHere();
+
+    String yaml =
+        Kustomize.renderOwn(
+            """
+            apiVersion: kustomize.config.k8s.io/v1beta1
+            kind: Kustomization
+            namespace: dcgan
+            resources: [../../base]
+            components: [../../components/keda, ../../components/sampler-%s]
+            """
+                .formatted(device));
+
+    assertThat(
+            object(Manifests.read(yaml), "ScaledObject")
+                .at("/spec/triggers/0/metadata/threshold")
+                .asText())
+        .isEqualTo(threshold);
+  }
+
+  @Test
+  void tracing_setsTheCollector_andLetsOnlyServicesReachIt() throws Exception {
+    Kustomize.assumeHere();
+    List<ObjectNode> trees = Rendered.alone("overlays/cpu", List.of("annotations", "tracing"));
+
+    assertThat(
+            Manifests.parse(trees).pods().stream()
+                .flatMap(pods -> pods.template().getSpec().getContainers().stream())
+                .flatMap(container -> container.getEnv().stream())
+                .filter(variable -> variable.getName().equals("OTEL_EXPORTER_OTLP_ENDPOINT")))
+        .as("of the trainer and of the sampler")
+        .hasSize(2);
+    assertThat(trees)
+        .filteredOn(tree -> tree.at("/spec/egress").isArray())
+        .singleElement()
+        .satisfies(
+            policy -> {
+              assertThat(policy.at("/spec/podSelector/matchLabels/app.kubernetes.io~1component"))
+                  .hasToString("\"service\"");
+              assertThat(policy.at("/spec/egress/0/ports/0/port").asInt()).isEqualTo(4318);
+            });
   }
 
   @Test

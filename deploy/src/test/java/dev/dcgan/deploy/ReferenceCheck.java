@@ -366,9 +366,15 @@ final class ReferenceCheck {
         }
       }
     }
-    if (!policy.getSpec().getEgress().isEmpty()) {
-      add(name, "spec/egress: neither program calls out");
+    if (!policy.getSpec().getEgress().isEmpty() && !pods.stream().allMatch(ReferenceCheck::sendsTraces)) {
+      add(name, "spec/egress: neither program calls out, except to send traces");
     }
+  }
+
+  private static boolean sendsTraces(Pods pods) {
+    return pods.template().getSpec().getContainers().stream()
+        .flatMap(container -> container.getEnv().stream())
+        .anyMatch(variable -> variable.getName().equals("OTEL_EXPORTER_OTLP_ENDPOINT"));
   }
 
   private void podMonitor(PodMonitor monitor) {
