@@ -8,8 +8,11 @@ import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import dev.dcgan.model.Sha256;
 import java.io.IOException;
+import java.io.InputStream;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -38,6 +41,33 @@ class SupplyChainIT {
           .as(library + " and its checksum in " + CHECKSUMS)
           .containsEntry(name(library), new Sha256().add(Files.readAllBytes(library)).hex());
     }
+  }
+
+  /** Also of plugins and annotation processors, which Maven 3.8 does not compare. */
+  @Test
+  void artifactsOfTheBuild_haveRecordedChecksums() throws IOException {
+    Path repository = Path.of(System.getProperty("localRepository")); // Set by Surefire.
+    List<String> here = new ArrayList<>();
+    for (String line : Files.readAllLines(CHECKSUMS)) {
+      String artifact = line.substring(line.lastIndexOf(' ') + 1);
+      Path file = repository.resolve(artifact);
+      if (Files.exists(file)) { // The artifacts of a profile need not be.
+        here.add(artifact);
+        assertThat(sha256(file)).as(artifact).isEqualTo(line.substring(0, line.indexOf(' ')));
+      }
+    }
+    assertThat(here).hasSizeGreaterThan(200);
+  }
+
+  private static String sha256(Path file) throws IOException {
+    Sha256 digest = new Sha256();
+    byte[] buffer = new byte[1 << 20];
+    try (InputStream in = Files.newInputStream(file)) {
+      for (int n = in.read(buffer); n > 0; n = in.read(buffer)) {
+        digest.add(ByteBuffer.wrap(buffer, 0, n));
+      }
+    }
+    return digest.hex();
   }
 
   @ParameterizedTest
