@@ -95,7 +95,8 @@ public final class Benchmark implements AutoCloseable {
     return noise(architecture, false, n);
   }
 
-  private static Batch noise(Architecture architecture, boolean augmented, int n) {
+  /** The same, with the numbers of {@link DiffAugment} if it is used. */
+  static Batch noise(Architecture architecture, boolean augmented, int n) {
     float[] images = Latents.of(1, 0, n * architecture.shape().values());
     float[] noise = new Randomness(1).noise(architecture.latentSize(), augmented, n).draw(1, 0, n);
     ByteBuffer buffer =

@@ -10,6 +10,7 @@ import ai.djl.ndarray.NDList;
 import ai.djl.ndarray.NDManager;
 import ai.djl.pytorch.jni.JniUtils;
 import dev.dcgan.trainer.checkpoint.Checkpoint;
+import dev.dcgan.trainer.config.Augmentation;
 import dev.dcgan.trainer.config.Extensions;
 import dev.dcgan.trainer.config.Hyperparameters;
 import dev.dcgan.trainer.data.Batch;
@@ -18,10 +19,14 @@ import dev.dcgan.trainer.gan.Discriminator;
 import dev.dcgan.trainer.gan.Generator;
 import dev.dcgan.trainer.torch.Precision;
 import java.io.IOException;
+import java.util.EnumSet;
 import java.util.List;
 import java.util.Set;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 
 class TrainingStepTest {
 
@@ -191,6 +196,73 @@ class TrainingStepTest {
     assertThat(values(shared.discriminator.trainable()))
         .usingRecursiveFieldByFieldElementComparator()
         .isEqualTo(values(apart.discriminator.trainable()));
+  }
+
+  /** Fresh fakes are those of the batch's second latents; shared ones are of the first alone. */
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void secondLatents_changeTheGeneratorsUpdate_unlessFakesAreShared(boolean shared) {
+    Extensions extensions = new Extensions(false, Set.of(), shared, 0);
+    float[] values = batch.toFloatArray();
+    int second = BATCH * (NARROW.shape().values() + NARROW.latentSize());
+    for (int i = 0; i < BATCH * NARROW.latentSize(); i++) {
+      values[second + i] = -values[second + i];
+    }
+    Setup one = new Setup(manager, NARROW, false, extensions);
+    Setup other = new Setup(manager, NARROW, false, extensions);
+
+    update(one, batch, shared);
+    update(other, manager.create(values), shared);
+
+    assertThat(values(other.discriminator.trainable()))
+        .usingRecursiveFieldByFieldElementComparator()
+        .isEqualTo(values(one.discriminator.trainable()));
+    if (shared) {
+      assertThat(values(other.generator.trainable()))
+          .usingRecursiveFieldByFieldElementComparator()
+          .isEqualTo(values(one.generator.trainable()));
+    } else {
+      assertAllDiffer(values(other.generator.trainable()), values(one.generator.trainable()));
+    }
+  }
+
+  /**
+   * The numbers of one use change what its images give and nothing before: those of real images
+   * D(x), those of the discriminator's fakes D(G(z)), those of the generator's its loss.
+   */
+  @ParameterizedTest
+  @CsvSource({"0, 2, false", "1, 3, false", "2, 1, false", "0, 2, true", "1, 3, true", "2, 1, true"})
+  void augmentation_isOfRealImages_andOfTheFakesOfBothUpdates(
+      int use, int changed, boolean shared) {
+    Extensions extensions = new Extensions(false, EnumSet.allOf(Augmentation.class), shared, 0);
+    Batch noise = Benchmark.noise(NARROW, true, BATCH);
+    NDArray numbers = new BatchUpload(manager).upload(manager, noise);
+    float[] values = numbers.toFloatArray();
+    int each = BATCH * DiffAugment.VALUES;
+    int first = BATCH * (NARROW.shape().values() + 2 * NARROW.latentSize()) + use * each;
+    for (int i = first; i < first + each; i++) {
+      values[i] = 1 - values[i] / 2;
+    }
+
+    float[] metrics = update(new Setup(manager, NARROW, false, extensions), numbers, shared);
+    float[] others =
+        update(new Setup(manager, NARROW, false, extensions), manager.create(values), shared);
+
+    // The scores, and with them the discriminator's loss, are from before its update.
+    for (int metric : List.of(0, 2, 3)) {
+      boolean isOfUse = metric == changed || (metric == 0 && use < 2);
+      assertThat(others[metric] != metrics[metric]).as("metric %d", metric).isEqualTo(isOfUse);
+    }
+    assertThat(others[1]).as("the generator's loss").isNotEqualTo(metrics[1]);
+  }
+
+  /** One step; returns its metrics. */
+  private static float[] update(Setup setup, NDArray batch, boolean shared) {
+    NDArray metrics =
+        shared
+            ? setup.step.updateBoth(batch)
+            : setup.step.updateGenerator(batch, setup.step.updateDiscriminator(batch));
+    return metrics.toFloatArray();
   }
 
   @Test
