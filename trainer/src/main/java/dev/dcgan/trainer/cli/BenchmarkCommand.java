@@ -150,9 +150,9 @@ public final class BenchmarkCommand implements Settings.Command {
     if (isGpu) {
       CudaEnvironment.check(hyperparameters, System.getenv()).ifPresent(System.out::println);
     }
-    try (Benchmark fast = new Benchmark(where, architecture, hyperparameters, false);
+    try (Benchmark fast = new Benchmark(where, architecture, hyperparameters, 1, false);
         @Nullable Benchmark slow =
-            isGpu ? null : new Benchmark(where, architecture, hyperparameters, true)) {
+            isGpu ? null : new Benchmark(where, architecture, hyperparameters, 1, true)) {
       for (int i = 0; i < turns; i++) {
         ours.add(fast.measure(steps));
         if (slow != null) {
@@ -161,7 +161,11 @@ public final class BenchmarkCommand implements Settings.Command {
         peaks.add(Benchmark.peak(where));
       }
     }
-    print(ours, plain, median(peaks), Benchmark.operationsPerImage(architecture));
+    print(
+        ours,
+        plain,
+        median(peaks),
+        Benchmark.operationsPerImage(architecture, chosen.extensions.sharedFakes()));
     return 0;
   }
 

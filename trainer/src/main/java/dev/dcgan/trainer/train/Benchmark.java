@@ -48,10 +48,13 @@ public final class Benchmark implements AutoCloseable {
   private final NDManager manager;
   private final GanNetworks networks;
   private final Batch batch;
+  private final Batch lastOfStep;
+  private final int batchesPerStep;
   private final NDArray syncArray;
   private final Map<Phase, Long> nanos = new EnumMap<>(Phase.class);
 
   // Mutable state
+  private long batches;
   private boolean timingPhases;
   private long phaseStart;
 
@@ -59,6 +62,8 @@ public final class Benchmark implements AutoCloseable {
    * Creates the networks and warms them up with two steps.
    *
    * @param hyperparameters the batch size and precision of the steps
+   * @param batchesPerStep the discriminator's updates in a step, at most those of the
+   *     hyperparameters
    * @param nativeOperators whether to compute with PyTorch's own operators only, as a plain PyTorch
    *     program does; on a GPU that is always so
    * @throws IOException if PyTorch's library does not have the expected version
@@ -67,9 +72,11 @@ public final class Benchmark implements AutoCloseable {
       TrainingDevice device,
       Architecture architecture,
       Hyperparameters hyperparameters,
+      int batchesPerStep,
       boolean nativeOperators)
       throws IOException {
     int batchSize = hyperparameters.batchSize();
+    this.batchesPerStep = batchesPerStep;
     manager = NDManager.newBaseManager(device.device());
     try {
       syncArray = manager.ones(new Shape(1));
@@ -81,9 +88,10 @@ public final class Benchmark implements AutoCloseable {
               new Checkpoint.Dataset("noise", "", batchSize),
               nativeOperators,
               this::endPhase);
-      batch =
+      lastOfStep =
           noise(architecture, !hyperparameters.extensions().augmentations().isEmpty(), batchSize);
-      var unused = measure(2);
+      batch = new Batch(1, 0, lastOfStep.positions(), false, lastOfStep.values());
+      var unused = train(2);
     } catch (IOException | RuntimeException e) {
       manager.close();
       throw e;
@@ -121,27 +129,42 @@ public final class Benchmark implements AutoCloseable {
 
   /** Measures the throughput of some steps, then the phases of as many further steps. */
   public Measurement measure(int steps) {
-    long start = synchronize();
-    train(steps);
-    double seconds = (synchronize() - start) / 1e9;
+    double imagesPerSecond = imagesPerSecond(steps);
     nanos.clear();
     phaseStart = synchronize();
     timingPhases = true;
-    train(steps);
+    var unused = train(steps);
     timingPhases = false;
     Map<String, Double> milliseconds = new LinkedHashMap<>();
     nanos.forEach((phase, sum) -> milliseconds.put(phase.label, sum / 1e6 / steps));
-    return new Measurement(steps * batch.size() / seconds, milliseconds);
+    return new Measurement(imagesPerSecond, milliseconds);
   }
 
-  private void train(int steps) {
+  /** Measures the throughput of some steps alone. */
+  public double imagesPerSecond(int steps) {
+    long start = synchronize();
+    long images = train(steps);
+    return images / ((synchronize() - start) / 1e9);
+  }
+
+  /** Returns the number of images that the discriminator has seen. */
+  private long train(int steps) {
+    long images = 0;
     for (int i = 0; i < steps; i++) {
       try {
-        networks.step(() -> batch).values().close();
+        StepMetrics metrics = networks.step(this::nextBatch);
+        images += metrics.images();
+        metrics.values().close();
       } catch (IOException e) {
         throw new IllegalStateException("cannot read a batch in memory", e);
       }
     }
+    return images;
+  }
+
+  private Batch nextBatch() {
+    batches++;
+    return batches % batchesPerStep == 0 ? lastOfStep : batch;
   }
 
   private void endPhase(Phase phase) {
@@ -165,18 +188,21 @@ public final class Benchmark implements AutoCloseable {
    * The floating-point operations of training per image (a multiply-add counts as two), by the
    * definition of the layers, whatever algorithms compute them.
    *
-   * <p>Per step, G runs two forward passes and one backward pass; D runs three forward passes, two
-   * backward passes for its weights and one for its input. A backward pass for weights has two
-   * products per layer (one in the first layer, whose input needs no gradient), one for the input
-   * has one.
+   * <p>Per step, G runs two forward passes, or with shared fakes one, and one backward pass; D runs
+   * three forward passes, two backward passes for its weights and one for its input. A backward
+   * pass for weights has two products per layer (one in the first layer, whose input needs no
+   * gradient), one for the input has one.
+   *
+   * @param sharedFakes whether both updates have the same fakes
    */
-  public static double operationsPerImage(Architecture architecture) {
+  public static double operationsPerImage(Architecture architecture, boolean sharedFakes) {
     List<Layer> generator = architecture.generator();
+    int forward = sharedFakes ? 1 : 2;
     double multiplyAdds = 0;
     int side = 1;
     for (int i = 0; i < generator.size(); i++) {
       Layer layer = generator.get(i);
-      multiplyAdds += (i == 0 ? 3 : 4) * multiplyAdds(layer, side);
+      multiplyAdds += (forward + (i == 0 ? 1 : 2)) * multiplyAdds(layer, side);
       side = layer.outputSide(side);
     }
     List<Layer> discriminator = architecture.discriminator();

@@ -231,7 +231,14 @@ class TrainingStepTest {
    * D(x), those of the discriminator's fakes D(G(z)), those of the generator's its loss.
    */
   @ParameterizedTest
-  @CsvSource({"0, 2, false", "1, 3, false", "2, 1, false", "0, 2, true", "1, 3, true", "2, 1, true"})
+  @CsvSource({
+    "0, 2, false",
+    "1, 3, false",
+    "2, 1, false",
+    "0, 2, true",
+    "1, 3, true",
+    "2, 1, true"
+  })
   void augmentation_isOfRealImages_andOfTheFakesOfBothUpdates(
       int use, int changed, boolean shared) {
     Extensions extensions = new Extensions(false, EnumSet.allOf(Augmentation.class), shared, 0);
