@@ -87,12 +87,12 @@ public record TrainingConfig(
   /**
    * Chooses the preset of a config by the images, unless it names one: {@code mnist28-fast} for
    * grey images up to 28x28, otherwise {@code photo64}, whose size is 32 for images smaller than
-   * 48x48 and otherwise 64; classes, if there are 500 images of each on average; as many epochs as
-   * give the preset's number of steps; and DiffAugment for 600 epochs and more. What the config
-   * sets, and options that only one of the presets has, come first.
+   * 48x48 and otherwise 64; classes, if there are 500 training images of each on average; as many
+   * epochs as give the preset's number of steps; and DiffAugment for 600 epochs and more. What the
+   * config sets, and options that only one of the presets has, come first.
    *
    * @param images the shape of the largest image
-   * @param count the number of training images
+   * @param count the number of training images, without those held out
    * @param classes the number of their classes; 0 without labels
    */
   public static RunConfig followImages(

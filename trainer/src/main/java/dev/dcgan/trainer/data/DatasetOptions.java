@@ -53,6 +53,10 @@ public record DatasetOptions(
 
   /** One image in so many is held out; 0 for none. */
   int heldOutInterval() {
+    return heldOutInterval(heldOutFraction);
+  }
+
+  static int heldOutInterval(double heldOutFraction) {
     return heldOutFraction == 0
         ? 0
         : (int) Math.min(Integer.MAX_VALUE, Math.round(1 / heldOutFraction));

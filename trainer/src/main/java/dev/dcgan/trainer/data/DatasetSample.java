@@ -12,11 +12,12 @@ import org.slf4j.LoggerFactory;
  *
  * @param shape the largest height and width of the images when cropped to squares, at most 64, and
  *     3 channels if one of them is RGB, otherwise 1
- * @param images the number of training images, before some are held out where there is no test
- *     split
+ * @param images the number of images, without those of a test split
  * @param classes 0 without labels
+ * @param hasTestSplit whether the dataset has test images of its own; otherwise some of its images
+ *     are held out
  */
-public record DatasetSample(ImageShape shape, int images, int classes) {
+public record DatasetSample(ImageShape shape, int images, int classes, boolean hasTestSplit) {
 
   private static final Logger log = LoggerFactory.getLogger(DatasetSample.class);
 
@@ -25,11 +26,22 @@ public record DatasetSample(ImageShape shape, int images, int classes) {
   private static final ImageShape LARGEST = new ImageShape(64, 64, 3);
 
   /**
-   * Looks at the images of a source.
+   * The number of images to train on.
+   *
+   * @param heldOutFraction see {@link DatasetOptions}
+   */
+  public int trainingImages(double heldOutFraction) {
+    int interval = hasTestSplit ? 0 : DatasetOptions.heldOutInterval(heldOutFraction);
+    return interval > 0 ? images - images / interval : images;
+  }
+
+  /**
+   * Looks at the training images of a dataset.
    *
    * @throws IOException if no image can be decoded
    */
-  static DatasetSample of(ImageSource images) throws IOException {
+  static DatasetSample of(FoundDataset found) throws IOException {
+    ImageSource images = found.training();
     int interval = (images.size() + MAX_IMAGES - 1) / MAX_IMAGES;
     int height = 0;
     int width = 0;
@@ -52,6 +64,9 @@ public record DatasetSample(ImageShape shape, int images, int classes) {
       throw new IOException("no image can be decoded");
     }
     return new DatasetSample(
-        new ImageShape(height, width, channels), images.size(), images.classes());
+        new ImageShape(height, width, channels),
+        images.size(),
+        images.classes(),
+        found.test() != null);
   }
 }

@@ -64,7 +64,7 @@ public final class Datasets {
    */
   public static DatasetSample sample(Path data, Path scratchFolder) throws IOException {
     DatasetOptions options = DatasetOptions.defaults().withScratchFolder(scratchFolder);
-    return find(data, options, found -> DatasetSample.of(found.training()));
+    return find(data, options, DatasetSample::of);
   }
 
   /** What to do with a dataset whose files are open. */

@@ -63,11 +63,12 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
     try {
       DatasetSample found = Datasets.sample(root.resolve(requested.getData()), cache);
       ImageShape images = found.shape();
-      RunConfig config =
-          TrainingConfig.followImages(requested, images, found.images(), found.classes());
+      int count =
+          found.trainingImages(TrainingConfig.withDataDefaults(requested.toBuilder()).getHeldOut());
+      RunConfig config = TrainingConfig.followImages(requested, images, count, found.classes());
       int side = Math.max(images.height(), images.width());
       log.info(
-          "--preset {} --epochs {}{}{}{} for {} images, {} and {}{}; name a --preset to choose another",
+          "--preset {} --epochs {}{}{}{} for {} training images, {} and {}{}; name a --preset to choose another",
           config.getPreset(),
           config.getEpochs(),
           config.hasSize()
@@ -75,7 +76,7 @@ public record TrainingInputs(TrainingDevice device, DatasetSplit images) impleme
               : "",
           config.getConditional() ? " --conditional" : "",
           config.getAugment().isEmpty() ? "" : " --augment " + config.getAugment(),
-          found.images(),
+          count,
           images.channels() == 3 ? "RGB" : "grey",
           side < 64 ? "at most %1$dx%1$d".formatted(side) : "64x64 or larger",
           classes(requested, config, found.classes()));

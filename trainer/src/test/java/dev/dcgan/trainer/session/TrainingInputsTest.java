@@ -16,23 +16,38 @@ class TrainingInputsTest {
 
   @TempDir private Path folder;
 
+  /** Of 1,112 images 111 are held out, so that 1,001 are trained on. */
   @Test
-  void withPreset_usesTheClassesOfFolders_ifTheyHaveEnoughImages() throws Exception {
-    images(500);
+  void withPreset_usesTheClassesOfFolders_ifTheyHaveEnoughTrainingImages() throws Exception {
+    images(folder, 556);
 
-    assertThat(followed(RunConfig.getDefaultInstance()).getConditional()).isTrue();
+    RunConfig config = followed(RunConfig.getDefaultInstance());
+
+    assertThat(config.getConditional()).isTrue();
+    assertThat(config.getEpochs()).as("for 9,375 steps in batches of 32").isEqualTo(300);
+    assertThat(followed(RunConfig.newBuilder().setHeldOut(0.2f).build()).getConditional())
+        .isFalse();
     assertThat(followed(RunConfig.newBuilder().setConditional(false).build()).getConditional())
         .isFalse();
   }
 
   @Test
-  void withPreset_leavesOutClasses_ofFewImages() throws Exception {
-    images(499);
+  void withPreset_leavesOutClasses_ofFewTrainingImages() throws Exception {
+    images(folder, 555);
 
     RunConfig config = followed(RunConfig.getDefaultInstance());
 
     assertThat(config.getPreset()).isEqualTo("mnist28-fast");
     assertThat(config.getConditional()).isFalse();
+    assertThat(followed(RunConfig.newBuilder().setHeldOut(0).build()).getConditional()).isTrue();
+  }
+
+  @Test
+  void withPreset_ofADatasetWithATestSplit_holdsOutNoOtherImages() throws Exception {
+    images(folder.resolve("train"), 500);
+    images(folder.resolve("test"), 1);
+
+    assertThat(followed(RunConfig.getDefaultInstance()).getConditional()).isTrue();
   }
 
   private RunConfig followed(RunConfig requested) {
@@ -40,11 +55,11 @@ class TrainingInputsTest {
     return TrainingInputs.withPreset(ofData, folder, folder);
   }
 
-  private void images(int perClass) throws IOException {
+  private void images(Path parent, int perClass) throws IOException {
     Path image = folder.resolve("image.png");
     ImageIO.write(new BufferedImage(8, 8, BufferedImage.TYPE_BYTE_GRAY), "png", image.toFile());
     for (String name : List.of("cat", "dog")) {
-      Path classFolder = Files.createDirectory(folder.resolve(name));
+      Path classFolder = Files.createDirectories(parent.resolve(name));
       for (int i = 0; i < perClass; i++) {
         Files.copy(image, classFolder.resolve(i + ".png"));
       }
