@@ -568,10 +568,16 @@ class TrainerMainTest {
   @Test
   void benchmark_printsEachPhase_andTheRatio() throws Exception {
     try (Trainer trainer =
-        start(List.of("benchmark"), "--width=8", "--batch-size=16", "--steps=2", "--turns=2")) {
+        start(
+            List.of("benchmark"),
+            "--conditional",
+            "--width=8",
+            "--batch-size=16",
+            "--steps=2",
+            "--turns=2")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
       assertThat(trainer.output())
-          .contains("mnist28 (28x28x1, latent 64, width 8), batches of 16, on cpu")
+          .contains("mnist28 (28x28x1, latent 64, width 8, 10 classes), batches of 16, on cpu")
           .containsPattern("images/s +[0-9.]+ +[0-9.]+ +[0-9.]+")
           .contains("batch to the device, ms", "D step, ms", "G step, ms")
           .containsPattern("% of a product's [1-9][0-9]* +[0-9.]+ +[0-9.]+");

@@ -2,6 +2,7 @@ package dev.dcgan.trainer.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatIOException;
+import static org.assertj.core.api.Assertions.tuple;
 
 import ai.djl.engine.EngineException;
 import dev.dcgan.latent.Labels;
@@ -25,6 +26,7 @@ import dev.dcgan.trainer.torch.HostTensor;
 import dev.dcgan.trainer.torch.NativeFailureException;
 import dev.dcgan.trainer.torch.TrainingDevice;
 import dev.dcgan.v1.DeviceFailure;
+import dev.dcgan.v1.ImageClass;
 import dev.dcgan.v1.ModelManifest;
 import dev.dcgan.v1.ModelVersion;
 import dev.dcgan.v1.Run;
@@ -155,6 +157,36 @@ class TrainingSessionTest {
     assertThat(sheet.getHeight()).as("ten rows").isEqualTo(10 * (28 * 3 + 6) + 6);
     assertThat(CheckpointFile.read(InitialWeights.newest(run)).architecture().classes())
         .isEqualTo(10);
+  }
+
+  /** Of 20 cats and 16 dogs every tenth image is held out: two cats and a dog. */
+  @Test
+  void train_conditional_onFolders_publishesTheirNamesAndNumbers() throws Exception {
+    Path pets = folder.resolve("pets");
+    for (int i = 0; i < 36; i++) {
+      BufferedImage picture = new BufferedImage(28, 28, BufferedImage.TYPE_BYTE_GRAY);
+      picture.getRaster().setSample(i % 28, i < 20 ? 7 : 21, 0, 255);
+      Path file = pets.resolve("%s/%02d.png".formatted(i < 20 ? "cat" : "dog", i));
+      Files.createDirectories(file.getParent());
+      ImageIO.write(picture, "png", file.toFile());
+    }
+    RunDirectory run =
+        create(
+            config ->
+                config.clearImages().setData(pets.toString()).setEpochs(1).setConditional(true));
+
+    train(run, stop -> {});
+
+    assertThat(run.read().getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+    ModelBundle published = models.open("mnist28", 1);
+    assertThat(published.manifest().getClassesList())
+        .extracting(ImageClass::getName, ImageClass::getImages)
+        .containsExactly(tuple("cat", 18L), tuple("dog", 15L));
+    assertThat(published.manifest().getQualityMap())
+        .containsKeys("label_accuracy", "class_frechet_distance/cat");
+    Path board = run.board().resolve(names(run.board()).get(0));
+    assertThat(Files.readString(board, StandardCharsets.ISO_8859_1))
+        .contains("quality/label_accuracy", "quality/class_frechet_distance/cat");
   }
 
   @Test
