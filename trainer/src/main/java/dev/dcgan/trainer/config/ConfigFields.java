@@ -87,21 +87,26 @@ public final class ConfigFields {
                       + " must have labels.",
                   PATH)
               .withDefaultText(
-                  "no; without --preset yes, if there are 500 images of each class on average"),
+                  "no; without --preset yes, if there are 500 training images of each class on"
+                      + " average"),
           field(
               "init_from",
               "CHECKPOINT",
               "Start from these weights of both networks, with fresh optimizers: a checkpoint file,"
                   + " a run (its newest checkpoint) or a published model (its run).",
               PATH),
-          field("size", "PIXELS", "Side of paper64's images: 32, 64 or 128.", ConfigFields::size)
+          field(
+                  "size",
+                  "PIXELS",
+                  "Side of the images of paper64 and photo64: 32, 64 or 128.",
+                  ConfigFields::size)
               .withDefault(preset -> preset.isPaper() ? 64 : 28)
               .withDefaultText("64, or 32 without --preset for images smaller than 48x48"),
           field(
                   "channels",
                   "N",
-                  "Channels of paper64's images: 1 (grey) or 3 (RGB). If given, images of the other"
-                      + " kind are converted.",
+                  "Channels of the images of paper64 and photo64: 1 (grey) or 3 (RGB). If given,"
+                      + " images of the other kind are converted.",
                   ConfigFields::channels)
               .withDefaultText("3, or without --preset that of the images"),
           field("latent", "N", "Length of the latent vector z.", range(1, 1024))
@@ -300,7 +305,7 @@ public final class ConfigFields {
             "%d: expected one of %s".formatted(size, Architecture.PAPER_SIZES))
         : require(
             size == 28,
-            "%d: %s generates 28x28; use --preset paper64 for other sizes"
+            "%d: %s generates 28x28; use --preset paper64 or photo64 for other sizes"
                 .formatted(size, preset.label));
   }
 
@@ -311,7 +316,7 @@ public final class ConfigFields {
             channels == 1 || channels == 3, "%d: expected 1 (grey) or 3 (RGB)".formatted(channels))
         : require(
             channels == 1,
-            "%d: %s generates grey images; use --preset paper64 for RGB"
+            "%d: %s generates grey images; use --preset paper64 or photo64 for RGB"
                 .formatted(channels, preset.label));
   }
 

@@ -11,9 +11,8 @@ import java.util.stream.Stream;
  * Named defaults.
  *
  * <p>{@link #MNIST28} is exactly the article's recipe; {@link #MNIST28_FAST} reaches better quality
- * on the same data in fewer and shorter epochs, as measured (README); {@link #PAPER64} is the
- * network of Radford et al. 2015, {@link #PHOTO64} a narrower one for a few hundred to some
- * thousand photos.
+ * on the same data in fewer epochs, as measured (README); {@link #PAPER64} is the network of
+ * Radford et al. 2015, {@link #PHOTO64} a narrower one for a few hundred to some thousand photos.
  */
 public enum Preset {
   MNIST28("mnist28", 64, 128, 25, 128, 2e-4f, 2e-4f, 0, Extensions.NONE),
