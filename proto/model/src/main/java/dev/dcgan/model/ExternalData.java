@@ -5,6 +5,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.WireFormat;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -19,6 +20,8 @@ final class ExternalData {
 
   private static final int MAX_DEPTH = 100;
   private static final int MAX_NAME = 100;
+  // Of a key or a value: only the location is needed, and the beginning of it is shown.
+  private static final int MAX_TEXT_BYTES = 4 * MAX_NAME;
   private static final int EXTERNAL_DATA = 13; // A field of TensorProto.
   private static final int DATA_LOCATION = 14; // Another one.
   private static final int EXTERNAL = 1;
@@ -63,8 +66,15 @@ final class ExternalData {
    * @throws InvalidModelException if the model has external data
    */
   static void refuse(Path onnx) throws IOException {
-    String found;
     try (InputStream file = Files.newInputStream(onnx)) {
+      refuse(onnx, file);
+    }
+  }
+
+  /** As above, from the bytes of the file. */
+  static void refuse(Path onnx, InputStream file) throws IOException {
+    String found;
+    try {
       found = find(onnx, CodedInputStream.newInstance(file), Message.MODEL, 0);
     } catch (InvalidProtocolBufferException e) {
       return; // ONNX Runtime refuses the file with a better message.
@@ -119,19 +129,36 @@ final class ExternalData {
         external = in.readInt32() == EXTERNAL;
       } else if (field == EXTERNAL_DATA && isMessage(tag)) {
         int limit = in.pushLimit(in.readRawVarint32());
-        StringBuilder key = new StringBuilder();
-        StringBuilder value = new StringBuilder();
+        String key = "";
+        String value = "";
         for (int entry = in.readTag(); entry != 0; entry = in.readTag()) {
-          (WireFormat.getTagFieldNumber(entry) == 1 ? key : value)
-              .append(in.readBytes().toStringUtf8());
+          int part = WireFormat.getTagFieldNumber(entry);
+          if (part == 1 && isMessage(entry)) {
+            key = text(in);
+          } else if (part == 2 && isMessage(entry)) {
+            value = text(in);
+          } else {
+            in.skipField(entry);
+          }
         }
         in.popLimit(limit);
-        location = key.toString().equals("location") ? value.toString() : location;
+        location = key.equals("location") ? value : location;
       } else {
         in.skipField(tag);
       }
     }
     return external ? location : null;
+  }
+
+  /** Returns the beginning of a text, and skips the rest: a file may claim that it is very long. */
+  private static String text(CodedInputStream in) throws IOException {
+    int size = in.readRawVarint32();
+    int limit = in.pushLimit(size); // Also checks that the text ends within its message.
+    int read = Math.min(size, MAX_TEXT_BYTES);
+    String text = new String(in.readRawBytes(read), StandardCharsets.UTF_8);
+    in.skipRawBytes(size - read);
+    in.popLimit(limit);
+    return text;
   }
 
   private static boolean isMessage(int tag) {

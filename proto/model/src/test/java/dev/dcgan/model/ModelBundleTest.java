@@ -5,12 +5,19 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import com.google.protobuf.ByteString;
 import com.google.protobuf.CodedOutputStream;
+import com.google.protobuf.WireFormat;
 import com.google.protobuf.util.JsonFormat;
+import com.sun.management.ThreadMXBean;
 import dev.dcgan.latent.Labels;
 import dev.dcgan.latent.Latents;
 import dev.dcgan.v1.ModelManifest;
+import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.SequenceInputStream;
+import java.lang.management.ManagementFactory;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
@@ -26,6 +33,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 /** Most tests damage a valid published version. */
 class ModelBundleTest {
+
+  private static final int LONG_TEXT = 16 << 20;
 
   @TempDir Path root;
   private Path folder;
@@ -170,6 +179,43 @@ class ModelBundleTest {
     assertThatThrownBy(() -> ModelFile.digest(onnx).requireSelfContained())
         .isInstanceOf(InvalidModelException.class)
         .hasMessageContaining("nested more than 100 levels");
+  }
+
+  @Test
+  void externalData_isNamed_withoutReadingLongTexts() throws IOException {
+    // model.graph.initializer { data_location: EXTERNAL external_data { key: .. value: .. } }
+    ByteArrayOutputStream location = new ByteArrayOutputStream();
+    CodedOutputStream coded = CodedOutputStream.newInstance(location);
+    coded.writeString(1, "location");
+    coded.writeTag(2, WireFormat.WIRETYPE_LENGTH_DELIMITED);
+    coded.writeUInt32NoTag(LONG_TEXT);
+    coded.flush();
+    byte[] start = location.toByteArray();
+    ByteArrayOutputStream model = new ByteArrayOutputStream();
+    CodedOutputStream out = CodedOutputStream.newInstance(model);
+    int tensor = 2 + 1 + 5 + start.length + LONG_TEXT;
+    for (int[] message : new int[][] {{7, tensor + 6}, {5, tensor}}) {
+      out.writeTag(message[0], WireFormat.WIRETYPE_LENGTH_DELIMITED);
+      out.writeUInt32NoTag(message[1]);
+    }
+    out.writeInt32(14, 1);
+    out.writeTag(13, WireFormat.WIRETYPE_LENGTH_DELIMITED);
+    out.writeUInt32NoTag(start.length + LONG_TEXT);
+    out.flush();
+    model.write(start);
+    model.write("../../etc/\n".getBytes(StandardCharsets.UTF_8));
+    InputStream rest = new ByteArrayInputStream(new byte[LONG_TEXT - 11]);
+    InputStream file = new SequenceInputStream(new ByteArrayInputStream(model.toByteArray()), rest);
+
+    ThreadMXBean memory = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long before = memory.getCurrentThreadAllocatedBytes();
+    assertThatThrownBy(() -> ExternalData.refuse(onnx, file))
+        .isInstanceOf(InvalidModelException.class)
+        .hasMessageContaining("external data")
+        .hasMessageContaining("'../../etc/?")
+        .message()
+        .hasSizeLessThan(1000);
+    assertThat(memory.getCurrentThreadAllocatedBytes() - before).isLessThan(LONG_TEXT / 2);
   }
 
   @Test

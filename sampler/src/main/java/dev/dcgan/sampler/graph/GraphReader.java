@@ -24,8 +24,11 @@ final class GraphReader {
 
   private static final int MAX_NODES = 10_000;
   private static final int MAX_TENSORS = 10_000;
-  // Of names and attributes, without weights.
+  // Of memory for names, attributes and the values of small tensors. A few bytes of a file can
+  // become an object each, so objects count as well.
   private static final int MAX_GRAPH_BYTES = 16 << 20;
+  private static final int OBJECT_BYTES = 64;
+  private static final int NUMBER_BYTES = 24;
   private static final int VARINT = WireFormat.WIRETYPE_VARINT;
   private static final int BYTES = WireFormat.WIRETYPE_LENGTH_DELIMITED;
   private static final Set<String> DOMAINS = Set.of("", "ai.onnx");
@@ -246,6 +249,7 @@ final class GraphReader {
           return true;
         });
     String shown = Node.excerpt(name[0]);
+    Tensor read;
     try {
       Tensor tensor = new Tensor(dims, type[0], true);
       // A value has at least half a byte in the file.
@@ -254,10 +258,14 @@ final class GraphReader {
             "has the shape %s but %d bytes of data", tensor.dims(), dataBytes[0]);
       }
       List<Double> known = raw[0].hasRemaining() ? decode(raw[0], type[0]) : values;
-      return new NamedTensor(name[0], new Tensor(dims, type[0], true, known));
+      read = new Tensor(dims, type[0], true, known);
     } catch (GraphException e) {
       throw new GraphException("weight '%s' %s", shown, String.valueOf(e.getMessage()));
     }
+    if (read.values() != null) {
+      count((long) NUMBER_BYTES * read.values().size());
+    }
+    return new NamedTensor(name[0], read);
   }
 
   /** Reads the elements of a small tensor, and skips those of a large one. */
@@ -402,14 +410,14 @@ final class GraphReader {
           }
           return false;
         });
-    count(Long.BYTES);
+    count(NUMBER_BYTES);
     dims.add(Math.max(0, size[0]));
     return true;
   }
 
   private boolean longs(int wireType, List<Long> values) throws IOException {
     if (wireType == VARINT) {
-      count(Long.BYTES);
+      count(NUMBER_BYTES);
       values.add(in.readInt64());
       return true;
     }
@@ -418,7 +426,7 @@ final class GraphReader {
     }
     int end = in.pushLimit(size());
     while (in.getBytesUntilLimit() > 0) {
-      count(Long.BYTES);
+      count(NUMBER_BYTES);
       values.add(in.readInt64());
     }
     in.popLimit(end);
@@ -427,7 +435,7 @@ final class GraphReader {
 
   private boolean floats(int wireType, List<Double> values) throws IOException {
     if (wireType == WireFormat.WIRETYPE_FIXED32) {
-      count(Long.BYTES);
+      count(NUMBER_BYTES);
       values.add((double) in.readFloat());
       return true;
     }
@@ -436,7 +444,7 @@ final class GraphReader {
     }
     int end = in.pushLimit(size());
     while (in.getBytesUntilLimit() > 0) {
-      count(Long.BYTES);
+      count(NUMBER_BYTES);
       values.add((double) in.readFloat());
     }
     in.popLimit(end);
@@ -445,7 +453,7 @@ final class GraphReader {
 
   private String text() throws IOException {
     int size = size();
-    count((long) size + Long.BYTES);
+    count((long) size + OBJECT_BYTES);
     int end = in.pushLimit(size); // Also checks that the field ends within its message.
     String text = new String(in.readRawBytes(size), StandardCharsets.UTF_8);
     in.popLimit(end);
@@ -453,7 +461,7 @@ final class GraphReader {
   }
 
   private void message(FieldReader reader) throws IOException {
-    count(Long.BYTES);
+    count(OBJECT_BYTES);
     int end = in.pushLimit(size());
     fields(reader);
     if (in.getBytesUntilLimit() != 0) {

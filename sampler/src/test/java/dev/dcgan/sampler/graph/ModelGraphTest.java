@@ -365,6 +365,28 @@ class ModelGraphTest {
   }
 
   @Test
+  void fileOfManySmallObjects_isRefused() throws IOException {
+    TensorProto.Builder small = TensorProto.newBuilder().setDataType(7).addDims(256);
+    for (int i = 0; i < 256; i++) {
+      small.addInt64Data(1);
+    }
+    AttributeProto.Builder constant =
+        AttributeProto.newBuilder()
+            .setName("value")
+            .setType(AttributeProto.AttributeType.TENSOR)
+            .setT(small);
+    OnnxModels constants = new OnnxModels(8);
+    for (int i = 0; i < 3000; i++) {
+      constants.node("Constant", "", "c" + i, constant); // 275 bytes of the file, 6 KiB of heap
+    }
+    assertRefused(() -> read(constants.model(17)), "attributes", "16777216 bytes");
+
+    OnnxModels inputs = new OnnxModels(8);
+    inputs.node("Concat", " ".repeat(300_000), "x");
+    assertRefused(() -> read(inputs.model(17)), "names", "16777216 bytes");
+  }
+
+  @Test
   void truncatedModels_areRefused() throws IOException {
     byte[] model = TestModels.onnx(TestModels.weights(1, 1));
     for (int size = 1; size < model.length; size += size < 500 ? 1 : 97) {
