@@ -64,7 +64,7 @@ final class CallStream extends ServerStreamTracer {
 
   // Of a call until it ends: its state here, in gRPC and in Netty.
   private static final long CALL_BYTES = 8 << 10;
-  // A small piece of a request retains the larger buffer into which it was read.
+  // Of a piece of a request: its buffer and the objects that refer to it.
   private static final long MIN_PIECE_BYTES = 2 << 10;
 
   private final Channel channel;

@@ -119,7 +119,11 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
     }
   }
 
-  /** Counts frames that cost the client less than the server. */
+  /**
+   * Counts frames that cost the client less than the server, and copies pieces of requests. gRPC
+   * retains a piece until its message is complete, and with it all of the buffer into which it was
+   * read: one byte of a request could occupy as much as what was sent before it.
+   */
   private final class FrameCounter extends Http2FrameListenerDecorator {
 
     private final Channel channel;
@@ -152,7 +156,12 @@ final class GrpcConnections extends ChannelInboundHandlerAdapter {
       if (!data.isReadable() && !endOfStream) {
         countFrame();
       }
-      return super.onDataRead(ctx, streamId, data, padding, endOfStream);
+      ByteBuf piece = data.copy();
+      try {
+        return super.onDataRead(ctx, streamId, piece, padding, endOfStream);
+      } finally {
+        piece.release();
+      }
     }
 
     @Override

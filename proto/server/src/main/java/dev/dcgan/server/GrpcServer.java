@@ -11,6 +11,8 @@ import io.grpc.netty.NettyServerBuilder;
 import io.grpc.protobuf.services.HealthStatusManager;
 import io.grpc.protobuf.services.ProtoReflectionService;
 import io.grpc.protobuf.services.ProtoReflectionServiceV1;
+import io.netty.channel.AdaptiveRecvByteBufAllocator;
+import io.netty.channel.ChannelOption;
 import io.netty.channel.EventLoopGroup;
 import io.netty.channel.MultiThreadIoEventLoopGroup;
 import io.netty.channel.ServerChannel;
@@ -52,6 +54,8 @@ public final class GrpcServer implements AutoCloseable {
   static final int MAX_CALLS_PER_CONNECTION = 1000;
   // Fixed: gRPC would raise it to 8 MiB by its measurements. Requests are small.
   private static final int WINDOW_BYTES = 256 << 10;
+  // A connection occupies its buffer, and while a frame is incomplete about twice that.
+  private static final int MAX_READ_BYTES = 8 << 10;
   // Of the connection, with TLS.
   private static final Duration HANDSHAKE_TIMEOUT = Duration.ofSeconds(10);
   private static final Duration CANCEL_TIMEOUT = Duration.ofSeconds(5);
@@ -206,6 +210,9 @@ public final class GrpcServer implements AutoCloseable {
                 })
             .bossEventLoopGroup(loops)
             .workerEventLoopGroup(loops)
+            .withChildOption(
+                ChannelOption.RCVBUF_ALLOCATOR,
+                new AdaptiveRecvByteBufAllocator(1 << 10, 2 << 10, MAX_READ_BYTES))
             .maxConcurrentCallsPerConnection(MAX_CALLS_PER_CONNECTION)
             .maxRstFramesPerWindow(floods.resets(), (int) floods.window().toSeconds())
             .flowControlWindow(WINDOW_BYTES)

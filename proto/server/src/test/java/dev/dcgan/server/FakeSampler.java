@@ -13,7 +13,7 @@ import java.util.concurrent.LinkedBlockingQueue;
  * A service whose behaviour depends on the request's seed: it responds with the seed as first
  * index, fails, or leaves the response to the test.
  */
-final class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
+class FakeSampler extends SamplerServiceGrpc.SamplerServiceImplBase {
 
   static final long FAULT = 1001;
   static final long FAULT_AFTER_ANSWER = 1002;

@@ -13,6 +13,7 @@ import static dev.dcgan.server.Http2Client.WINDOW_UPDATE;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import com.google.protobuf.ByteString;
+import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
 import dev.dcgan.v1.SamplerServiceGrpc;
 import io.grpc.Grpc;
@@ -20,13 +21,17 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.grpc.StatusRuntimeException;
 import io.grpc.stub.StreamObserver;
+import io.netty.buffer.ByteBufAllocator;
+import io.netty.buffer.PooledByteBufAllocator;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import io.prometheus.metrics.model.snapshots.MetricSnapshot;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -43,6 +48,7 @@ class GrpcFloodTest {
   private static final Duration WINDOW = Duration.ofHours(1);
   private static final Duration SHORT = Duration.ofMillis(200);
   private static final int MANY = 1000;
+  private static final int PIECES = 200;
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final CapturedLog log = new CapturedLog(FloodMetrics.class);
@@ -152,6 +158,41 @@ class GrpcFloodTest {
         assertThat(client.await(DATA).payload().size()).isGreaterThan(5);
       }
       other.shutdownNow();
+    }
+  }
+
+  @Test
+  void pieceOfARequest_occupiesItsBytes_notTheBufferAroundIt() throws Exception {
+    CompletableFuture<ByteBufAllocator> allocator = new CompletableFuture<>();
+    FakeSampler sampler =
+        new FakeSampler() {
+          @Override
+          public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
+            allocator.complete(GrpcConnections.current().channel().alloc());
+            super.generate(request, observer);
+          }
+        };
+    FloodLimits limits = new FloodLimits(9, 9, MANY, MANY, WINDOW, 64 << 20, WINDOW);
+    try (GrpcServer server = Http2Client.server(GrpcLimits.DEFAULT, limits, registry, sampler);
+        Http2Client client = Http2Client.connect(server.port(), "127.0.0.2")) {
+      byte[] request = FakeSampler.request(7).toByteArray();
+      client.send(HEADERS, END_HEADERS, 1, Http2Client.headers(GENERATE));
+      client.send(DATA, END_STREAM, 1, Http2Client.message(request.length, request));
+      PooledByteBufAllocator memory = (PooledByteBufAllocator) allocator.get();
+      client.ping();
+      long before = memory.pinnedDirectMemory() + memory.pinnedHeapMemory();
+
+      byte[] skipped = Http2Client.frame(77, 0, 0, new byte[16 << 10]);
+      for (int stream = 3; stream < 3 + 2 * PIECES; stream += 2) {
+        client.send(HEADERS, END_HEADERS, stream, Http2Client.headers(GENERATE));
+        ByteArrayOutputStream both = new ByteArrayOutputStream();
+        both.write(skipped);
+        both.write(Http2Client.frame(DATA, 0, stream, new byte[1]));
+        client.write(both.toByteArray());
+      }
+      client.ping();
+      assertThat(memory.pinnedDirectMemory() + memory.pinnedHeapMemory() - before)
+          .isLessThan(PIECES * (2L << 10));
     }
   }
 
