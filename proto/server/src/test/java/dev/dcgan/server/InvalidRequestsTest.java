@@ -18,6 +18,7 @@ import io.grpc.StatusRuntimeException;
 import io.grpc.reflection.v1.ServerReflectionGrpc;
 import io.grpc.stub.ClientCalls;
 import io.grpc.stub.MetadataUtils;
+import io.grpc.stub.StreamObserver;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import io.prometheus.metrics.model.snapshots.CounterSnapshot;
 import java.io.ByteArrayInputStream;
@@ -27,7 +28,11 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.time.Duration;
 import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.LongAdder;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -42,6 +47,9 @@ class InvalidRequestsTest {
   private static final byte[] BAD_UTF8 = {0x2a, 2, (byte) 0xc3, (byte) 0x28}; // model
   private static final byte[] TRUNCATED = {0x2a, 100, 'a'};
   private static final byte[] WRONG_WIRE_TYPE = {0x0f};
+
+  private static final int FLOOD = 50_000;
+  private static final int CONCURRENT = 200;
 
   private final PrometheusRegistry registry = new PrometheusRegistry();
   private final CapturedLog log = new CapturedLog(InvalidRequests.class);
@@ -83,6 +91,44 @@ class InvalidRequestsTest {
     assertThat(log.lines()).hasSize(1).first().asString().contains("dcgan.v1.SamplerService");
     assertThat(faults.lines()).isEmpty();
     assertThat(handled("INVALID_ARGUMENT", 300)).isEqualTo(300);
+    assertThat(call(channel, CallOptions.DEFAULT, new byte[0]).isOk()).isTrue();
+  }
+
+  @Test
+  void floodOfInvalidMessages_isRefusedAndLoggedOnce() throws Exception {
+    Semaphore concurrent = new Semaphore(CONCURRENT);
+    Map<Status.Code, LongAdder> codes = new ConcurrentHashMap<>();
+    for (int i = 0; i < FLOOD; i++) {
+      concurrent.acquire();
+      ClientCalls.asyncUnaryCall(
+          channel.newCall(bytes(SamplerServiceGrpc.getGenerateMethod()), CallOptions.DEFAULT),
+          i % 2 == 0 ? BAD_UTF8 : TRUNCATED,
+          new StreamObserver<byte[]>() {
+            @Override
+            public void onNext(byte[] response) {}
+
+            @Override
+            public void onError(Throwable failure) {
+              ended(Status.fromThrowable(failure).getCode());
+            }
+
+            @Override
+            public void onCompleted() {
+              ended(Status.Code.OK);
+            }
+
+            private void ended(Status.Code code) {
+              codes.computeIfAbsent(code, unknown -> new LongAdder()).increment();
+              concurrent.release();
+            }
+          });
+    }
+    concurrent.acquire(CONCURRENT);
+    assertThat(codes).containsOnlyKeys(Status.Code.INVALID_ARGUMENT);
+    assertThat(codes.get(Status.Code.INVALID_ARGUMENT).sum()).isEqualTo(FLOOD);
+    assertThat(handled("INVALID_ARGUMENT", FLOOD)).isEqualTo(FLOOD);
+    assertThat(log.lines()).as("one line a minute").hasSize(1);
+    assertThat(faults.lines()).isEmpty();
     assertThat(call(channel, CallOptions.DEFAULT, new byte[0]).isOk()).isTrue();
   }
 
@@ -155,12 +201,15 @@ class InvalidRequestsTest {
 
   private static Status call(
       Channel channel, CallOptions options, MethodDescriptor<?, ?> method, byte[] request) {
-    MethodDescriptor<byte[], byte[]> bytes = method.toBuilder(new Bytes(), new Bytes()).build();
     StatusRuntimeException failure =
         catchThrowableOfType(
             StatusRuntimeException.class,
-            () -> ClientCalls.blockingUnaryCall(channel, bytes, options, request));
+            () -> ClientCalls.blockingUnaryCall(channel, bytes(method), options, request));
     return failure == null ? Status.OK : failure.getStatus();
+  }
+
+  private static MethodDescriptor<byte[], byte[]> bytes(MethodDescriptor<?, ?> method) {
+    return method.toBuilder(new Bytes(), new Bytes()).build();
   }
 
   /** A valid request of the given size plus a few bytes. */
