@@ -337,9 +337,7 @@ public final class HttpCall {
           }
         };
     long part = limit.toNanos() / PARTS_OF_TIME;
-    return channel
-        .eventLoop()
-        .scheduleWithFixedDelay(passPart, part, part, TimeUnit.NANOSECONDS);
+    return channel.eventLoop().scheduleWithFixedDelay(passPart, part, part, TimeUnit.NANOSECONDS);
   }
 
   private ByteBuf buffer(int length, Body body) throws IOException {
@@ -390,7 +388,8 @@ public final class HttpCall {
    * @return empty if there are too many streams already; the client has got an error then
    */
   public Optional<HttpEventStream> openEvents() throws IOException {
-    if (!streams.free().tryAcquire()) {
+    String address = connection().address();
+    if (!streams.places().tryTake(address)) {
       header("Retry-After", "10");
       text(503, "too many viewers; try again later");
       return Optional.empty();
@@ -405,7 +404,7 @@ public final class HttpCall {
     HttpUtil.setTransferEncodingChunked(
         response, request.protocolVersion().isKeepAliveDefault()); // Not in HTTP/1.0.
     streaming = true;
-    return Optional.of(HttpEventStream.open(channel, response, streams));
+    return Optional.of(HttpEventStream.open(channel, address, response, streams));
   }
 
   /** Whether the response goes on until the connection is closed. */

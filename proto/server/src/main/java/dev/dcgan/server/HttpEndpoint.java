@@ -11,9 +11,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
-import java.util.concurrent.ArrayBlockingQueue;
-import java.util.concurrent.ThreadPoolExecutor;
-import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -41,10 +38,11 @@ import org.slf4j.LoggerFactory;
 public final class HttpEndpoint implements AutoCloseable {
 
   /**
-   * The limits of an endpoint.
+   * The limits of an endpoint. Clients of one address may use half of each; those behind a proxy
+   * have one address.
    *
    * @param connections open at once; a further one replaces the one that has waited longest for a
-   *     request. Half of them may be of one client address
+   *     request
    * @param pages concurrent requests for the program's own pages
    * @param waiting further ones, which wait in order of arrival; more get 503. Together with {@code
    *     pages} fewer than {@code connections}: the rest is reserved for the paths above
@@ -70,7 +68,7 @@ public final class HttpEndpoint implements AutoCloseable {
     static final Limits DEFAULT =
         new Limits(
             1280,
-            32,
+            64,
             480,
             Duration.ofSeconds(60),
             Duration.ofSeconds(10),
@@ -115,9 +113,9 @@ public final class HttpEndpoint implements AutoCloseable {
       throws IOException {
     Counter requests = HttpRouter.counter(registry);
     CorsPolicy cors = corsOrigins.isEmpty() ? null : new CorsPolicy(corsOrigins);
-    ThreadPoolExecutor slow = pool("http", limits.pages, limits.waiting);
+    RequestQueue slow = new RequestQueue("http", limits.pages, limits.waiting);
     // A page loads and can show the error even if all slots for pages are in use.
-    ThreadPoolExecutor assets = pool("http-assets", 2, MAX_QUICK_REQUESTS);
+    RequestQueue assets = new RequestQueue("http-assets", 2, MAX_QUICK_REQUESTS);
     Map<String, HttpRouter.Route> routes = quick("http", registry);
     pages.forEach(
         (path, page) ->
@@ -166,9 +164,9 @@ public final class HttpEndpoint implements AutoCloseable {
 
   /** What every port serves, with threads of its own. */
   private Map<String, HttpRouter.Route> quick(String name, PrometheusRegistry registry) {
-    ThreadPoolExecutor health = pool(name + "-health", 1, MAX_QUICK_REQUESTS);
+    RequestQueue health = new RequestQueue(name + "-health", 1, MAX_QUICK_REQUESTS);
     // A metric may hang, for example with the file system that it measures.
-    ThreadPoolExecutor metrics = pool(name + "-metrics", 4, MAX_QUICK_REQUESTS);
+    RequestQueue metrics = new RequestQueue(name + "-metrics", 4, MAX_QUICK_REQUESTS);
     Map<String, HttpRouter.Route> routes = new TreeMap<>();
     routes.put(HttpRouter.METRICS, new HttpRouter.Route(new MetricsPage(registry), metrics, null));
     routes.put("/healthz", health(call -> respond(call, liveness, "alive"), health));
@@ -296,22 +294,8 @@ public final class HttpEndpoint implements AutoCloseable {
     }
   }
 
-  private static HttpRouter.Route health(HttpPage page, ThreadPoolExecutor executor) {
-    return new HttpRouter.Route(page, executor, null);
-  }
-
-  private static ThreadPoolExecutor pool(String name, int threads, int waiting) {
-    ThreadPoolExecutor pool =
-        new ThreadPoolExecutor(
-            threads,
-            threads,
-            1,
-            TimeUnit.MINUTES,
-            // Not fair: the thread of the connections would wait for its turn among all others.
-            new ArrayBlockingQueue<>(waiting),
-            Threads.named(name));
-    pool.allowCoreThreadTimeOut(true);
-    return pool;
+  private static HttpRouter.Route health(HttpPage page, RequestQueue queue) {
+    return new HttpRouter.Route(page, queue, null);
   }
 
   private static void respond(HttpCall call, Readiness answer, String yes) throws IOException {

@@ -12,7 +12,6 @@ import io.netty.handler.codec.http.HttpResponse;
 import io.netty.handler.codec.http.LastHttpContent;
 import io.netty.util.concurrent.ScheduledFuture;
 import java.time.Duration;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 
 /**
@@ -38,11 +37,11 @@ public final class HttpEventStream {
   /**
    * The limits of an endpoint's streams.
    *
-   * @param free a permit for each further stream
+   * @param places for streams
    * @param heartbeat the time between two comments
    * @param stalled how long a client may read nothing
    */
-  record Limits(Semaphore free, Duration heartbeat, Duration stalled) {}
+  record Limits(AddressPlaces places, Duration heartbeat, Duration stalled) {}
 
   private static final ByteBuf HEARTBEAT =
       Unpooled.unreleasableBuffer(Unpooled.directBuffer(3).writeBytes(new byte[] {':', '\n', '\n'}))
@@ -63,9 +62,10 @@ public final class HttpEventStream {
   /**
    * Opens a stream on a connection that serves no further request.
    *
-   * @param limits of which the caller has taken a permit, which the stream returns
+   * @param address of the client, for which the caller has taken a place, which the stream returns
    */
-  static HttpEventStream open(Channel channel, HttpResponse headers, Limits limits) {
+  static HttpEventStream open(
+      Channel channel, String address, HttpResponse headers, Limits limits) {
     HttpEventStream stream = new HttpEventStream(channel, limits);
     var unused = channel.writeAndFlush(headers);
     long period = limits.heartbeat.toNanos();
@@ -77,7 +77,7 @@ public final class HttpEventStream {
             .addListener(
                 closed -> {
                   ticks.cancel(false);
-                  limits.free.release();
+                  limits.places.free(address);
                 });
     return stream;
   }

@@ -19,7 +19,6 @@ import io.netty.util.concurrent.GlobalEventExecutor;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.jspecify.annotations.Nullable;
 
@@ -64,7 +63,9 @@ final class HttpListener implements AutoCloseable {
             limits.firstRequest(),
             limits.idle(),
             new HttpEventStream.Limits(
-                new Semaphore(limits.streams()), limits.stalled().dividedBy(2), limits.stalled()),
+                new AddressPlaces(limits.streams()),
+                limits.stalled().dividedBy(2),
+                limits.stalled()),
             limits.readTime(),
             router::maxBody,
             router::accept);

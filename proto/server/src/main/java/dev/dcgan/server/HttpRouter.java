@@ -17,7 +17,6 @@ import java.util.Objects;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.concurrent.RejectedExecutionException;
-import java.util.concurrent.ThreadPoolExecutor;
 import java.util.concurrent.TimeUnit;
 import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
@@ -41,15 +40,15 @@ final class HttpRouter {
   /**
    * Where a path leads.
    *
-   * @param executor runs the page; has a bounded queue
+   * @param queue runs the page
    * @param cors lets other web sites' scripts read the page; null: they cannot
    */
-  record Route(HttpPage page, ThreadPoolExecutor executor, @Nullable CorsPolicy cors) {}
+  record Route(HttpPage page, RequestQueue queue, @Nullable CorsPolicy cors) {}
 
   private final NavigableMap<String, Route> routes;
   private final String expected;
-  private final ThreadPoolExecutor refusals;
-  private final Set<ThreadPoolExecutor> executors;
+  private final RequestQueue refusals;
+  private final Set<RequestQueue> queues;
   private final Duration maxWait;
   private final AccessControl access;
   private final Counter requests;
@@ -61,7 +60,7 @@ final class HttpRouter {
    * Creates a router.
    *
    * @param routes by path; {@code /a/*} is for all paths below {@code /a/} that have no route
-   * @param maxWait the time that a request may wait for its executor
+   * @param maxWait the time that a request may wait in its queue
    * @param access who may make which request
    * @param requests see {@link #counter}
    */
@@ -76,8 +75,8 @@ final class HttpRouter {
             .filter(path -> path.indexOf('.') < 0)
             .collect(Collectors.joining(", "));
     this.maxWait = maxWait;
-    executors = routes.values().stream().map(Route::executor).collect(Collectors.toSet());
-    refusals = Objects.requireNonNull(this.routes.get(METRICS)).executor;
+    queues = routes.values().stream().map(Route::queue).collect(Collectors.toSet());
+    refusals = Objects.requireNonNull(this.routes.get(METRICS)).queue;
   }
 
   /** Counts the requests of all routers of an endpoint. */
@@ -99,17 +98,18 @@ final class HttpRouter {
     String key = key(call.path());
     Route route = routes.get(key);
     call.beginTrace(route == null ? null : key);
-    ThreadPoolExecutor executor = route == null ? refusals : route.executor;
+    RequestQueue queue = route == null ? refusals : route.queue;
+    String address = call.connection().address();
     Runnable task = () -> handle(call, () -> respond(route, call), done);
     // A client that is gone frees its place in the queue. Pages replace this while they run.
     call.onDisconnect(
         () -> {
-          if (executor.remove(task)) {
+          if (queue.remove(address, task)) {
             handle(call, call::abort, done);
           }
         });
     try {
-      executor.execute(task);
+      queue.execute(address, task);
     } catch (RejectedExecutionException e) {
       // Responding from the event loop does not wait for the client.
       handle(call, () -> busy(call), done);
@@ -151,7 +151,7 @@ final class HttpRouter {
 
   /** Interrupts the pages. */
   void stop() {
-    executors.forEach(ThreadPoolExecutor::shutdownNow);
+    queues.forEach(RequestQueue::stop);
   }
 
   @FunctionalInterface

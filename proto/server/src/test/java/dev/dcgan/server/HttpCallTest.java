@@ -12,7 +12,6 @@ import io.netty.handler.codec.http.HttpVersion;
 import io.netty.util.ReferenceCountUtil;
 import java.io.IOException;
 import java.time.Duration;
-import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.junit.jupiter.api.Test;
@@ -73,7 +72,8 @@ class HttpCallTest {
             new byte[0],
             0,
             true,
-            new HttpEventStream.Limits(new Semaphore(0), Duration.ofSeconds(1), Duration.ofSeconds(1)),
+            new HttpEventStream.Limits(
+                new AddressPlaces(0), Duration.ofSeconds(1), Duration.ofSeconds(1)),
             ReadTime.DEFAULT,
             () -> {});
     call.send(200, BYTES, out -> out.write(new byte[BYTES]), ended::incrementAndGet);

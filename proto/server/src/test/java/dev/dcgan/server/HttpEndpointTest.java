@@ -11,8 +11,11 @@ import io.grpc.InsecureChannelCredentials;
 import io.grpc.ManagedChannel;
 import io.prometheus.metrics.core.metrics.GaugeWithCallback;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.io.BufferedReader;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
 import java.net.InetAddress;
 import java.net.InetSocketAddress;
 import java.net.Socket;
@@ -27,6 +30,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -34,6 +38,7 @@ import java.util.Set;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
+import java.util.stream.Stream;
 import java.util.zip.GZIPInputStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -349,7 +354,7 @@ class HttpEndpointTest {
 
   @Test
   void slowRequests_wait_thenAreRefused_andHealthResponds() throws Exception {
-    Limits limits = new Limits(100, 2, 3, LONG, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
+    Limits limits = new Limits(100, 4, 6, LONG, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
     try (HttpEndpoint endpoint = start(slowPage(), Set.of(), limits)) {
       List<CompletableFuture<HttpResponse<String>>> slow = new ArrayList<>();
       for (int i = 0; i < 5; i++) {
@@ -375,6 +380,68 @@ class HttpEndpointTest {
       assertThat(served).isEqualTo(5);
       assertThat(get(endpoint, "/slow").statusCode()).isEqualTo(200);
     }
+  }
+
+  @Test
+  void placesOfOneAddress_leaveAsManyForOthers() throws Exception {
+    Limits limits = new Limits(100, 4, 6, LONG, LONG, LONG, 2, LONG, ReadTime.DEFAULT);
+    HttpPage events =
+        call -> {
+          var unused = call.openEvents();
+        };
+    Map<String, HttpPage> pages = new HashMap<>(slowPage());
+    pages.put("/events", events);
+    try (HttpEndpoint endpoint = start(pages, Set.of(), limits);
+        Socket viewer = begin(endpoint, "/events", "127.0.0.2");
+        Socket refusedViewer = begin(endpoint, "/events", "127.0.0.2");
+        Socket otherViewer = begin(endpoint, "/events", "127.0.0.3")) {
+      assertThat(Stream.of(statusLine(viewer), statusLine(refusedViewer)))
+          .containsExactlyInAnyOrder("HTTP/1.1 200 OK", "HTTP/1.1 503 Service Unavailable");
+      assertThat(statusLine(otherViewer)).isEqualTo("HTTP/1.1 200 OK");
+
+      List<Socket> many = new ArrayList<>();
+      for (int i = 0; i < 6; i++) {
+        many.add(begin(endpoint, "/slow", "127.0.0.2"));
+      }
+      arrived.acquire(2);
+      while (many.stream().allMatch(HttpEndpointTest::isSilent)) {
+        Thread.onSpinWait(); // Until one is refused: two are served, three wait.
+      }
+      List<Socket> others = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        others.add(begin(endpoint, "/slow", "127.0.0.3"));
+      }
+      arrived.acquire(2); // They do not wait behind the three.
+      assertThat(many.stream().filter(HttpEndpointTest::isSilent)).hasSize(5);
+
+      gate.release(1000);
+      for (Socket served : others) {
+        assertThat(statusLine(served)).isEqualTo("HTTP/1.1 200 OK");
+      }
+      int refused = 0;
+      for (Socket served : many) {
+        refused += statusLine(served).contains("503") ? 1 : 0;
+        served.close();
+      }
+      assertThat(refused).isEqualTo(1);
+      for (Socket served : others) {
+        served.close();
+      }
+    }
+  }
+
+  private static boolean isSilent(Socket socket) {
+    try {
+      return socket.getInputStream().available() == 0;
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static String statusLine(Socket socket) throws IOException {
+    return new BufferedReader(
+            new InputStreamReader(socket.getInputStream(), StandardCharsets.US_ASCII))
+        .readLine();
   }
 
   @Test
@@ -594,7 +661,12 @@ class HttpEndpointTest {
   }
 
   private static Socket begin(HttpEndpoint endpoint, String path) throws IOException {
+    return begin(endpoint, path, "127.0.0.1");
+  }
+
+  private static Socket begin(HttpEndpoint endpoint, String path, String from) throws IOException {
     Socket socket = new Socket();
+    socket.bind(new InetSocketAddress(InetAddress.getAllByName(from)[0], 0));
     socket.setReceiveBufferSize(4096);
     socket.connect(new InetSocketAddress(InetAddress.getLoopbackAddress(), endpoint.port()));
     String request = "GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n";

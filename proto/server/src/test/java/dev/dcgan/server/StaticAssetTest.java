@@ -5,12 +5,17 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import dev.dcgan.browser.Browser;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
+import java.net.InetAddress;
+import java.net.Socket;
 import java.net.URI;
 import java.net.http.HttpClient;
 import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.Semaphore;
@@ -72,16 +77,30 @@ class StaticAssetTest {
           gate.acquireUninterruptibly();
           call.text(200, "done");
         };
+    List<Socket> others = new ArrayList<>();
     try (HttpEndpoint endpoint = start(Map.of("/slow", slow))) {
       int slots = HttpEndpoint.Limits.DEFAULT.pages();
-      for (int i = 0; i < slots + 1; i++) {
+      for (int i = 0; i < slots / 2 + 1; i++) {
         var unused =
             client.sendAsync(
                 request(endpoint, "/slow").build(), HttpResponse.BodyHandlers.ofString());
+        Socket other =
+            new Socket(
+                InetAddress.getLoopbackAddress(),
+                endpoint.port(),
+                InetAddress.getAllByName("127.0.0.3")[0],
+                0);
+        others.add(other);
+        other
+            .getOutputStream()
+            .write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n".getBytes(StandardCharsets.US_ASCII));
       }
       arrived.acquire(slots);
       assertThat(get(endpoint, "/").statusCode()).isEqualTo(200);
-      gate.release(slots + 1);
+      gate.release(slots + 2);
+      for (Socket other : others) {
+        other.close();
+      }
     }
   }
 
