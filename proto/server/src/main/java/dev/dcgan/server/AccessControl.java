@@ -367,6 +367,7 @@ public final class AccessControl implements AutoCloseable {
           return new ServerCall.Listener<>() {};
         }
         try {
+          CallLog.identify(admission.caller);
           Context context = Context.current().withValue(CALLER, admission.caller);
           return closing(admission, Contexts.interceptCall(context, call, headers, next));
         } catch (RuntimeException | Error e) {

@@ -1,53 +1,74 @@
 package dev.dcgan.server;
 
+import dev.dcgan.server.access.Caller;
 import io.grpc.ForwardingServerCallListener;
+import io.grpc.Grpc;
 import io.grpc.Metadata;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
 import io.opentelemetry.api.trace.Span;
 import io.opentelemetry.api.trace.SpanContext;
+import io.opentelemetry.context.Context;
+import java.net.SocketAddress;
 import java.util.HashMap;
 import java.util.Map;
+import org.jspecify.annotations.Nullable;
 import org.slf4j.MDC;
 
 /**
- * Adds to what is logged while a call is handled: {@code caller}, its address; {@code request_id},
- * the metadata {@code x-request-id}, if it has one; {@code trace_id}, if it is traced. For logs in
- * JSON only, because nothing else shows them.
+ * Adds to what is logged while a gRPC call or a request over HTTP is handled: {@code caller}, the
+ * name of its token or certificate, or until that is known its address; {@code request_id}, the
+ * metadata or header {@code x-request-id}, if it has one; {@code trace_id}, if it is traced.
  */
 final class CallLog implements ServerInterceptor {
 
-  private static final Metadata.Key<String> REQUEST_ID =
-      Metadata.Key.of("x-request-id", Metadata.ASCII_STRING_MARSHALLER);
+  static final String REQUEST_ID = "x-request-id";
+
+  private static final Metadata.Key<String> REQUEST_ID_KEY =
+      Metadata.Key.of(REQUEST_ID, Metadata.ASCII_STRING_MARSHALLER);
+  private static final String CALLER = "caller";
   private static final int MAX_REQUEST_ID = 64;
+
+  /** What is known of a call before its caller is. */
+  static Map<String, String> known(
+      @Nullable SocketAddress peer, @Nullable String requestId, Context trace) {
+    Map<String, String> known = new HashMap<>();
+    known.put(CALLER, String.valueOf(peer));
+    if (requestId != null) {
+      known.put(
+          "request_id",
+          ErrorMessages.printable(
+              requestId.substring(0, Math.min(requestId.length(), MAX_REQUEST_ID))));
+    }
+    SpanContext span = Span.fromContext(trace).getSpanContext();
+    if (span.isValid()) {
+      known.put("trace_id", span.getTraceId());
+    }
+    return known;
+  }
+
+  /** Sets who makes the call that this thread is starting. */
+  static void identify(Caller caller) {
+    if (caller.authenticated()) {
+      MDC.put(CALLER, caller.name());
+    }
+  }
 
   @Override
   public <Q, A> ServerCall.Listener<Q> interceptCall(
       ServerCall<Q, A> call, Metadata headers, ServerCallHandler<Q, A> next) {
-    if (!LogOptions.isJson()) {
-      return next.startCall(call, headers);
-    }
-    Map<String, String> known = new HashMap<>();
-    known.put(
-        "caller",
-        String.valueOf(call.getAttributes().get(io.grpc.Grpc.TRANSPORT_ATTR_REMOTE_ADDR)));
-    String id = headers.get(REQUEST_ID);
-    if (id != null) {
-      known.put("request_id", id.length() > MAX_REQUEST_ID ? id.substring(0, MAX_REQUEST_ID) : id);
-    }
-    SpanContext span = Span.fromContext(CallTrace.current()).getSpanContext();
-    if (span.isValid()) {
-      known.put("trace_id", span.getTraceId());
-    }
-    ServerCall.Listener<Q> listener;
-    MDC.setContextMap(known);
+    MDC.setContextMap(
+        known(
+            call.getAttributes().get(Grpc.TRANSPORT_ATTR_REMOTE_ADDR),
+            headers.get(REQUEST_ID_KEY),
+            CallTrace.current()));
     try {
-      listener = next.startCall(call, headers);
+      ServerCall.Listener<Q> listener = next.startCall(call, headers);
+      return new Logged<>(listener, MDC.getCopyOfContextMap()); // With the caller's name.
     } finally {
       MDC.clear();
     }
-    return new Logged<>(listener, known);
   }
 
   private static final class Logged<Q> extends ForwardingServerCallListener<Q> {

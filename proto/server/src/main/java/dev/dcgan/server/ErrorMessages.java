@@ -7,6 +7,11 @@ public final class ErrorMessages {
 
   private ErrorMessages() {}
 
+  /** Returns a text of a client without what moves the cursor of a terminal, or ends a line. */
+  static String printable(String text) {
+    return text.replaceAll("\\p{Cc}", "?");
+  }
+
   /**
    * Returns the exception's message on one line, after the class name if the message is too terse.
    */

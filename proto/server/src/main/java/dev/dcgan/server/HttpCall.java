@@ -39,6 +39,7 @@ import java.time.ZonedDateTime;
 import java.time.format.DateTimeFormatter;
 import java.util.Base64;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
@@ -186,11 +187,16 @@ public final class HttpCall {
     SslHandler tls = channel.pipeline().get(SslHandler.class);
     return new AccessControl.Request(
         "http",
-        method() + " " + path(),
+        ErrorMessages.printable(method() + " " + path()),
         needed,
         token(),
         AccessControl.certificate(tls == null ? null : tls.engine().getSession()),
         channel.remoteAddress());
+  }
+
+  /** What is known of the request, for logs. */
+  Map<String, String> known() {
+    return CallLog.known(channel.remoteAddress(), request.headers().get(CallLog.REQUEST_ID), trace);
   }
 
   /** The token: a bearer token, or the password that a browser has asked for (Basic). */
@@ -493,7 +499,7 @@ public final class HttpCall {
     header("Cache-Control", "no-store");
     String cut =
         line.length() <= MAX_LINE_LENGTH ? line : line.substring(0, MAX_LINE_LENGTH) + " ...";
-    String clean = cut.replaceAll("\\p{Cntrl}", "?");
+    String clean = ErrorMessages.printable(cut);
     header("Content-Type", "text/plain; charset=utf-8");
     send(code, (clean + "\n").getBytes(StandardCharsets.UTF_8));
   }

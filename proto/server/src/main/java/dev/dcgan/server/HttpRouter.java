@@ -22,6 +22,7 @@ import java.util.stream.Collectors;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.MDC;
 
 /**
  * Routes each request to the page of its path, counts it, and converts an unexpected exception of a
@@ -160,12 +161,14 @@ final class HttpRouter {
   }
 
   private void handle(HttpCall call, Answer answer, Runnable done) {
+    MDC.setContextMap(call.known());
     try {
       guarded(call, answer);
     } catch (IOException e) {
-      log.debug("the client of {} disconnected", call.path(), e);
+      log.debug("the client of {} disconnected", ErrorMessages.printable(call.path()), e);
       call.abort();
     } finally {
+      MDC.clear();
       // Only known paths get a time series, because clients may request any path.
       requests.labelValues(key(call.path()), Integer.toString(Math.max(0, call.code()))).inc();
       if (call.isStreaming()) {
@@ -184,7 +187,7 @@ final class HttpRouter {
     try {
       answer.send();
     } catch (RuntimeException | Error e) {
-      log.error("{} failed", call.path(), e);
+      log.error("{} failed", ErrorMessages.printable(call.path()), e);
       if (call.code() < 0) {
         call.text(500, "internal error; the server's log has the cause");
       } else if (call.isStreaming()) {
@@ -250,6 +253,7 @@ final class HttpRouter {
       return;
     }
     call.setCaller(admission.caller());
+    CallLog.identify(admission.caller());
     Context context =
         CallTrace.with(
             AccessControl.contextOf(admission.caller(), call.connection()), call.trace());

@@ -14,8 +14,6 @@ public final class LogOptions {
   private static final String TEXT = "text";
   private static final String JSON = "json";
 
-  private static volatile boolean json;
-
   @Option(
       names = "--log-format",
       paramLabel = "FORMAT",
@@ -33,8 +31,7 @@ public final class LogOptions {
 
   /** Logs in that form from now on. */
   public void apply() {
-    json = format.equals(JSON);
-    if (json && LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
+    if (format.equals(JSON) && LoggerFactory.getILoggerFactory() instanceof LoggerContext context) {
       Logger root = context.getLogger(Logger.ROOT_LOGGER_NAME);
       root.iteratorForAppenders()
           .forEachRemaining(
@@ -53,10 +50,5 @@ public final class LogOptions {
                 }
               });
     }
-  }
-
-  /** Whether the log has what is known of a call. */
-  static boolean isJson() {
-    return json;
   }
 }

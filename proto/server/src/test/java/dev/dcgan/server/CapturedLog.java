@@ -1,8 +1,11 @@
 package dev.dcgan.server;
 
 import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.LoggerContext;
+import ch.qos.logback.classic.encoder.PatternLayoutEncoder;
 import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.AppenderBase;
+import ch.qos.logback.core.ConsoleAppender;
 import java.util.List;
 import java.util.concurrent.CopyOnWriteArrayList;
 import org.slf4j.LoggerFactory;
@@ -16,6 +19,7 @@ final class CapturedLog implements AutoCloseable {
       new AppenderBase<>() {
         @Override
         protected void append(ILoggingEvent event) {
+          event.prepareForDeferredProcessing(); // It reads what is known of the call.
           events.add(event);
         }
       };
@@ -32,6 +36,16 @@ final class CapturedLog implements AutoCloseable {
     return events.stream()
         .map(event -> event.getLevel() + " " + event.getFormattedMessage())
         .toList();
+  }
+
+  /** The entries as the console shows them. */
+  List<String> text() {
+    LoggerContext context = logger.getLoggerContext();
+    ConsoleAppender<ILoggingEvent> console =
+        (ConsoleAppender<ILoggingEvent>)
+            context.getLogger(Logger.ROOT_LOGGER_NAME).getAppender("stderr");
+    PatternLayoutEncoder encoder = (PatternLayoutEncoder) console.getEncoder();
+    return events.stream().map(encoder.getLayout()::doLayout).toList();
   }
 
   @Override
