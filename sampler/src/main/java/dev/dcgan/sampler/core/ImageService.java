@@ -203,7 +203,7 @@ public final class ImageService {
         });
   }
 
-  /** Makes the latents of a request, without their images. */
+  /** Makes the latents of a request, without their images, as which they count for the caller. */
   public PendingResponse<Reserved<GetLatentsResponse>> latents(
       RequestContext context, ModelRef model, long count, RequestParser parser) {
     return withVersion(
@@ -212,7 +212,7 @@ public final class ImageService {
         version -> {
           ImageRequest request = parser.parse(version);
           long bytes = LatentsEncoder.requireFits(request, version);
-          ResponseBudget.Reservation memory = budget.reserve(context.connection(), bytes);
+          ResponseBudget.Reservation memory = reserve(context, (int) request.count(), bytes);
           try {
             PendingResponse<Reserved<GetLatentsResponse>> pending = new PendingResponse<>();
             pending.complete(new Reserved<>(LatentsEncoder.encode(request, version), memory), null);
@@ -245,14 +245,7 @@ public final class ImageService {
       throws QueueFullException, TooLateException {
     long bytes = encoding.requireFits(request, version);
     int count = (int) request.count();
-    quota.require(context.caller(), count);
-    ResponseBudget.Reservation memory;
-    try {
-      memory = budget.reserve(context.connection(), bytes);
-    } catch (RuntimeException e) {
-      quota.refund(context.caller(), count);
-      throw e;
-    }
+    ResponseBudget.Reservation memory = reserve(context, count, bytes);
     CompletableFuture<Images> images;
     try {
       QueuedRequest queued =
@@ -281,6 +274,17 @@ public final class ImageService {
                   }
                 });
     return pending;
+  }
+
+  /** Takes images of the caller, and memory for their response. */
+  private ResponseBudget.Reservation reserve(RequestContext context, int count, long bytes) {
+    quota.require(context.caller(), count);
+    try {
+      return budget.reserve(context.connection(), bytes);
+    } catch (RuntimeException e) {
+      quota.refund(context.caller(), count);
+      throw e;
+    }
   }
 
   /** Makes the latents [first, first + count) of a request that was admitted, and queues them. */

@@ -13,6 +13,7 @@ import dev.dcgan.server.AccessConfig;
 import dev.dcgan.server.GrpcLimits;
 import dev.dcgan.v1.GenerateRequest;
 import dev.dcgan.v1.GenerateResponse;
+import dev.dcgan.v1.GetLatentsRequest;
 import dev.dcgan.v1.ImageFormat;
 import dev.dcgan.v1.ListModelsRequest;
 import dev.dcgan.v1.SamplerServiceGrpc;
@@ -126,6 +127,17 @@ class SamplerAccessTest {
     assertThat(refused.statusCode()).isEqualTo(429);
     assertThat(refused.headers().firstValueAsLong("Retry-After").orElse(0)).isBetween(300L, 501L);
     assertThat(stub(BOB).generate(raw(1)).getPixels().isEmpty()).isFalse();
+  }
+
+  @Test
+  void latents_countAsImages() throws Exception {
+    start(1, true);
+    GetLatentsRequest request = GetLatentsRequest.newBuilder().setCount(500).build();
+    assertThat(stub("").getLatents(request).getLatentsCount()).isPositive();
+    assertThatExceptionOfType(StatusRuntimeException.class)
+        .isThrownBy(() -> stub("").getLatents(request))
+        .satisfies(
+            e -> assertThat(e.getStatus().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED));
   }
 
   @Test
