@@ -8,6 +8,7 @@ import dev.dcgan.model.AtomicFiles;
 import dev.dcgan.model.JsonLimits;
 import dev.dcgan.v1.ExportManifest;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
@@ -38,6 +39,7 @@ final class ExportFolder {
 
   private static final Logger log = LoggerFactory.getLogger(ExportFolder.class);
   private static final String MANIFEST_FILE = "export.json";
+  private static final int MAX_MANIFEST_BYTES = 1 << 20;
 
   private final Path folder;
   private final Path manifestFile;
@@ -138,10 +140,24 @@ final class ExportFolder {
 
   private Optional<ExportManifest> read() throws IOException {
     byte[] json;
-    try {
-      json = Files.readAllBytes(manifestFile);
+    try (InputStream in = Files.newInputStream(manifestFile)) {
+      json = in.readNBytes(MAX_MANIFEST_BYTES + 1);
     } catch (NoSuchFileException e) {
       return Optional.empty();
+    }
+    return Optional.of(parse(manifestFile, json));
+  }
+
+  /**
+   * Parses an {@code export.json}.
+   *
+   * @throws IOException it is none, or of another format
+   */
+  static ExportManifest parse(Path file, byte[] json) throws IOException {
+    if (json.length > MAX_MANIFEST_BYTES) {
+      throw new IOException(
+          "cannot read %s: it has more than %d bytes; expected the manifest of an export"
+              .formatted(file, MAX_MANIFEST_BYTES));
     }
     ExportManifest.Builder manifest = ExportManifest.newBuilder();
     try {
@@ -156,18 +172,15 @@ final class ExportFolder {
     } catch (InvalidProtocolBufferException e) {
       String found = String.valueOf(e.getMessage()).lines().findFirst().orElse("");
       throw new IOException(
-          "cannot read %s: it is not the manifest of an export: %s".formatted(manifestFile, found),
-          e);
+          "cannot read %s: it is not the manifest of an export: %s".formatted(file, found), e);
     }
     if (manifest.getFormatVersion() != FORMAT_VERSION) {
       throw new IOException(
           "cannot read %s: format_version %s; expected %d: use the program that began the export"
               .formatted(
-                  manifestFile,
-                  Integer.toUnsignedString(manifest.getFormatVersion()),
-                  FORMAT_VERSION));
+                  file, Integer.toUnsignedString(manifest.getFormatVersion()), FORMAT_VERSION));
     }
-    return Optional.of(manifest.build());
+    return manifest.build();
   }
 
   private List<Path> list() throws IOException {

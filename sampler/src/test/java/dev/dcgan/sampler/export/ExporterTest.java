@@ -350,6 +350,15 @@ class ExporterTest {
   }
 
   @Test
+  void largeExportJson_isRejected_unread() throws IOException {
+    Files.createDirectories(out);
+    Files.writeString(out.resolve("export.json"), "{}" + " ".repeat(1 << 20));
+    assertThatThrownBy(() -> export(new Options()))
+        .isInstanceOf(IOException.class)
+        .hasMessageContainingAll(out + "/export.json", "more than 1048576 bytes");
+  }
+
+  @Test
   void shardsWithoutAnExportJson_areNotTouched() throws IOException {
     Files.createDirectories(out);
     Files.writeString(out.resolve("mnist-000000.tar"), "precious");
