@@ -13,7 +13,10 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
 import java.time.Duration;
+import java.time.Instant;
+import java.util.List;
 import java.util.Random;
 import java.util.concurrent.CompletableFuture;
 import java.util.stream.Stream;
@@ -60,7 +63,15 @@ class KillSamplerFaults {
                             .build());
           }
         });
-    assertThat(new ModelRepository(repository).pinned(SmallModels.NAME).orElse(0)).isIn(1L, 2L);
+    ModelRepository pinned = new ModelRepository(repository);
+    assertThat(pinned.pinned(SmallModels.NAME).orElse(0)).isIn(1L, 2L);
+    List<Path> left = Repositories.leftovers(repository);
+    for (Path file : left) { // As if they were old, because concurrent pins have such files too.
+      Files.setLastModifiedTime(file, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
+    }
+    pinned.pin(SmallModels.NAME, 1);
+    assertThat(Repositories.leftovers(repository)).isEmpty();
+    row.result("a later pin deletes %d temporary files", left.size());
   }
 
   @Test

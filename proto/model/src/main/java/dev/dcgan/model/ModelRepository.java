@@ -13,6 +13,8 @@ import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 import java.nio.file.StandardOpenOption;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.Comparator;
@@ -48,6 +50,7 @@ public final class ModelRepository {
   private static final String UNPUBLISHED = ".publishing";
   private static final int MAX_PIN_EXCERPT = 40;
   private static final int MAX_NUMBER_BYTES = 4096;
+  private static final Duration UNFINISHED_PIN_AGE = Duration.ofHours(1);
   private static final Object PUBLISHING = new Object();
 
   private final Path root;
@@ -221,7 +224,28 @@ public final class ModelRepository {
       throw new IllegalArgumentException(
           "cannot pin version " + Long.toUnsignedString(version) + "; expected 1 or more");
     }
-    AtomicFiles.replace(pinFile(model), StandardCharsets.UTF_8.encode(version + "\n"));
+    Path file = pinFile(model);
+    AtomicFiles.replace(file, StandardCharsets.UTF_8.encode(version + "\n"));
+    try {
+      deleteUnfinishedPins(folder(model));
+    } catch (IOException e) {
+      // The version is pinned. The next pin tries again.
+    }
+  }
+
+  /**
+   * Deletes the temporary files of processes that were killed while they pinned. Pins need no lock,
+   * so that a suspended process delays nobody: age tells the files from those of concurrent pins,
+   * which exist for a moment. Both times are of the clock of the file system.
+   */
+  private static void deleteUnfinishedPins(Path folder) throws IOException {
+    Instant now = Files.getLastModifiedTime(folder.resolve(SERVING_VERSION)).toInstant();
+    for (Path file : list(folder)) {
+      if (AtomicFiles.unfinished(file).filter(SERVING_VERSION::equals).isPresent()
+          && Files.getLastModifiedTime(file).toInstant().isBefore(now.minus(UNFINISHED_PIN_AGE))) {
+        Files.deleteIfExists(file);
+      }
+    }
   }
 
   /** Unpins the version, so that samplers serve the newest valid version again. */

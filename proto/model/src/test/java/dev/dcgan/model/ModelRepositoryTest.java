@@ -8,6 +8,9 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.time.Duration;
+import java.time.Instant;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
@@ -365,6 +368,23 @@ class ModelRepositoryTest {
     assertThat(publish("digits").readModel()).isEqualTo(Models.ONNX);
 
     assertThat(names("digits")).containsExactlyInAnyOrder("1", ".last-version", ".lock");
+  }
+
+  @Test
+  void pin_deletesWhatAKilledPinLeft_notWhatAnotherPinWrites() throws IOException {
+    publish("digits");
+    Path folder = repository.root().resolve("digits");
+    Path left = folder.resolve("..serving-version-" + UUID.randomUUID());
+    Path concurrent = folder.resolve("..serving-version-" + UUID.randomUUID());
+    Files.writeString(left, "1");
+    Files.writeString(concurrent, "1");
+    Files.setLastModifiedTime(left, FileTime.from(Instant.now().minus(Duration.ofHours(2))));
+
+    repository.pin("digits", 1);
+
+    assertThat(left).doesNotExist();
+    assertThat(concurrent).exists();
+    assertThat(repository.pinned("digits")).hasValue(1);
   }
 
   @ParameterizedTest
