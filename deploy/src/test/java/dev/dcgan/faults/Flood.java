@@ -8,7 +8,7 @@ import io.grpc.Channel;
 import io.grpc.Status;
 import io.grpc.stub.StreamObserver;
 import java.time.Duration;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
@@ -33,11 +33,8 @@ final class Flood {
   private final Random random;
 
   // Mutable state
-  @GuardedBy("this") private final Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
-
-  @GuardedBy("this") private long[] refusalNanos = new long[1024];
-
-  @GuardedBy("this") private int refusals;
+  /** The time of each call until it ended, by how it ended. */
+  @GuardedBy("this") private final Map<Status.Code, List<Long>> nanos = new EnumMap<>(Status.Code.class);
 
   @GuardedBy("this") private int wrong;
 
@@ -95,7 +92,9 @@ final class Flood {
 
   /** Calls by how they ended. */
   synchronized Map<Status.Code, Integer> codes() {
-    return new EnumMap<>(codes);
+    Map<Status.Code, Integer> codes = new EnumMap<>(Status.Code.class);
+    nanos.forEach((code, times) -> codes.put(code, times.size()));
+    return codes;
   }
 
   /** Calls that ended so. */
@@ -107,14 +106,12 @@ final class Flood {
     return wrong;
   }
 
-  /** The milliseconds within which that fraction of the refusals reached the client. */
-  synchronized double refusalMillis(double fraction) {
-    if (refusals == 0) {
-      return Double.NaN;
-    }
-    long[] sorted = Arrays.copyOf(refusalNanos, refusals);
-    Arrays.sort(sorted);
-    return sorted[(int) Math.min(refusals - 1, fraction * refusals)] / 1e6;
+  /** The milliseconds within which that fraction of the calls that ended so reached the client. */
+  synchronized double millis(Status.Code code, double fraction) {
+    List<Long> sorted = nanos.getOrDefault(code, List.of()).stream().sorted().toList();
+    return sorted.isEmpty()
+        ? Double.NaN
+        : sorted.get((int) Math.min(sorted.size() - 1, fraction * sorted.size())) / 1e6;
   }
 
   private void call(int number, Runnable then) {
@@ -158,14 +155,8 @@ final class Flood {
     }
   }
 
-  private synchronized void end(Status.Code code, long nanos) {
-    codes.merge(code, 1, Integer::sum);
-    if (code == Status.Code.RESOURCE_EXHAUSTED) {
-      if (refusals == refusalNanos.length) {
-        refusalNanos = Arrays.copyOf(refusalNanos, 2 * refusals);
-      }
-      refusalNanos[refusals++] = nanos;
-    }
+  private synchronized void end(Status.Code code, long time) {
+    nanos.computeIfAbsent(code, unknown -> new ArrayList<>()).add(time);
     inFlight--;
     notifyAll();
   }

@@ -24,8 +24,12 @@ import org.junit.jupiter.api.io.TempDir;
 @ExtendWith(FaultTable.class)
 class FloodFaults {
 
-  private static final String HEAP = "-Xmx128m";
+  private static final int HEAP_MEGABYTES = 128;
+  private static final int DIRECT_MEGABYTES = 128;
   private static final int LIMIT_MEGABYTES = 512;
+  // Beside what the flags allow: the code and the threads of the JVM and of ONNX Runtime, the model
+  // and the values of its runs. Far below the limit, so that it is not the limit that is measured.
+  private static final int MAX_RSS_MEGABYTES = HEAP_MEGABYTES + DIRECT_MEGABYTES + 128;
   private static final int CONNECTIONS = 4;
   private static final Duration MEASURING = Duration.ofSeconds(5);
 
@@ -54,7 +58,11 @@ class FloodFaults {
       images = CheckedCalls.images(undisturbed.channel(), SmallModels.NAME, 1);
     }
     List<String> command =
-        new ArrayList<>(List.of("env", "JAVA_OPTS=" + HEAP + " -XX:MaxDirectMemorySize=128m"));
+        new ArrayList<>(
+            List.of(
+                "env",
+                "JAVA_OPTS=-Xmx%dm -XX:MaxDirectMemorySize=%dm"
+                    .formatted(HEAP_MEGABYTES, DIRECT_MEGABYTES)));
     command.addAll(Programs.sampler("serve", "--repository=models", "--max-queue-images=2048"));
 
     Random random = FaultSettings.random("flood");
@@ -77,9 +85,9 @@ class FloodFaults {
         // Answered calls have waited for the queue, which is full, for longer than that.
         row.result(
             "%.2f %% of the refusals within 5 ms by the server's own metric",
-            100 * Math.min(1, soon / Math.max(1, flood.count(Status.Code.RESOURCE_EXHAUSTED))));
+            100 * Math.min(1, soon / flood.count(Status.Code.RESOURCE_EXHAUSTED)));
         row.result("RSS %d to %d MiB", memory.least(), memory.most());
-        assertThat(memory.most()).isLessThan(LIMIT_MEGABYTES);
+        assertThat(memory.most()).isLessThan(MAX_RSS_MEGABYTES);
       }
       row.result(
           "%d s; capacity %.0f calls/s of %d images; answered %d, refused %d",
@@ -89,11 +97,19 @@ class FloodFaults {
           flood.count(Status.Code.OK),
           flood.count(Status.Code.RESOURCE_EXHAUSTED));
       row.result(
-          "refusals within %.1f ms (median), %.1f ms (99 %%), at the client",
-          flood.refusalMillis(0.5), flood.refusalMillis(0.99));
+          "refusals within %.1f ms (median), %.1f ms (99 %%), answers within %.0f ms (median), at"
+              + " the client",
+          flood.millis(Status.Code.RESOURCE_EXHAUSTED, 0.5),
+          flood.millis(Status.Code.RESOURCE_EXHAUSTED, 0.99),
+          flood.millis(Status.Code.OK, 0.5));
 
       assertThat(flood.wrong()).isZero();
       assertThat(flood.codes()).containsOnlyKeys(Status.Code.OK, Status.Code.RESOURCE_EXHAUSTED);
+      // Both wait for processors, which the clients and other programs take as well. A refusal
+      // does not wait for the queue, which it is compared with, because 5 ms are no bound here.
+      assertThat(flood.millis(Status.Code.RESOURCE_EXHAUSTED, 0.5))
+          .as("median of the refusals, ms")
+          .isLessThan(flood.millis(Status.Code.OK, 0.5) / 5);
       assertThat(CheckedCalls.images(sampler.channel(), SmallModels.NAME, 1)).isEqualTo(images);
       for (String work :
           List.of("sampler_queued_images", "sampler_response_bytes", "grpc_server_in_flight")) {
