@@ -31,6 +31,7 @@ import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
@@ -168,7 +169,7 @@ class GrpcFloodTest {
         new FakeSampler() {
           @Override
           public void generate(GenerateRequest request, StreamObserver<GenerateResponse> observer) {
-            allocator.complete(GrpcConnections.current().channel().alloc());
+            allocator.complete(Objects.requireNonNull(GrpcConnections.current()).channel().alloc());
             super.generate(request, observer);
           }
         };
