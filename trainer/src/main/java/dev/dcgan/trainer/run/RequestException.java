@@ -12,6 +12,8 @@ public final class RequestException extends Exception {
     WRONG_STATE,
     /** The request id was used for another request. */
     ALREADY_EXISTS,
+    /** The caller has no role for it. */
+    DENIED,
     /** The queue is full. */
     FULL,
     /** The service is shutting down. */

@@ -306,6 +306,7 @@ final class RunCalls implements AutoCloseable {
         case NOT_FOUND -> Errors.notFound(message);
         case WRONG_STATE -> Errors.failedPrecondition(message);
         case ALREADY_EXISTS -> Errors.alreadyExists(message);
+        case DENIED -> Errors.permissionDenied(message);
         case FULL -> Errors.overloaded(message, RETRY_DELAY);
         case ENDING -> Errors.unavailable(message);
       };

@@ -6,9 +6,12 @@ import com.google.protobuf.util.Timestamps;
 import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.Threads;
+import dev.dcgan.server.access.Caller;
+import dev.dcgan.server.access.Role;
 import dev.dcgan.trainer.checkpoint.CheckpointStore;
 import dev.dcgan.trainer.config.ConfigViolation;
 import dev.dcgan.trainer.config.InvalidConfigException;
+import dev.dcgan.trainer.config.PublishPolicy;
 import dev.dcgan.trainer.config.ResourceEstimate;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
@@ -222,6 +225,7 @@ final class RunManager implements RunSource {
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
+    requireMayPublish(complete);
     requireRoom(disk);
     return enqueue(
         Run.newBuilder()
@@ -230,6 +234,18 @@ final class RunManager implements RunSource {
             .setInitializedFrom(initial == null ? "" : InitialWeights.name(initial)),
         complete,
         initial);
+  }
+
+  /** A run publishes by itself: who starts it needs the role for that, as for PublishModel. */
+  private static void requireMayPublish(TrainingConfig config) throws RequestException {
+    Caller caller = AccessControl.caller();
+    if (config.publish().kind() != PublishPolicy.Kind.NEVER
+        && !caller.hasAny(Set.of(Role.PUBLISH))) {
+      throw new RequestException(
+          Why.DENIED,
+          "the run would publish a model (publish is '%s'), and %s has no role publish; start one with publish set to never"
+              .formatted(config.config().getPublish(), caller.name()));
+    }
   }
 
   /** The bytes of the runs of the caller; not under the lock, because there may be many files. */
@@ -519,6 +535,7 @@ final class RunManager implements RunSource {
     if (complete == null || !wrong.isEmpty()) {
       throw new InvalidConfigException(wrong);
     }
+    requireMayPublish(complete);
     long disk = diskOfCaller();
     synchronized (this) {
       // Another call with this id may have been served meanwhile.

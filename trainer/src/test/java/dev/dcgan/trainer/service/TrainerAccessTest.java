@@ -2,6 +2,7 @@ package dev.dcgan.trainer.service;
 
 import static dev.dcgan.trainer.service.TestRunManager.config;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
 import dev.dcgan.server.AccessConfig;
 import dev.dcgan.server.ClientTlsOptions;
@@ -10,12 +11,15 @@ import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.PublishModelRequest;
+import dev.dcgan.v1.ResumeRunRequest;
 import dev.dcgan.v1.Run;
 import dev.dcgan.v1.RunConfig;
+import dev.dcgan.v1.RunState;
 import dev.dcgan.v1.StartRunRequest;
 import dev.dcgan.v1.StopRunRequest;
 import dev.dcgan.v1.TrainerServiceGrpc;
 import dev.dcgan.v1.TrainerServiceGrpc.TrainerServiceBlockingStub;
+import dev.dcgan.v1.WatchRunRequest;
 import io.grpc.Grpc;
 import io.grpc.ManagedChannel;
 import io.grpc.Status;
@@ -62,7 +66,8 @@ class TrainerAccessTest {
             List.of(
                 "reader read " + hash("reader"),
                 "trainer train " + hash("trainer"),
-                "publisher publish " + hash("publisher")));
+                "publisher publish " + hash("publisher"),
+                "both train,publish " + hash("both")));
     server =
         TrainerServer.start(
             new TrainerServer.Config(
@@ -112,7 +117,7 @@ class TrainerAccessTest {
 
   @Test
   void folders_areSeenOnlyByThoseWhoTrain() throws Exception {
-    RunConfig config = config(2).toBuilder().setData("faces").build();
+    RunConfig config = start().getConfig().toBuilder().setData("faces").build();
     Run run = stub("trainer").startRun(StartRunRequest.newBuilder().setConfig(config).build());
     trainer.next();
     assertThat(run.getConfig().getData()).isEqualTo(folder.resolve("secret/faces").toString());
@@ -122,6 +127,30 @@ class TrainerAccessTest {
     assertThat(stub("publisher").listRuns(ListRunsRequest.getDefaultInstance()).toString())
         .contains("faces")
         .doesNotContain("secret");
+  }
+
+  @Test
+  void aRunThatPublishes_needsTheRoleForIt() throws Exception {
+    StartRunRequest publishes = StartRunRequest.newBuilder().setConfig(config(2)).build();
+    StatusRuntimeException refused =
+        catchThrowableOfType(
+            StatusRuntimeException.class, () -> stub("trainer").startRun(publishes));
+    assertThat(refused.getStatus().getCode()).isEqualTo(Status.Code.PERMISSION_DENIED);
+    assertThat(refused)
+        .hasMessageContaining("trainer has no role publish")
+        .hasMessageContaining("never");
+    assertThat(post("trainer", "runs", "{\"config\": {\"epochs\": 2}}")).isEqualTo(403);
+
+    Run run = stub("both").startRun(publishes);
+    trainer.next().fail("for the test");
+    awaitState(run, RunState.RUN_STATE_FAILED);
+    ResumeRunRequest resume = ResumeRunRequest.newBuilder().setRunId(run.getId()).build();
+    TrainerServiceBlockingStub trains = stub("trainer");
+    assertThat(code(() -> trains.resumeRun(resume)))
+        .isEqualTo(Status.Code.PERMISSION_DENIED);
+    assertThat(post("trainer", "runs/" + run.getId() + ":resume", "{}")).isEqualTo(403);
+    assertThat(stub("both").resumeRun(resume).getResumedFrom()).isEqualTo(run.getId());
+    trainer.next();
   }
 
   @Test
@@ -140,21 +169,32 @@ class TrainerAccessTest {
         .returns("trainer", Run::getCaller);
   }
 
+  private void awaitState(Run run, RunState state) throws Exception {
+    WatchRunRequest watch = WatchRunRequest.newBuilder().setRunId(run.getId()).build();
+    stub("reader").watchRun(watch).forEachRemaining(event -> {});
+    assertThat(get("reader", run.getId()).getState()).isEqualTo(state);
+  }
+
   private Run get(String token, String id) throws Exception {
     return stub(token).getRun(GetRunRequest.newBuilder().setRunId(id).build());
   }
 
   private static StartRunRequest start() {
-    return StartRunRequest.newBuilder().setConfig(config(2)).build();
+    RunConfig config = config(2).toBuilder().setPublish("never").build();
+    return StartRunRequest.newBuilder().setConfig(config).build();
   }
 
   private int post(String token) throws Exception {
-    URI uri = URI.create("http://localhost:%d/v1/runs".formatted(server.httpPort()));
+    return post(token, "runs", "{\"config\": {\"epochs\": 2, \"publish\": \"never\"}}");
+  }
+
+  private int post(String token, String path, String body) throws Exception {
+    URI uri = URI.create("http://localhost:%d/v1/%s".formatted(server.httpPort(), path));
     HttpRequest request =
         HttpRequest.newBuilder(uri)
             .header("Authorization", "Bearer " + token)
             .header("Content-Type", "application/json")
-            .POST(BodyPublishers.ofString("{\"config\": {\"epochs\": 2}}"))
+            .POST(BodyPublishers.ofString(body))
             .build();
     return HttpClient.newHttpClient().send(request, BodyHandlers.discarding()).statusCode();
   }

@@ -51,6 +51,7 @@ public final class AccessRules {
         "inference.GRPCInferenceService", MODELS, "ModelReady", "ServerMetadata", "ModelMetadata");
     methods("inference.GRPCInferenceService", GENERATE, "ModelInfer");
     methods("dcgan.v1.TrainerService", RUNS, "GetRun", "ListRuns", "WatchRun", "GetSamples");
+    // A run that publishes by itself also needs PUBLISH, which the trainer's RunManager requires.
     methods("dcgan.v1.TrainerService", TRAIN, "StartRun", "StopRun", "ResumeRun");
     methods("dcgan.v1.TrainerService", PUBLISH, "PublishModel");
     paths(OPEN, "GET /healthz", "GET /readyz");

@@ -10,9 +10,9 @@ public enum Role {
   GENERATE,
   /** Read models, runs and metrics. */
   READ,
-  /** Start, stop and resume runs, and download checkpoints. */
+  /** Start and resume runs that do not publish, stop runs, and download checkpoints. */
   TRAIN,
-  /** Publish models. */
+  /** Publish models; with {@link #TRAIN}, start and resume runs that publish. */
   PUBLISH,
   /** Everything. */
   ADMIN;
