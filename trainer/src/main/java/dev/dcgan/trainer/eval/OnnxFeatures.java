@@ -8,19 +8,28 @@ import ai.onnxruntime.OrtException;
 import ai.onnxruntime.OrtSession;
 import ai.onnxruntime.TensorInfo;
 import dev.dcgan.model.ImageShape;
+import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.eval.ImagePreprocessor.Range;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.ExecutorService;
+import java.util.concurrent.Executors;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.stream.Collectors;
 
 /**
@@ -75,19 +84,31 @@ final class OnnxFeatures implements FeatureExtractor {
     }
   }
 
+  // One run takes seconds. A graph that takes longer holds the training and the queue meanwhile.
+  private static final Duration MAX_RUN_TIME = Duration.ofMinutes(10);
+
   private final OrtEnvironment environment;
   private final OrtSession session;
   private final Path file;
   private final Input input;
   private final String output;
+  private final Duration maxRunTime;
+  private final ExecutorService thread =
+      Executors.newSingleThreadExecutor(Threads.named("features"));
 
   private OnnxFeatures(
-      OrtEnvironment environment, OrtSession session, Path file, Input input, String output) {
+      OrtEnvironment environment,
+      OrtSession session,
+      Path file,
+      Input input,
+      String output,
+      Duration maxRunTime) {
     this.environment = environment;
     this.session = session;
     this.file = file;
     this.input = input;
     this.output = output;
+    this.maxRunTime = maxRunTime;
   }
 
   /**
@@ -95,21 +116,31 @@ final class OnnxFeatures implements FeatureExtractor {
    *
    * @param range the name of the range of values that it expects; empty: that of its metadata, else
    *     the default of its type
-   * @throws IOException if ONNX Runtime cannot load it, or its inputs, outputs or metadata are not
-   *     as described above; the message names the file
+   * @throws IOException if {@link FeatureGraph} refuses it, ONNX Runtime cannot load it, or its
+   *     inputs, outputs or metadata are not as described above; the message names the file
    */
   static OnnxFeatures open(Path file, String range) throws IOException {
+    return open(file, range, MAX_RUN_TIME);
+  }
+
+  /** As {@link #open(Path, String)}; each run may take so long. */
+  static OnnxFeatures open(Path file, String range, Duration maxRunTime) throws IOException {
     if (!Files.isRegularFile(file)) {
       throw new IOException(
           "cannot open " + file + ": it does not exist; expected an ONNX model of features");
     }
+    FeatureGraph.require(file);
     // The environment is shared by the process and outlives every session.
     OrtEnvironment environment = OrtEnvironment.getEnvironment();
     try (OrtSession.SessionOptions options = new OrtSession.SessionOptions()) {
+      // It would compute all that depends on no input while the session is created, which nothing
+      // can end.
+      options.addConfigEntry("optimization.disable_specified_optimizers", "ConstantFolding");
       OrtSession session = environment.createSession(file.toString(), options);
       try {
         Input input = input(file, session, range);
-        return new OnnxFeatures(environment, session, file, input, output(file, session));
+        return new OnnxFeatures(
+            environment, session, file, input, output(file, session), maxRunTime);
       } catch (IOException | OrtException | RuntimeException e) {
         session.close();
         throw e;
@@ -321,8 +352,9 @@ final class OnnxFeatures implements FeatureExtractor {
         input.isChannelsLast
             ? new long[] {n, shape.height(), shape.width(), shape.channels()}
             : new long[] {n, shape.channels(), shape.height(), shape.width()};
-    try (OnnxTensor tensor = tensor(images, dims);
-        OrtSession.Result result = session.run(Map.of(input.name, tensor), Set.of(output))) {
+    try (OrtSession.RunOptions options = new OrtSession.RunOptions();
+        OnnxTensor tensor = tensor(images, dims);
+        OrtSession.Result result = run(tensor, options, n)) {
       OnnxTensor features = (OnnxTensor) result.get(0);
       long[] found = features.getInfo().getShape();
       float[] values = features.getFloatBuffer().array();
@@ -347,6 +379,58 @@ final class OnnxFeatures implements FeatureExtractor {
     }
   }
 
+  /**
+   * Runs the model on a thread of its own, so that the run can be ended: if the current thread is
+   * interrupted, or after {@link #maxRunTime}.
+   */
+  private OrtSession.Result run(OnnxTensor tensor, OrtSession.RunOptions options, int n)
+      throws IOException, OrtException {
+    CompletableFuture<OrtSession.Result> running = new CompletableFuture<>();
+    thread.execute(
+        () -> {
+          try {
+            running.complete(session.run(Map.of(input.name, tensor), Set.of(output), options));
+          } catch (OrtException | RuntimeException | Error e) {
+            running.completeExceptionally(e);
+          }
+        });
+    try {
+      return running.get(maxRunTime.toNanos(), TimeUnit.NANOSECONDS);
+    } catch (InterruptedException e) {
+      terminate(running, options);
+      Thread.currentThread().interrupt();
+      throw new InterruptedIOException("interrupted while " + file + " ran");
+    } catch (TimeoutException e) {
+      terminate(running, options);
+      throw new IOException(
+          "cannot use %s: it ran for more than %d s on %d images; expected a smaller model"
+              .formatted(file, maxRunTime.toSeconds(), n),
+          e);
+    } catch (ExecutionException e) {
+      if (e.getCause() instanceof OrtException failed) {
+        throw failed;
+      }
+      throw new IllegalStateException("cannot run " + file, e.getCause());
+    }
+  }
+
+  /** Makes a run end after its current operator, and waits for that: it uses the tensors. */
+  private static void terminate(
+      CompletableFuture<OrtSession.Result> running, OrtSession.RunOptions options)
+      throws OrtException {
+    options.setTerminate(true);
+    var unused =
+        running
+            .handle(
+                (result, failure) -> {
+                  if (result != null) {
+                    result.close();
+                  }
+                  return "";
+                })
+            .join();
+  }
+
   private OnnxTensor tensor(float[] images, long[] dims) throws OrtException {
     if (!input.isBytes) {
       return OnnxTensor.createTensor(environment, FloatBuffer.wrap(images), dims);
@@ -360,6 +444,7 @@ final class OnnxFeatures implements FeatureExtractor {
 
   @Override
   public void close() {
+    thread.shutdown();
     try {
       session.close();
     } catch (OrtException e) {

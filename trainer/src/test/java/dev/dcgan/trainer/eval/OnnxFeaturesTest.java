@@ -1,26 +1,34 @@
 package dev.dcgan.trainer.eval;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.within;
 
 import ai.onnx.proto.OnnxMl.AttributeProto;
+import ai.onnx.proto.OnnxMl.FunctionProto;
 import ai.onnx.proto.OnnxMl.GraphProto;
 import ai.onnx.proto.OnnxMl.ModelProto;
 import ai.onnx.proto.OnnxMl.NodeProto;
 import ai.onnx.proto.OnnxMl.OperatorSetIdProto;
 import ai.onnx.proto.OnnxMl.StringStringEntryProto;
+import ai.onnx.proto.OnnxMl.TensorProto;
 import ai.onnx.proto.OnnxMl.TensorProto.DataType;
 import ai.onnx.proto.OnnxMl.TensorShapeProto;
 import ai.onnx.proto.OnnxMl.TypeProto;
 import ai.onnx.proto.OnnxMl.ValueInfoProto;
 import dev.dcgan.model.ImageShape;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.TimeUnit;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -28,6 +36,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class OnnxFeaturesTest {
 
   private static final int OPEN = -1;
+  private static final int PRODUCTS = 2000;
   private static final ImageShape RGB = new ImageShape(2, 2, 3);
 
   /** Two images of one color each. */
@@ -301,6 +310,81 @@ class OnnxFeaturesTest {
     assertThatIOException()
         .isThrownBy(() -> extract(model, PLAIN, 2, RGB))
         .withMessageContaining("model.onnx: it returns a feature of NaN");
+  }
+
+  @Test
+  void open_ofAGraphThatMayNeverEnd_isRefused() throws IOException {
+    for (String operator : new String[] {"Loop", "If", "Scan", "SequenceMap", "SplitToSequence"}) {
+      ModelProto.Builder model = means(OPEN, 3, 2, 2);
+      model.getGraphBuilder().addNode(0, node(operator, "image", "other"));
+      assertRefused(model, "it has the operator '" + operator + "'; expected a feed-forward graph");
+    }
+    ModelProto.Builder subgraph = means(OPEN, 3, 2, 2);
+    subgraph
+        .getGraphBuilder()
+        .getNodeBuilder(0)
+        .addAttribute(AttributeProto.newBuilder().setName("body").setG(subgraph.getGraph()));
+    assertRefused(subgraph, "subgraph");
+    assertRefused(
+        means(OPEN, 3, 2, 2).addFunctions(FunctionProto.newBuilder().setName("f")), "functions");
+  }
+
+  @Test
+  void open_ofWeightsInAnotherFile_isRefused() {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    model
+        .getGraphBuilder()
+        .addInitializerBuilder()
+        .setName("weights")
+        .setDataType(DataType.FLOAT.getNumber())
+        .addDims(1)
+        .setDataLocation(TensorProto.DataLocation.EXTERNAL)
+        .addExternalData(
+            StringStringEntryProto.newBuilder().setKey("location").setValue("../secret"));
+
+    assertRefused(model, "external data");
+  }
+
+  @Test
+  @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void extract_byAModelThatTakesHours_endsAtTheLimit() throws IOException {
+    try (OnnxFeatures features = OnnxFeatures.open(write(endless()), "", Duration.ofMillis(1))) {
+      assertThatIOException()
+          .isThrownBy(() -> features.extract(PLAIN, 2, RGB))
+          .withMessageContainingAll("model.onnx: it ran for more than", "2 images");
+    }
+  }
+
+  @Test
+  @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void extract_onAnInterruptedThread_ends() throws IOException {
+    try (OnnxFeatures features = OnnxFeatures.open(write(endless()), "")) {
+      Thread.currentThread().interrupt();
+      assertThatExceptionOfType(InterruptedIOException.class)
+          .isThrownBy(() -> features.extract(PLAIN, 2, RGB));
+      assertThat(Thread.interrupted()).as("the thread stays interrupted").isTrue();
+    }
+  }
+
+  /** The means, times what takes hours to compute and depends on no input. */
+  private static ModelProto.Builder endless() {
+    ModelProto.Builder model = means(OPEN, 3, 2, 2);
+    GraphProto.Builder graph = model.getGraphBuilder();
+    graph
+        .addInitializerBuilder()
+        .setName("shape")
+        .setDataType(DataType.INT64.getNumber())
+        .addDims(2)
+        .addAllInt64Data(List.of(2000L, 2000L));
+    graph.setNode(0, node("GlobalAveragePool", "image", "means"));
+    graph.addNode(node("ConstantOfShape", "shape", "product0"));
+    for (int i = 0; i < PRODUCTS; i++) {
+      NodeProto product = node("MatMul", "product" + i, "product" + (i + 1));
+      graph.addNode(product.toBuilder().addInput("product" + i));
+    }
+    graph.addNode(node("ReduceMean", "product" + PRODUCTS, "one"));
+    graph.addNode(node("Mul", "means", "features").toBuilder().addInput("one"));
+    return model;
   }
 
   private void assertRefused(ModelProto.Builder model, String message) {
