@@ -4,6 +4,7 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.MemoryShares;
 import dev.dcgan.server.ReadTime;
+import dev.dcgan.server.StallCheck;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
@@ -20,7 +21,7 @@ import org.jspecify.annotations.Nullable;
  * not read are refused before others are, and one address cannot use all of it. A response that its
  * client does not read within {@link ReadTime} is cancelled.
  */
-public final class ResponseBudget {
+public final class ResponseBudget implements StallCheck.Responses {
 
   /** The most bytes that a gRPC client receives in one message, unless configured otherwise. */
   public static final int MAX_RESPONSE_BYTES = 4 << 20;
@@ -129,7 +130,8 @@ public final class ResponseBudget {
     return new Reservation(connection, bytes);
   }
 
-  /** Cancels the responses whose clients have not read them in time. To be called every second. */
+  /** To be called every second. */
+  @Override
   public void cancelStalled() {
     long now = nanoTime.getAsLong();
     List<Runnable> actions = new ArrayList<>();
@@ -142,7 +144,7 @@ public final class ResponseBudget {
     actions.forEach(Runnable::run);
   }
 
-  /** Gives clients more time to read what was sent. */
+  @Override
   public void extend(Duration time) {
     sent.forEach(each -> each.extend(time.toNanos()));
   }

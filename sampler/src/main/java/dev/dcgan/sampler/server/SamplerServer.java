@@ -27,6 +27,7 @@ import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.HttpPage;
 import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
+import dev.dcgan.server.StallCheck;
 import dev.dcgan.server.Threads;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import dev.dcgan.sampler.core.ResponseBudget;
 import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.ReadTime;
+import dev.dcgan.server.StallCheck;
 import java.time.Duration;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;

@@ -4,15 +4,38 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.Errors;
 import dev.dcgan.server.MemoryShares;
+import dev.dcgan.server.ReadTime;
+import dev.dcgan.server.StallCheck;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
+import java.util.function.LongSupplier;
+import org.jspecify.annotations.Nullable;
 
-/** Limits the bytes of responses that clients have not read: {@link MemoryShares}. Thread-safe. */
-final class ResponseBudget {
+/**
+ * Limits the bytes of responses that clients have not read, over gRPC and HTTP together: {@link
+ * MemoryShares}. A response over gRPC that its client does not read within {@link ReadTime} is
+ * cancelled; over HTTP the server does that. Thread-safe.
+ */
+final class ResponseBudget implements StallCheck.Responses {
 
   static final int MAX_BYTES = 64 << 20;
 
   private final MemoryShares memory = new MemoryShares(MAX_BYTES);
+  private final LongSupplier nanoTime;
+  private final Set<Share> sent = ConcurrentHashMap.newKeySet();
+
+  ResponseBudget() {
+    this(System::nanoTime);
+  }
+
+  /** A budget with another clock than {@link System#nanoTime}. */
+  ResponseBudget(LongSupplier nanoTime) {
+    this.nanoTime = nanoTime;
+  }
 
   /** What one call uses of the budget. */
   final class Share {
@@ -22,30 +45,68 @@ final class ResponseBudget {
     // Mutable state
     @GuardedBy("this") private int bytes;
 
+    @GuardedBy("this") private long deadline;
+
+    @GuardedBy("this") private @Nullable Runnable cancel;
+
     @GuardedBy("this") private boolean released;
 
     private Share(ClientConnection connection) {
       this.connection = connection;
     }
 
-    /** Acquires room for a response; false if there is none. To be called at most once. */
+    /** Acquires room for a response, or for more of it; false if there is none. */
     synchronized boolean acquire(int size) {
       if (!released) {
         if (!memory.tryReserve(connection, size)) {
           return false;
         }
-        bytes = size;
+        bytes += size;
       }
       return true;
+    }
+
+    /**
+     * From now on the client has {@link ReadTime} to read what was sent.
+     *
+     * @param reset runs once if it does not, and cancels the call
+     */
+    synchronized void sent(Runnable reset) {
+      if (!released) {
+        deadline = nanoTime.getAsLong() + ReadTime.DEFAULT.of(bytes).toNanos();
+        cancel = reset;
+        sent.add(this);
+      }
+    }
+
+    /** The client has read what was sent; more may follow. */
+    synchronized void read() {
+      cancel = null;
+      sent.remove(this);
+      if (bytes > 0) {
+        memory.release(connection, bytes);
+        bytes = 0;
+      }
     }
 
     /** The client has read the response, or has cancelled the call; idempotent. */
     synchronized void release() {
       released = true;
-      if (bytes > 0) {
-        memory.release(connection, bytes);
-        bytes = 0;
+      read();
+    }
+
+    private synchronized void extend(long nanos) {
+      deadline += nanos;
+    }
+
+    /** What cancels the call, if it is late: the memory is released when that has happened. */
+    private synchronized @Nullable Runnable takeStalled(long now) {
+      Runnable action = now - deadline > 0 ? cancel : null;
+      if (action != null) {
+        cancel = null;
+        sent.remove(this);
       }
+      return action;
     }
   }
 
@@ -60,5 +121,28 @@ final class ResponseBudget {
         "no room for a response of %d bytes: other responses were not read; read them, or try again later"
             .formatted(size),
         Duration.ofSeconds(1));
+  }
+
+  @Override
+  public void cancelStalled() {
+    long now = nanoTime.getAsLong();
+    List<Runnable> actions = new ArrayList<>();
+    for (Share each : sent) {
+      Runnable action = each.takeStalled(now);
+      if (action != null) {
+        actions.add(action);
+      }
+    }
+    actions.forEach(Runnable::run);
+  }
+
+  @Override
+  public void extend(Duration time) {
+    sent.forEach(each -> each.extend(time.toNanos()));
+  }
+
+  /** Bytes that are reserved now. */
+  long reserved() {
+    return memory.used();
   }
 }

@@ -54,7 +54,7 @@ final class RunCalls implements AutoCloseable {
   private static final int DEFAULT_PAGE_SIZE = 100;
   private static final int MAX_PAGE_SIZE = 1000;
   // A gRPC client accepts messages of 4 MiB.
-  private static final int MAX_PNG_BYTES = (4 << 20) - (64 << 10);
+  static final int MAX_PNG_BYTES = (4 << 20) - (64 << 10);
   private static final Duration RETRY_DELAY = Duration.ofMinutes(1);
 
   private final RunSource source;
@@ -65,20 +65,30 @@ final class RunCalls implements AutoCloseable {
   private final ExecutorService subscriptionThread =
       Executors.newSingleThreadExecutor(Threads.named("watch"));
   private final Set<EventSubscription> subscriptions = ConcurrentHashMap.newKeySet();
+  private final ResponseBudget budget;
 
   // Mutable state; written once, by the thread that ends the program.
   private volatile boolean ending;
 
   /** The calls of a service. */
   RunCalls(RunManager manager) {
-    this.source = manager;
-    this.manager = manager;
+    this(manager, manager, new ResponseBudget());
   }
 
   /** Calls that only read. */
   RunCalls(RunSource source) {
+    this(source, null, new ResponseBudget());
+  }
+
+  RunCalls(RunSource source, @Nullable RunManager manager, ResponseBudget budget) {
     this.source = source;
-    this.manager = null;
+    this.manager = manager;
+    this.budget = budget;
+  }
+
+  /** The memory for the responses of all protocols. */
+  ResponseBudget budget() {
+    return budget;
   }
 
   Run get(String id) throws RequestException, IOException {

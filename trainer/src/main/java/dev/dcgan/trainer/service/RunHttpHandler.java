@@ -277,26 +277,47 @@ final class RunHttpHandler implements HttpPage {
 
   private void image(HttpCall call, String id, String name) throws IOException {
     Path file;
-    byte[] png;
+    long size;
     String tag;
     try {
       file = calls.image(id, name);
-      tag = "\"%x-%x\"".formatted(Files.getLastModifiedTime(file).toMillis(), Files.size(file));
+      size = Files.size(file);
+      tag = "\"%x-%x\"".formatted(Files.getLastModifiedTime(file).toMillis(), size);
       if (call.headers("If-None-Match").contains(tag)) {
         call.header("ETag", tag);
         call.sendHeaders(304);
         return;
       }
-      png = Files.readAllBytes(file);
     } catch (RequestException | IOException | RuntimeException e) {
       fail(call, "read the sample grid", e);
       return;
     }
-    call.header("Content-Type", "image/png");
-    // A resumed run may draw an epoch's grid again.
-    call.header("Cache-Control", "no-cache");
-    call.header("ETag", tag);
-    call.send(200, png);
+    Runnable headers =
+        () -> {
+          call.header("Content-Type", "image/png");
+          // A resumed run may draw an epoch's grid again.
+          call.header("Cache-Control", "no-cache");
+          call.header("ETag", tag);
+        };
+    if (size > RunCalls.MAX_PNG_BYTES) {
+      download(call, file, headers);
+      return;
+    }
+    ResponseBudget.Share share = calls.budget().share(call.connection());
+    if (!share.acquire((int) size)) {
+      fail(call, "read the sample grid", ResponseBudget.exhausted((int) size));
+      return;
+    }
+    byte[] png;
+    try {
+      png = Files.readAllBytes(file);
+    } catch (IOException | RuntimeException e) {
+      share.release();
+      fail(call, "read the sample grid", e);
+      return;
+    }
+    headers.run();
+    call.send(200, png.length, out -> out.write(png), share::release);
   }
 
   private void checkpoint(HttpCall call, String id, String name) throws IOException {
@@ -312,15 +333,25 @@ final class RunHttpHandler implements HttpPage {
       fail(call, "read the checkpoint", e);
       return;
     }
+    download(
+        call,
+        file,
+        () -> {
+          call.header("Content-Type", "application/octet-stream");
+          call.header("Content-Disposition", "attachment; filename=\"%s-%s\"".formatted(id, name));
+          call.header("Cache-Control", "no-store");
+        });
+  }
+
+  /** Sends a file that does not go through memory. */
+  private void download(HttpCall call, Path file, Runnable headers) throws IOException {
     if (!downloads.tryAcquire()) {
       call.header("Retry-After", "10");
       call.text(503, "%d downloads are active; try again later".formatted(MAX_DOWNLOADS));
       return;
     }
     try {
-      call.header("Content-Type", "application/octet-stream");
-      call.header("Content-Disposition", "attachment; filename=\"%s-%s\"".formatted(id, name));
-      call.header("Cache-Control", "no-store");
+      headers.run();
       call.sendFile(file);
     } finally {
       downloads.release();
@@ -333,7 +364,7 @@ final class RunHttpHandler implements HttpPage {
     String run() throws Exception;
   }
 
-  private static void answer(HttpCall call, String what, Work work) throws IOException {
+  private void answer(HttpCall call, String what, Work work) throws IOException {
     String json;
     try {
       json = work.run();
@@ -375,8 +406,20 @@ final class RunHttpHandler implements HttpPage {
     return request.build();
   }
 
-  private static void json(HttpCall call, String json) throws IOException {
-    send(call, 200, json);
+  private void json(HttpCall call, String json) throws IOException {
+    byte[] body = (json + "\n").getBytes(StandardCharsets.UTF_8);
+    ResponseBudget.Share share = calls.budget().share(call.connection());
+    if (!share.acquire(body.length)) {
+      fail(call, "send the response", ResponseBudget.exhausted(body.length));
+      return;
+    }
+    jsonHeaders(call);
+    call.send(200, body.length, out -> out.write(body), share::release);
+  }
+
+  private static void jsonHeaders(HttpCall call) {
+    call.header("Content-Type", "application/json");
+    call.header("Cache-Control", "no-store");
   }
 
   /** A failure as JSON of google.rpc.Status, with the violations of fields. */
@@ -395,15 +438,9 @@ final class RunHttpHandler implements HttpPage {
     if (code == 429 || code == 503) {
       call.header("Retry-After", "60");
     }
-    send(
-        call,
-        code,
-        RunJson.of(StatusProto.fromStatusAndTrailers(status.getStatus(), status.getTrailers())));
-  }
-
-  private static void send(HttpCall call, int code, String json) throws IOException {
-    call.header("Content-Type", "application/json");
-    call.header("Cache-Control", "no-store");
+    jsonHeaders(call);
+    String json =
+        RunJson.of(StatusProto.fromStatusAndTrailers(status.getStatus(), status.getTrailers()));
     call.send(code, (json + "\n").getBytes(StandardCharsets.UTF_8));
   }
 }

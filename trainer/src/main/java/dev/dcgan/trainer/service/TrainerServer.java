@@ -7,6 +7,8 @@ import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.ServerTls;
 import dev.dcgan.server.ServingState;
+import dev.dcgan.server.StallCheck;
+import dev.dcgan.server.Threads;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunStore;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
@@ -19,6 +21,9 @@ import java.time.InstantSource;
 import java.util.List;
 import java.util.Optional;
 import java.util.Set;
+import java.util.concurrent.Executors;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 import org.jspecify.annotations.Nullable;
 import org.slf4j.Logger;
@@ -93,14 +98,17 @@ public final class TrainerServer {
   private final GrpcServer server;
   private final HttpEndpoint endpoint;
   private final AccessControl access;
+  private final ScheduledExecutorService stallChecks;
 
   private TrainerServer(
       RunManager runs,
       RunCalls calls,
       GrpcServer server,
       HttpEndpoint endpoint,
-      AccessControl access) {
+      AccessControl access,
+      ScheduledExecutorService stallChecks) {
     this.access = access;
+    this.stallChecks = stallChecks;
     this.runs = runs;
     this.calls = calls;
     this.server = server;
@@ -168,7 +176,16 @@ public final class TrainerServer {
           () -> server.isReady() ? Optional.empty() : Optional.of("starting, or draining"));
       runs.begin();
       server.setReady(true);
-      return new TrainerServer(runs, calls, server, endpoint, access);
+      ScheduledExecutorService stallChecks =
+          Executors.newSingleThreadScheduledExecutor(Threads.named("response-time"));
+      long interval = StallCheck.INTERVAL.toNanos();
+      var unused =
+          stallChecks.scheduleWithFixedDelay(
+              new StallCheck(calls.budget(), System::nanoTime),
+              interval,
+              interval,
+              TimeUnit.NANOSECONDS);
+      return new TrainerServer(runs, calls, server, endpoint, access, stallChecks);
     } catch (IOException e) {
       endpoint.close();
       access.close();
@@ -200,6 +217,7 @@ public final class TrainerServer {
     calls.endWatches();
     server.drain(Duration.ZERO, left(grace, start));
     endpoint.drain(left(grace, start));
+    stallChecks.shutdownNow();
     calls.close();
     access.close();
   }

@@ -30,7 +30,6 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   private static final String WATCH = "read the events of the run";
 
   private final RunCalls calls;
-  private final ResponseBudget budget = new ResponseBudget();
 
   TrainerService(RunCalls calls) {
     this.calls = calls;
@@ -59,9 +58,21 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
   public void watchRun(WatchRunRequest request, StreamObserver<RunEvent> observer) {
     ServerCallStreamObserver<RunEvent> call = (ServerCallStreamObserver<RunEvent>) observer;
     try {
-      EventSubscription subscription = calls.watch(request, new Subscriber(call, seesFolders()));
-      call.setOnReadyHandler(subscription::wake);
-      call.setOnCancelHandler(subscription::cancel);
+      ResponseBudget.Share share = calls.budget().share(CallConnection.current());
+      Subscriber subscriber =
+          new Subscriber(call, share, CallConnection.resetStalled(), seesFolders());
+      EventSubscription subscription = calls.watch(request, subscriber);
+      call.setOnReadyHandler(
+          () -> {
+            share.read();
+            subscription.wake();
+          });
+      call.setOnCloseHandler(share::release);
+      call.setOnCancelHandler(
+          () -> {
+            share.release();
+            subscription.cancel();
+          });
       calls.start(subscription);
     } catch (Exception e) {
       observer.onError(RunCalls.toStatus(WATCH, e));
@@ -89,8 +100,18 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
     respondLater(observer, "read the sample grid", () -> calls.samples(request));
   }
 
-  /** A subscriber. The subscription ends by itself. */
-  private record Subscriber(ServerCallStreamObserver<RunEvent> call, boolean seesFolders)
+  /**
+   * A subscriber. The subscription ends by itself.
+   *
+   * @param share of the events that were sent; those that the client has not read for too long end
+   *     the call, but it may wait for events as long as it likes
+   * @param reset ends the call
+   */
+  private record Subscriber(
+      ServerCallStreamObserver<RunEvent> call,
+      ResponseBudget.Share share,
+      Runnable reset,
+      boolean seesFolders)
       implements EventSubscription.Sink {
 
     @Override
@@ -100,12 +121,22 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
 
     @Override
     public void deliver(RunEvent event) {
-      call.onNext(seesFolders ? event : RunJson.withoutFolders(event));
+      RunEvent visible = seesFolders ? event : RunJson.withoutFolders(event);
+      int bytes = visible.getSerializedSize();
+      if (!share.acquire(bytes)) {
+        throw ResponseBudget.exhausted(bytes);
+      }
+      call.onNext(visible);
+      share.sent(reset);
+      if (call.isReady()) {
+        share.read(); // Otherwise it will be reported.
+      }
     }
 
     @Override
     public void complete() {
       call.onCompleted();
+      share.sent(reset);
     }
 
     @Override
@@ -132,16 +163,9 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
     return clean.build();
   }
 
-  private static <T> void respond(StreamObserver<T> observer, String what, Callable<T> call) {
-    T response;
-    try {
-      response = call.call();
-    } catch (Exception e) {
-      observer.onError(RunCalls.toStatus(what, e));
-      return;
-    }
-    observer.onNext(response);
-    observer.onCompleted();
+  private <T extends Message> void respond(
+      StreamObserver<T> observer, String what, Callable<T> call) {
+    respondLater(observer, what, () -> CompletableFuture.completedFuture(call.call()));
   }
 
   /** A task whose caller has cancelled while it is queued is not started. */
@@ -155,7 +179,8 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
       return;
     }
     ServerCallStreamObserver<T> stream = (ServerCallStreamObserver<T>) observer;
-    ResponseBudget.Share share = budget.share(CallConnection.current());
+    ResponseBudget.Share share = calls.budget().share(CallConnection.current());
+    Runnable reset = CallConnection.resetStalled();
     stream.setOnCloseHandler(share::release);
     stream.setOnCancelHandler(
         () -> {
@@ -176,6 +201,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
               }
               observer.onNext(response);
               observer.onCompleted();
+              share.sent(reset);
             });
   }
 }

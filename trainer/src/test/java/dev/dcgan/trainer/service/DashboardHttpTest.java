@@ -237,6 +237,7 @@ class DashboardHttpTest {
       assertThat(get("/v1/runs/" + id + "/samples/" + wrong).statusCode()).as(wrong).isEqualTo(404);
     }
     Files.write(run.samples(1), new byte[4 << 20]);
+    assertThat(bytes("/v1/runs/" + id + "/samples/epoch-001.png").body()).hasSize(4 << 20);
     ManagedChannel channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();

@@ -106,6 +106,11 @@ public final class TestRunManager {
   }
 
   String metrics() throws IOException {
+    return metrics(registry);
+  }
+
+  /** As {@code /metrics} has them. */
+  static String metrics(PrometheusRegistry registry) throws IOException {
     ByteArrayOutputStream text = new ByteArrayOutputStream();
     PrometheusTextFormatWriter.builder().build().write(text, registry.scrape());
     return text.toString(StandardCharsets.UTF_8);

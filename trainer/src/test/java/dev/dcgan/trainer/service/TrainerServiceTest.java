@@ -8,6 +8,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
 import dev.dcgan.server.GrpcServer;
+import dev.dcgan.server.ReadTime;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecords;
@@ -56,6 +57,7 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicLong;
 import javax.imageio.ImageIO;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
@@ -70,10 +72,13 @@ class TrainerServiceTest {
 
   @TempDir private Path folder;
 
+  private final AtomicLong now = new AtomicLong();
+  private final ResponseBudget budget = new ResponseBudget(now::get);
   private TestRunManager runs;
   private FakeTrainer trainer;
   private RunCalls calls;
   private TrainerService service;
+  private PrometheusRegistry registry;
   private GrpcServer server;
   private ManagedChannel channel;
   private TrainerServiceBlockingStub stub;
@@ -87,9 +92,10 @@ class TrainerServiceTest {
     }
     runs = TestRunManager.start(folder.resolve("runs"), data);
     trainer = runs.trainer;
-    calls = new RunCalls(runs.runs);
+    calls = new RunCalls(runs.runs, runs.runs, budget);
     service = new TrainerService(calls);
-    server = GrpcServer.start(0, service, new PrometheusRegistry());
+    registry = new PrometheusRegistry();
+    server = GrpcServer.start(0, service, registry);
     channel =
         Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
             .build();
@@ -471,6 +477,94 @@ class TrainerServiceTest {
     assertThat(slow.ended.take().isOk()).isTrue();
     assertThat(slow.events).hasSize(steps + 2);
     assertThat(slow.events).extracting(RunEvent::getIndex).isSorted().doesNotHaveDuplicates();
+  }
+
+  @Test
+  void watch_byOneWhoNeverReads_ends() throws Exception {
+    Run run = start("", config(1));
+    Session session = trainer.next();
+    SlowWatcher slow = new SlowWatcher(run.getId());
+    Iterator<RunEvent> waiting = watch(run.getId(), 1_000_000); // It has nothing to read.
+    for (int i = 1; i <= 20_000; i++) { // More than what fits into the buffers of a connection.
+      session.event(step(i));
+    }
+
+    awaitReset(registry);
+
+    slow.call.request(50_000); // Else the client does not see how it ended.
+    assertThat(slow.ended.take().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    session.succeed();
+    assertThat(waiting.hasNext()).as("an event that was not waited for").isFalse();
+    assertThat(runs.awaitEnd(run.getId()).getState()).isEqualTo(RunState.RUN_STATE_SUCCEEDED);
+  }
+
+  @Test
+  void aRunThatIsNotRead_isReset() throws Exception {
+    Run large = Run.newBuilder().setId("a").setReason("x".repeat(3 << 20)).build();
+    SingleRunSource source = new SingleRunSource(large);
+    RunCalls other = new RunCalls(source, null, budget);
+    PrometheusRegistry metrics = new PrometheusRegistry();
+    GrpcServer server = GrpcServer.start(0, new TrainerService(other), metrics);
+    ManagedChannel to =
+        Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+            .build();
+    try {
+      BlockingQueue<Status> ended = new LinkedBlockingQueue<>();
+      ClientCall<GetRunRequest, Run> unread =
+          to.newCall(TrainerServiceGrpc.getGetRunMethod(), CallOptions.DEFAULT);
+      unread.start(
+          new ClientCall.Listener<>() {
+            @Override
+            public void onClose(Status status, Metadata trailers) {
+              ended.add(status);
+            }
+          },
+          new Metadata());
+      unread.sendMessage(GetRunRequest.getDefaultInstance());
+      unread.halfClose();
+      awaitReset(metrics);
+
+      unread.request(1);
+      assertThat(ended.take().getCode()).isEqualTo(Status.Code.RESOURCE_EXHAUSTED);
+    } finally {
+      to.shutdownNow();
+      server.close();
+      other.close();
+    }
+    assertThat(budget.reserved()).isZero();
+  }
+
+  /** Lets time pass until a call was reset; how soon its buffers are full, the network knows. */
+  private void awaitReset(PrometheusRegistry metrics) throws IOException {
+    String reset = "grpc_server_limit_exceeded_total{limit=\"response_time\"} 1.0";
+    while (!TestRunManager.metrics(metrics).contains(reset)) {
+      now.addAndGet(ReadTime.DEFAULT.of(ResponseBudget.MAX_BYTES).toNanos());
+      budget.cancelStalled();
+    }
+  }
+
+  /** A source that has one run, which can only be read. */
+  private record SingleRunSource(Run run) implements RunSource {
+
+    @Override
+    public Page list(int size, String after) {
+      return new Page(List.of(run), "");
+    }
+
+    @Override
+    public Run get(String id) {
+      return run;
+    }
+
+    @Override
+    public RunRecords.Hold watch(String id) {
+      throw new UnsupportedOperationException();
+    }
+
+    @Override
+    public RunDirectory folder(String id) {
+      throw new UnsupportedOperationException();
+    }
   }
 
   @Test

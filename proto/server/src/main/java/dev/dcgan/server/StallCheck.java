@@ -1,6 +1,5 @@
-package dev.dcgan.sampler.server;
+package dev.dcgan.server;
 
-import dev.dcgan.sampler.core.ResponseBudget;
 import java.time.Duration;
 import java.util.function.LongSupplier;
 
@@ -9,21 +8,36 @@ import java.util.function.LongSupplier;
  * a container's freezer or SIGSTOP, does not count, because clients could not read then. For one
  * thread, which calls {@link #run} every {@link #INTERVAL}.
  */
-final class StallCheck implements Runnable {
+public final class StallCheck implements Runnable {
 
-  static final Duration INTERVAL = Duration.ofSeconds(1);
+  /** Responses that were sent, and that clients have a time to read. */
+  public interface Responses {
+
+    /** Gives clients more time to read what was sent. */
+    void extend(Duration time);
+
+    /** Cancels the responses whose clients have not read them in time. */
+    void cancelStalled();
+  }
+
+  public static final Duration INTERVAL = Duration.ofSeconds(1);
 
   // A busy machine or a garbage collection delays a check by less.
   private static final Duration MAX_DELAY = Duration.ofSeconds(5);
 
-  private final ResponseBudget budget;
+  private final Responses responses;
   private final LongSupplier nanoTime;
 
   // Mutable state
   private long last;
 
-  StallCheck(ResponseBudget budget, LongSupplier nanoTime) {
-    this.budget = budget;
+  /**
+   * A check of responses.
+   *
+   * @param nanoTime {@link System#nanoTime}
+   */
+  public StallCheck(Responses responses, LongSupplier nanoTime) {
+    this.responses = responses;
     this.nanoTime = nanoTime;
     last = nanoTime.getAsLong();
   }
@@ -34,8 +48,8 @@ final class StallCheck implements Runnable {
     Duration passed = Duration.ofNanos(now - last);
     last = now;
     if (passed.compareTo(INTERVAL.plus(MAX_DELAY)) > 0) {
-      budget.extend(passed);
+      responses.extend(passed);
     }
-    budget.cancelStalled();
+    responses.cancelStalled();
   }
 }
