@@ -88,15 +88,30 @@ public final class AccessOptions {
   public AccessConfig config() {
     try {
       InetAddress listening = address();
-      if (tls() == null && !listening.isLoopbackAddress()) {
-        log.warn("plain text: gRPC and HTTP are not encrypted (--insecure) address={}", address);
-      }
-      if (tokens == null && !listening.isLoopbackAddress()) {
-        log.info("no --tokens: whoever reaches the ports may call everything address={}", address);
-      }
+      logExposure("gRPC and HTTP", listening);
       return new AccessConfig(listening, probePort, tokens, !noReflection, maxCalls);
     } catch (UnknownHostException e) {
       throw new IllegalStateException(e); // It has been resolved before.
+    }
+  }
+
+  /** Logs what is not protected on an address that other machines reach. */
+  public void logExposure(String servers, InetAddress listening) {
+    logExposure(servers, listening, tls() != null, tokens != null);
+  }
+
+  /** As the other method, of a program that has other options. */
+  public static void logExposure(
+      String servers, InetAddress listening, boolean encrypted, boolean authenticated) {
+    if (listening.isLoopbackAddress()) {
+      return;
+    }
+    String address = listening.getHostAddress();
+    if (!encrypted) {
+      log.warn("plain text: no encryption of {} (--insecure) address={}", servers, address);
+    }
+    if (!authenticated) {
+      log.info("no --tokens: whoever reaches {} may call everything address={}", servers, address);
     }
   }
 

@@ -227,6 +227,9 @@ public final class ServeCommand implements Settings.Command {
 
   private int serve() throws IOException, InterruptedException {
     Shutdown shutdown = Shutdown.onSignal();
+    if (httpAddress != null) {
+      access.logExposure("HTTP", httpAddress);
+    }
     TemporaryFolder.require(RunStore.cache(runs));
     // Loads the engine: the program ends here if a library does not load or the device does not
     // work.

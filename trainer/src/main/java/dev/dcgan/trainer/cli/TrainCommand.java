@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.cli;
 
 import dev.dcgan.server.AccessConfig;
+import dev.dcgan.server.AccessOptions;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.LogOptions;
@@ -163,6 +164,7 @@ public final class TrainCommand implements Settings.Command {
   }
 
   private int train() throws IOException {
+    AccessOptions.logExposure("HTTP", listening(), false, false);
     PrometheusRegistry registry = new PrometheusRegistry();
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
     TemporaryFolder.require(RunStore.cache(runs));

@@ -215,9 +215,12 @@ class TrainerMainTest {
         .returns(RunState.RUN_STATE_RUNNING, Run::getState)
         .returns("cuda:63", Run::getDevice);
 
-    try (Trainer trainer = start(QUICK, "--epochs=4", "--run=sweep-8")) {
+    try (Trainer trainer =
+        start(QUICK, "--epochs=4", "--run=sweep-8", "--http-address=0.0.0.0", "--insecure")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isZero();
-      assertThat(trainer.output()).contains("moves: device=cpu (was auto)");
+      assertThat(trainer.output())
+          .contains("moves: device=cpu (was auto)")
+          .contains("plain text: no encryption of HTTP", "whoever reaches HTTP", "address=0.0.0.0");
     }
     assertThat(run.read())
         .returns(RunState.RUN_STATE_SUCCEEDED, Run::getState)
@@ -242,9 +245,10 @@ class TrainerMainTest {
     RunDirectory second = store.create(draft);
     List<String> serve = List.of("serve", "--device=cpu", "--port=0", "--http-port=0");
 
-    try (Trainer trainer = startFailing(MEMORY, serve)) {
+    try (Trainer trainer = startFailing(MEMORY, serve, "--http-address=0.0.0.0", "--insecure")) {
       assertThat(trainer.exitCode()).as(trainer.output()).isEqualTo(75);
       assertThat(trainer.output())
+          .contains("plain text: no encryption of HTTP", "whoever reaches HTTP", "address=0.0.0.0")
           .contains(first.id() + " was interrupted at step 8: out of memory: " + MEMORY)
           .doesNotContain("fault of this program", "\tat ");
     }
