@@ -47,8 +47,10 @@ final class RunJson {
           .omittingInsignificantWhitespace();
   private static final JsonFormat.Printer WHOLE = PRINTER.alwaysPrintFieldsWithNoPresence();
 
-  // The folders of a path that is absolute, within a text.
-  private static final Pattern FOLDERS = Pattern.compile("(?<![\\w.~/-])/(?:[^/\\s:;,'\"]+/)+");
+  // The folders of a path that is absolute, within a text. Names of folders may have spaces and
+  // commas; a name with a space before the next slash is text between two paths.
+  private static final Pattern FOLDERS =
+      Pattern.compile("(?<![\\w.~/-])/(?:[^/\\s:;'\"](?:[^/:;'\"\\v]*[^/\\s:;'\"])?/)++");
 
   private RunJson() {}
 

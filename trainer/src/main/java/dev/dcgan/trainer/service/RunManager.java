@@ -101,10 +101,10 @@ final class RunManager implements RunSource {
   private final Set<String> damaged = ConcurrentHashMap.newKeySet();
 
   // Mutable state
-  /** Request id to run id. */
+  /** Request id to run id, of runs of earlier versions of this program, which have no claim. */
   @GuardedBy("this") private final Map<String, String> requests = new HashMap<>();
 
-  /** When each caller has started runs, oldest first; of the last 24 hours. */
+  /** When callers have started runs, oldest first; of the last 24 hours, if that is limited. */
   @GuardedBy("this") private final Map<String, Deque<Instant>> starts = new HashMap<>();
 
   RunManager(
@@ -146,6 +146,9 @@ final class RunManager implements RunSource {
         Run run = found.get();
         metrics.found(run.getState());
         remember(run);
+        if (!run.getRequestId().isEmpty() && store.ofRequest(run.getRequestId()).isEmpty()) {
+          requests.put(run.getRequestId(), run.getId());
+        }
         if (run.getByService() && !RunRecord.isEnd(run.getState())) {
           (run.getState() == RunState.RUN_STATE_RUNNING ? begun : queued).add(folder);
         }
@@ -272,7 +275,7 @@ final class RunManager implements RunSource {
           "%d runs of this caller (%s) are queued of at most %d; try again when one has ended"
               .formatted(queued, caller, maxQueued.getAsInt()));
     }
-    int today = startsOf(caller).size();
+    int today = startsToday(caller);
     if (limits.maxRunsPerDay().isPresent() && today >= limits.maxRunsPerDay().getAsInt()) {
       throw new RequestException(
           Why.FULL,
@@ -289,13 +292,23 @@ final class RunManager implements RunSource {
     }
   }
 
-  @GuardedBy("this") private Deque<Instant> startsOf(String caller) {
-    Deque<Instant> of = starts.computeIfAbsent(caller, key -> new ArrayDeque<>());
+  @GuardedBy("this") private int startsToday(String caller) {
     Instant dayAgo = clock.instant().minus(Duration.ofDays(1));
-    while (!of.isEmpty() && of.getFirst().isBefore(dayAgo)) {
-      of.removeFirst();
-    }
-    return of;
+    // Of all callers: many never come back.
+    starts
+        .values()
+        .removeIf(
+            times -> {
+              times.removeIf(time -> time.isBefore(dayAgo));
+              return times.isEmpty();
+            });
+    Deque<Instant> times = starts.get(caller);
+    return times == null ? 0 : times.size();
+  }
+
+  /** The request ids and callers that this keeps in memory. */
+  synchronized int remembered() {
+    return requests.size() + starts.size();
   }
 
   /** The checkpoint of the run that a config starts from; null if it names none. */
@@ -597,7 +610,6 @@ final class RunManager implements RunSource {
     if (requestId.isEmpty()) {
       return Optional.empty();
     }
-    // Runs of earlier versions of this program have no claim.
     Optional<RunDirectory> found = store.ofRequest(requestId);
     String id = found.isPresent() ? found.get().id() : requests.get(requestId);
     if (id == null || store.find(id).isEmpty()) {
@@ -655,12 +667,11 @@ final class RunManager implements RunSource {
   }
 
   @GuardedBy("this") private void remember(Run run) {
-    if (!run.getRequestId().isEmpty()) {
-      requests.put(run.getRequestId(), run.getId());
-    }
     if (limits.maxRunsPerDay().isPresent() && run.getByService()) {
-      startsOf(run.getCaller())
-          .addLast(Instant.ofEpochMilli(Timestamps.toMillis(run.getCreated())));
+      Instant created = Instant.ofEpochMilli(Timestamps.toMillis(run.getCreated()));
+      if (created.isAfter(clock.instant().minus(Duration.ofDays(1)))) {
+        starts.computeIfAbsent(run.getCaller(), key -> new ArrayDeque<>()).addLast(created);
+      }
     }
   }
 

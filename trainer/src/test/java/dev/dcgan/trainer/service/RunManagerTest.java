@@ -595,6 +595,20 @@ class RunManagerTest {
   }
 
   @Test
+  void whatIsKeptInMemory_doesNotGrowWithEachRun() throws Exception {
+    for (int i = 0; i < 10; i++) {
+      Run run = runs.start("request " + i, config(1));
+      trainer.next().succeed();
+      service.awaitEnd(run.getId());
+      assertThat(runs.start("request " + i, config(1)).getId()).isEqualTo(run.getId());
+    }
+    assertThat(runs.remembered()).isZero();
+    service.close();
+    start();
+    assertThat(runs.remembered()).isZero();
+  }
+
+  @Test
   void quotas_areForEachCaller() throws Exception {
     restart(
         new RunLimits(
