@@ -21,13 +21,20 @@ public final class RunRecords {
   // Mutable state
   @GuardedBy("this") private final Map<String, Use> uses = new HashMap<>();
 
-  /** A record and the number of its holds, guarded by the {@link RunRecords}. */
+  /** A record, which is opened once, and the number of its holds. */
   private static final class Use {
-    final RunRecord record;
-    int holds;
 
-    Use(RunRecord record) {
-      this.record = record;
+    // Mutable state
+    @GuardedBy("this") private @Nullable RunRecord record;
+
+    int holds; // Guarded by the RunRecords.
+
+    /** Its events may be many: other runs do not wait for this one. */
+    synchronized RunRecord open(RunDirectory folder, InstantSource clock) throws IOException {
+      if (record == null) {
+        record = RunRecord.open(folder, clock);
+      }
+      return record;
     }
   }
 
@@ -92,14 +99,22 @@ public final class RunRecords {
     return !uses.containsKey(folder.id()) && store.remove(folder);
   }
 
-  private synchronized RunRecord acquire(RunDirectory folder) throws IOException {
-    Use use = uses.get(folder.id());
-    if (use == null) {
-      use = new Use(RunRecord.open(folder, clock));
-      uses.put(folder.id(), use);
+  private RunRecord acquire(RunDirectory folder) throws IOException {
+    Use use;
+    synchronized (this) {
+      use = uses.computeIfAbsent(folder.id(), id -> new Use());
+      use.holds++;
     }
-    use.holds++;
-    return use.record;
+    try {
+      return use.open(folder, clock);
+    } catch (IOException | RuntimeException e) {
+      synchronized (this) {
+        if (--use.holds == 0) {
+          uses.remove(folder.id());
+        }
+      }
+      throw e;
+    }
   }
 
   private synchronized void release(RunRecord record) {

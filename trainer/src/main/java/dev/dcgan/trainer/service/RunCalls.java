@@ -62,6 +62,8 @@ final class RunCalls implements AutoCloseable {
   // Calls that read many or large files: others, and health checks, do not wait behind them.
   private final BackgroundTasks reads = new BackgroundTasks("reads", 2, 16);
   private final BackgroundTasks starts = new BackgroundTasks("starts", 1, 16);
+  // To open a run may read many events. Many can wait: they cost little.
+  private final BackgroundTasks opens = new BackgroundTasks("watch-open", 2, 512);
   private final ExecutorService subscriptionThread =
       Executors.newSingleThreadExecutor(Threads.named("watch"));
   private final Set<EventSubscription> subscriptions = ConcurrentHashMap.newKeySet();
@@ -108,8 +110,15 @@ final class RunCalls implements AutoCloseable {
         });
   }
 
+  /** As {@link #watch}, for a caller that must not wait until the run is open. */
+  CompletableFuture<EventSubscription> watchLater(
+      WatchRunRequest request, EventSubscription.Sink sink) throws RequestException {
+    return opens.submit(() -> watch(request, sink));
+  }
+
   /**
-   * Subscribes to the events of a run; {@link #start} sends the first.
+   * Subscribes to the events of a run; {@link #start} sends the first. This reads the events of a
+   * run that is not open.
    *
    * @param sink {@link EventSubscription.Sink#ended} is called exactly once
    */
@@ -223,6 +232,7 @@ final class RunCalls implements AutoCloseable {
     subscriptionThread.shutdown();
     reads.stop();
     starts.stop();
+    opens.stop();
   }
 
   private RunManager manager() throws RequestException {

@@ -196,11 +196,21 @@ final class RunManager implements RunSource {
         config.toBuilder().setUnknownFields(UnknownFieldSet.getDefaultInstance()).build();
     List<ConfigViolation> ofConfig = new ArrayList<>();
     RunConfig here = dataRoot.resolve(requested, ofConfig);
-    if (ofConfig.isEmpty()) {
+    long disk = diskOfCaller();
+    if (ofConfig.isEmpty() && requestId.length() <= MAX_REQUEST_ID_LENGTH) {
+      synchronized (this) {
+        Optional<Run> earlier = earlier(requestId, "", requested);
+        if (earlier.isPresent()) {
+          return earlier.get();
+        }
+        if (TrainingConfig.choosesPreset(here) && !here.getData().isEmpty()) {
+          requireRoom(disk); // Before the images are looked at.
+        }
+      }
       // Not under the lock, because listing a large folder takes long.
       here = TrainingInputs.withPreset(here, Path.of(""), store.cache());
     }
-    return start(requestId, requested, here, ofConfig, diskOfCaller());
+    return start(requestId, requested, here, ofConfig, disk);
   }
 
   private synchronized Run start(

@@ -61,19 +61,32 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
       ResponseBudget.Share share = calls.budget().share(CallConnection.current());
       Subscriber subscriber =
           new Subscriber(call, share, CallConnection.resetStalled(), seesFolders());
-      EventSubscription subscription = calls.watch(request, subscriber);
+      CompletableFuture<EventSubscription> started =
+          calls
+              .watchLater(request, subscriber)
+              .thenApply(
+                  subscription -> {
+                    calls.start(subscription);
+                    return subscription;
+                  });
       call.setOnReadyHandler(
           () -> {
             share.read();
-            subscription.wake();
+            var unused = started.thenAccept(EventSubscription::wake);
           });
       call.setOnCloseHandler(share::release);
       call.setOnCancelHandler(
           () -> {
             share.release();
-            subscription.cancel();
+            var unused = started.thenAccept(EventSubscription::cancel);
           });
-      calls.start(subscription);
+      var unused =
+          started.whenComplete(
+              (subscription, failure) -> {
+                if (failure != null) {
+                  observer.onError(RunCalls.toStatus(WATCH, failure));
+                }
+              });
     } catch (Exception e) {
       observer.onError(RunCalls.toStatus(WATCH, e));
     }

@@ -4,15 +4,20 @@ import static dev.dcgan.trainer.service.TestRunManager.config;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.catchThrowableOfType;
 
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.rpc.BadRequest;
 import com.google.rpc.RetryInfo;
+import dev.dcgan.server.Errors;
 import dev.dcgan.server.GrpcServer;
 import dev.dcgan.server.ReadTime;
 import dev.dcgan.trainer.checkpoint.CheckpointFile;
 import dev.dcgan.trainer.run.RunDirectory;
 import dev.dcgan.trainer.run.RunRecords;
 import dev.dcgan.trainer.service.FakeTrainer.Session;
+import dev.dcgan.trainer.session.TrainingInputs;
 import dev.dcgan.v1.GetRunRequest;
 import dev.dcgan.v1.ListRunsRequest;
 import dev.dcgan.v1.ListRunsResponse;
@@ -65,6 +70,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
+import org.slf4j.LoggerFactory;
 
 /** Requests over a socket, with a trainer that the test holds back. */
 @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
@@ -499,9 +505,64 @@ class TrainerServiceTest {
   }
 
   @Test
+  void startRun_looksAtTheImages_onlyOfARunThatHasRoom() throws Exception {
+    BufferedImage color = new BufferedImage(40, 40, BufferedImage.TYPE_INT_RGB);
+    ImageIO.write(color, "png", folder.resolve("data/faces/1.png").toFile());
+    RunConfig faces = RunConfig.newBuilder().setData("faces").build();
+    Logger logger = (Logger) LoggerFactory.getLogger(TrainingInputs.class);
+    ListAppender<ILoggingEvent> looks = new ListAppender<>();
+    looks.start();
+    logger.addAppender(looks);
+    try {
+      Run run = start("request", faces);
+      trainer.next();
+      assertThat(looks.list).hasSize(1);
+      for (int i = 0; i < TestRunManager.MAX_QUEUED; i++) {
+        start("", config(1));
+      }
+
+      assertThat(start("request", faces).getId()).isEqualTo(run.getId());
+      assertCode(Status.Code.RESOURCE_EXHAUSTED, () -> start("other", faces));
+      assertThat(looks.list).hasSize(1);
+    } finally {
+      logger.detachAppender(looks);
+    }
+  }
+
+  @Test
+  void cheapCalls_doNotWaitUntilARunToWatchIsOpen() throws Exception {
+    Run run = Run.newBuilder().setId("a").build();
+    CountDownLatch open = new CountDownLatch(1);
+    RunCalls other = new RunCalls(new SingleRunSource(run, open));
+    GrpcServer server = GrpcServer.start(0, new TrainerService(other), new PrometheusRegistry());
+    ManagedChannel to =
+        Grpc.newChannelBuilder("127.0.0.1:" + server.port(), InsecureChannelCredentials.create())
+            .build();
+    try {
+      List<Iterator<RunEvent>> watchers = new ArrayList<>();
+      for (int i = 0; i < 40; i++) {
+        watchers.add(
+            TrainerServiceGrpc.newBlockingStub(to).watchRun(WatchRunRequest.getDefaultInstance()));
+      }
+      assertThat(
+              TrainerServiceGrpc.newBlockingStub(to).getRun(GetRunRequest.getDefaultInstance()))
+          .isEqualTo(run);
+      open.countDown();
+      for (Iterator<RunEvent> events : watchers) {
+        assertCode(Status.Code.NOT_FOUND, events::hasNext);
+      }
+    } finally {
+      open.countDown();
+      to.shutdownNow();
+      server.close();
+      other.close();
+    }
+  }
+
+  @Test
   void aRunThatIsNotRead_isReset() throws Exception {
     Run large = Run.newBuilder().setId("a").setReason("x".repeat(3 << 20)).build();
-    SingleRunSource source = new SingleRunSource(large);
+    SingleRunSource source = new SingleRunSource(large, new CountDownLatch(0));
     RunCalls other = new RunCalls(source, null, budget);
     PrometheusRegistry metrics = new PrometheusRegistry();
     GrpcServer server = GrpcServer.start(0, new TrainerService(other), metrics);
@@ -544,7 +605,7 @@ class TrainerServiceTest {
   }
 
   /** A source that has one run, which can only be read. */
-  private record SingleRunSource(Run run) implements RunSource {
+  private record SingleRunSource(Run run, CountDownLatch open) implements RunSource {
 
     @Override
     public Page list(int size, String after) {
@@ -558,7 +619,12 @@ class TrainerServiceTest {
 
     @Override
     public RunRecords.Hold watch(String id) {
-      throw new UnsupportedOperationException();
+      try {
+        open.await();
+      } catch (InterruptedException e) {
+        Thread.currentThread().interrupt();
+      }
+      throw Errors.notFound("it was opened");
     }
 
     @Override

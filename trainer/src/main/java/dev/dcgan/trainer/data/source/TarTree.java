@@ -30,6 +30,19 @@ final class TarTree {
   private static final int BUFFER_BYTES = 1 << 20;
   private static final long MIN_FREE_BYTES = 256L << 20; // left on the disk by decompressing
   private static final int FREE_CHECK_INTERVAL = 16; // buffers
+  // Images hardly shrink, and the padding between small ones makes it 5 or 10 times.
+  private static final int MAX_RATIO = 100;
+
+  /**
+   * How much a file may expand.
+   *
+   * @param bytes at most
+   * @param anyRatioBytes up to which the ratio does not count
+   */
+  record Limits(long bytes, long anyRatioBytes) {
+
+    static final Limits DEFAULT = new Limits(64L << 30, 1L << 30);
+  }
 
   private TarTree() {}
 
@@ -43,6 +56,11 @@ final class TarTree {
    * @param scratchFolder where it is decompressed
    */
   static FileTree openGzip(Path file, Path scratchFolder) throws IOException {
+    return openGzip(file, scratchFolder, Limits.DEFAULT);
+  }
+
+  /** As {@link #openGzip(Path, Path)}, with other limits. */
+  static FileTree openGzip(Path file, Path scratchFolder, Limits limits) throws IOException {
     FileChannel scratch;
     try {
       scratch =
@@ -56,7 +74,7 @@ final class TarTree {
       throw cannotDecompress(file, scratchFolder, e);
     }
     try {
-      decompress(file, scratchFolder, scratch);
+      decompress(file, scratchFolder, scratch, limits);
       scratch.position(0);
     } catch (IOException e) {
       scratch.close();
@@ -65,8 +83,10 @@ final class TarTree {
     return open(file, scratch);
   }
 
-  private static void decompress(Path file, Path scratchFolder, FileChannel scratch)
-      throws IOException {
+  private static void decompress(
+      Path file, Path scratchFolder, FileChannel scratch, Limits limits) throws IOException {
+    long maxBytes =
+        Math.min(limits.bytes, Math.max(limits.anyRatioBytes, MAX_RATIO * Files.size(file)));
     OutputStream out = Channels.newOutputStream(scratch);
     byte[] buffer = new byte[BUFFER_BYTES];
     try (InputStream compressed = Files.newInputStream(file);
@@ -84,6 +104,11 @@ final class TarTree {
               new IOException("it has less than %d MiB left".formatted(MIN_FREE_BYTES >> 20)));
         }
         write(out, buffer, n, file, scratchFolder);
+        if (scratch.position() > maxBytes) {
+          throw new IOException(
+              "cannot decompress %s: it has more than %d MiB; expected at most %d GiB, and at most %d times the size of the file: unpack it and name the folder"
+                  .formatted(file, maxBytes >> 20, limits.bytes >> 30, MAX_RATIO));
+        }
       }
     }
   }

@@ -262,6 +262,24 @@ final class FileTreeTest {
   }
 
   @Test
+  void aGzippedTar_thatExpandsTooMuch_isRefused_andLeavesNothing() throws IOException {
+    Path bomb = Files.write(folder.resolve("bomb.tgz"), gzip(new byte[8 << 20])); // 1000 times
+    Path scratch = Files.createDirectory(folder.resolve("scratch"));
+    long size = Files.size(bomb);
+
+    for (TarTree.Limits limits :
+        List.of(new TarTree.Limits(1L << 40, 1 << 20), new TarTree.Limits(4 << 20, 1L << 40))) {
+      assertThatIOException()
+          .isThrownBy(() -> TarTree.openGzip(bomb, scratch, limits))
+          .withMessageContainingAll("cannot decompress " + bomb, "times the size of the file");
+    }
+    assertThat(100 * size).as("what is allowed").isBetween(512L << 10, 4L << 20);
+    try (Stream<Path> left = Files.list(scratch)) {
+      assertThat(left).isEmpty();
+    }
+  }
+
+  @Test
   void aGzippedTar_withoutAScratchFolder_saysWhatToDo() throws IOException {
     Path gzip =
         Files.write(
