@@ -127,6 +127,12 @@ public final class ServeCommand implements Settings.Command {
   private int maxBatch = RunLimits.DEFAULT.maxBatchSize();
 
   @Option(
+      names = "--max-evaluation-images",
+      paramLabel = "N",
+      description = "Maximum number of generated images per evaluation.")
+  private int maxEvaluationImages = RunLimits.DEFAULT.maxEvaluationImages();
+
+  @Option(
       names = "--max-attempts",
       description =
           "Deaths of the process without a new checkpoint after which a run is FAILED, so that the"
@@ -196,6 +202,7 @@ public final class ServeCommand implements Settings.Command {
     problems.requireRange("--max-images", maxImages, 2, 1_000_000);
     problems.requireRange("--max-width", maxWidth, 4, 512);
     problems.requireRange("--max-batch", maxBatch, 2, 65_536);
+    problems.requireRange("--max-evaluation-images", maxEvaluationImages, 100, 100_000);
     problems.requireRange("--max-attempts", maxAttempts, 1, 1000);
     requireRange(problems, "--max-queued-per-caller", maxQueuedPerCaller, 1, 10_000);
     requireRange(problems, "--max-runs-per-day", maxRunsPerDay, 1, 100_000);
@@ -267,6 +274,7 @@ public final class ServeCommand implements Settings.Command {
                     maxImages,
                     maxWidth,
                     maxBatch,
+                    maxEvaluationImages,
                     maxAttempts,
                     optional(maxQueuedPerCaller),
                     optional(maxRunsPerDay),

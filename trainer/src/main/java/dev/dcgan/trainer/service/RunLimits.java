@@ -19,6 +19,7 @@ import java.util.OptionalLong;
  * @param maxImages that a run draws
  * @param maxWidth the maximum base number of generator channels
  * @param maxBatchSize images per batch
+ * @param maxEvaluationImages that an evaluation generates
  * @param maxAttempts the number of deaths of the process without a new checkpoint after which a run
  *     is FAILED
  * @param maxQueuedPerCaller queued runs of one caller; empty: no limit
@@ -35,6 +36,7 @@ public record RunLimits(
     int maxImages,
     int maxWidth,
     int maxBatchSize,
+    int maxEvaluationImages,
     int maxAttempts,
     OptionalInt maxQueuedPerCaller,
     OptionalInt maxRunsPerDay,
@@ -44,6 +46,12 @@ public record RunLimits(
     OptionalLong hostMemory,
     OptionalLong gpuMemory) {
 
+  // Of the classifier, and of usual models such as Inception and ResNet-50. Only an open model tells.
+  private static final int CLASSIFIER_FEATURES = 128;
+  private static final int MODEL_FEATURES = 2048;
+  // Of generated and of as many real images, and while batches are joined once more.
+  private static final int COPIES_OF_FEATURES = 3;
+
   /** The limits that the program has by default, for a service that knows no memory. */
   public static final RunLimits DEFAULT =
       new RunLimits(
@@ -51,6 +59,7 @@ public record RunLimits(
           100_000,
           256,
           1024,
+          50_000,
           3,
           OptionalInt.empty(),
           OptionalInt.empty(),
@@ -68,6 +77,7 @@ public record RunLimits(
     require("images", fields.hasImages() ? fields.getImages() : 0, maxImages, wrong);
     require("width", fields.getWidth(), maxWidth, wrong);
     require("batch_size", fields.getBatchSize(), maxBatchSize, wrong);
+    require("evaluation_images", fields.getEvaluationImages(), maxEvaluationImages, wrong);
     if (wrong.isEmpty()) { // Otherwise other values are needed in any case.
       requireBatch(fields, wrong);
       requireMemory(config, wrong);
@@ -109,13 +119,28 @@ public record RunLimits(
               "%d: need %s of the JVM's heap, which has %s; expected fewer"
                   .formatted(config.config().getImages(), size(images), size(heap))));
     }
-    long host = onGpu ? estimate.hostPeakBytesOfGpu(images) : estimate.peakBytes(images);
+    long evaluation = evaluationBytes(config.config());
+    if (evaluation > heap / 4) {
+      wrong.add(
+          new ConfigViolation(
+              "evaluation_images",
+              "%d: their features need %s of the JVM's heap, which has %s; expected fewer"
+                  .formatted(config.config().getEvaluationImages(), size(evaluation), size(heap))));
+    }
+    long host =
+        evaluation + (onGpu ? estimate.hostPeakBytesOfGpu(images) : estimate.peakBytes(images));
     if (hostMemory.isPresent() && host > hostMemory.getAsLong()) {
       wrong.add(violation(config, "memory", host, hostMemory.getAsLong()));
     }
     if (onGpu && gpuMemory.isPresent() && estimate.gpuPeakBytes() > gpuMemory.getAsLong()) {
       wrong.add(violation(config, "GPU memory", estimate.gpuPeakBytes(), gpuMemory.getAsLong()));
     }
+  }
+
+  /** The features that an evaluation keeps; the rest of it takes less than a training step. */
+  private static long evaluationBytes(RunConfig config) {
+    long features = config.getFeatures().isEmpty() ? CLASSIFIER_FEATURES : MODEL_FEATURES;
+    return COPIES_OF_FEATURES * config.getEvaluationImages() * features * Float.BYTES;
   }
 
   private static ConfigViolation violation(

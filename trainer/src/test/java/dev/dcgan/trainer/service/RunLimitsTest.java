@@ -22,11 +22,12 @@ class RunLimitsTest {
                 .setEpochs(100_000)
                 .setImages(1_000_000)
                 .setWidth(512)
-                .setBatchSize(65_536));
+                .setBatchSize(65_536)
+                .setEvaluationImages(100_000));
 
     assertThat(RunLimits.DEFAULT.violations(config))
         .extracting(ConfigViolation::field)
-        .containsExactly("epochs", "images", "width", "batch_size");
+        .containsExactly("epochs", "images", "width", "batch_size", "evaluation_images");
     assertThat(RunLimits.DEFAULT.violations(config))
         .extracting(ConfigViolation::description)
         .allMatch(text -> text.matches("(?s)[0-9]+: expected at most [0-9]+.*"));
@@ -61,6 +62,25 @@ class RunLimitsTest {
                 assertThat(wrong.description())
                     .contains("1024", "width 256", "1.0 GiB", "smaller batch_size")
                     .matches("(?s).*needs about [0-9.]+ GiB of memory.*"));
+  }
+
+  @Test
+  void theFeaturesOfAnEvaluation_count() throws Exception {
+    RunConfig.Builder config =
+        RunConfig.newBuilder().setImages(2000).setDevice("cpu").setEvaluationImages(100);
+    long memory = config(config).resources().peakBytes(config(config).imageBytes()) + (1 << 20);
+    assertThat(limits(memory, -1).violations(config(config))).isEmpty();
+
+    assertThat(limits(memory, -1).violations(config(config.setEvaluationImages(50_000))))
+        .extracting(ConfigViolation::field)
+        .containsExactly("batch_size");
+
+    long heap = Runtime.getRuntime().maxMemory();
+    assumeTrue(heap < 8 * GIB);
+    config.setFeatures("inception.onnx").setEvaluationImages(100_000);
+    assertThat(limits(1L << 50, -1).violations(config(config)))
+        .extracting(ConfigViolation::field)
+        .containsExactly("evaluation_images");
   }
 
   @Test
@@ -106,6 +126,7 @@ class RunLimitsTest {
         1_000_000,
         512,
         65_536,
+        100_000,
         3,
         OptionalInt.empty(),
         OptionalInt.empty(),
