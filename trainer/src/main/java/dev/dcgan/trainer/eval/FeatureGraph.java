@@ -59,6 +59,17 @@ final class FeatureGraph {
    */
   static void require(Path onnx) throws IOException {
     try (InputStream file = Files.newInputStream(onnx)) {
+      require(onnx, file);
+    }
+  }
+
+  /**
+   * As {@link #require(Path)}.
+   *
+   * @param file the content of the model
+   */
+  static void require(Path onnx, InputStream file) throws IOException {
+    try {
       CodedInputStream in = CodedInputStream.newInstance(file);
       require(onnx, in, Message.MODEL);
       if (!in.isAtEnd()) {
