@@ -5,10 +5,12 @@ import dev.dcgan.server.AccessOptions;
 import dev.dcgan.server.ErrorMessages;
 import dev.dcgan.server.FinalFailureException;
 import dev.dcgan.server.LogOptions;
+import dev.dcgan.server.ServerTlsOptions;
 import dev.dcgan.server.Settings;
 import dev.dcgan.server.Shutdown;
 import dev.dcgan.server.Tracing;
 import dev.dcgan.server.Validator;
+import dev.dcgan.server.access.Credentials;
 import dev.dcgan.trainer.config.InvalidConfigException;
 import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.metrics.DiskMetrics;
@@ -109,14 +111,24 @@ public final class TrainCommand implements Settings.Command {
       paramLabel = "ADDRESS",
       showDefaultValue = Visibility.NEVER,
       description =
-          "Address that HTTP listens on; 0.0.0.0: all of the machine's, with --insecure."
-              + " Default: localhost")
+          "Address that HTTP listens on; 0.0.0.0: all of the machine's. Other than loopback"
+              + " requires TLS or --insecure. Default: localhost")
   private @Nullable InetAddress httpAddress;
 
   @Option(
       names = "--insecure",
       description = "Serve plain text on an address that other machines reach.")
   private boolean insecure;
+
+  @Mixin private ServerTlsOptions tls = new ServerTlsOptions();
+
+  @Option(
+      names = "--tokens",
+      paramLabel = "FILE",
+      description =
+          "Callers with their roles, one a line: NAME ROLES sha256:HASH or subject:SUBJECT. Without"
+              + " it everyone may read the run. The file is reloaded when it changes.")
+  private @Nullable Path tokens;
 
   @Override
   public void check(Validator problems) {
@@ -144,9 +156,14 @@ public final class TrainCommand implements Settings.Command {
     publish.check(problems);
     logging.check(problems);
     problems.requirePort("--http-port", httpPort);
+    tls.check(problems);
+    if (tokens != null) {
+      Path file = tokens;
+      problems.requireReadable("--tokens", () -> Credentials.read(file));
+    }
     problems.require(
-        insecure || listening().isLoopbackAddress(),
-        "--http-address %s: other machines reach it, and nothing is encrypted; give --insecure"
+        insecure || listening().isLoopbackAddress() || tls.tls() != null,
+        "--http-address %s: other machines reach it, and nothing is encrypted; give --tls-cert and --tls-key, or --insecure"
             .formatted(listening().getHostAddress()));
   }
 
@@ -164,7 +181,7 @@ public final class TrainCommand implements Settings.Command {
   }
 
   private int train() throws IOException {
-    AccessOptions.logExposure("HTTP", listening(), false, false);
+    AccessOptions.logExposure("HTTP", listening(), tls.tls() != null, tokens != null);
     PrometheusRegistry registry = new PrometheusRegistry();
     DiskMetrics.register(registry, Map.of("runs", runs, "repository", publish.repository().root()));
     TemporaryFolder.require(RunStore.cache(runs));
@@ -182,7 +199,12 @@ public final class TrainCommand implements Settings.Command {
             Boolean.getBoolean("dcgan.terminal"));
     RunRecords records = new RunRecords(InstantSource.system());
     try (RunDashboard dashboard =
-            RunDashboard.start(AccessConfig.at(listening(), httpPort), registry, records);
+            RunDashboard.start(
+                AccessConfig.at(listening(), httpPort),
+                new AccessConfig(listening(), null, tokens, false, 0),
+                tls.tls(),
+                registry,
+                records);
         RunRecords.Hold resumed = found.isPresent() ? lock(records, found.get()) : null) {
       if (resumed != null && isDone(resumed.record().run())) {
         return 0;
@@ -200,8 +222,9 @@ public final class TrainCommand implements Settings.Command {
         metrics.device(inputs.device().toString(), config.config().getDevice());
         dashboard.setReady();
         log.info(
-            "metrics on port {}, dashboard on http://localhost:{}/",
+            "metrics on port {}, dashboard on {}://localhost:{}/",
             dashboard.port(),
+            tls.tls() == null ? "http" : "https",
             dashboard.port());
         if (resumed == null && options.choosesPreset()) {
           log.info(

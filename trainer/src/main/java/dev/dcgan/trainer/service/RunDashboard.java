@@ -1,13 +1,18 @@
 package dev.dcgan.trainer.service;
 
+import dev.dcgan.server.AccessConfig;
+import dev.dcgan.server.AccessControl;
 import dev.dcgan.server.HttpEndpoint;
 import dev.dcgan.server.Readiness;
+import dev.dcgan.server.ServerTls;
 import dev.dcgan.trainer.run.RunRecord;
 import dev.dcgan.trainer.run.RunRecords;
 import io.prometheus.metrics.model.registry.PrometheusRegistry;
 import java.io.IOException;
 import java.net.InetSocketAddress;
 import java.time.Duration;
+import java.util.Set;
+import org.jspecify.annotations.Nullable;
 
 /** The HTTP server of {@code trainer train}: metrics, health, and a dashboard of its run. */
 public final class RunDashboard implements AutoCloseable {
@@ -17,29 +22,49 @@ public final class RunDashboard implements AutoCloseable {
   private final SingleRun run;
   private final RunCalls calls;
   private final HttpEndpoint endpoint;
+  private final AccessControl access;
 
-  private RunDashboard(SingleRun run, RunCalls calls, HttpEndpoint endpoint) {
+  private RunDashboard(
+      SingleRun run, RunCalls calls, HttpEndpoint endpoint, AccessControl access) {
     this.run = run;
     this.calls = calls;
     this.endpoint = endpoint;
+    this.access = access;
   }
 
   /**
    * Starts it, without a run yet and not ready.
    *
    * @param address with the TCP port, or 0 for any free port
+   * @param config who may read it; its address does not count
+   * @param tls null: plain text
    * @param records which open the run
-   * @throws IOException the port cannot be bound
+   * @throws IOException the port cannot be bound, or a file of TLS or tokens cannot be read
    */
   public static RunDashboard start(
-      InetSocketAddress address, PrometheusRegistry registry, RunRecords records)
+      InetSocketAddress address,
+      AccessConfig config,
+      @Nullable ServerTls tls,
+      PrometheusRegistry registry,
+      RunRecords records)
       throws IOException {
     SingleRun run = new SingleRun(records);
     RunCalls calls = new RunCalls(run);
-    return new RunDashboard(
-        run,
-        calls,
-        HttpEndpoint.start(address, registry, RunHttpHandler.pages(calls, HttpActions.NONE)));
+    AccessControl access = AccessControl.start(config, tls, registry);
+    try {
+      HttpEndpoint endpoint =
+          HttpEndpoint.start(
+              address,
+              registry,
+              RunHttpHandler.pages(calls, HttpActions.NONE),
+              Set.of(),
+              tls,
+              access);
+      return new RunDashboard(run, calls, endpoint, access);
+    } catch (IOException e) {
+      access.close();
+      throw e;
+    }
   }
 
   /** The process is ready. */
@@ -66,5 +91,6 @@ public final class RunDashboard implements AutoCloseable {
       Thread.currentThread().interrupt();
     }
     calls.close();
+    access.close();
   }
 }

@@ -39,8 +39,10 @@ import java.net.http.HttpResponse.BodyHandlers;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.MessageDigest;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.TimeUnit;
@@ -354,7 +356,8 @@ class DashboardHttpTest {
     store.create(Run.newBuilder().setConfig(config(1)).build());
     RunRecords records = new RunRecords(TestRunManager.CLOCK);
     InetSocketAddress any = new InetSocketAddress(0);
-    try (RunDashboard dashboard = RunDashboard.start(any, new PrometheusRegistry(), records)) {
+    try (RunDashboard dashboard =
+        RunDashboard.start(any, AccessConfig.OPEN, null, new PrometheusRegistry(), records)) {
       assertThat(get(dashboard.port(), "/v1/runs").body()).contains("\"runs\":[]");
       RunDirectory own = store.create(Run.newBuilder().setConfig(config(2)).build());
       try (RunRecords.Hold hold = records.lock(own).orElseThrow()) {
@@ -365,6 +368,29 @@ class DashboardHttpTest {
         assertThat(get(dashboard.port(), "/v1/form").body()).contains("\"actions\":false");
         hold.record().event(step(50));
       }
+    }
+  }
+
+  @Test
+  void train_withTokens_isReadByThoseWhoHaveOne() throws Exception {
+    byte[] token = "secret".getBytes(StandardCharsets.UTF_8);
+    byte[] hash = MessageDigest.getInstance("SHA-256").digest(token);
+    Path tokens =
+        Files.writeString(
+            folder.resolve("tokens"), "reader read sha256:" + HexFormat.of().formatHex(hash));
+    InetAddress loopback = InetAddress.getLoopbackAddress();
+    try (RunDashboard dashboard =
+        RunDashboard.start(
+            new InetSocketAddress(loopback, 0),
+            new AccessConfig(loopback, null, tokens, false, 0),
+            null,
+            new PrometheusRegistry(),
+            new RunRecords(TestRunManager.CLOCK))) {
+      assertThat(get(dashboard.port(), "/v1/runs").statusCode()).isEqualTo(401);
+      URI uri = URI.create("http://localhost:%d/v1/runs".formatted(dashboard.port()));
+      HttpRequest request =
+          HttpRequest.newBuilder(uri).header("Authorization", "Bearer secret").build();
+      assertThat(client.send(request, BodyHandlers.ofString()).body()).contains("\"runs\":[]");
     }
   }
 
