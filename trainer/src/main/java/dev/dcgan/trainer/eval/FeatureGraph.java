@@ -146,6 +146,7 @@ final class FeatureGraph {
 
   private static IOException refused(Path onnx, String found, String expected) {
     return new IOException(
-        "cannot use %s: it %s; expected %s: export the model again".formatted(onnx, found, expected));
+        "cannot use %s: it %s; expected %s: export the model again"
+            .formatted(onnx, found, expected));
   }
 }

@@ -24,8 +24,7 @@ public final class RunDashboard implements AutoCloseable {
   private final HttpEndpoint endpoint;
   private final AccessControl access;
 
-  private RunDashboard(
-      SingleRun run, RunCalls calls, HttpEndpoint endpoint, AccessControl access) {
+  private RunDashboard(SingleRun run, RunCalls calls, HttpEndpoint endpoint, AccessControl access) {
     this.run = run;
     this.calls = calls;
     this.endpoint = endpoint;

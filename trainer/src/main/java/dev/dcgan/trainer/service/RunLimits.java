@@ -46,7 +46,8 @@ public record RunLimits(
     OptionalLong hostMemory,
     OptionalLong gpuMemory) {
 
-  // Of the classifier, and of usual models such as Inception and ResNet-50. Only an open model tells.
+  // Of the classifier, and of usual models such as Inception and ResNet-50: how many another has is
+  // known when it is open.
   private static final int CLASSIFIER_FEATURES = 128;
   private static final int MODEL_FEATURES = 2048;
   // Of generated and of as many real images, and while batches are joined once more.

@@ -146,8 +146,7 @@ class TrainerAccessTest {
     awaitState(run, RunState.RUN_STATE_FAILED);
     ResumeRunRequest resume = ResumeRunRequest.newBuilder().setRunId(run.getId()).build();
     TrainerServiceBlockingStub trains = stub("trainer");
-    assertThat(code(() -> trains.resumeRun(resume)))
-        .isEqualTo(Status.Code.PERMISSION_DENIED);
+    assertThat(code(() -> trains.resumeRun(resume))).isEqualTo(Status.Code.PERMISSION_DENIED);
     assertThat(post("trainer", "runs/" + run.getId() + ":resume", "{}")).isEqualTo(403);
     assertThat(stub("both").resumeRun(resume).getResumedFrom()).isEqualTo(run.getId());
     trainer.next();

@@ -544,8 +544,7 @@ class TrainerServiceTest {
         watchers.add(
             TrainerServiceGrpc.newBlockingStub(to).watchRun(WatchRunRequest.getDefaultInstance()));
       }
-      assertThat(
-              TrainerServiceGrpc.newBlockingStub(to).getRun(GetRunRequest.getDefaultInstance()))
+      assertThat(TrainerServiceGrpc.newBlockingStub(to).getRun(GetRunRequest.getDefaultInstance()))
           .isEqualTo(run);
       open.countDown();
       for (Iterator<RunEvent> events : watchers) {

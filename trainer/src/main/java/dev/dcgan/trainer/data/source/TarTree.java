@@ -83,8 +83,8 @@ final class TarTree {
     return open(file, scratch);
   }
 
-  private static void decompress(
-      Path file, Path scratchFolder, FileChannel scratch, Limits limits) throws IOException {
+  private static void decompress(Path file, Path scratchFolder, FileChannel scratch, Limits limits)
+      throws IOException {
     long maxBytes =
         Math.min(limits.bytes, Math.max(limits.anyRatioBytes, MAX_RATIO * Files.size(file)));
     OutputStream out = Channels.newOutputStream(scratch);
