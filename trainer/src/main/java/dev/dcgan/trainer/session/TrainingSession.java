@@ -125,7 +125,7 @@ public final class TrainingSession {
                     metrics::progressed));
     TrainingInputs inputs = new TrainingInputs(device, images);
     try {
-      checkFit(config, inputs);
+      checkFit(config, inputs, stop);
       return inputs;
     } catch (IOException | RuntimeException e) {
       inputs.close();
@@ -133,7 +133,8 @@ public final class TrainingSession {
     }
   }
 
-  private void checkFit(TrainingConfig config, TrainingInputs inputs) throws IOException {
+  private void checkFit(TrainingConfig config, TrainingInputs inputs, StopSignal stop)
+      throws IOException {
     ImageDataset training = inputs.images().training();
     TrainingLoop.requireFit(config.architecture(), config.hyperparameters().batchSize(), training);
     if (config.isConditional()) {
@@ -141,7 +142,12 @@ public final class TrainingSession {
       config.withClasses(classes.size()).resources().requireMemory(inputs.device());
     }
     try (Evaluator evaluator = evaluator(config, inputs)) {
-      evaluator.checkFeatures();
+      var unused =
+          stop.interruptibly(
+              () -> {
+                evaluator.checkFeatures();
+                return "";
+              });
       if (config.publish().kind() == PublishPolicy.Kind.BEST && !evaluator.isPossible()) {
         throw new FinalFailureException(
             "--publish best: cannot evaluate: %s has no labels; give --features <model.onnx>"

@@ -33,7 +33,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-class OnnxFeaturesTest {
+/** ONNX models of features. */
+public class OnnxFeaturesTest {
 
   private static final int OPEN = -1;
   private static final int PRODUCTS = 2000;
@@ -367,7 +368,7 @@ class OnnxFeaturesTest {
   }
 
   /** The means, times what takes hours to compute and depends on no input. */
-  private static ModelProto.Builder endless() {
+  public static ModelProto.Builder endless() {
     ModelProto.Builder model = means(OPEN, 3, 2, 2);
     GraphProto.Builder graph = model.getGraphBuilder();
     graph

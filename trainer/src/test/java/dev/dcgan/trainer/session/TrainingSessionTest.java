@@ -1,6 +1,7 @@
 package dev.dcgan.trainer.session;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatExceptionOfType;
 import static org.assertj.core.api.Assertions.assertThatIOException;
 import static org.assertj.core.api.Assertions.tuple;
 
@@ -16,6 +17,7 @@ import dev.dcgan.trainer.config.TrainingConfig;
 import dev.dcgan.trainer.data.DatasetSplit;
 import dev.dcgan.trainer.data.ImageDataset;
 import dev.dcgan.trainer.data.digits.DigitsDataset;
+import dev.dcgan.trainer.eval.OnnxFeaturesTest;
 import dev.dcgan.trainer.metrics.TrainerMetrics;
 import dev.dcgan.trainer.publish.CheckpointPublisher;
 import dev.dcgan.trainer.run.RunDirectory;
@@ -39,6 +41,7 @@ import io.prometheus.metrics.model.snapshots.GaugeSnapshot;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InterruptedIOException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Proxy;
 import java.nio.charset.StandardCharsets;
@@ -51,6 +54,9 @@ import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicInteger;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
@@ -58,6 +64,7 @@ import java.util.stream.Stream;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -1111,6 +1118,29 @@ class TrainingSessionTest {
                         "",
                         new StopSignal()))
         .withMessageContaining(file + ": ");
+  }
+
+  @Test
+  @Timeout(value = 2, unit = TimeUnit.MINUTES, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
+  void prepare_withFeaturesThatTakeHours_endsWhenTheRunIsStopped() throws Exception {
+    Path file = folder.resolve("features.onnx");
+    Files.write(file, OnnxFeaturesTest.endless().build().toByteArray());
+    TrainingConfig config = TrainingConfig.of(config().setFeatures(file.toString()).build());
+    StopSignal stop = new StopSignal();
+    FutureTask<TrainingInputs> preparing =
+        new FutureTask<>(() -> training().prepare(config, "", stop));
+    new Thread(preparing).start();
+    while (Thread.getAllStackTraces().values().stream()
+        .flatMap(Stream::of)
+        .noneMatch(frame -> frame.getClassName().equals("ai.onnxruntime.OrtSession"))) {
+      Thread.onSpinWait();
+    }
+
+    stop.stop("enough");
+
+    assertThatExceptionOfType(ExecutionException.class)
+        .isThrownBy(preparing::get)
+        .withCauseInstanceOf(InterruptedIOException.class);
   }
 
   private RunDirectory create(Consumer<RunConfig.Builder> change) throws Exception {
