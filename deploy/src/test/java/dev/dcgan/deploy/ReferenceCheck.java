@@ -366,7 +366,8 @@ final class ReferenceCheck {
         }
       }
     }
-    if (!policy.getSpec().getEgress().isEmpty() && !pods.stream().allMatch(ReferenceCheck::sendsTraces)) {
+    if (!policy.getSpec().getEgress().isEmpty()
+        && !pods.stream().allMatch(ReferenceCheck::sendsTraces)) {
       add(name, "spec/egress: neither program calls out, except to send traces");
     }
   }

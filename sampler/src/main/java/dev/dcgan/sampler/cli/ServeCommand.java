@@ -134,7 +134,8 @@ public final class ServeCommand implements Settings.Command {
 
   @Option(
       names = "--max-queue-images",
-      description = "Maximum of queued images, of which one caller has 3/4 at most; further ones are rejected.")
+      description =
+          "Maximum of queued images, of which one caller has 3/4 at most; further ones are rejected.")
   private int maxQueueImages = 32_768;
 
   @Option(

@@ -43,11 +43,11 @@ import org.jspecify.annotations.Nullable;
  *   <li>at once when the scheduler is closed, because no further task arrives.
  * </ul>
  *
- * <p>A task that exceeds its caller's share of the queue is rejected as a whole, and so is a request
- * that cannot finish before its deadline at the estimated rate. The future of an accepted task is completed
- * exactly once: with its images on the task's executor, or exceptionally on an inference thread.
- * Cancelling the future removes the queued images before the next batch closes, and so does the
- * deadline; images that are running already are discarded.
+ * <p>A task that exceeds its caller's share of the queue is rejected as a whole, and so is a
+ * request that cannot finish before its deadline at the estimated rate. The future of an accepted
+ * task is completed exactly once: with its images on the task's executor, or exceptionally on an
+ * inference thread. Cancelling the future removes the queued images before the next batch closes,
+ * and so does the deadline; images that are running already are discarded.
  *
  * <p>Thread-safe. Each session has a thread, started here, which runs its network and closes it at
  * the end.

@@ -58,7 +58,8 @@ class BatchSchedulerTest {
 
     QueueFullException full =
         catchThrowableOfType(QueueFullException.class, () -> submit(latents(3, 0), Output.PIXELS));
-    assertThat(full).hasMessageContainingAll("3 images", "8 images", "at most 14", "8 of this caller", "1 ms");
+    assertThat(full)
+        .hasMessageContainingAll("3 images", "8 images", "at most 14", "8 of this caller", "1 ms");
     assertThat(full.retryAfter()).isEqualTo(Duration.ofMillis(1));
 
     CompletableFuture<Images> fits = submit(latents(2, 0), Output.PIXELS);

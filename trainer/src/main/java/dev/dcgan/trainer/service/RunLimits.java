@@ -141,7 +141,7 @@ public record RunLimits(
   /** The features that an evaluation keeps; the rest of it takes less than a training step. */
   private static long evaluationBytes(RunConfig config) {
     long features = config.getFeatures().isEmpty() ? CLASSIFIER_FEATURES : MODEL_FEATURES;
-    return COPIES_OF_FEATURES * config.getEvaluationImages() * features * Float.BYTES;
+    return features * COPIES_OF_FEATURES * config.getEvaluationImages() * Float.BYTES;
   }
 
   private static ConfigViolation violation(
