@@ -68,7 +68,10 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
     this.observer.setOnCancelHandler(this::cancel);
     this.observer.setOnReadyHandler(
         () -> {
-          read();
+          // gRPC also calls this when the method has returned, whatever was sent meanwhile.
+          if (this.observer.isReady()) {
+            read();
+          }
           onReady.run();
         });
   }

@@ -71,7 +71,10 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
                   });
       call.setOnReadyHandler(
           () -> {
-            share.read();
+            // gRPC also calls this when the method has returned, whatever was sent meanwhile.
+            if (call.isReady()) {
+              share.read();
+            }
             var unused = started.thenAccept(EventSubscription::wake);
           });
       call.setOnCloseHandler(share::release);
