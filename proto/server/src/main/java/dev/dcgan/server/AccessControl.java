@@ -26,6 +26,7 @@ import java.security.cert.Certificate;
 import java.security.cert.X509Certificate;
 import java.time.Duration;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.OptionalLong;
 import java.util.Set;
@@ -50,6 +51,11 @@ import org.slf4j.LoggerFactory;
  * allows.
  */
 public final class AccessControl implements AutoCloseable {
+
+  // Why calls are refused, as the metric names it.
+  private static final String UNAUTHENTICATED = "unauthenticated";
+  private static final String PERMISSION_DENIED = "permission_denied";
+  private static final String MAX_CALLS = "max_calls";
 
   private static final Logger log = LoggerFactory.getLogger(AccessControl.class);
   private static final Duration POLL_INTERVAL = Duration.ofSeconds(10);
@@ -125,6 +131,11 @@ public final class AccessControl implements AutoCloseable {
             .help("Calls that were refused because of their credential, role or number.")
             .labelNames("server", "reason")
             .register(registry);
+    for (String server : List.of("grpc", "http")) { // There before the first one.
+      for (String reason : List.of(UNAUTHENTICATED, PERMISSION_DENIED, MAX_CALLS)) {
+        denied.initLabelValues(server, reason);
+      }
+    }
     return new AccessControl(config, requiresCertificate(tls), denied, pollInterval);
   }
 
@@ -293,9 +304,9 @@ public final class AccessControl implements AutoCloseable {
   private void refused(Request request, Status status) {
     String reason =
         switch (status.getCode()) {
-          case UNAUTHENTICATED -> "unauthenticated";
-          case PERMISSION_DENIED -> "permission_denied";
-          default -> "max_calls";
+          case UNAUTHENTICATED -> UNAUTHENTICATED;
+          case PERMISSION_DENIED -> PERMISSION_DENIED;
+          default -> MAX_CALLS;
         };
     if (denied != null) {
       denied.labelValues(request.server, reason).inc();

@@ -211,7 +211,8 @@ class AccessControlTest {
     assertThat(metrics)
         .contains(
             "access_denied_total{reason=\"unauthenticated\",server=\"grpc\"} 20.0",
-            "access_denied_total{reason=\"permission_denied\",server=\"http\"} 1.0");
+            "access_denied_total{reason=\"permission_denied\",server=\"http\"} 1.0",
+            "access_denied_total{reason=\"max_calls\",server=\"http\"} 0.0");
   }
 
   @Test
