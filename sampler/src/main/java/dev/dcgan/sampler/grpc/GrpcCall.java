@@ -68,10 +68,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
     this.observer.setOnCancelHandler(this::cancel);
     this.observer.setOnReadyHandler(
         () -> {
-          // gRPC also calls this when the method has returned, whatever was sent meanwhile.
-          if (this.observer.isReady()) {
-            read();
-          }
+          ready();
           onReady.run();
         });
   }
@@ -141,8 +138,7 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
                   }
                   hold(reserved.memory());
                   sender.accept(reserved.value());
-                  observer.onCompleted();
-                  reserved.memory().sent(reset);
+                  complete();
                 });
   }
 
@@ -163,17 +159,15 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
   }
 
   @Override
-  public void send(ImageResult<T> result) {
+  public synchronized void send(ImageResult<T> result) {
     observer.onNext(result.response());
     listener.sent(result);
     sent();
-    if (observer.isReady()) {
-      read(); // Otherwise it will be reported.
-    }
+    ready(); // Otherwise it will be reported.
   }
 
   @Override
-  public void complete() {
+  public synchronized void complete() {
     observer.onCompleted();
     sent();
   }
@@ -184,8 +178,12 @@ final class GrpcCall<T extends MessageLite> implements ResponseSink<ImageResult<
     }
   }
 
-  private synchronized void read() {
-    if (memory != null) {
+  /**
+   * The client has read what was sent, unless more was sent meanwhile: gRPC may report late that it
+   * is ready. So whoever sends, and this method, hold the lock.
+   */
+  private synchronized void ready() {
+    if (memory != null && observer.isReady()) {
       memory.read();
     }
   }

@@ -71,10 +71,7 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
                   });
       call.setOnReadyHandler(
           () -> {
-            // gRPC also calls this when the method has returned, whatever was sent meanwhile.
-            if (call.isReady()) {
-              share.read();
-            }
+            subscriber.ready();
             var unused = started.thenAccept(EventSubscription::wake);
           });
       call.setOnCloseHandler(share::release);
@@ -139,20 +136,34 @@ final class TrainerService extends TrainerServiceGrpc.TrainerServiceImplBase {
     public void deliver(RunEvent event) {
       RunEvent visible = seesFolders ? event : RunJson.withoutFolders(event);
       int bytes = visible.getSerializedSize();
-      if (!share.acquire(bytes)) {
-        throw ResponseBudget.exhausted(bytes);
+      synchronized (share) { // See ready().
+        if (!share.acquire(bytes)) {
+          throw ResponseBudget.exhausted(bytes);
+        }
+        call.onNext(visible);
+        share.sent(reset);
+        ready(); // Otherwise it will be reported.
       }
-      call.onNext(visible);
-      share.sent(reset);
-      if (call.isReady()) {
-        share.read(); // Otherwise it will be reported.
+    }
+
+    /**
+     * The client has read what was sent, unless more was sent meanwhile: gRPC may report late that
+     * it is ready. So whoever sends, and this method, hold the lock of the share.
+     */
+    void ready() {
+      synchronized (share) {
+        if (call.isReady()) {
+          share.read();
+        }
       }
     }
 
     @Override
     public void complete() {
-      call.onCompleted();
-      share.sent(reset);
+      synchronized (share) {
+        call.onCompleted();
+        share.sent(reset);
+      }
     }
 
     @Override

@@ -491,8 +491,11 @@ class TrainerServiceTest {
     Session session = trainer.next();
     SlowWatcher slow = new SlowWatcher(run.getId());
     Iterator<RunEvent> waiting = watch(run.getId(), 1_000_000); // It has nothing to read.
-    for (int i = 1; i <= 20_000; i++) { // More than what fits into the buffers of a connection.
-      session.event(step(i));
+    String kilobyte = "x".repeat(1000);
+    for (int i = 1; i <= 5000; i++) { // More than the MiB that its connection receives unread.
+      RunEvent.Builder event = RunEvent.newBuilder();
+      event.getWarningBuilder().setStep(i).setKind("test").setMessage(kilobyte);
+      session.event(event);
     }
 
     awaitReset(registry);
