@@ -96,6 +96,7 @@ class InvalidRequestsTest {
 
   @Test
   void floodOfInvalidMessages_isRefusedAndLoggedOnce() throws Exception {
+    long start = System.nanoTime();
     Semaphore concurrent = new Semaphore(CONCURRENT);
     Map<Status.Code, LongAdder> codes = new ConcurrentHashMap<>();
     for (int i = 0; i < FLOOD; i++) {
@@ -127,7 +128,8 @@ class InvalidRequestsTest {
     assertThat(codes).containsOnlyKeys(Status.Code.INVALID_ARGUMENT);
     assertThat(codes.values().stream().mapToLong(LongAdder::sum).sum()).isEqualTo(FLOOD);
     assertThat(handled("INVALID_ARGUMENT", FLOOD)).isEqualTo(FLOOD);
-    assertThat(log.lines()).as("one line a minute").hasSize(1);
+    int minutes = (int) TimeUnit.NANOSECONDS.toMinutes(System.nanoTime() - start);
+    assertThat(log.lines()).as("one line a minute").hasSizeBetween(1, 1 + minutes);
     assertThat(faults.lines()).isEmpty();
     assertThat(call(channel, CallOptions.DEFAULT, new byte[0]).isOk()).isTrue();
   }
