@@ -235,7 +235,7 @@ public final class ModelRepository {
 
   /**
    * Deletes the temporary files of processes that were killed while they pinned. Pins need no lock,
-   * so that a suspended process delays nobody: age tells the files from those of concurrent pins,
+   * so that a suspended process delays no other: age tells the files from those of concurrent pins,
    * which exist for a moment. Both times are of the clock of the file system.
    */
   private static void deleteUnfinishedPins(Path folder) throws IOException {

@@ -10,22 +10,12 @@ import java.util.function.LongSupplier;
  */
 public final class StallCheck implements Runnable {
 
-  /** Responses that were sent, and that clients have a time to read. */
-  public interface Responses {
-
-    /** Gives clients more time to read what was sent. */
-    void extend(Duration time);
-
-    /** Cancels the responses whose clients have not read them in time. */
-    void cancelStalled();
-  }
-
   public static final Duration INTERVAL = Duration.ofSeconds(1);
 
   // A busy machine or a garbage collection delays a check by less.
   private static final Duration MAX_DELAY = Duration.ofSeconds(5);
 
-  private final Responses responses;
+  private final UnreadResponses responses;
   private final LongSupplier nanoTime;
 
   // Mutable state
@@ -36,7 +26,7 @@ public final class StallCheck implements Runnable {
    *
    * @param nanoTime {@link System#nanoTime}
    */
-  public StallCheck(Responses responses, LongSupplier nanoTime) {
+  public StallCheck(UnreadResponses responses, LongSupplier nanoTime) {
     this.responses = responses;
     this.nanoTime = nanoTime;
     last = nanoTime.getAsLong();

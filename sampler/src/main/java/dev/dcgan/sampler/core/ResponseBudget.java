@@ -4,14 +4,9 @@ import com.google.errorprone.annotations.concurrent.GuardedBy;
 import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.MemoryShares;
 import dev.dcgan.server.ReadTime;
-import dev.dcgan.server.StallCheck;
+import dev.dcgan.server.UnreadResponses;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * The memory for responses of all protocols, from the admission of a request until its client has
@@ -21,7 +16,7 @@ import org.jspecify.annotations.Nullable;
  * not read are refused before others are, and one address cannot use all of it. A response that its
  * client does not read within {@link ReadTime} is cancelled.
  */
-public final class ResponseBudget implements StallCheck.Responses {
+public final class ResponseBudget {
 
   /** The most bytes that a gRPC client receives in one message, unless configured otherwise. */
   public static final int MAX_RESPONSE_BYTES = 4 << 20;
@@ -30,8 +25,7 @@ public final class ResponseBudget implements StallCheck.Responses {
   private static final Duration RETRY_AFTER = Duration.ofSeconds(1);
 
   private final MemoryShares shares;
-  private final LongSupplier nanoTime;
-  private final Set<Reservation> sent = ConcurrentHashMap.newKeySet();
+  private final UnreadResponses unread;
 
   /**
    * A budget that nothing is reserved of.
@@ -45,7 +39,7 @@ public final class ResponseBudget implements StallCheck.Responses {
   /** A budget with another clock than {@link System#nanoTime}. */
   public ResponseBudget(long size, LongSupplier nanoTime) {
     shares = new MemoryShares(size);
-    this.nanoTime = nanoTime;
+    unread = new UnreadResponses(nanoTime);
   }
 
   /**
@@ -55,12 +49,9 @@ public final class ResponseBudget implements StallCheck.Responses {
 
     private final ClientConnection connection;
     private final long bytes;
+    private final UnreadResponses.Response response = unread.response();
 
     // Mutable state
-    @GuardedBy("this") private long deadline;
-
-    @GuardedBy("this") private @Nullable Runnable cancel;
-
     @GuardedBy("this") private boolean closed;
 
     private Reservation(ClientConnection connection, long bytes) {
@@ -75,28 +66,13 @@ public final class ResponseBudget implements StallCheck.Responses {
      */
     public synchronized void sent(Runnable cancel) {
       if (!closed) {
-        deadline = nanoTime.getAsLong() + ReadTime.DEFAULT.of(bytes).toNanos();
-        this.cancel = cancel;
-        sent.add(this);
+        response.sent(bytes, cancel);
       }
     }
 
     /** The client has read what was sent. */
-    public synchronized void read() {
-      cancel = null;
-      sent.remove(this);
-    }
-
-    private synchronized void extend(long nanos) {
-      deadline += nanos;
-    }
-
-    private synchronized @Nullable Runnable takeStalled(long now) {
-      Runnable action = now - deadline > 0 ? cancel : null;
-      if (action != null) {
-        read();
-      }
-      return action;
+    public void read() {
+      response.read();
     }
 
     @Override
@@ -106,7 +82,7 @@ public final class ResponseBudget implements StallCheck.Responses {
           return;
         }
         closed = true;
-        read();
+        response.read();
       }
       shares.release(connection, bytes);
     }
@@ -130,23 +106,9 @@ public final class ResponseBudget implements StallCheck.Responses {
     return new Reservation(connection, bytes);
   }
 
-  /** To be called every second. */
-  @Override
-  public void cancelStalled() {
-    long now = nanoTime.getAsLong();
-    List<Runnable> actions = new ArrayList<>();
-    for (Reservation each : sent) {
-      Runnable action = each.takeStalled(now);
-      if (action != null) {
-        actions.add(action);
-      }
-    }
-    actions.forEach(Runnable::run);
-  }
-
-  @Override
-  public void extend(Duration time) {
-    sent.forEach(each -> each.extend(time.toNanos()));
+  /** The responses that were sent of this budget. */
+  public UnreadResponses unread() {
+    return unread;
   }
 
   public long size() {

@@ -260,7 +260,7 @@ public final class SamplerServer {
         Executors.newSingleThreadScheduledExecutor(Threads.named("response-time"));
     var unused =
         stallChecks.scheduleWithFixedDelay(
-            new StallCheck(budget, System::nanoTime),
+            new StallCheck(budget.unread(), System::nanoTime),
             StallCheck.INTERVAL.toNanos(),
             StallCheck.INTERVAL.toNanos(),
             TimeUnit.NANOSECONDS);

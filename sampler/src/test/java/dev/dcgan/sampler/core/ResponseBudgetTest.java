@@ -78,13 +78,13 @@ class ResponseBudgetTest {
     closed.sent(() -> cancelled.add("closed"));
 
     now.addAndGet(ReadTime.DEFAULT.of(1 << 10).toNanos());
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).as("it is not yet late").isEmpty();
     read.read();
     closed.close();
     now.addAndGet(1);
-    budget.cancelStalled();
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).containsExactly("unread");
 
     List.of(unread, read, notSent).forEach(ResponseBudget.Reservation::close);
@@ -97,7 +97,7 @@ class ResponseBudgetTest {
     List<String> cancelled = new ArrayList<>();
     large.sent(() -> cancelled.add("large"));
     now.addAndGet(ReadTime.DEFAULT.grace().toNanos() + 1);
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).isEmpty();
     large.close();
   }

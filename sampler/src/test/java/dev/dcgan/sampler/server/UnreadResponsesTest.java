@@ -158,14 +158,14 @@ class UnreadResponsesTest {
     while (budget.reserved() == 0) {
       TimeUnit.MILLISECONDS.sleep(1); // Until the test's time is up.
     }
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(budget.reserved()).as("it is not yet late").isPositive();
 
     late.set(Duration.ofHours(1).toNanos());
     while (budget.reserved() > 0) {
       TimeUnit.MILLISECONDS.sleep(1); // Until it has been sent.
       late.addAndGet(Duration.ofHours(1).toNanos());
-      budget.cancelStalled();
+      budget.unread().cancelStalled();
     }
     call.request(1000);
     Status status = ended.poll(60, TimeUnit.SECONDS);

@@ -5,6 +5,7 @@ import com.google.protobuf.InvalidProtocolBufferException;
 import com.google.protobuf.WireFormat;
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -96,7 +97,7 @@ final class FeatureGraph {
       } else if (wireType != WireFormat.WIRETYPE_LENGTH_DELIMITED) {
         in.skipField(tag);
       } else if (message == Message.NODE && field == OP_TYPE) {
-        requireOperator(onnx, in.readStringRequireUtf8());
+        requireOperator(onnx, operator(onnx, in));
       } else {
         Message inner = FIELDS.getOrDefault(message, Map.of()).get(field);
         if (inner == null) {
@@ -123,6 +124,18 @@ final class FeatureGraph {
     }
   }
 
+  /** A file may claim that a name is very long: only as much is read as the longest one has. */
+  private static String operator(Path onnx, CodedInputStream in) throws IOException {
+    int size = in.readRawVarint32();
+    if (size < 0 || size > MAX_NAME) {
+      throw refused(
+          onnx,
+          "has an operator with a name of %s bytes".formatted(Integer.toUnsignedString(size)),
+          "at most " + MAX_NAME);
+    }
+    return new String(in.readRawBytes(size), StandardCharsets.UTF_8);
+  }
+
   private static void requireOperator(Path onnx, String operator) throws IOException {
     boolean allowed =
         switch (operator) {
@@ -135,11 +148,7 @@ final class FeatureGraph {
     if (!allowed) {
       throw refused(
           onnx,
-          "has the operator '%s'"
-              .formatted(
-                  operator
-                      .substring(0, Math.min(operator.length(), MAX_NAME))
-                      .replaceAll("\\p{Cntrl}", "?")),
+          "has the operator '%s'".formatted(operator.replaceAll("\\p{Cntrl}", "?")),
           "a feed-forward graph of tensors");
     }
   }

@@ -5,28 +5,22 @@ import dev.dcgan.server.ClientConnection;
 import dev.dcgan.server.Errors;
 import dev.dcgan.server.MemoryShares;
 import dev.dcgan.server.ReadTime;
-import dev.dcgan.server.StallCheck;
+import dev.dcgan.server.UnreadResponses;
 import io.grpc.StatusRuntimeException;
 import java.time.Duration;
-import java.util.ArrayList;
-import java.util.List;
-import java.util.Set;
-import java.util.concurrent.ConcurrentHashMap;
 import java.util.function.LongSupplier;
-import org.jspecify.annotations.Nullable;
 
 /**
  * Limits the bytes of responses that clients have not read, over gRPC and HTTP together: {@link
  * MemoryShares}. A response over gRPC that its client does not read within {@link ReadTime} is
  * cancelled; over HTTP the server does that. Thread-safe.
  */
-final class ResponseBudget implements StallCheck.Responses {
+final class ResponseBudget {
 
   static final int MAX_BYTES = 64 << 20;
 
   private final MemoryShares memory = new MemoryShares(MAX_BYTES);
-  private final LongSupplier nanoTime;
-  private final Set<Share> sent = ConcurrentHashMap.newKeySet();
+  private final UnreadResponses unread;
 
   ResponseBudget() {
     this(System::nanoTime);
@@ -34,20 +28,17 @@ final class ResponseBudget implements StallCheck.Responses {
 
   /** A budget with another clock than {@link System#nanoTime}. */
   ResponseBudget(LongSupplier nanoTime) {
-    this.nanoTime = nanoTime;
+    unread = new UnreadResponses(nanoTime);
   }
 
   /** What one call uses of the budget. */
   final class Share {
 
     private final ClientConnection connection;
+    private final UnreadResponses.Response response = unread.response();
 
     // Mutable state
     @GuardedBy("this") private int bytes;
-
-    @GuardedBy("this") private long deadline;
-
-    @GuardedBy("this") private @Nullable Runnable cancel;
 
     @GuardedBy("this") private boolean released;
 
@@ -73,16 +64,13 @@ final class ResponseBudget implements StallCheck.Responses {
      */
     synchronized void sent(Runnable reset) {
       if (!released) {
-        deadline = nanoTime.getAsLong() + ReadTime.DEFAULT.of(bytes).toNanos();
-        cancel = reset;
-        sent.add(this);
+        response.sent(bytes, reset);
       }
     }
 
     /** The client has read what was sent; more may follow. */
     synchronized void read() {
-      cancel = null;
-      sent.remove(this);
+      response.read();
       if (bytes > 0) {
         memory.release(connection, bytes);
         bytes = 0;
@@ -93,20 +81,6 @@ final class ResponseBudget implements StallCheck.Responses {
     synchronized void release() {
       released = true;
       read();
-    }
-
-    private synchronized void extend(long nanos) {
-      deadline += nanos;
-    }
-
-    /** What cancels the call, if it is late: the memory is released when that has happened. */
-    private synchronized @Nullable Runnable takeStalled(long now) {
-      Runnable action = now - deadline > 0 ? cancel : null;
-      if (action != null) {
-        cancel = null;
-        sent.remove(this);
-      }
-      return action;
     }
   }
 
@@ -123,22 +97,9 @@ final class ResponseBudget implements StallCheck.Responses {
         Duration.ofSeconds(1));
   }
 
-  @Override
-  public void cancelStalled() {
-    long now = nanoTime.getAsLong();
-    List<Runnable> actions = new ArrayList<>();
-    for (Share each : sent) {
-      Runnable action = each.takeStalled(now);
-      if (action != null) {
-        actions.add(action);
-      }
-    }
-    actions.forEach(Runnable::run);
-  }
-
-  @Override
-  public void extend(Duration time) {
-    sent.forEach(each -> each.extend(time.toNanos()));
+  /** The responses that were sent over gRPC. */
+  UnreadResponses unread() {
+    return unread;
   }
 
   /** Bytes that are reserved now. */

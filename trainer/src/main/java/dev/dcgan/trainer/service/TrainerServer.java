@@ -181,7 +181,7 @@ public final class TrainerServer {
       long interval = StallCheck.INTERVAL.toNanos();
       var unused =
           stallChecks.scheduleWithFixedDelay(
-              new StallCheck(calls.budget(), System::nanoTime),
+              new StallCheck(calls.budget().unread(), System::nanoTime),
               interval,
               interval,
               TimeUnit.NANOSECONDS);

@@ -12,7 +12,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 
-/** Any bytes are refused, or a model whose nodes have no subgraph and no weights elsewhere. */
+/** Any bytes are refused, or a model without subgraphs and without weights in other files. */
 public class FeatureGraphFuzzTest {
 
   private static final Path FILE = Path.of("file");

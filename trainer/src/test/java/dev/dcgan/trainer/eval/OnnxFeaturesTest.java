@@ -326,6 +326,9 @@ public class OnnxFeaturesTest {
         .getNodeBuilder(0)
         .addAttribute(AttributeProto.newBuilder().setName("body").setG(subgraph.getGraph()));
     assertRefused(subgraph, "subgraph");
+    ModelProto.Builder longName = means(OPEN, 3, 2, 2);
+    longName.getGraphBuilder().addNode(0, node("x".repeat(101), "image", "other"));
+    assertRefused(longName, "an operator with a name of 101 bytes; expected at most 100");
     assertRefused(
         means(OPEN, 3, 2, 2).addFunctions(FunctionProto.newBuilder().setName("f")), "functions");
   }

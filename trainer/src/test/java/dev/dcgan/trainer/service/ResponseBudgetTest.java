@@ -66,17 +66,17 @@ class ResponseBudgetTest {
     }
     read.read();
     now.addAndGet(ReadTime.DEFAULT.of(MIB).toNanos());
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).hasValue(0);
 
-    budget.extend(Duration.ofSeconds(1)); // The process was suspended.
+    budget.unread().extend(Duration.ofSeconds(1)); // The process was suspended.
     now.addAndGet(Duration.ofSeconds(1).toNanos());
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).hasValue(0);
 
     now.addAndGet(1);
-    budget.cancelStalled();
-    budget.cancelStalled();
+    budget.unread().cancelStalled();
+    budget.unread().cancelStalled();
     assertThat(cancelled).hasValue(1);
     assertThat(budget.reserved()).as("until the call has ended").isEqualTo(MIB);
     late.release();

@@ -602,7 +602,7 @@ class TrainerServiceTest {
     String reset = "grpc_server_limit_exceeded_total{limit=\"response_time\"} 1.0";
     while (!TestRunManager.metrics(metrics).contains(reset)) {
       now.addAndGet(ReadTime.DEFAULT.of(ResponseBudget.MAX_BYTES).toNanos());
-      budget.cancelStalled();
+      budget.unread().cancelStalled();
     }
   }
 
